@@ -1,0 +1,20 @@
+//! Compiles `spec/proto` in pure Rust (protox), so that no system `protoc` is needed.
+
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?)
+        .join("../spec/proto");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let descriptors = protox::compile(&files, [&folder])?;
+    prost_build::Config::new().compile_fds(descriptors)?;
+    Ok(())
+}

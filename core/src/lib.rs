@@ -1,0 +1,10 @@
+//! The Medipeps protocol without I/O: identities, handshake, sessions, envelopes and message kinds.
+//!
+//! Nothing here reads a clock, a random source, a file or a socket: time and randomness are arguments. `spec/` in the
+//! repository describes everything that this crate puts on the wire or on disk.
+
+pub mod address;
+pub mod limits;
+pub mod wire;
+
+pub use address::Address;

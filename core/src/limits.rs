@@ -1,0 +1,42 @@
+//! Every limit that the protocol enforces, with its unit and its reason.
+
+/// Bytes before the `@` of an address (RFC 5321 section 4.5.3.1.1).
+pub const ADDRESS_LOCAL_LENGTH_MAX: usize = 64;
+/// Bytes after the `@` of an address (RFC 1035 section 2.3.4).
+pub const ADDRESS_DOMAIN_LENGTH_MAX: usize = 253;
+/// Devices in one account statement. A statement travels whole in a first flight, which must leave room for content.
+pub const DEVICES_MAX: usize = 8;
+/// Primary devices, the ones that hold the account key (DESIGN.md, identity).
+pub const PRIMARY_DEVICES_MAX: usize = 2;
+/// Bytes of an encoded signed statement: eight certificates of at most 600 bytes and the rest.
+pub const STATEMENT_LENGTH_MAX: usize = 6 * 1024;
+/// Sizes in bytes that an envelope may have; nothing else is on the wire.
+pub const ENVELOPE_SIZES: [usize; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
+/// Bytes of the largest envelope.
+pub const ENVELOPE_LENGTH_MAX: usize = 64 << 10;
+/// Bytes of an encoded `Content`: the largest envelope less what a first flight with a full statement needs.
+pub const CONTENT_LENGTH_MAX: usize = 54 << 10;
+/// Bytes of one inline attachment, and of all of them together; larger ones go as blobs.
+pub const INLINE_ATTACHMENTS_LENGTH_MAX: usize = 48 << 10;
+/// Inline attachments in one message.
+pub const INLINE_ATTACHMENTS_MAX: usize = 16;
+/// Bytes of an attachment's file name, in UTF-8.
+pub const ATTACHMENT_NAME_LENGTH_MAX: usize = 255;
+/// Bytes of a mail's subject, in UTF-8 (RFC 5322 section 2.1.1 allows 998 a line).
+pub const SUBJECT_LENGTH_MAX: usize = 998;
+/// Recipients of one mail.
+pub const RECIPIENTS_MAX: usize = 64;
+/// Bytes of a display name or a role, in UTF-8.
+pub const NAME_LENGTH_MAX: usize = 128;
+/// Messages that one receiving chain may jump ahead (Double Ratchet specification, MAX_SKIP).
+pub const SKIP_MAX: u32 = 1000;
+/// Skipped message keys that a session keeps over all its chains; the oldest go first. About 96 bytes each on disk.
+pub const SKIPPED_KEYS_MAX: usize = 2000;
+/// Receiving chains whose header keys are tried for skipped messages; the oldest go first.
+pub const SKIPPED_CHAINS_MAX: usize = 5;
+/// One-time prekeys of one kind in one upload.
+pub const ONE_TIME_PREKEYS_PER_UPLOAD_MAX: usize = 100;
+/// Bytes of one request or response frame: a submit to eight devices at 64 KiB each, and some.
+pub const FRAME_LENGTH_MAX: usize = 1 << 20;
+/// Envelopes pushed to a subscription and not yet acknowledged.
+pub const UNACKNOWLEDGED_MAX: usize = 256;
