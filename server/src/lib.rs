@@ -1,1 +1,4 @@
-//! .
+//! The Medipeps server: it stores and forwards what it cannot open.
+
+pub mod limits;
+pub mod storage;
