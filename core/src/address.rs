@@ -18,7 +18,9 @@ pub enum AddressError {
     #[error("an address has the form local@domain")]
     Form,
     /// The part before the `@` is over 64 bytes or has a character other than a-z, 0-9, `.`, `_` and `-`.
-    #[error("the part before the @ may hold a-z, 0-9, '.', '_' and '-', 64 at most, and neither starts nor ends with '.'")]
+    #[error(
+        "the part before the @ may hold a-z, 0-9, '.', '_' and '-', 64 at most, and neither starts nor ends with '.'"
+    )]
     Local,
     /// The part after the `@` is no host name (RFC 1123) of at most 253 bytes.
     #[error("the part after the @ is not a domain name")]

@@ -4,7 +4,16 @@
 //! repository describes everything that this crate puts on the wire or on disk.
 
 pub mod address;
+pub mod crypto;
+pub mod identity;
+pub mod invitation;
+pub mod label;
 pub mod limits;
+pub mod prekey;
+pub mod proof;
 pub mod wire;
+
+#[cfg(test)]
+mod test_rng;
 
 pub use address::Address;

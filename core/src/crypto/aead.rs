@@ -1,0 +1,75 @@
+//! ChaCha20-Poly1305 (RFC 8439) with full-length tags.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
+use thiserror::Error;
+
+use super::secret::Secret;
+
+/// Bytes that sealing adds.
+pub const TAG_LENGTH: usize = 16;
+/// Bytes of a nonce.
+pub const NONCE_LENGTH: usize = 12;
+
+/// The ciphertext does not belong to this key, nonce and associated data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the ciphertext does not verify")]
+pub struct AeadError;
+
+/// A key and the one nonce that it is used with.
+pub type SingleUseKey = Secret<44>;
+
+/// Seals under a key and nonce that are used this once.
+#[must_use]
+pub fn seal_once(key: &SingleUseKey, associated_data: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    let (key, nonce) = key.as_bytes().split_at(32);
+    seal_slices(key, nonce, associated_data, plaintext)
+}
+
+/// Opens what [`seal_once`] made.
+///
+/// # Errors
+/// [`AeadError`] if anything differs.
+pub fn open_once(key: &SingleUseKey, associated_data: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, AeadError> {
+    let (key, nonce) = key.as_bytes().split_at(32);
+    open_slices(key, nonce, associated_data, ciphertext)
+}
+
+/// Seals under a key that is used with other nonces too.
+#[must_use]
+pub fn seal(key: &Secret<32>, nonce: &[u8; NONCE_LENGTH], associated_data: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    seal_slices(key.as_bytes(), nonce, associated_data, plaintext)
+}
+
+/// Opens what [`seal`] made.
+///
+/// # Errors
+/// [`AeadError`] if anything differs.
+pub fn open(
+    key: &Secret<32>,
+    nonce: &[u8; NONCE_LENGTH],
+    associated_data: &[u8],
+    ciphertext: &[u8],
+) -> Result<Vec<u8>, AeadError> {
+    open_slices(key.as_bytes(), nonce, associated_data, ciphertext)
+}
+
+fn cipher_and_nonce<'a>(key: &'a [u8], nonce: &'a [u8]) -> (ChaCha20Poly1305, &'a Nonce) {
+    let (Ok(key), Ok(nonce)) = (<&Key>::try_from(key), <&Nonce>::try_from(nonce)) else {
+        unreachable!("callers pass 32 and 12 bytes, by their types");
+    };
+    (ChaCha20Poly1305::new(key), nonce)
+}
+
+fn seal_slices(key: &[u8], nonce: &[u8], aad: &[u8], msg: &[u8]) -> Vec<u8> {
+    let (cipher, nonce) = cipher_and_nonce(key, nonce);
+    match cipher.encrypt(nonce, Payload { msg, aad }) {
+        Ok(ciphertext) => ciphertext,
+        Err(_) => unreachable!("only 256 GiB are too long for ChaCha20 (RFC 8439 section 2.8)"),
+    }
+}
+
+fn open_slices(key: &[u8], nonce: &[u8], aad: &[u8], msg: &[u8]) -> Result<Vec<u8>, AeadError> {
+    let (cipher, nonce) = cipher_and_nonce(key, nonce);
+    cipher.decrypt(nonce, Payload { msg, aad }).map_err(|_| AeadError)
+}

@@ -1,0 +1,103 @@
+//! Every domain-separation label, once. `spec/labels.md` holds the same list; a test compares the two.
+
+/// A domain-separation label: at most 255 bytes of ASCII, none the same as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label(&'static str);
+
+impl Label {
+    /// The label's bytes, as HKDF takes them for `info`.
+    #[must_use]
+    pub const fn as_bytes(self) -> &'static [u8] {
+        self.0.as_bytes()
+    }
+
+    /// One byte of length and then the label: what goes before everything that is signed or hashed.
+    #[must_use]
+    pub fn prefix(self) -> Vec<u8> {
+        let mut prefix = Vec::with_capacity(1 + self.0.len());
+        prefix.push(self.0.len() as u8);
+        prefix.extend_from_slice(self.0.as_bytes());
+        prefix
+    }
+}
+
+macro_rules! labels {
+    ($($(#[$documentation:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$documentation])* pub const $name: Label = Label($text);)*
+
+        /// All labels, for the test against `spec/labels.md`.
+        pub const ALL: &[Label] = &[$($name),*];
+    };
+}
+
+labels! {
+    /// Signs a device certificate (account key).
+    DEVICE_CERTIFICATE = "Medipeps device certificate";
+    /// Signs an account statement (account key or recovery key).
+    ACCOUNT_STATEMENT = "Medipeps account statement";
+    /// Hashes an account statement for the chain.
+    STATEMENT_HASH = "Medipeps statement hash";
+    /// Hashes a recovery key for the statement.
+    RECOVERY_KEY_HASH = "Medipeps recovery key hash";
+    /// Hashes two account keys into a safety number.
+    SAFETY_NUMBER = "Medipeps safety number";
+    /// Signs a signed prekey (device key).
+    SIGNED_PREKEY = "Medipeps signed prekey";
+    /// Signs an ML-KEM-1024 prekey (device key).
+    KEM_PREKEY = "Medipeps KEM prekey";
+    /// Signs an X-Wing seal prekey (device key).
+    SEAL_PREKEY = "Medipeps seal prekey";
+    /// Signs an upload of prekeys (device key).
+    PREKEY_UPLOAD = "Medipeps prekey upload";
+    /// Derives SK in PQXDH.
+    PQXDH = "Medipeps v0 PQXDH X25519 SHA-256 ML-KEM-1024";
+    /// Hashes what both sides of a handshake agree on into the associated data of the session.
+    ASSOCIATED_DATA = "Medipeps v0 associated data";
+    /// Hashes a handshake's public parts into the session's id.
+    SESSION_ID = "Medipeps v0 session id";
+    /// Expands SK into the five keys that a session begins with.
+    SESSION_KEYS = "Medipeps v0 session keys";
+    /// Derives the root key, chain key and next header key of a DH step.
+    ROOT_KEY = "Medipeps v0 root key";
+    /// Derives the AEAD key and nonce of one message.
+    MESSAGE_KEY = "Medipeps v0 message key";
+    /// Derives a hint key from a header key.
+    HINT_KEY = "Medipeps v0 hint key";
+    /// Derives the AEAD key and nonce that seal a first flight.
+    FIRST_FLIGHT = "Medipeps v0 first flight";
+    /// Signs the server's answer to `Hello` (server key).
+    SERVER_HELLO = "Medipeps server hello";
+    /// Hashes a server key for an invitation code.
+    SERVER_KEY_HASH = "Medipeps server key hash";
+    /// Signs the proof of device (device key).
+    DEVICE_PROOF = "Medipeps device proof";
+    /// The TLS exporter that a proof of device and a server's hello are bound to (RFC 8446 section 7.5).
+    TLS_EXPORTER = "EXPERIMENTAL-Medipeps-channel";
+    /// Signs the deletion of an account (account key).
+    DELETE_ACCOUNT = "Medipeps delete account";
+    /// Hashes the secret of an invitation, which the server keeps only as this hash.
+    INVITATION_HASH = "Medipeps invitation hash";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn labels_differ_and_fit_their_length_byte() {
+        let texts: BTreeSet<_> = ALL.iter().map(|label| label.0).collect();
+        assert_eq!(texts.len(), ALL.len());
+        assert!(ALL.iter().all(|label| label.0.is_ascii() && label.0.len() <= 255));
+    }
+
+    #[test]
+    fn the_specification_lists_the_same_labels() {
+        let specification = include_str!("../../spec/labels.md");
+        let listed: BTreeSet<_> = specification
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(label, _)| label))
+            .collect();
+        assert_eq!(listed, ALL.iter().map(|label| label.0).collect());
+    }
+}
