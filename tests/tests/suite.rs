@@ -1,0 +1,4 @@
+//! All tests that cross crates, as one program.
+
+#[cfg(test)]
+mod architecture;

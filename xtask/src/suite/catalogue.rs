@@ -1,0 +1,114 @@
+//! The list of suites. A new one is an entry here; CONTRIBUTING.md says how.
+
+use std::process::Command;
+
+use crate::readme;
+use crate::suite::count::Counts;
+use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, RUSTFMT, VECTORS, WASM};
+use crate::suite::report::Ended;
+use crate::suite::{Run, Suite, Work, deny, fuzz, published, wasm};
+
+/// Property-test cases in a nightly run; proptest's default is 256.
+const PROPTEST_CASES_NIGHTLY: &str = "2560";
+
+/// Every suite, the quick ones first.
+pub(super) static SUITES: &[Suite] = &[
+    Suite {
+        name: "fmt",
+        checks: "the code is formatted as rustfmt.toml says",
+        needs: &[&RUSTFMT],
+        minutes: 0.1,
+        work: Work::Commands(|run| vec![run.project.cargo(["fmt", "--all", "--check"])]),
+    },
+    Suite {
+        name: "clippy",
+        checks: "the lint table of Cargo.toml and clippy's own, in every target of every crate",
+        needs: &[&CLIPPY],
+        minutes: 2.0,
+        work: Work::Commands(|run| {
+            vec![run.project.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])]
+        }),
+    },
+    Suite {
+        name: "docs",
+        checks: "the documentation builds, with every link in it",
+        needs: &[],
+        minutes: 1.0,
+        work: Work::Commands(|run| {
+            let mut command = run.project.cargo(["doc", "--workspace", "--no-deps"]);
+            command.env("RUSTDOCFLAGS", "-D warnings");
+            vec![command]
+        }),
+    },
+    Suite {
+        name: "deny",
+        checks: "licences, sources and bans of all dependencies, and known vulnerabilities where their database is at hand",
+        needs: &[&DENY],
+        minutes: 0.2,
+        work: Work::Own(deny::run),
+    },
+    Suite {
+        name: "unit",
+        checks: "unit, property and documentation tests of every crate, and the fuzz corpora replayed",
+        needs: &[],
+        minutes: 5.0,
+        work: Work::Commands(|run| vec![tests(run, &["--workspace", "--exclude", "medipeps-tests"])]),
+    },
+    Suite {
+        name: "end-to-end",
+        checks: "what crosses crates: the real commands, crashes, the arrows between crates",
+        needs: &[],
+        minutes: 5.0,
+        work: Work::Commands(|run| {
+            let commands = run.project.cargo(["build", "--package", "medipeps-server", "--package", "medipeps-client"]);
+            vec![commands, tests(run, &["--package", "medipeps-tests"])]
+        }),
+    },
+    Suite {
+        name: "published-vectors",
+        checks: "the vectors that others publish (Wycheproof, X-Wing)",
+        needs: &[&VECTORS],
+        minutes: 0.5,
+        work: Work::Own(published::run),
+    },
+    Suite {
+        name: "wasm",
+        checks: "core and the client's engine build for wasm32-unknown-unknown",
+        needs: &[&WASM],
+        minutes: 2.0,
+        work: Work::Commands(wasm::commands),
+    },
+    Suite {
+        name: "fuzz",
+        checks: "every decoder under the fuzzer, 20 s each",
+        needs: &[&FUZZ, &CXX],
+        minutes: 6.0,
+        work: Work::Own(fuzz::run),
+    },
+    Suite {
+        name: "readme",
+        checks: "the shell blocks under README's 'Use it', as written",
+        needs: &[],
+        minutes: 1.0,
+        work: Work::Own(|run| {
+            let passed = match readme::run(run.project) {
+                Ok(()) => true,
+                Err(error) => {
+                    println!("{error}");
+                    false
+                }
+            };
+            Ok(Ended { counts: Counts::one(passed), ..Ended::default() })
+        }),
+    },
+];
+
+/// `cargo test`, all of it whatever fails, with more property-test cases in a nightly run.
+fn tests(run: &Run, words: &[&str]) -> Command {
+    let mut command = run.project.cargo(["test", "--no-fail-fast"]);
+    command.args(words);
+    if run.nightly {
+        command.env("PROPTEST_CASES", PROPTEST_CASES_NIGHTLY);
+    }
+    command
+}

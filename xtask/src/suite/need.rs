@@ -1,0 +1,212 @@
+//! What suites need beyond Rust and a C compiler: how to see whether it is there, and how to get it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::process::{answer, as_typed, succeeds};
+use crate::project::Project;
+use crate::suite::{Suite, wasm};
+
+/// The release of cargo-deny that the suites are written for.
+const CARGO_DENY: &str = "0.20.2";
+/// The release of cargo-fuzz that the suites are written for.
+const CARGO_FUZZ: &str = "0.13.2";
+
+/// Something that must be there before a suite can run.
+#[derive(Debug)]
+pub(super) struct Need {
+    /// What it is called.
+    pub(super) name: &'static str,
+    /// Whether it is there. Changes nothing.
+    probe: fn(&Project) -> bool,
+    /// How to get it: each way is a list of commands, and the next way is tried when one fails.
+    mend: Mend,
+    /// What getting it takes at most, in minutes on two cores.
+    pub(super) minutes: f32,
+    /// What getting it downloads and keeps, in megabytes.
+    pub(super) megabytes: u32,
+}
+
+/// How a need is met.
+#[derive(Debug)]
+enum Mend {
+    /// By commands.
+    Ways(fn(&Project) -> Vec<Vec<Command>>),
+    /// By a person, who is told this.
+    ByHand(&'static str),
+}
+
+impl Need {
+    /// Whether it is there.
+    pub(super) fn is_met(&self, project: &Project) -> bool {
+        (self.probe)(project)
+    }
+
+    /// The ways to get it; none when only a person can.
+    pub(super) fn ways(&self, project: &Project) -> Vec<Vec<Command>> {
+        match self.mend {
+            Mend::Ways(ways) => ways(project),
+            Mend::ByHand(_) => Vec::new(),
+        }
+    }
+
+    /// Tries the ways in order until it is there.
+    pub(super) fn mend(&self, project: &Project) -> bool {
+        self.ways(project).into_iter().any(|way| {
+            let done = way.into_iter().all(|mut command| {
+                println!("$ {}", as_typed(&command));
+                command.status().is_ok_and(|status| status.success())
+            });
+            done && self.is_met(project)
+        })
+    }
+
+    /// What a person can do about it.
+    pub(super) fn advice(&self, project: &Project) -> String {
+        match self.mend {
+            Mend::ByHand(advice) => advice.to_owned(),
+            Mend::Ways(ways) => {
+                let first = ways(project).into_iter().next().unwrap_or_default();
+                first.iter().map(as_typed).collect::<Vec<_>>().join(" && ")
+            }
+        }
+    }
+}
+
+/// What these suites need, each once.
+pub(super) fn of(suites: &[&Suite]) -> Vec<&'static Need> {
+    let mut needs: Vec<&'static Need> = Vec::new();
+    for need in suites.iter().flat_map(|suite| suite.needs) {
+        if !needs.iter().any(|present| present.name == need.name) {
+            needs.push(need);
+        }
+    }
+    needs
+}
+
+/// `cargo fmt`.
+pub(super) static RUSTFMT: Need = Need {
+    name: "rustfmt",
+    probe: |project| succeeds(&mut project.cargo(["fmt", "--version"])),
+    mend: Mend::Ways(|project| component(project, "rustfmt", "rustfmt")),
+    minutes: 0.5,
+    megabytes: 15,
+};
+
+/// `cargo clippy`.
+pub(super) static CLIPPY: Need = Need {
+    name: "clippy",
+    probe: |project| succeeds(&mut project.cargo(["clippy", "--version"])),
+    mend: Mend::Ways(|project| component(project, "clippy", "rust-clippy")),
+    minutes: 0.5,
+    megabytes: 20,
+};
+
+/// cargo-deny.
+pub(super) static DENY: Need = Need {
+    name: "cargo-deny 0.20.2",
+    probe: |project| has_cargo_tool(project, "deny", CARGO_DENY),
+    mend: Mend::Ways(|project| cargo_tool(project, "cargo-deny", CARGO_DENY)),
+    minutes: 2.5,
+    megabytes: 120,
+};
+
+/// cargo-fuzz.
+pub(super) static FUZZ: Need = Need {
+    name: "cargo-fuzz 0.13.2",
+    probe: |project| has_cargo_tool(project, "fuzz", CARGO_FUZZ),
+    mend: Mend::Ways(|project| cargo_tool(project, "cargo-fuzz", CARGO_FUZZ)),
+    minutes: 1.0,
+    megabytes: 30,
+};
+
+/// A C++ compiler, for libFuzzer.
+pub(super) static CXX: Need = Need {
+    name: "a C++ compiler",
+    probe: |project| {
+        let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
+        succeeds(project.command(compiler).arg("--version"))
+    },
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["g++"])]),
+    minutes: 1.0,
+    megabytes: 60,
+};
+
+/// A standard library for wasm32-unknown-unknown, or the means to build one.
+pub(super) static WASM: Need = Need {
+    name: "Rust for wasm32-unknown-unknown",
+    probe: |project| wasm::toolchain(project).is_some(),
+    mend: Mend::Ways(|project| {
+        let mut rustup = project.command("rustup");
+        rustup.args(["target", "add", wasm::TARGET]);
+        vec![vec![rustup], debian_packages(project, wasm::DEBIAN_PACKAGES)]
+    }),
+    minutes: 1.0,
+    megabytes: 350,
+};
+
+/// The published vectors, which are not part of the project.
+pub(super) static VECTORS: Need = Need {
+    name: "the published vectors",
+    probe: |project| ["wycheproof", "x-wing.json"].iter().all(|name| project.vectors().join(name).exists()),
+    mend: Mend::ByHand(
+        "put them into one folder and name it in MEDIPEPS_VECTORS (default ../shared/vectors): wycheproof/ from \
+         https://github.com/C2SP/wycheproof testvectors_v1, mls/ from https://github.com/mlswg/mls-implementations \
+         test-vectors, x-wing.json from https://github.com/RustCrypto/KEMs x-wing/tests, cda/ from \
+         https://github.com/ansforge/TestContenuCDA",
+    ),
+    minutes: 5.0,
+    megabytes: 60,
+};
+
+/// A rustup component; without rustup, Debian's package of the same.
+fn component(project: &Project, component: &str, package: &str) -> Vec<Vec<Command>> {
+    let mut rustup = project.command("rustup");
+    rustup.args(["component", "add", component]);
+    vec![vec![rustup], debian_packages(project, &[package])]
+}
+
+fn has_cargo_tool(project: &Project, tool: &str, version: &str) -> bool {
+    let said = answer(project.cargo([tool, "--version"]).env_remove("RUSTC_BOOTSTRAP"));
+    said.is_some_and(|said| said.split_whitespace().any(|word| word == version))
+}
+
+/// A cargo tool into the cache, by its own lock file and, where that does not resolve, without.
+fn cargo_tool(project: &Project, tool: &str, version: &str) -> Vec<Vec<Command>> {
+    let install = |locked: bool| {
+        // A debug build: these tools run for seconds, and compiling them optimised takes minutes more.
+        let mut command = project.cargo(["install", "--debug", "--no-default-features", "--version"]);
+        command.arg(format!("={version}")).arg("--root").arg(project.tools());
+        if locked {
+            command.arg("--locked");
+        }
+        command.arg(tool);
+        command.current_dir(std::env::temp_dir()); // outside of the workspace, or its settings would apply
+        vec![command]
+    };
+    vec![install(true), install(false)]
+}
+
+/// Debian packages, as root or by sudo.
+fn debian_packages(project: &Project, packages: &[&str]) -> Vec<Command> {
+    let root = answer(project.command("id").arg("-u")).is_some_and(|id| id == "0");
+    let apt = |words: &[&str]| {
+        let mut command = if root { project.command("apt-get") } else { project.command("sudo") };
+        if root {
+            command.env("DEBIAN_FRONTEND", "noninteractive");
+        } else {
+            command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        }
+        command.args(words);
+        command
+    };
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(packages);
+    vec![apt(&["update", "--quiet"]), apt(&install)]
+}
+
+/// The folder of a toolchain's own files.
+pub(super) fn sysroot(project: &Project, rustc: &str) -> Option<PathBuf> {
+    let mut command = project.command(rustc);
+    answer(command.args(["--print", "sysroot"])).map(PathBuf::from)
+}

@@ -1,0 +1,59 @@
+//! The wasm suite: core and the client's engine build for browsers.
+//!
+//! Rustup's target is used where it is installed. Else Debian's `rustc-web` builds its own standard library from
+//! `rust-web-src`; it is called by its path and has a target folder of its own, so that it never mixes with rustup's.
+
+use std::process::Command;
+
+use crate::project::Project;
+use crate::suite::Run;
+use crate::suite::need::sysroot;
+
+/// The target of browsers.
+pub(super) const TARGET: &str = "wasm32-unknown-unknown";
+/// What Debian calls a Rust that can build it.
+pub(super) const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "rust-web-src"];
+/// Where Debian's Rust is, whatever comes first in PATH.
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+
+/// Which Rust builds for the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Toolchain {
+    /// The one in PATH has a standard library for it.
+    Own,
+    /// Debian's, which builds the standard library along.
+    Debian,
+}
+
+/// The Rust to use, if there is one.
+pub(super) fn toolchain(project: &Project) -> Option<Toolchain> {
+    let own = sysroot(project, "rustc").is_some_and(|root| root.join("lib/rustlib").join(TARGET).join("lib").is_dir());
+    if own {
+        return Some(Toolchain::Own);
+    }
+    let source = "lib/rustlib/src/rust/library/Cargo.toml";
+    sysroot(project, DEBIAN_RUSTC).filter(|root| root.join(source).is_file()).map(|_| Toolchain::Debian)
+}
+
+/// Builds the two libraries. They are libraries alone, so nothing is linked.
+pub(super) fn commands(run: &Run) -> Vec<Command> {
+    let core: &[&str] = &["--package", "medipeps-core"];
+    let engine: &[&str] = &["--package", "medipeps-client", "--no-default-features", "--lib"];
+    [core, engine]
+        .into_iter()
+        .map(|package| {
+            let mut command = run.project.cargo(["build", "--target", TARGET]);
+            command.args(package);
+            if toolchain(run.project) == Some(Toolchain::Debian) {
+                command
+                    .env("RUSTC", DEBIAN_RUSTC)
+                    .env("RUSTDOC", "/usr/bin/rustdoc")
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    .arg("-Zbuild-std=std,panic_abort")
+                    .arg("--target-dir")
+                    .arg(run.project.target().join("wasm"));
+            }
+            command
+        })
+        .collect()
+}
