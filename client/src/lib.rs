@@ -1,1 +1,7 @@
-//! .
+//! A Medipeps account on one device.
+//!
+//! The engine decides and does no I/O; the store keeps its records sealed; with the feature `native` (on by default)
+//! come the shells that touch disk, network and terminal. Without it the crate builds for a browser's Worker.
+
+pub mod limits;
+pub mod store;
