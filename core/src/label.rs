@@ -77,6 +77,16 @@ labels! {
     DELETE_ACCOUNT = "Medipeps delete account";
     /// Hashes the secret of an invitation, which the server keeps only as this hash.
     INVITATION_HASH = "Medipeps invitation hash";
+    /// Derives the key that wraps a store's master key, from a stretched passphrase or a platform key.
+    STORE_WRAPPING_KEY = "Medipeps store wrapping key";
+    /// Derives the store key from the master key.
+    STORE_KEY = "Medipeps store key";
+    /// Derives the key that hides the names of records, from the master key.
+    STORE_NAME_KEY = "Medipeps store name key";
+    /// Derives the key that wraps the state key of a day, from the master key.
+    STORE_STATE_WRAPPING_KEY = "Medipeps store state wrapping key";
+    /// Derives the key that authenticates the generation, from the master key.
+    STORE_GENERATION_KEY = "Medipeps store generation key";
 }
 
 #[cfg(test)]
