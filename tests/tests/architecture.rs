@@ -26,7 +26,6 @@ const INPUT_OUTPUT: &[&str] = &[
     "native-tls",
     "quinn",
     "quinn-udp",
-    "rand",
     "reqwest",
     "rusqlite",
     "rustls",
