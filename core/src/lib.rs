@@ -5,14 +5,22 @@
 
 pub mod address;
 pub mod crypto;
+pub mod double_ratchet;
+pub mod envelope;
+pub mod handshake;
 pub mod identity;
 pub mod invitation;
+pub mod kind;
 pub mod label;
 pub mod limits;
+mod pqxdh;
 pub mod prekey;
 pub mod proof;
+pub mod session;
 pub mod wire;
 
+#[cfg(test)]
+mod test_party;
 #[cfg(test)]
 mod test_rng;
 

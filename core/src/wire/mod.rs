@@ -1,8 +1,13 @@
 //! The encodings of `spec/proto`. Only this module names prost's types; it hands on parsed ones.
 
+pub mod client_records;
+pub mod client_store;
+pub mod content;
+pub mod handshake;
 pub mod identity;
 pub mod prekey;
 pub mod server_storage;
+pub(crate) mod session;
 pub mod transport;
 
 mod proto {

@@ -1,0 +1,13 @@
+//! What messages say. Each kind has a module with its rules; `spec/content.md` describes them.
+
+mod content;
+mod html;
+mod mail;
+mod receipt;
+
+pub use content::{
+    Body, Content, ContentError, InlineAttachment, MessageId, PatientReference, ReceiptsWanted, Urgency,
+};
+pub use html::{sanitise_html, text_of_html};
+pub use mail::{Mail, MailRecipient, RecipientRole};
+pub use receipt::{Receipt, ReceiptEvent};

@@ -1,0 +1,262 @@
+//! A session between two devices: handshake, ratchet and envelope joined.
+//!
+//! `spec/ratchet.md`. Everything that fails leaves the session as it was. A caller commits the state that
+//! [`Session::encode`] gives before the envelope leaves, and before the plaintext is shown.
+
+mod establish;
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::crypto::aead::{self, SingleUseKey};
+use crate::crypto::kdf;
+use crate::crypto::secret::Secret;
+use crate::crypto::x_wing;
+use crate::double_ratchet::{DoubleRatchet, ReceiveError, SendError};
+use crate::envelope::{
+    self, Envelope, EnvelopeError, HintKey, RatchetMessage, VERSION, marked, padded_for_session, unpad,
+};
+use crate::handshake::{HandshakeParts, InitialMessage};
+use crate::label;
+use crate::wire::WireError;
+use crate::wire::handshake::InitialMessageFields;
+pub use establish::{LocalDevice, ResponderPrekeys};
+
+/// Names a session on both sides.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub [u8; 16]);
+
+/// One side of a session.
+#[derive(Debug, Clone)]
+pub struct Session {
+    id: SessionId,
+    /// Hash of what both sides agree on; part of every message's associated data.
+    associated_data: [u8; 32],
+    ratchet: DoubleRatchet,
+    /// Repeated with every message until the first reply.
+    pending: Option<Pending>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    pub(crate) handshake: HandshakeParts,
+    pub(crate) seal_prekey: x_wing::EncapsulationKey,
+}
+
+/// Why nothing was encrypted. The session is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EncryptError {
+    /// The content does not fit the largest envelope.
+    #[error("the content is {over} bytes too long for the largest envelope")]
+    TooLong {
+        /// By how many bytes.
+        over: usize,
+    },
+    /// The ratchet cannot send.
+    #[error(transparent)]
+    Ratchet(#[from] SendError),
+    /// The receiver's seal key has small order.
+    #[error("the receiver's seal key is not usable")]
+    SealKey,
+}
+
+/// Why an envelope was not decrypted. The session is unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DecryptError {
+    /// The envelope is not of this session, or was altered.
+    #[error("no header key of the session opens the message")]
+    NoHeaderKey,
+    /// It has been decrypted before.
+    #[error("the message has been received before")]
+    AlreadyReceived,
+    /// It skips more messages than are allowed.
+    #[error("the message skips {by} messages, more than are allowed")]
+    TooFarAhead {
+        /// How many it skips.
+        by: u32,
+    },
+    /// The other side's ratchet key is not usable.
+    #[error("the message's ratchet key is not usable")]
+    RatchetKey,
+    /// The header opened and the content does not verify: altered, or of other identities.
+    #[error("the message's content does not verify")]
+    Ciphertext,
+    /// It verified and has no padding mark: the sender is defective.
+    #[error("the message is not padded as it must be")]
+    Padding,
+}
+
+impl From<ReceiveError> for DecryptError {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::NoHeaderKey => Self::NoHeaderKey,
+            ReceiveError::AlreadyReceived => Self::AlreadyReceived,
+            ReceiveError::TooFarAhead { by } => Self::TooFarAhead { by },
+            ReceiveError::RatchetKey => Self::RatchetKey,
+        }
+    }
+}
+
+impl From<EnvelopeError> for EncryptError {
+    fn from(error: EnvelopeError) -> Self {
+        match error {
+            EnvelopeError::TooLong { over } => Self::TooLong { over },
+            _ => Self::SealKey,
+        }
+    }
+}
+
+impl Session {
+    /// Names the session; the same on both sides.
+    #[must_use]
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Whether this side wrote first and has had no answer: its messages are still first flights.
+    #[must_use]
+    pub const fn awaiting_reply(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Encrypts content into a whole envelope. Commit the session before the envelope leaves.
+    ///
+    /// # Errors
+    /// [`EncryptError`]; the session is unchanged.
+    pub fn encrypt(
+        &mut self,
+        content: &[u8],
+        own: &LocalDevice<'_>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<u8>, EncryptError> {
+        // Sending moves the sending chain and nothing else.
+        let sending = self.ratchet.sending.clone();
+        let envelope = self.encrypt_with_chain(content, own, rng);
+        if envelope.is_err() {
+            self.ratchet.sending = sending;
+        }
+        envelope
+    }
+
+    /// Decrypts a session envelope. Commit the session before the content is shown.
+    ///
+    /// # Errors
+    /// [`DecryptError`]; the session is unchanged.
+    pub fn decrypt(
+        &mut self,
+        envelope: &Envelope,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+        let message = envelope.ratchet_message().ok_or(DecryptError::NoHeaderKey)?;
+        let hinted = |header_key: &Secret<32>| envelope.matches(&HintKey::of(header_key));
+        self.open(&message, hinted, rng)
+    }
+
+    /// Decrypts a further first flight of this session's handshake.
+    ///
+    /// # Errors
+    /// [`DecryptError`], [`DecryptError::NoHeaderKey`] also where the message belongs to another session.
+    pub fn decrypt_initial(
+        &mut self,
+        initial: &InitialMessage,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+        if initial.session_id() != self.id {
+            return Err(DecryptError::NoHeaderKey);
+        }
+        self.open(&initial.ratchet_message, |_| true, rng)
+    }
+
+    /// By which envelopes of this session are found: two keys, and one for each chain with skipped messages.
+    #[must_use]
+    pub fn hint_keys(&self) -> Vec<HintKey> {
+        self.ratchet.receiving_header_keys().map(HintKey::of).collect()
+    }
+
+    /// The state at rest, for a record of the store that is sealed under the state key.
+    #[must_use]
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        crate::wire::session::encode(self.id, &self.associated_data, &self.ratchet, self.pending.as_ref())
+    }
+
+    /// Reads the state.
+    ///
+    /// # Errors
+    /// [`WireError`]; with `Bounds("version")` for a session of another wire version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let (id, associated_data, ratchet, pending) = crate::wire::session::decode(bytes)?;
+        Ok(Self { id, associated_data, ratchet, pending })
+    }
+
+    fn encrypt_with_chain(
+        &mut self,
+        content: &[u8],
+        own: &LocalDevice<'_>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<u8>, EncryptError> {
+        let Some(pending) = self.pending.clone() else {
+            let plaintext = padded_for_session(content)?;
+            let (message, hint_key) = self.seal(&plaintext, rng)?;
+            return Ok(message.into_envelope(&hint_key));
+        };
+        let (message, _) = self.seal(&marked(content), rng)?;
+        let initial = InitialMessageFields {
+            sender_statement: own.statement.encoded().to_vec(),
+            sender_device_id: own.device_id,
+            handshake: pending.handshake,
+            ratchet_message: message.encode(),
+        };
+        Ok(envelope::seal_first_flight(&initial.encode(), &pending.seal_prekey, rng)?)
+    }
+
+    fn seal(&mut self, plaintext: &[u8], rng: &mut impl CryptoRng) -> Result<(RatchetMessage, HintKey), SendError> {
+        let mut nonce = [0; 12];
+        rng.fill_bytes(&mut nonce);
+        let sending = self.ratchet.send(&nonce)?;
+        let key = message_key(&sending.message_key, &nonce);
+        let associated_data = self.message_associated_data(&nonce, sending.header.as_bytes());
+        let ciphertext = aead::seal_once(&key, &associated_data, plaintext);
+        Ok((RatchetMessage { nonce, header: sending.header, ciphertext }, HintKey::of(&sending.header_key)))
+    }
+
+    fn open(
+        &mut self,
+        message: &RatchetMessage,
+        accepts: impl Fn(&Secret<32>) -> bool,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+        let receiving = self.ratchet.receive(&message.header, &message.nonce, accepts, rng)?;
+        let key = message_key(&receiving.message_key, &message.nonce);
+        let associated_data = self.message_associated_data(&message.nonce, message.header.as_bytes());
+        let plaintext = Zeroizing::new(
+            aead::open_once(&key, &associated_data, &message.ciphertext).map_err(|_| DecryptError::Ciphertext)?,
+        );
+        let content = Zeroizing::new(unpad(&plaintext).ok_or(DecryptError::Padding)?.to_vec());
+        self.ratchet.apply(receiving);
+        self.pending = None;
+        Ok(content)
+    }
+
+    /// version, hash of the session's associated data, nonce, encrypted header.
+    fn message_associated_data(&self, nonce: &[u8; 12], header: &[u8]) -> Vec<u8> {
+        [&[VERSION], self.associated_data.as_slice(), nonce, header].concat()
+    }
+}
+
+/// `KDF_HYBRID` (Double Ratchet specification section 6) with the random nonce of the header beside the classical key.
+/// The salt is the second ratchet's message key; version 0 has none and takes zeros.
+fn message_key(double_ratchet_key: &Secret<32>, nonce: &[u8; 12]) -> SingleUseKey {
+    kdf::hkdf(&[0; 32], &[double_ratchet_key.as_bytes(), nonce], label::MESSAGE_KEY)
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! `spec/proto/content.proto`.
+
+use prost::Message;
+use zeroize::Zeroizing;
+
+use super::{WireError, fixed, proto};
+use crate::Address;
+use crate::kind::{
+    Body, Content, InlineAttachment, Mail, MailRecipient, MessageId, PatientReference, Receipt, ReceiptEvent,
+    ReceiptsWanted, RecipientRole, Urgency, sanitise_html,
+};
+
+const DELIVERED: u32 = 1;
+const DISPLAYED: u32 = 2;
+const PROCESSED: u32 = 4;
+
+pub(crate) fn encode(content: &Content) -> Zeroizing<Vec<u8>> {
+    let (kind, body) = encode_body(&content.body);
+    let wanted = content.receipts_wanted;
+    let optional = |id: Option<MessageId>| id.map(|id| id.0.to_vec()).unwrap_or_default();
+    let message = proto::Content {
+        id: content.id.0.to_vec(),
+        kind,
+        thread: content.thread.0.to_vec(),
+        in_reply_to: optional(content.in_reply_to),
+        replaces: optional(content.replaces),
+        created: content.created,
+        expires: content.expires.unwrap_or(0),
+        urgency: match content.urgency {
+            Urgency::Routine => proto::Urgency::Routine,
+            Urgency::Urgent => proto::Urgency::Urgent,
+            Urgency::Vital => proto::Urgency::Vital,
+        }
+        .into(),
+        sender_name: content.sender_name.clone(),
+        sender_role: content.sender_role.clone(),
+        on_behalf_of: content.on_behalf_of.as_ref().map(ToString::to_string).unwrap_or_default(),
+        patient: content.patient.as_ref().map(|patient| proto::PatientReference {
+            identifier: patient.identifier.clone(),
+            assigning_authority: patient.assigning_authority.clone(),
+        }),
+        receipts_wanted: (u32::from(wanted.delivered) * DELIVERED)
+            | (u32::from(wanted.displayed) * DISPLAYED)
+            | (u32::from(wanted.processed) * PROCESSED),
+        fallback_text: content.fallback_text.clone(),
+        attachments: content
+            .attachments
+            .iter()
+            .map(|attachment| proto::InlineAttachment {
+                name: attachment.name.clone(),
+                media_type: attachment.media_type.clone(),
+                data: attachment.data.clone(),
+            })
+            .collect(),
+        body,
+        sender_statement_version: content.sender_statement_version,
+    };
+    Zeroizing::new(message.encode_to_vec())
+}
+
+pub(crate) fn decode(bytes: &[u8]) -> Result<Content, WireError> {
+    let message = proto::Content::decode(bytes)?;
+    let optional = |bytes: &[u8], field| -> Result<Option<MessageId>, WireError> {
+        if bytes.is_empty() { Ok(None) } else { Ok(Some(MessageId(fixed(bytes, field)?))) }
+    };
+    Ok(Content {
+        id: MessageId(fixed(&message.id, "id")?),
+        thread: MessageId(fixed(&message.thread, "thread")?),
+        in_reply_to: optional(&message.in_reply_to, "in_reply_to")?,
+        replaces: optional(&message.replaces, "replaces")?,
+        created: message.created,
+        expires: Some(message.expires).filter(|&time| time != 0),
+        // A later version may know more degrees; to this one they are as pressing as the highest that it knows.
+        urgency: match proto::Urgency::try_from(message.urgency) {
+            Ok(proto::Urgency::Routine) => Urgency::Routine,
+            Ok(proto::Urgency::Urgent) => Urgency::Urgent,
+            Ok(proto::Urgency::Vital) | Err(_) => Urgency::Vital,
+        },
+        body: decode_body(message.kind, message.body)?,
+        sender_name: message.sender_name,
+        sender_role: message.sender_role,
+        on_behalf_of: match message.on_behalf_of.as_str() {
+            "" => None,
+            text => Some(address(text, "on_behalf_of")?),
+        },
+        patient: message.patient.map(|patient| PatientReference {
+            identifier: patient.identifier,
+            assigning_authority: patient.assigning_authority,
+        }),
+        receipts_wanted: ReceiptsWanted {
+            delivered: message.receipts_wanted & DELIVERED != 0,
+            displayed: message.receipts_wanted & DISPLAYED != 0,
+            processed: message.receipts_wanted & PROCESSED != 0,
+        },
+        fallback_text: message.fallback_text,
+        attachments: message
+            .attachments
+            .into_iter()
+            .map(|attachment| InlineAttachment {
+                name: attachment.name,
+                media_type: attachment.media_type,
+                data: attachment.data,
+            })
+            .collect(),
+        sender_statement_version: message.sender_statement_version,
+    })
+}
+
+fn encode_body(body: &Body) -> (u32, Vec<u8>) {
+    match body {
+        Body::Mail(mail) => (proto::Kind::Mail as u32, encode_mail(mail)),
+        Body::Receipt(receipt) => (proto::Kind::Receipt as u32, encode_receipt(*receipt)),
+        Body::Unknown { kind, body } => (*kind, body.clone()),
+    }
+}
+
+fn decode_body(kind: u32, body: Vec<u8>) -> Result<Body, WireError> {
+    match i32::try_from(kind).map(proto::Kind::try_from) {
+        Ok(Ok(proto::Kind::Mail)) => Ok(Body::Mail(decode_mail(&body)?)),
+        Ok(Ok(proto::Kind::Receipt)) => Ok(Body::Receipt(decode_receipt(&body)?)),
+        Ok(Ok(proto::Kind::Unspecified)) => Err(WireError::Missing("kind")),
+        Ok(Err(_)) | Err(_) => Ok(Body::Unknown { kind, body }),
+    }
+}
+
+fn encode_mail(mail: &Mail) -> Vec<u8> {
+    proto::Mail {
+        subject: mail.subject.clone(),
+        text: mail.text.clone(),
+        html: mail.html.as_deref().map(sanitise_html).unwrap_or_default(),
+        recipients: mail
+            .recipients
+            .iter()
+            .map(|recipient| proto::MailRecipient {
+                address: recipient.address.to_string(),
+                role: match recipient.role {
+                    RecipientRole::To => proto::RecipientRole::To,
+                    RecipientRole::Cc => proto::RecipientRole::Cc,
+                }
+                .into(),
+            })
+            .collect(),
+    }
+    .encode_to_vec()
+}
+
+fn decode_mail(bytes: &[u8]) -> Result<Mail, WireError> {
+    let message = proto::Mail::decode(bytes)?;
+    Ok(Mail {
+        subject: message.subject,
+        text: message.text,
+        html: Some(message.html).filter(|html| !html.is_empty()).map(|html| sanitise_html(&html)),
+        recipients: message
+            .recipients
+            .into_iter()
+            .map(|recipient| {
+                Ok(MailRecipient {
+                    address: address(&recipient.address, "recipients.address")?,
+                    role: match proto::RecipientRole::try_from(recipient.role) {
+                        Ok(proto::RecipientRole::To) => RecipientRole::To,
+                        Ok(proto::RecipientRole::Cc) | Err(_) => RecipientRole::Cc,
+                    },
+                })
+            })
+            .collect::<Result<_, WireError>>()?,
+    })
+}
+
+fn encode_receipt(receipt: Receipt) -> Vec<u8> {
+    proto::Receipt {
+        message_id: receipt.message_id.0.to_vec(),
+        event: match receipt.event {
+            ReceiptEvent::Delivered => proto::ReceiptEvent::Delivered,
+            ReceiptEvent::Displayed => proto::ReceiptEvent::Displayed,
+            ReceiptEvent::Processed => proto::ReceiptEvent::Processed,
+            ReceiptEvent::Unsupported => proto::ReceiptEvent::Unsupported,
+        }
+        .into(),
+        at: receipt.at,
+    }
+    .encode_to_vec()
+}
+
+fn decode_receipt(bytes: &[u8]) -> Result<Receipt, WireError> {
+    let message = proto::Receipt::decode(bytes)?;
+    Ok(Receipt {
+        message_id: MessageId(fixed(&message.message_id, "message_id")?),
+        event: match proto::ReceiptEvent::try_from(message.event) {
+            Ok(proto::ReceiptEvent::Delivered) => ReceiptEvent::Delivered,
+            Ok(proto::ReceiptEvent::Displayed) => ReceiptEvent::Displayed,
+            Ok(proto::ReceiptEvent::Processed) => ReceiptEvent::Processed,
+            Ok(proto::ReceiptEvent::Unsupported) => ReceiptEvent::Unsupported,
+            Ok(proto::ReceiptEvent::Unspecified) | Err(_) => return Err(WireError::Bounds("event")),
+        },
+        at: message.at,
+    })
+}
+
+fn address(text: &str, field: &'static str) -> Result<Address, WireError> {
+    Address::from_canonical(text).map_err(|_| WireError::Bounds(field))
+}
