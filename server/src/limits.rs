@@ -15,6 +15,9 @@ pub const ONE_TIME_PREKEYS_STORED_MAX: usize = 400;
 /// Bytes of one value in sled. Pages above 128 KiB go to files that sled never syncs; a leaf holds up to 16 values
 /// (reference/server.md section 3, rule 2).
 pub const SLED_VALUE_LENGTH_MAX: usize = 4 << 10;
+/// Bytes of one encoded one-time prekey, and of the signed, last-resort and seal prekeys together: what fits into one value
+/// of sled beside its bookkeeping. ML-KEM-1024 and X-Wing keys with their signatures make about 3000.
+pub const PREKEY_LENGTH_MAX: usize = SLED_VALUE_LENGTH_MAX - 256;
 /// Bytes of sled's page cache. Its own default is 1 GiB; the bodies of envelopes are not in it.
 pub const SLED_CACHE_BYTES: u64 = 64 << 20;
 /// Bytes after which a segment file of envelope bodies is closed and a new one begun. A segment is deleted whole, so one
@@ -36,3 +39,64 @@ pub const FETCH_ENVELOPES_MAX: usize = 256;
 pub const INSPECT_ACCOUNTS_MAX: usize = 1000;
 /// Bytes of one record in an export: the largest envelope, or a statement, with its frame. An import refuses more.
 pub const EXPORT_RECORD_LENGTH_MAX: usize = 128 << 10;
+/// Requests that one connection may have open at once, as QUIC streams. quinn keeps state for every allowed stream of every
+/// connection: 100 cost 8 KiB more each (reference/server.md section 5).
+pub const STREAMS_MAX: u32 = 16;
+/// Request tasks of one connection, those included whose stream the client has reset meanwhile: twice the streams.
+pub const REQUEST_TASKS_MAX: usize = 2 * STREAMS_MAX as usize;
+/// Bytes that a client may send ahead on one connection. A submission of 512 KiB fits whole.
+pub const CONNECTION_RECEIVE_WINDOW: u32 = 1 << 20;
+/// Bytes that a client may send ahead on one stream.
+pub const STREAM_RECEIVE_WINDOW: u32 = 512 << 10;
+/// Bytes that wait on one connection for a slow client to take them.
+pub const CONNECTION_SEND_WINDOW: u64 = 512 << 10;
+/// Bytes of the socket's receive buffer, ten times what Linux gives; a burst on all connections waits in it. The kernel may
+/// give less.
+pub const SOCKET_RECEIVE_BUFFER: usize = 2 << 20;
+/// Connections that wait to be looked at. Whatever comes after is refused.
+pub const INCOMING_MAX: usize = 1024;
+/// Bytes that wait for one connection that has not been looked at.
+pub const INCOMING_BUFFER: u64 = 16 << 10;
+/// Bytes that wait for all connections that have not been looked at.
+pub const INCOMING_BUFFER_TOTAL: u64 = 8 << 20;
+/// Handshakes under way from which on a client must prove its network address first (QUIC Retry), which costs it a round trip.
+pub const HANDSHAKES_BEFORE_RETRY: usize = 32;
+/// Milliseconds that a handshake may take.
+pub const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
+/// Milliseconds in which a connection must have said Hello.
+pub const HELLO_TIMEOUT_MS: u64 = 10_000;
+/// Milliseconds in which a whole request must have come: 512 KiB at 140 kbit/s.
+pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
+/// Milliseconds in which a client must take a frame. A phone that slept longer connects again and gets it once more.
+pub const WRITE_TIMEOUT_MS: u64 = 60_000;
+/// Milliseconds that the end of an answer may take to be confirmed by the client.
+pub const FINISH_TIMEOUT_MS: u64 = 2_000;
+/// Envelopes that a subscription holds in memory at once: 8 of 64 KiB are 512 KiB.
+pub const SUBSCRIPTION_BATCH: usize = 8;
+/// Milliseconds between two looks at a queue, whether or not anything was announced.
+pub const RESCAN_INTERVAL_MS: u64 = 5_000;
+/// Milliseconds between two removals of what has run out.
+pub const EXPIRE_INTERVAL_MS: u64 = 60_000;
+/// Network addresses or recipients that one rate limiter remembers, about 5 MiB each. When all are in use, newcomers wait.
+pub const RATE_LIMITER_KEYS_MAX: usize = 65_536;
+/// Milliseconds that a client is asked to wait when a rate limiter is full, and the least time between two clean-ups of it.
+pub const RATE_LIMITER_FULL_RETRY_MS: u64 = 1_000;
+/// Milliseconds after which to try a full queue again. It is a guess: the recipient has to come first.
+pub const QUEUE_FULL_RETRY_MS: u64 = 15 * 60 * 1000;
+/// Milliseconds after which to ask again for the prekeys of an account that has none.
+pub const NO_PREKEYS_RETRY_MS: u64 = 60_000;
+/// Milliseconds after which to connect again to a server that stops.
+pub const SHUTDOWN_RETRY_MS: u64 = 5_000;
+/// Milliseconds after which to repeat what the store could not take.
+pub const STORAGE_RETRY_MS: u64 = 10_000;
+/// Milliseconds for which requests under way may go on when the server stops. With the rest it stays under the 25 s that
+/// service managers grant.
+pub const DRAIN_TIMEOUT_MS: u64 = 15_000;
+/// Milliseconds for which closed connections may linger when the server stops.
+pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
+/// Accounts in one answer of the control socket: 16 of eight full queues stay under the frame.
+pub const CONTROL_INSPECT_ACCOUNTS: u32 = 16;
+/// Bytes of one frame on the control socket.
+pub const CONTROL_FRAME_LENGTH_MAX: usize = 64 << 20;
+/// Bytes of a configuration file: far more than anybody writes.
+pub const CONFIG_LENGTH_MAX: u64 = 1 << 20;

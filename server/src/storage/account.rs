@@ -1,6 +1,9 @@
 //! What the store keeps of accounts and invitations, and how an operation on them can fail.
 
+use std::collections::BTreeSet;
+
 use medipeps_core::Address;
+use medipeps_core::limits::{NAME_LENGTH_MAX, STATEMENT_LENGTH_MAX};
 use thiserror::Error;
 
 use super::StorageError;
@@ -124,4 +127,32 @@ pub enum StatementError {
     /// The engine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl Invitation {
+    /// Refuses what no service should have let through.
+    pub(super) fn check_lengths(&self) -> Result<(), StorageError> {
+        let length = self.organisation.as_ref().map_or(0, String::len);
+        StorageError::check_length("the organisation", length, NAME_LENGTH_MAX)
+    }
+}
+
+impl Registration {
+    /// Refuses what no service should have let through.
+    pub(super) fn check_lengths(&self) -> Result<(), StorageError> {
+        check_statement_length(&self.statement)?;
+        self.devices.iter().try_for_each(|device| device.prekeys.check_lengths())
+    }
+}
+
+/// Refuses a statement that no service should have let through.
+pub(super) fn check_statement_length(statement: &[u8]) -> Result<(), StorageError> {
+    StorageError::check_length("the statement", statement.len(), STATEMENT_LENGTH_MAX)
+}
+
+/// The devices in ascending order, or `None` if two are the same or there is none.
+pub(super) fn distinct_devices(devices: impl IntoIterator<Item = u32>) -> Option<Vec<u32>> {
+    let mut set = BTreeSet::new();
+    let distinct = devices.into_iter().all(|device| set.insert(device));
+    (distinct && !set.is_empty()).then(|| set.into_iter().collect())
 }

@@ -5,9 +5,14 @@
 //! once ([`StorageError::Failed`]) it confirms nothing more; the server process then exits.
 
 mod account;
+#[cfg(test)]
+mod conformance;
+mod export;
 mod inspection;
+mod memory;
 mod prekey;
 mod queue;
+mod sled_engine;
 
 use std::io;
 
@@ -21,8 +26,12 @@ pub use account::{
     StatementError,
 };
 pub use inspection::{InspectedAccount, InspectedDevice, InspectedEnvelope};
+pub use memory::{Fault, MemoryStorage};
 pub use prekey::{PrekeyError, PrekeySet, PrekeyStatus, TakenKem, TakenPrekeys};
-pub use queue::{AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueuedEnvelope, Submission};
+pub use queue::{
+    AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, Submission,
+};
+pub use sled_engine::{SledStorage, StorageOptions};
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
@@ -206,6 +215,13 @@ pub enum StorageError {
         /// The limit in bytes.
         limit: usize,
     },
+}
+
+impl StorageError {
+    /// Refuses a length above its limit.
+    fn check_length(what: &'static str, length: usize, limit: usize) -> Result<(), Self> {
+        if length <= limit { Ok(()) } else { Err(Self::Oversize { what, length, limit }) }
+    }
 }
 
 /// Why a store was not opened.

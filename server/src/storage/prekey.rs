@@ -1,11 +1,13 @@
 //! What the store keeps of prekeys, and how an operation on them can fail.
 
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::StorageError;
+use crate::limits::{ONE_TIME_PREKEYS_STORED_MAX, PREKEY_LENGTH_MAX};
 
-/// The prekeys of one upload. The keys are encoded messages of `prekey.proto`, which the store need not understand; each
-/// is at most `SLED_VALUE_LENGTH_MAX` bytes less 512, and so are the three first together.
+/// The prekeys of one upload. The keys are encoded messages of `prekey.proto`, which the store need not understand. Each
+/// one-time key, and the three others together, have at most `PREKEY_LENGTH_MAX` bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrekeySet {
     /// The `SignedPrekey`.
@@ -73,4 +75,39 @@ pub enum PrekeyError {
     /// The engine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl PrekeySet {
+    /// Refuses what no service should have let through.
+    pub(super) fn check_lengths(&self) -> Result<(), StorageError> {
+        let lasting = self.signed_prekey.len() + self.last_resort_kem.len() + self.seal.len();
+        StorageError::check_length("the lasting prekeys", lasting, PREKEY_LENGTH_MAX)?;
+        for (_, key) in self.one_time.iter().chain(&self.one_time_kem) {
+            StorageError::check_length("a one-time prekey", key.len(), PREKEY_LENGTH_MAX)?;
+        }
+        for keys in [&self.one_time, &self.one_time_kem] {
+            StorageError::check_length("the list of one-time prekeys", keys.len(), ONE_TIME_PREKEYS_STORED_MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Tells a repeated upload from another one with the same sequence.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        let mut field = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        };
+        field(&self.signed_prekey);
+        field(&self.last_resort_kem);
+        field(&self.seal);
+        for keys in [&self.one_time, &self.one_time_kem] {
+            field(&(keys.len() as u64).to_be_bytes());
+            for (id, key) in keys {
+                field(&id.to_be_bytes());
+                field(key);
+            }
+        }
+        digest.finalize().into()
+    }
 }

@@ -1,9 +1,22 @@
 //! What the store keeps of queues, and how an operation on them can fail.
 
+use std::collections::BTreeSet;
+
 use medipeps_core::Address;
+use medipeps_core::limits::ENVELOPE_LENGTH_MAX;
 use thiserror::Error;
 
 use super::StorageError;
+use crate::limits::{QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX};
+
+/// What one queue may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueQuota {
+    /// Envelopes.
+    pub messages_max: u64,
+    /// Bytes of envelopes.
+    pub bytes_max: u64,
+}
 
 /// One message to all devices of a recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,4 +132,86 @@ pub enum AcknowledgeError {
     /// The engine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl Default for QueueQuota {
+    fn default() -> Self {
+        Self { messages_max: QUEUE_MESSAGES_MAX, bytes_max: QUEUE_BYTES_MAX }
+    }
+}
+
+impl QueueQuota {
+    /// Whether a queue that holds this much has room for an envelope of `length` bytes.
+    pub(super) fn has_room(&self, messages: u64, bytes: u64, length: usize) -> bool {
+        messages < self.messages_max && bytes.saturating_add(length as u64) <= self.bytes_max
+    }
+}
+
+impl Submission {
+    /// Refuses what no service should have let through.
+    pub(super) fn check_lengths(&self) -> Result<(), StorageError> {
+        for (_, envelope) in &self.envelopes {
+            StorageError::check_length("an envelope", envelope.len(), ENVELOPE_LENGTH_MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Holds the envelopes against the devices of the statement, `listed`, each with whether it has prekeys.
+    pub(super) fn check_devices(&self, listed: &[(u32, bool)], statement_version: u64) -> Result<(), EnqueueError> {
+        let addressed: BTreeSet<u32> = self.envelopes.iter().map(|(device, _)| *device).collect();
+        let missing: Vec<u32> = listed
+            .iter()
+            .filter(|(device, has_prekeys)| *has_prekeys && !addressed.contains(device))
+            .map(|(device, _)| *device)
+            .collect();
+        let mut seen = BTreeSet::new();
+        let extra: BTreeSet<u32> = self
+            .envelopes
+            .iter()
+            .map(|(device, _)| *device)
+            .filter(|device| !seen.insert(*device) || !listed.iter().any(|(known, _)| known == device))
+            .collect();
+        if missing.is_empty() && extra.is_empty() && !self.envelopes.is_empty() {
+            return Ok(());
+        }
+        Err(EnqueueError::StaleDevices { missing, extra: extra.into_iter().collect(), statement_version })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn submission(devices: &[u32]) -> Submission {
+        Submission {
+            id: [0; 16],
+            address: "a@b".parse().unwrap(),
+            envelopes: devices.iter().map(|device| (*device, vec![0; 8])).collect(),
+            digest: [0; 32],
+            now_ms: 0,
+            expires_ms: 1,
+        }
+    }
+
+    #[test]
+    fn the_envelopes_must_match_the_devices() {
+        let listed = [(1, true), (2, true), (5, false)];
+        assert_eq!(submission(&[2, 1]).check_devices(&listed, 9), Ok(()));
+        assert_eq!(submission(&[1, 2, 5]).check_devices(&listed, 9), Ok(()));
+        let stale = |missing: &[u32], extra: &[u32]| {
+            let (missing, extra) = (missing.to_vec(), extra.to_vec());
+            Err(EnqueueError::StaleDevices { missing, extra, statement_version: 9 })
+        };
+        assert_eq!(submission(&[1]).check_devices(&listed, 9), stale(&[2], &[]));
+        assert_eq!(submission(&[1, 2, 9, 7]).check_devices(&listed, 9), stale(&[], &[7, 9]));
+        assert_eq!(submission(&[1, 2, 1]).check_devices(&listed, 9), stale(&[], &[1]));
+        assert_eq!(submission(&[]).check_devices(&[(5, false)], 9), stale(&[], &[]));
+    }
+
+    #[test]
+    fn an_oversize_envelope_is_refused() {
+        let mut large = submission(&[1]);
+        large.envelopes[0].1 = vec![0; ENVELOPE_LENGTH_MAX + 1];
+        assert!(matches!(large.check_lengths(), Err(StorageError::Oversize { .. })));
+    }
 }

@@ -1,0 +1,376 @@
+//! The configuration file. `sample.toml` beside this file documents every key; `medipeps-server config` prints it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use medipeps_core::address::is_domain;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::limits::{CONFIG_LENGTH_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX};
+use crate::rate_limit::Rate;
+use crate::storage::QueueQuota;
+
+/// A commented configuration file: every key with its default.
+pub const SAMPLE: &str = include_str!("sample.toml");
+
+/// What a server is told by whoever runs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The domain of the accounts, `local@domain`.
+    pub domain: String,
+    /// The UDP address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The folder for the store and the keys. A relative one is taken from the folder of the configuration file.
+    pub data_dir: PathBuf,
+    /// A file with the certificate chain, in PEM. With `private_key`; without the two, a development certificate is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// A file with the private key of the certificate, in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_key: Option<PathBuf>,
+    /// How logs are written to standard error.
+    #[serde(default)]
+    pub log_format: LogFormat,
+    /// Which logs are written, in the notation of `tracing-subscriber`'s `EnvFilter`.
+    #[serde(default = "default_log_filter")]
+    pub log_filter: String,
+    /// How long things are kept.
+    #[serde(default)]
+    pub retention: Retention,
+    /// What the queue of one device may hold.
+    #[serde(default)]
+    pub queue: Queue,
+    /// Connections.
+    #[serde(default)]
+    pub connection: Connections,
+    /// How often things may be asked.
+    #[serde(default)]
+    pub rate: Rates,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text an event.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Days for which an envelope waits for its device, 1 and up.
+    pub envelope_days: u32,
+    /// Days for which an invitation is good unless `invite` says otherwise, 1 and up.
+    pub invitation_days: u32,
+}
+
+/// What the queue of one device may hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queue {
+    /// Envelopes, 1 and up.
+    pub messages_max: u64,
+    /// Bytes of envelopes, 65536 and up.
+    pub bytes_max: u64,
+}
+
+/// Connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connections {
+    /// Open at once, 1 and up.
+    pub connections_max: usize,
+    /// Open at once from one network address (IPv6: /64), 1 and up.
+    pub connections_per_address_max: usize,
+    /// Handshakes under way at once, 1 and up.
+    pub handshakes_max: usize,
+    /// Seconds of silence after which a connection is dropped, 10 to 600.
+    pub idle_seconds: u32,
+}
+
+/// How often things may be asked. A network address is an IPv4 address or an IPv6 /64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rates {
+    /// Submissions to one recipient.
+    pub submit_per_recipient: Rate,
+    /// Submissions from one network address.
+    pub submit_per_address: Rate,
+    /// Fetches of one recipient's prekeys; each takes a one-time key of every device.
+    pub prekeys_per_recipient: Rate,
+    /// Fetches of prekeys from one network address.
+    pub prekeys_per_address: Rate,
+    /// Fetches of statements from one network address.
+    pub statements_per_address: Rate,
+    /// Registrations from one network address, successful or not.
+    pub registrations_per_address: Rate,
+    /// Proofs of device from one network address, successful or not.
+    pub proofs_per_address: Rate,
+}
+
+fn default_log_filter() -> String {
+    "info".to_owned()
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { envelope_days: 30, invitation_days: 14 }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { messages_max: QUEUE_MESSAGES_MAX, bytes_max: QUEUE_BYTES_MAX }
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            connections_per_address_max: 2_000,
+            handshakes_max: 256,
+            idle_seconds: 120,
+        }
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let rate = |burst, per_minute| Rate { burst, per_minute };
+        Self {
+            submit_per_recipient: rate(600, 120),
+            submit_per_address: rate(1200, 1200),
+            prekeys_per_recipient: rate(60, 6),
+            prekeys_per_address: rate(300, 120),
+            statements_per_address: rate(300, 300),
+            registrations_per_address: rate(60, 30),
+            proofs_per_address: rate(1200, 1200),
+        }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file is not TOML, a key is unknown or missing, or a value has the wrong type. The text names it.
+    #[error("{path}: {error}")]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        error: Box<toml::de::Error>,
+    },
+    /// A value is out of its bounds.
+    #[error("{path}: `{key}` {rule}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key, with the table in front of it.
+        key: &'static str,
+        /// What is wrong.
+        rule: &'static str,
+    },
+}
+
+impl Config {
+    /// A configuration with defaults for everything that has one.
+    #[must_use]
+    pub fn new(domain: impl Into<String>, listen: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            domain: domain.into(),
+            listen,
+            data_dir: data_dir.into(),
+            certificate: None,
+            private_key: None,
+            log_format: LogFormat::default(),
+            log_filter: default_log_filter(),
+            retention: Retention::default(),
+            queue: Queue::default(),
+            connection: Connections::default(),
+            rate: Rates::default(),
+        }
+    }
+
+    /// Reads a configuration file. Relative paths in it are taken from its own folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(CONFIG_LENGTH_MAX).read_to_string(&mut text))
+            .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        let mut config = Self::parse(&text, path)?;
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        for relative in [Some(&mut config.data_dir), config.certificate.as_mut(), config.private_key.as_mut()] {
+            if let Some(relative) = relative {
+                *relative = folder.join(&*relative);
+            }
+        }
+        Ok(config)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)
+            .map_err(|error| ConfigError::Toml { path: path.to_owned(), error: Box::new(error) })?;
+        config.check().map_err(|(key, rule)| ConfigError::Value { path: path.to_owned(), key, rule })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let at_least_one = "must be 1 or more";
+        let rates = &self.rate;
+        let rules = [
+            (is_domain(&self.domain), "domain", "must be a domain name in lower case"),
+            (!self.data_dir.as_os_str().is_empty(), "data_dir", "must name a folder"),
+            (
+                self.certificate.is_some() == self.private_key.is_some(),
+                "certificate",
+                "and `private_key` must be given together",
+            ),
+            (self.retention.envelope_days > 0, "retention.envelope_days", at_least_one),
+            (self.retention.invitation_days > 0, "retention.invitation_days", at_least_one),
+            (self.queue.messages_max > 0, "queue.messages_max", at_least_one),
+            (self.queue.bytes_max >= 65_536, "queue.bytes_max", "must be 65536 or more, the largest envelope"),
+            (self.connection.connections_max > 0, "connection.connections_max", at_least_one),
+            (self.connection.connections_per_address_max > 0, "connection.connections_per_address_max", at_least_one),
+            (self.connection.handshakes_max > 0, "connection.handshakes_max", at_least_one),
+            ((10..=600).contains(&self.connection.idle_seconds), "connection.idle_seconds", "must be from 10 to 600"),
+            (is_rate(rates.submit_per_recipient), "rate.submit_per_recipient", NO_RATE),
+            (is_rate(rates.submit_per_address), "rate.submit_per_address", NO_RATE),
+            (is_rate(rates.prekeys_per_recipient), "rate.prekeys_per_recipient", NO_RATE),
+            (is_rate(rates.prekeys_per_address), "rate.prekeys_per_address", NO_RATE),
+            (is_rate(rates.statements_per_address), "rate.statements_per_address", NO_RATE),
+            (is_rate(rates.registrations_per_address), "rate.registrations_per_address", NO_RATE),
+            (is_rate(rates.proofs_per_address), "rate.proofs_per_address", NO_RATE),
+        ];
+        rules.into_iter().find(|(kept, ..)| !kept).map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
+    }
+
+    /// What the store lets one queue hold.
+    #[must_use]
+    pub const fn queue_quota(&self) -> QueueQuota {
+        QueueQuota { messages_max: self.queue.messages_max, bytes_max: self.queue.bytes_max }
+    }
+
+    /// The folder of the store.
+    #[must_use]
+    pub fn store_folder(&self) -> PathBuf {
+        self.data_dir.join("store")
+    }
+
+    /// The socket on which a running server takes orders of whoever runs it.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.data_dir.join("control.sock")
+    }
+}
+
+const NO_RATE: &str = "needs a burst and a number per minute of 1 or more";
+
+const fn is_rate(rate: Rate) -> bool {
+    rate.burst > 0 && rate.per_minute > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("server.toml"))
+    }
+
+    fn minimal() -> Config {
+        Config::new("clinic.example", "0.0.0.0:4433".parse().unwrap(), "data")
+    }
+
+    /// The sample with the defaults that it shows in comments switched on.
+    fn uncommented() -> String {
+        let is_setting = |line: &&str| line.starts_with('[') || line.contains(" = ");
+        let lines = SAMPLE.lines().map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') && is_setting(&setting) => setting,
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_sample_holds_exactly_the_defaults() {
+        assert_eq!(parse(SAMPLE).unwrap(), minimal());
+        let mut shown = parse(&uncommented()).unwrap();
+        assert_eq!(shown.certificate.take(), Some("certificate.pem".into()));
+        assert_eq!(shown.private_key.take(), Some("private-key.pem".into()));
+        assert_eq!(shown, minimal());
+    }
+
+    #[test]
+    fn every_key_is_in_the_sample_under_a_comment() {
+        let mut config = minimal();
+        config.certificate = Some("c".into());
+        config.private_key = Some("p".into());
+        let table = toml::Table::try_from(&config).unwrap();
+        let mut keys: Vec<(String, String)> = Vec::new();
+        for (name, value) in &table {
+            match value {
+                toml::Value::Table(inner) => keys.extend(inner.keys().map(|key| (format!("[{name}]"), key.clone()))),
+                _ => keys.push((String::new(), name.clone())),
+            }
+        }
+        assert!(keys.len() > 20, "{keys:?}");
+        let shown = uncommented();
+        let lines: Vec<&str> = shown.lines().collect();
+        for (section, key) in keys {
+            let start = if section.is_empty() { 0 } else { lines.iter().position(|line| *line == section).unwrap() };
+            let at = start
+                + lines[start..].iter().position(|line| line.starts_with(&format!("{key} = "))).expect(&key);
+            assert!(lines[at - 1].starts_with("# "), "{section} {key} has no comment");
+            assert!(!lines[start + 1..at].iter().any(|line| line.starts_with('[')), "{section} {key} is misplaced");
+        }
+    }
+
+    #[test]
+    fn wrong_configurations_are_named() {
+        let required = "domain = 'a.example'\nlisten = '127.0.0.1:0'\ndata_dir = 'd'\n";
+        assert!(parse(required).is_ok());
+        for (text, named) in [
+            ("domain = 'a.example'\n".to_owned(), "listen"),
+            (format!("{required}colour = 1\n"), "colour"),
+            (format!("{required}[queue]\nlength = 1\n"), "length"),
+            (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
+            (format!("{required}certificate = 'c.pem'\n"), "private_key"),
+            (format!("{required}log_format = 'xml'\n"), "xml"),
+            (format!("{required}[rate]\nsubmit_per_address = {{ burst = 0, per_minute = 1 }}\n"), "submit_per_address"),
+            (required.replace("a.example", "A.example"), "domain"),
+            (required.replace("127.0.0.1:0", "localhost"), "listen"),
+        ] {
+            let message = parse(&text).expect_err(&text).to_string();
+            assert!(message.contains(named), "{message} does not name {named}");
+        }
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_configuration_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.toml");
+        std::fs::write(&path, SAMPLE).unwrap();
+        assert_eq!(Config::load(&path).unwrap().data_dir, folder.path().join("data"));
+    }
+}

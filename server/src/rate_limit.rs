@@ -1,0 +1,114 @@
+//! Token buckets, one a key, in bounded memory. Whatever cannot be counted is refused.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{RATE_LIMITER_FULL_RETRY_MS, RATE_LIMITER_KEYS_MAX};
+
+/// How often something may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// So many at once, 1 and up.
+    pub burst: u32,
+    /// So many a minute in the long run, 1 and up.
+    pub per_minute: u32,
+}
+
+/// Counts by key. A bucket is one number: the time, in microseconds, at which it will be full again (GCRA).
+#[derive(Debug)]
+pub(crate) struct RateLimiter<K> {
+    rate: Rate,
+    keys_max: usize,
+    buckets: Mutex<Buckets<K>>,
+}
+
+#[derive(Debug)]
+struct Buckets<K> {
+    full_at: HashMap<K, u64>,
+    cleaned_at: u64,
+}
+
+impl<K: Eq + Hash> RateLimiter<K> {
+    pub(crate) fn new(rate: Rate) -> Self {
+        let buckets = Buckets { full_at: HashMap::new(), cleaned_at: 0 };
+        Self { rate, keys_max: RATE_LIMITER_KEYS_MAX, buckets: Mutex::new(buckets) }
+    }
+
+    /// Takes one from the bucket of the key, or says after how many milliseconds to come again.
+    pub(crate) fn take(&self, key: K, now_ms: u64) -> Result<(), u64> {
+        let now = now_ms.saturating_mul(1000);
+        let interval = 60_000_000 / u64::from(self.rate.per_minute.max(1));
+        let allowance = interval.saturating_mul(u64::from(self.rate.burst.max(1)) - 1);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if !buckets.full_at.contains_key(&key) && buckets.full_at.len() >= self.keys_max {
+            buckets.clean(now);
+            if buckets.full_at.len() >= self.keys_max {
+                return Err(RATE_LIMITER_FULL_RETRY_MS);
+            }
+        }
+        let full_at = buckets.full_at.entry(key).or_insert(now);
+        // A clock that was set back must not keep anybody waiting longer than an empty bucket does.
+        let current = (*full_at).clamp(now, now.saturating_add(allowance).saturating_add(interval));
+        *full_at = current;
+        let ahead = current - now;
+        if ahead > allowance {
+            return Err((ahead - allowance).div_ceil(1000));
+        }
+        *full_at = current.saturating_add(interval);
+        Ok(())
+    }
+}
+
+impl<K: Eq + Hash> Buckets<K> {
+    /// Forgets full buckets. It walks the whole table, so it does so at most once in a while.
+    fn clean(&mut self, now: u64) {
+        if now.abs_diff(self.cleaned_at) >= RATE_LIMITER_FULL_RETRY_MS * 1000 {
+            self.cleaned_at = now;
+            self.full_at.retain(|_, full_at| *full_at > now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limiter(burst: u32, per_minute: u32) -> RateLimiter<u32> {
+        RateLimiter::new(Rate { burst, per_minute })
+    }
+
+    #[test]
+    fn a_bucket_empties_and_fills() {
+        let limiter = limiter(3, 60);
+        for _ in 0..3 {
+            assert_eq!(limiter.take(1, 10_000), Ok(()));
+        }
+        assert_eq!(limiter.take(1, 10_000), Err(1000));
+        assert_eq!(limiter.take(2, 10_000), Ok(()));
+        assert_eq!(limiter.take(1, 10_999), Err(1));
+        assert_eq!(limiter.take(1, 11_000), Ok(()));
+        assert_eq!(limiter.take(1, 11_000), Err(1000));
+    }
+
+    #[test]
+    fn a_clock_set_back_locks_nobody_out() {
+        let limiter = limiter(1, 60);
+        assert_eq!(limiter.take(1, 1_000_000_000), Ok(()));
+        assert_eq!(limiter.take(1, 1_000), Err(1000));
+        assert_eq!(limiter.take(1, 2_000), Ok(()));
+    }
+
+    #[test]
+    fn a_full_table_refuses_newcomers_until_buckets_are_full_again() {
+        let mut limiter = limiter(1, 60);
+        limiter.keys_max = 2;
+        assert_eq!(limiter.take(1, 10_000), Ok(()));
+        assert_eq!(limiter.take(2, 10_000), Ok(()));
+        assert_eq!(limiter.take(3, 10_500), Err(RATE_LIMITER_FULL_RETRY_MS));
+        assert_eq!(limiter.take(3, 11_500), Ok(()));
+    }
+}

@@ -1,0 +1,70 @@
+//! Which request may come over which connection: one rule each. A request without a rule does not compile.
+
+use medipeps_core::Address;
+use medipeps_core::wire::transport::{Acknowledge, Authenticate, DeleteAccount, FetchPrekeys, Register, Request, Submit};
+use std::sync::Arc;
+
+use super::connection::ProvedDevice;
+
+/// What a connection must have shown before a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: it is the first request of every connection, and comes once.
+    First,
+    /// Hello, and nothing but Hello: the proof itself, tried once.
+    Proof,
+    /// Hello, and neither a proof of device nor an attempt at one.
+    Anonymous,
+    /// A proof of device.
+    Proved,
+}
+
+macro_rules! rules {
+    ($($request:ident => $access:ident,)*) => {
+        /// The rule of a request.
+        #[must_use]
+        pub const fn rule(request: &Request) -> Access {
+            match request { $(Request::$request { .. } => Access::$access,)* }
+        }
+
+        /// All requests with their rules, by name.
+        pub const RULES: &[(&str, Access)] = &[$((stringify!($request), Access::$access)),*];
+
+        /// The name of a request, for logs.
+        #[must_use]
+        pub const fn name(request: &Request) -> &'static str {
+            match request { $(Request::$request { .. } => stringify!($request),)* }
+        }
+    };
+}
+
+rules! {
+    Hello => First,
+    Authenticate => Proof,
+    Register => Anonymous,
+    FetchStatement => Anonymous,
+    FetchPrekeys => Anonymous,
+    Submit => Anonymous,
+    PublishStatement => Proved,
+    PublishPrekeys => Proved,
+    PrekeyStatus => Proved,
+    DeleteAccount => Proved,
+    Subscribe => Proved,
+    Acknowledge => Proved,
+}
+
+/// A request that the rules let through, with what they have established.
+pub(super) enum Admission {
+    Hello,
+    Authenticate { nonce: [u8; 32], proof: Authenticate },
+    Register(Register),
+    FetchStatement(Address),
+    FetchPrekeys(FetchPrekeys),
+    Submit(Submit),
+    PublishStatement(Arc<ProvedDevice>, Vec<u8>),
+    PublishPrekeys(Arc<ProvedDevice>, Vec<u8>),
+    PrekeyStatus(Arc<ProvedDevice>),
+    DeleteAccount(Arc<ProvedDevice>, DeleteAccount),
+    Subscribe(Arc<ProvedDevice>),
+    Acknowledge(Arc<ProvedDevice>, Acknowledge),
+}

@@ -1,0 +1,46 @@
+//! `FetchPrekeys`: an account's statement and a prekey bundle of each of its devices.
+
+use medipeps_core::prekey::EncodedBundle;
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply, FetchPrekeys, FetchPrekeysReply, Payment, Response};
+
+use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use crate::limits::NO_PREKEYS_RETRY_MS;
+use crate::storage::{PrekeyError, TakenKem, TakenPrekeys};
+
+impl Service {
+    pub(super) async fn fetch_prekeys(&self, moment: Moment, request: FetchPrekeys) -> Result<Response, ErrorReply> {
+        let FetchPrekeys { address, payment: Payment::None } = request;
+        self.limiters.prekeys_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
+        self.check_domain(&address)?;
+        // Only accounts that exist take room in the limiter, or made-up ones would crowd them out.
+        let known = self.storage.account(&address).await.map_err(storage_failed)?;
+        known.ok_or_else(|| refuse(ErrorCode::UnknownAccount))?;
+        self.limiters.prekeys_per_recipient.take(address.clone(), moment.now_ms).map_err(rate_limited)?;
+        let taken = self.storage.take_prekeys(&address).await.map_err(|error| match error {
+            PrekeyError::Storage(error) => storage_failed(error),
+            _ => refuse(ErrorCode::UnknownAccount),
+        })?;
+        // The statement is read after the keys: a device that went in between is left out, never one too many told.
+        let account = self.storage.account(&address).await.map_err(storage_failed)?;
+        let account = account.ok_or_else(|| refuse(ErrorCode::UnknownAccount))?;
+        let listed = |device: &TakenPrekeys| account.devices.contains(&device.device_id);
+        let bundles: Vec<_> = taken.into_iter().filter(listed).map(|device| bundle(device).encode()).collect();
+        if bundles.is_empty() {
+            let error = ErrorReply::new(ErrorCode::RateLimited, "no device of the account has prekeys yet");
+            return Err(error.retry_after(NO_PREKEYS_RETRY_MS));
+        }
+        Ok(Response::FetchPrekeys(FetchPrekeysReply { statement: account.statement, bundles }))
+    }
+}
+
+fn bundle(taken: TakenPrekeys) -> EncodedBundle {
+    EncodedBundle {
+        device_id: taken.device_id,
+        signed_prekey: taken.signed,
+        one_time_prekey: taken.one_time,
+        kem_prekey: match taken.kem {
+            TakenKem::OneTime(key) | TakenKem::LastResort(key) => key,
+        },
+        seal_prekey: taken.seal,
+    }
+}

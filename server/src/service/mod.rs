@@ -1,0 +1,224 @@
+//! What the server promises, one file a request. Nothing here knows how a request came in.
+//!
+//! A [`Connection`] is what the transport knows of a client; [`Service::answer`] takes it through the table of
+//! [`access`] and on to the request's own file.
+
+pub mod access;
+mod acknowledge;
+mod authenticate;
+mod connection;
+mod delete_account;
+mod fetch_prekeys;
+mod fetch_statement;
+mod hello;
+mod invite;
+mod prekey_status;
+mod publish_prekeys;
+mod publish_statement;
+mod register;
+mod submit;
+mod subscribe;
+mod subscriptions;
+mod uploads;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use medipeps_core::Address;
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
+use tokio::sync::watch;
+
+pub use connection::Connection;
+pub use invite::{InviteError, invite};
+pub use subscribe::{Sink, SinkClosed, Subscription};
+
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::limits::{SHUTDOWN_RETRY_MS, STORAGE_RETRY_MS};
+use crate::network_address::NetworkAddress;
+use crate::rate_limit::RateLimiter;
+use crate::server_key::ServerKey;
+use crate::storage::{QueueError, Storage, StorageError};
+use access::Admission;
+use connection::ProvedDevice;
+use subscriptions::Subscriptions;
+
+/// Milliseconds in a day.
+pub(crate) const DAY_MS: u64 = 24 * 3600 * 1000;
+
+/// Answers requests over one store.
+pub struct Service {
+    storage: Arc<dyn Storage>,
+    environment: Arc<dyn Environment>,
+    domain: String,
+    server_key: ServerKey,
+    envelope_retention_ms: u64,
+    limiters: Limiters,
+    subscriptions: Subscriptions,
+    stopping: watch::Sender<bool>,
+}
+
+struct Limiters {
+    submit_per_recipient: RateLimiter<Address>,
+    submit_per_address: RateLimiter<NetworkAddress>,
+    prekeys_per_recipient: RateLimiter<Address>,
+    prekeys_per_address: RateLimiter<NetworkAddress>,
+    statements_per_address: RateLimiter<NetworkAddress>,
+    registrations_per_address: RateLimiter<NetworkAddress>,
+    proofs_per_address: RateLimiter<NetworkAddress>,
+}
+
+/// What a request is answered with.
+pub enum Answer {
+    /// One response, and the stream ends.
+    Response(Response),
+    /// Responses until the subscription ends: see [`Subscription::run`].
+    Subscription(Subscription),
+}
+
+/// What is known of the moment in which a request came.
+#[derive(Clone, Copy)]
+struct Moment {
+    now_ms: u64,
+    network: NetworkAddress,
+}
+
+impl Service {
+    /// A service for the configuration's domain.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        storage: Arc<dyn Storage>,
+        server_key: ServerKey,
+        environment: Arc<dyn Environment>,
+    ) -> Arc<Self> {
+        let rates = &config.rate;
+        let limiters = Limiters {
+            submit_per_recipient: RateLimiter::new(rates.submit_per_recipient),
+            submit_per_address: RateLimiter::new(rates.submit_per_address),
+            prekeys_per_recipient: RateLimiter::new(rates.prekeys_per_recipient),
+            prekeys_per_address: RateLimiter::new(rates.prekeys_per_address),
+            statements_per_address: RateLimiter::new(rates.statements_per_address),
+            registrations_per_address: RateLimiter::new(rates.registrations_per_address),
+            proofs_per_address: RateLimiter::new(rates.proofs_per_address),
+        };
+        Arc::new(Self {
+            storage,
+            environment,
+            domain: config.domain.clone(),
+            server_key,
+            envelope_retention_ms: u64::from(config.retention.envelope_days) * DAY_MS,
+            limiters,
+            subscriptions: Subscriptions::default(),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    /// Answers one request of a connection that comes from `address`.
+    pub async fn answer(self: &Arc<Self>, connection: &Connection, address: IpAddr, request: Request) -> Answer {
+        let moment = Moment { now_ms: self.environment.now_ms(), network: address.into() };
+        self.dispatch(connection, moment, request).await.unwrap_or_else(|error| Answer::Response(Response::Error(error)))
+    }
+
+    /// From now on every request is answered with `ShuttingDown`, and open subscriptions end with it.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    async fn dispatch(
+        self: &Arc<Self>,
+        connection: &Connection,
+        moment: Moment,
+        request: Request,
+    ) -> Result<Answer, ErrorReply> {
+        if *self.stopping.borrow() {
+            return Err(shutting_down());
+        }
+        let response = match connection.admit(request)? {
+            Admission::Hello => self.hello(connection)?,
+            Admission::Authenticate { nonce, proof } => self.authenticate(connection, moment, nonce, proof).await?,
+            Admission::Register(request) => self.register(moment, request).await?,
+            Admission::FetchStatement(address) => self.fetch_statement(moment, &address).await?,
+            Admission::FetchPrekeys(request) => self.fetch_prekeys(moment, request).await?,
+            Admission::Submit(request) => self.submit(moment, request).await?,
+            Admission::PublishStatement(device, statement) => self.publish_statement(&device, &statement).await?,
+            Admission::PublishPrekeys(device, upload) => self.publish_prekeys(&device, &upload).await?,
+            Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
+            Admission::DeleteAccount(device, request) => self.delete_account(&device, &request).await?,
+            Admission::Acknowledge(device, request) => self.acknowledge(&device, request).await?,
+            Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
+        };
+        Ok(Answer::Response(response))
+    }
+
+    /// Refuses addresses of other domains.
+    fn check_domain(&self, address: &Address) -> Result<(), ErrorReply> {
+        if address.domain() == self.domain { Ok(()) } else { Err(refuse(ErrorCode::WrongDomain)) }
+    }
+
+    /// Whether the account still lists the device with the key that was proved, and if not, the refusal. A device can be
+    /// removed, and its number given to another one, while its connection lives.
+    async fn check_listed(&self, device: &ProvedDevice) -> Result<crate::storage::Account, ErrorReply> {
+        let account = self.storage.account(&device.address).await.map_err(storage_failed)?;
+        let account = account.ok_or_else(|| refuse(ErrorCode::UnknownDevice))?;
+        if device.is_listed_by(&account) { Ok(account) } else { Err(refuse(ErrorCode::UnknownDevice)) }
+    }
+}
+
+/// An error without details.
+fn refuse(code: ErrorCode) -> ErrorReply {
+    let message = match code {
+        ErrorCode::HelloRequired => "say Hello first",
+        ErrorCode::ProofRequired => "this request needs a proof of device on this connection",
+        ErrorCode::WrongConnection => "anonymous requests and proofs of device do not go over one connection",
+        ErrorCode::ProofRefused => "the proof of device does not verify",
+        ErrorCode::ExporterRequired => "the proof of device must cover the TLS exporter",
+        ErrorCode::UnknownAccount => "no such account",
+        ErrorCode::UnknownDevice => "no such device",
+        ErrorCode::WrongDomain => "the address is not of this server's domain",
+        _ => "",
+    };
+    ErrorReply::new(code, message)
+}
+
+fn shutting_down() -> ErrorReply {
+    ErrorReply::new(ErrorCode::ShuttingDown, "the server is stopping").retry_after(SHUTDOWN_RETRY_MS)
+}
+
+fn rate_limited(retry_after_ms: u64) -> ErrorReply {
+    ErrorReply::new(ErrorCode::RateLimited, "too many requests").retry_after(retry_after_ms)
+}
+
+/// What a client is told when the store fails; the log is told the rest.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn storage_failed(error: StorageError) -> ErrorReply {
+    match error {
+        StorageError::Failed(_) => {
+            tracing::error!(%error, "the store failed");
+            ErrorReply::new(ErrorCode::StorageUnavailable, "the store cannot take or give anything now")
+                .retry_after(STORAGE_RETRY_MS)
+        }
+        StorageError::Corrupt(_) => {
+            tracing::error!(%error, "the store is damaged");
+            ErrorReply::new(ErrorCode::Internal, "a record of the store is damaged")
+        }
+        StorageError::Oversize { .. } => ErrorReply::new(ErrorCode::TooLarge, error.to_string()),
+    }
+}
+
+fn queue_failed(error: QueueError) -> ErrorReply {
+    match error {
+        QueueError::UnknownDevice => refuse(ErrorCode::UnknownDevice),
+        QueueError::Corrupt { sequence } => {
+            tracing::error!(sequence, "an envelope is damaged");
+            ErrorReply::new(ErrorCode::Internal, "an envelope is damaged")
+        }
+        QueueError::Storage(error) => storage_failed(error),
+    }
+}
+
+/// What cannot happen has happened.
+fn internal(what: &'static str) -> ErrorReply {
+    tracing::error!(what, "internal error");
+    ErrorReply::new(ErrorCode::Internal, what)
+}

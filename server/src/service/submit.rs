@@ -1,0 +1,62 @@
+//! `Submit`: envelopes for all devices of a recipient, from nobody in particular.
+
+use medipeps_core::wire::transport::{
+    DeviceEnvelope, ErrorCode, ErrorReply, Payment, Response, StaleDevices, Submit, SubmitReply,
+};
+use sha2::{Digest, Sha256};
+
+use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use crate::limits::QUEUE_FULL_RETRY_MS;
+use crate::storage::{EnqueueError, EnqueueOutcome, Submission};
+
+impl Service {
+    pub(super) async fn submit(&self, moment: Moment, request: Submit) -> Result<Response, ErrorReply> {
+        let Submit { id, address, envelopes, payment: Payment::None } = request;
+        self.limiters.submit_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
+        self.check_domain(&address)?;
+        // Only accounts that exist take room in the limiter, or made-up ones would crowd them out.
+        let known = self.storage.account(&address).await.map_err(storage_failed)?;
+        known.ok_or_else(|| refuse(ErrorCode::UnknownAccount))?;
+        self.limiters.submit_per_recipient.take(address.clone(), moment.now_ms).map_err(rate_limited)?;
+        let submission = Submission {
+            id,
+            address,
+            digest: digest(&envelopes),
+            envelopes: envelopes.into_iter().map(|one| (one.device_id, one.envelope)).collect(),
+            now_ms: moment.now_ms,
+            expires_ms: moment.now_ms.saturating_add(self.envelope_retention_ms),
+        };
+        let EnqueueOutcome::Accepted { duplicate } = self.storage.enqueue(submission).await.map_err(refused)?;
+        Ok(Response::Submit(SubmitReply { duplicate }))
+    }
+}
+
+/// What tells a repeat from another submission with the same id: the envelopes, in the order of their devices. The store
+/// keeps ids by recipient, so the address need not go in.
+fn digest(envelopes: &[DeviceEnvelope]) -> [u8; 32] {
+    let mut sorted: Vec<_> = envelopes.iter().collect();
+    sorted.sort_by_key(|one| one.device_id);
+    let mut digest = Sha256::new();
+    for one in sorted {
+        digest.update(one.device_id.to_be_bytes());
+        digest.update((one.envelope.len() as u64).to_be_bytes());
+        digest.update(&one.envelope);
+    }
+    digest.finalize().into()
+}
+
+fn refused(error: EnqueueError) -> ErrorReply {
+    match error {
+        EnqueueError::UnknownRecipient => refuse(ErrorCode::UnknownAccount),
+        EnqueueError::StaleDevices { missing, extra, statement_version } => {
+            let mut reply = ErrorReply::new(ErrorCode::StaleDevices, "the envelopes do not fit the recipient's devices");
+            reply.stale_devices = Some(StaleDevices { missing, extra, statement_version });
+            reply
+        }
+        EnqueueError::QueueFull { .. } => {
+            ErrorReply::new(ErrorCode::QueueFull, "a queue of the recipient is full").retry_after(QUEUE_FULL_RETRY_MS)
+        }
+        EnqueueError::IdReused => ErrorReply::new(ErrorCode::SubmissionIdReused, error.to_string()),
+        EnqueueError::Storage(error) => storage_failed(error),
+    }
+}

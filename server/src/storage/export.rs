@@ -1,0 +1,199 @@
+//! The file of a logical export, the same for every engine: `spec/storage-server.md`, section Export.
+//!
+//! A header, records with their lengths, and the SHA-256 of all that. What follows what is checked here, so that an engine
+//! may load the records as they come.
+
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+
+use medipeps_core::Address;
+use medipeps_core::limits::{ENVELOPE_LENGTH_MAX, STATEMENT_LENGTH_MAX};
+use medipeps_core::wire::server_storage::ExportRecord;
+use sha2::{Digest, Sha256};
+
+use super::{ExportError, ImportError};
+use crate::limits::{EXPORT_RECORD_LENGTH_MAX, SLED_VALUE_LENGTH_MAX};
+
+/// First bytes of an export, with its version.
+const HEADER: &[u8; 16] = b"MEDIPEPS-EXPORT\x01";
+/// Ids of used prekeys in one record.
+pub(super) const USED_PREKEYS_PER_RECORD: usize = 1000;
+
+/// Writes an export.
+pub(super) struct ExportWriter<'a> {
+    writer: &'a mut dyn Write,
+    digest: Sha256,
+    records: u64,
+}
+
+impl<'a> ExportWriter<'a> {
+    /// Begins an export with its header.
+    pub(super) fn new(writer: &'a mut dyn Write) -> Result<Self, ExportError> {
+        let mut export = Self { writer, digest: Sha256::new(), records: 0 };
+        export.put(HEADER)?;
+        Ok(export)
+    }
+
+    /// Adds a record.
+    pub(super) fn write(&mut self, record: &ExportRecord) -> Result<(), ExportError> {
+        let bytes = record.encode();
+        let length = u32::try_from(bytes.len()).map_err(|_| ExportError::Write(io::ErrorKind::InvalidData.into()))?;
+        self.put(&length.to_be_bytes())?;
+        self.put(&bytes)?;
+        self.records += 1;
+        Ok(())
+    }
+
+    /// Adds used ids of one-time prekeys, in as many records as it takes.
+    pub(super) fn write_used(&mut self, one_time: &[u32], one_time_kem: &[u32]) -> Result<(), ExportError> {
+        for ids in one_time.chunks(USED_PREKEYS_PER_RECORD) {
+            self.write(&ExportRecord::UsedPrekeys { one_time: ids.to_vec(), one_time_kem: Vec::new() })?;
+        }
+        for ids in one_time_kem.chunks(USED_PREKEYS_PER_RECORD) {
+            self.write(&ExportRecord::UsedPrekeys { one_time: Vec::new(), one_time_kem: ids.to_vec() })?;
+        }
+        Ok(())
+    }
+
+    /// Ends the export.
+    pub(super) fn finish(mut self) -> Result<(), ExportError> {
+        self.write(&ExportRecord::End { records: self.records })?;
+        let digest = self.digest.clone().finalize();
+        self.writer.write_all(&digest).and_then(|()| self.writer.flush()).map_err(ExportError::Write)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+        self.digest.update(bytes);
+        self.writer.write_all(bytes).map_err(ExportError::Write)
+    }
+}
+
+/// Reads an export and hands each record on, the end excepted. What `visit` has seen is good only if this returns `Ok`:
+/// the digest comes last.
+pub(super) fn read_export(
+    reader: &mut dyn Read,
+    visit: &mut dyn FnMut(ExportRecord) -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
+    let mut reader = DigestReader { reader, digest: Sha256::new() };
+    let mut header = [0; HEADER.len()];
+    reader
+        .fill(&mut header)
+        .map_err(|error| if matches!(error, ImportError::Damaged) { ImportError::Format } else { error })?;
+    if header != *HEADER {
+        return Err(ImportError::Format);
+    }
+    let mut order = Order::default();
+    let mut records = 0;
+    loop {
+        let mut length = [0; 4];
+        reader.fill(&mut length)?;
+        let length = u32::from_be_bytes(length) as usize;
+        if length > EXPORT_RECORD_LENGTH_MAX {
+            return Err(ImportError::Damaged);
+        }
+        let mut bytes = vec![0; length];
+        reader.fill(&mut bytes)?;
+        let record = ExportRecord::decode(&bytes).map_err(|_| ImportError::Damaged)?;
+        if let ExportRecord::End { records: written } = record {
+            if written != records || !order.is_complete() {
+                return Err(ImportError::Damaged);
+            }
+            break;
+        }
+        if !order.allows(&record) {
+            return Err(ImportError::Damaged);
+        }
+        records += 1;
+        visit(record)?;
+    }
+    let expected: [u8; 32] = reader.digest.clone().finalize().into();
+    let mut found = [0; 32];
+    reader.fill(&mut found)?;
+    if found != expected || !reader.is_at_end()? {
+        return Err(ImportError::Damaged);
+    }
+    Ok(())
+}
+
+struct DigestReader<'a> {
+    reader: &'a mut dyn Read,
+    digest: Sha256,
+}
+
+impl DigestReader<'_> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), ImportError> {
+        self.reader.read_exact(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ImportError::Damaged,
+            _ => ImportError::Read(error),
+        })?;
+        self.digest.update(&*buffer);
+        Ok(())
+    }
+
+    fn is_at_end(&mut self) -> Result<bool, ImportError> {
+        let mut byte = [0];
+        loop {
+            match self.reader.read(&mut byte) {
+                Ok(count) => return Ok(count == 0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ImportError::Read(error)),
+            }
+        }
+    }
+}
+
+/// What has been read, as far as it decides what may follow.
+#[derive(Default)]
+struct Order {
+    invitations: HashSet<[u8; 32]>,
+    accounts: HashSet<u64>,
+    address: Option<Address>,
+    /// Devices of the current account that have not come yet, in descending order.
+    devices: Vec<u32>,
+    /// Of the current device: the highest sequence ever assigned, and the last one read.
+    queue: Option<(u64, u64)>,
+}
+
+impl Order {
+    fn allows(&mut self, record: &ExportRecord) -> bool {
+        match record {
+            ExportRecord::Invitation { hash, invitation } => {
+                self.address.is_none() && fits(&invitation.encode()) && self.invitations.insert(*hash)
+            }
+            ExportRecord::Account { address, account, statement } => {
+                let ascending = self.address.as_ref().is_none_or(|before| before < address);
+                let whole = self.devices.is_empty()
+                    && statement.len() == account.statement_length as usize
+                    && statement.len() <= STATEMENT_LENGTH_MAX
+                    && fits(&account.encode());
+                self.address = Some(address.clone());
+                self.devices = account.devices.iter().rev().copied().collect();
+                self.queue = None;
+                ascending && whole && self.accounts.insert(account.account)
+            }
+            ExportRecord::Device { device_id, queue, prekeys } => {
+                self.queue = Some((queue.highest_sequence, 0));
+                self.devices.pop() == Some(*device_id) && prekeys.as_ref().is_none_or(|prekeys| fits(&prekeys.encode()))
+            }
+            ExportRecord::UsedPrekeys { .. } => self.queue.is_some(),
+            ExportRecord::Envelope { sequence, envelope, .. } => match &mut self.queue {
+                Some((highest, last)) if *last < *sequence && *sequence <= *highest => {
+                    *last = *sequence;
+                    envelope.len() <= ENVELOPE_LENGTH_MAX
+                }
+                _ => false,
+            },
+            ExportRecord::Submission { .. } => self.address.is_some(),
+            ExportRecord::End { .. } => false,
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.devices.is_empty()
+    }
+}
+
+/// Whether an engine that bounds its values can take this one.
+fn fits(value: &[u8]) -> bool {
+    value.len() <= SLED_VALUE_LENGTH_MAX
+}

@@ -1,0 +1,285 @@
+//! The one thread that changes the store, and the order in which it does so.
+//!
+//! Operations that wait together are committed together: their bodies go to the segment and are synced; their records go
+//! to sled, one atomic batch each; sled is flushed and the file under it is synced through a descriptor of our own,
+//! because sled's flush is not (reference/server.md section 3); only then are they answered. After any failure nothing
+//! is answered with success any more.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::layout::QueueKey;
+use super::records::{Changes, Effects, Records};
+use super::segment::{self, BodyReference, SegmentWriter};
+use crate::limits::COMMIT_BATCH_BYTES_MAX;
+use crate::storage::StorageError;
+
+/// What the committer shares with readers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) records: Records,
+    in_flight: Mutex<InFlight>,
+    hints: Mutex<HashMap<QueueKey, watch::Sender<u64>>>,
+}
+
+/// What is in the tree and perhaps not on the disk.
+#[derive(Debug, Default)]
+struct InFlight {
+    accounts: BTreeSet<u64>,
+    /// The lowest sequence of each queue that is not on the disk.
+    queues: BTreeMap<QueueKey, u64>,
+}
+
+impl Shared {
+    pub(super) fn new(records: Records) -> Self {
+        Self { records, in_flight: Mutex::default(), hints: Mutex::default() }
+    }
+
+    /// Whether an account's records may be ahead of the disk. To be asked after they were read.
+    pub(super) fn is_in_flight(&self, account: u64) -> bool {
+        lock(&self.in_flight).accounts.contains(&account)
+    }
+
+    /// The highest sequence of a queue that may be served. To be asked after the queue was read: whatever a reader found
+    /// in the tree was marked before it got there.
+    pub(super) fn highest_durable(&self, queue: QueueKey) -> u64 {
+        lock(&self.in_flight).queues.get(&queue).map_or(u64::MAX, |lowest| lowest - 1)
+    }
+
+    /// A receiver for a queue's hints. The caller then tells it of the state that it finds with [`Shared::hint`].
+    pub(super) fn subscribe(&self, queue: QueueKey) -> watch::Receiver<u64> {
+        lock(&self.hints).entry(queue).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    /// Raises the hint of a queue. A sender whom nobody listens to is dropped.
+    pub(super) fn hint(&self, queue: QueueKey, sequence: u64) {
+        let mut hints = lock(&self.hints);
+        if let Some(sender) = hints.get(&queue) {
+            if sender.receiver_count() == 0 {
+                hints.remove(&queue);
+            } else {
+                sender.send_if_modified(|hint| {
+                    *hint < sequence && {
+                        *hint = sequence;
+                        true
+                    }
+                });
+            }
+        }
+    }
+
+    /// Cuts off whoever watches a queue.
+    pub(super) fn close(&self, queue: QueueKey) {
+        lock(&self.hints).remove(&queue);
+    }
+
+    fn mark(&self, effects: &Effects) {
+        let mut in_flight = lock(&self.in_flight);
+        in_flight.accounts.extend(&effects.accounts);
+        for (queue, sequence) in &effects.enqueued {
+            in_flight.queues.entry(*queue).or_insert(*sequence);
+        }
+    }
+
+    fn unmark(&self) {
+        let mut in_flight = lock(&self.in_flight);
+        in_flight.accounts.clear();
+        in_flight.queues.clear();
+    }
+}
+
+/// A map is whole whenever its lock is free, so a thread that died holding it left nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One thing for the committer to do.
+pub(super) trait Operation: Send {
+    /// Bytes of bodies that it will store.
+    fn body_bytes(&self) -> usize {
+        0
+    }
+
+    /// Stores its bodies.
+    fn store_bodies(&mut self, _records: &Records, _segments: &mut SegmentWriter) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Works out the answer and the changes, or an answer without any. Reads see all operations before.
+    fn run(&mut self, writer: &mut Writer) -> Changes;
+
+    /// Gives the answer, or the failure that came in between.
+    fn answer(self: Box<Self>, committed: Result<(), StorageError>);
+}
+
+/// An operation without bodies.
+pub(super) struct Plain<F, T, E> {
+    work: Option<F>,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Plain<F, T, E> {
+    /// The operation, and where its answer will come.
+    pub(super) fn new(work: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { work: Some(work), outcome: None, reply }, answer)
+    }
+}
+
+impl<F, T, E> Operation for Plain<F, T, E>
+where
+    F: FnOnce(&mut Writer, &mut Changes) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StorageError> + Send,
+{
+    fn run(&mut self, writer: &mut Writer) -> Changes {
+        let mut changes = Changes::new();
+        let outcome = self.work.take().map(|work| work(writer, &mut changes));
+        let succeeded = matches!(outcome, Some(Ok(_)));
+        self.outcome = outcome;
+        if succeeded { changes } else { Changes::new() }
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StorageError>) {
+        let never_run = || Err(StorageError::Failed("the operation was not run".into()).into());
+        // Whoever asked may have gone away meanwhile.
+        let _ = self.reply.send(match committed {
+            Ok(()) => self.outcome.unwrap_or_else(never_run),
+            Err(failure) => Err(failure.into()),
+        });
+    }
+}
+
+/// The committer's own state: what only it may touch.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) database: sled::Db,
+    /// Our own descriptor of sled's file.
+    pub(super) file: File,
+    pub(super) segments: SegmentWriter,
+    /// Live bodies in each segment.
+    pub(super) live: HashMap<u64, u64>,
+    pub(super) batch_max: usize,
+}
+
+impl Writer {
+    /// Serves operations until the last sender is gone.
+    pub(super) fn serve(mut self, mut operations: mpsc::Receiver<Box<dyn Operation>>) {
+        while let Some(first) = operations.blocking_recv() {
+            let mut bytes = first.body_bytes();
+            let mut batch = vec![first];
+            while batch.len() < self.batch_max && bytes < COMMIT_BATCH_BYTES_MAX {
+                let Ok(operation) = operations.try_recv() else { break };
+                bytes += operation.body_bytes();
+                batch.push(operation);
+            }
+            let committed = self.commit(&mut batch);
+            for operation in batch {
+                operation.answer(committed.clone());
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), StorageError> {
+        let shared = Arc::clone(&self.shared);
+        shared.records.check()?;
+        for operation in batch.iter_mut() {
+            operation
+                .store_bodies(&shared.records, &mut self.segments)
+                .map_err(|error| shared.records.fail("writing a segment", error))?;
+            // So that a segment to whose bodies nothing will refer is deleted as well.
+            if let Some(current) = self.segments.current() {
+                self.live.entry(current).or_default();
+            }
+        }
+        self.segments.sync().map_err(|error| shared.records.fail("syncing a segment", error))?;
+        let mut all = Vec::new();
+        for operation in batch.iter_mut() {
+            let changes = operation.run(self);
+            shared.records.check()?;
+            if !changes.is_empty {
+                self.apply(changes.batch, &changes.effects)?;
+                all.push(changes.effects);
+            }
+        }
+        if all.is_empty() {
+            return Ok(());
+        }
+        self.sync()?;
+        self.publish(&all)
+    }
+
+    /// Stores bodies after the batch's bodies were synced, with a sync of their own: records must never be on the disk
+    /// before the bodies that they refer to.
+    pub(super) fn store_late(
+        &mut self,
+        envelopes: &[(u32, Vec<u8>)],
+        bodies: &mut Vec<BodyReference>,
+    ) -> Result<(), StorageError> {
+        let records = &self.shared.records;
+        for (_, envelope) in envelopes {
+            let body = self.segments.append(envelope).map_err(|error| records.fail("writing a segment", error))?;
+            bodies.push(body);
+        }
+        self.segments.sync().map_err(|error| records.fail("syncing a segment", error))
+    }
+
+    /// Puts a batch into the tree.
+    pub(super) fn apply(&self, batch: sled::Batch, effects: &Effects) -> Result<(), StorageError> {
+        self.shared.mark(effects);
+        let records = &self.shared.records;
+        records.tree.apply_batch(batch).map_err(|error| records.fail("changing records", error))
+    }
+
+    /// Puts the tree on the disk.
+    pub(super) fn sync(&self) -> Result<(), StorageError> {
+        let records = &self.shared.records;
+        self.database.flush().map_err(|error| records.fail("flushing sled", error))?;
+        self.file.sync_all().map_err(|error| records.fail("syncing sled's file", error))
+    }
+
+    /// Does what follows from changes that are on the disk.
+    fn publish(&mut self, all: &[Effects]) -> Result<(), StorageError> {
+        self.shared.unmark();
+        let mut highest = HashMap::new();
+        for effects in all {
+            highest.extend(effects.enqueued.iter().copied());
+            for segment in &effects.stored {
+                *self.live.entry(*segment).or_default() += 1;
+            }
+            for segment in &effects.released {
+                if let Some(live) = self.live.get_mut(segment) {
+                    *live = live.saturating_sub(1);
+                }
+            }
+            for queue in &effects.closed {
+                self.shared.close(*queue);
+            }
+        }
+        for (queue, sequence) in highest {
+            self.shared.hint(queue, sequence);
+        }
+        self.delete_empty_segments()
+    }
+
+    fn delete_empty_segments(&mut self) -> Result<(), StorageError> {
+        let current = self.segments.current();
+        let empty: Vec<u64> = self
+            .live
+            .iter()
+            .filter(|(segment, live)| **live == 0 && Some(**segment) != current)
+            .map(|(segment, _)| *segment)
+            .collect();
+        for number in empty {
+            self.live.remove(&number);
+            let records = &self.shared.records;
+            segment::delete(&records.segments, number).map_err(|error| records.fail("deleting a segment", error))?;
+        }
+        Ok(())
+    }
+}

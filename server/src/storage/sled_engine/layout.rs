@@ -1,0 +1,216 @@
+//! The keys of the one sled tree: `spec/storage-server.md`, section Records.
+//!
+//! A key is one letter for the kind of record, then big-endian numbers, so that a range scan is in numeric order.
+
+use medipeps_core::Address;
+
+/// The format that this version writes and the only one that it reads.
+pub(super) const FORMAT: u32 = 1;
+/// Holds [`FORMAT`] as four big-endian bytes.
+pub(super) const FORMAT_KEY: &[u8] = b"0format";
+/// Holds a `StoredStore`.
+pub(super) const STORE_KEY: &[u8] = b"0store";
+/// Bytes of a statement in one value.
+pub(super) const STATEMENT_PIECE_LENGTH: usize = 4 << 10;
+
+/// A queue, which is a device of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct QueueKey {
+    /// The number of the account.
+    pub(super) account: u64,
+    /// The number of the device within it.
+    pub(super) device: u32,
+}
+
+/// The kinds of one-time prekeys, as they stand in keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OneTimeKind {
+    /// X25519.
+    Dh = 1,
+    /// ML-KEM-1024.
+    Kem = 2,
+}
+
+/// What is due at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// An envelope of a queue.
+    Envelope(QueueKey, u64),
+    /// A submission id of an account.
+    Submission(u64, [u8; 16]),
+    /// An invitation.
+    Invitation([u8; 32]),
+}
+
+const INVITATION: u8 = b'i';
+const ACCOUNT: u8 = b'a';
+const STATEMENT: u8 = b't';
+const PREKEYS: u8 = b'p';
+const ONE_TIME: u8 = b'o';
+const USED: u8 = b's';
+const QUEUE: u8 = b'q';
+const ENVELOPE: u8 = b'e';
+const SUBMISSION: u8 = b'u';
+const DEADLINE: u8 = b'd';
+
+/// Every invitation.
+pub(super) const INVITATIONS: &[u8] = &[INVITATION];
+/// Every account.
+pub(super) const ACCOUNTS: &[u8] = &[ACCOUNT];
+/// Every envelope.
+pub(super) const ENVELOPES: &[u8] = &[ENVELOPE];
+/// Every deadline, the earliest first.
+pub(super) const DEADLINES: &[u8] = &[DEADLINE];
+
+/// The key of an invitation.
+pub(super) fn invitation(hash: &[u8; 32]) -> Vec<u8> {
+    key(INVITATION, &[hash])
+}
+
+/// The key of an account.
+pub(super) fn account(address: &Address) -> Vec<u8> {
+    key(ACCOUNT, &[address.as_str().as_bytes()])
+}
+
+/// The key of a piece of a statement.
+pub(super) fn statement(account: u64, piece: usize) -> Vec<u8> {
+    key(STATEMENT, &[&account.to_be_bytes(), &(piece as u32).to_be_bytes()])
+}
+
+/// The key of a device's lasting prekeys.
+pub(super) fn prekeys(queue: QueueKey) -> Vec<u8> {
+    of_queue(PREKEYS, queue)
+}
+
+/// What the keys of a device's unused one-time prekeys begin with; their ids follow.
+pub(super) fn one_time(queue: QueueKey, kind: OneTimeKind) -> Vec<u8> {
+    key(ONE_TIME, &[&queue.account.to_be_bytes(), &queue.device.to_be_bytes(), &[kind as u8]])
+}
+
+/// What the keys of a device's used one-time prekey ids begin with; the ids follow.
+pub(super) fn used(queue: QueueKey, kind: OneTimeKind) -> Vec<u8> {
+    key(USED, &[&queue.account.to_be_bytes(), &queue.device.to_be_bytes(), &[kind as u8]])
+}
+
+/// A key that an id follows.
+pub(super) fn with_id(mut prefix: Vec<u8>, id: u32) -> Vec<u8> {
+    prefix.extend_from_slice(&id.to_be_bytes());
+    prefix
+}
+
+/// The key of a queue's counters.
+pub(super) fn queue(queue: QueueKey) -> Vec<u8> {
+    of_queue(QUEUE, queue)
+}
+
+/// The key of an envelope.
+pub(super) fn envelope(queue: QueueKey, sequence: u64) -> Vec<u8> {
+    let mut key = of_queue(ENVELOPE, queue);
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+/// What the keys of an account's submission ids begin with; the ids follow.
+pub(super) fn submissions(account: u64) -> Vec<u8> {
+    key(SUBMISSION, &[&account.to_be_bytes()])
+}
+
+/// The key of a submission id.
+pub(super) fn submission(account: u64, id: &[u8; 16]) -> Vec<u8> {
+    key(SUBMISSION, &[&account.to_be_bytes(), id])
+}
+
+/// What every key that belongs to a device begins with, envelopes excepted.
+pub(super) fn everything_of_device(queue: QueueKey) -> [Vec<u8>; 4] {
+    [PREKEYS, ONE_TIME, USED, QUEUE].map(|kind| of_queue(kind, queue))
+}
+
+/// The key of something due at a time.
+pub(super) fn deadline(at_ms: u64, due: Due) -> Vec<u8> {
+    let at = at_ms.to_be_bytes();
+    match due {
+        Due::Envelope(queue, sequence) => key(
+            DEADLINE,
+            &[&at, &[ENVELOPE], &queue.account.to_be_bytes(), &queue.device.to_be_bytes(), &sequence.to_be_bytes()],
+        ),
+        Due::Submission(account, id) => key(DEADLINE, &[&at, &[SUBMISSION], &account.to_be_bytes(), &id]),
+        Due::Invitation(hash) => key(DEADLINE, &[&at, &[INVITATION], &hash]),
+    }
+}
+
+/// The time and the thing of a deadline's key; `None` if it is none.
+pub(super) fn read_deadline(key: &[u8]) -> Option<(u64, Due)> {
+    let (kind, rest) = key.split_first()?;
+    let (at, rest) = rest.split_first_chunk()?;
+    let (what, rest) = rest.split_first()?;
+    let due = match (*kind, *what) {
+        (DEADLINE, ENVELOPE) => {
+            let (account, rest) = rest.split_first_chunk()?;
+            let (device, rest) = rest.split_first_chunk()?;
+            let queue = QueueKey { account: u64::from_be_bytes(*account), device: u32::from_be_bytes(*device) };
+            Due::Envelope(queue, u64::from_be_bytes(rest.try_into().ok()?))
+        }
+        (DEADLINE, SUBMISSION) => {
+            let (account, rest) = rest.split_first_chunk()?;
+            Due::Submission(u64::from_be_bytes(*account), rest.try_into().ok()?)
+        }
+        (DEADLINE, INVITATION) => Due::Invitation(rest.try_into().ok()?),
+        _ => return None,
+    };
+    Some((u64::from_be_bytes(*at), due))
+}
+
+/// The queue and the sequence of an envelope's key; `None` if it is none.
+pub(super) fn read_envelope(key: &[u8]) -> Option<(QueueKey, u64)> {
+    let (kind, rest) = key.split_first()?;
+    let (account, rest) = rest.split_first_chunk()?;
+    let (device, rest) = rest.split_first_chunk()?;
+    let queue = QueueKey { account: u64::from_be_bytes(*account), device: u32::from_be_bytes(*device) };
+    (*kind == ENVELOPE).then_some((queue, u64::from_be_bytes(rest.try_into().ok()?)))
+}
+
+/// The four last bytes of a key, where one-time prekeys have their id.
+pub(super) fn read_id(key: &[u8]) -> Option<u32> {
+    key.last_chunk().map(|id| u32::from_be_bytes(*id))
+}
+
+fn of_queue(kind: u8, queue: QueueKey) -> Vec<u8> {
+    key(kind, &[&queue.account.to_be_bytes(), &queue.device.to_be_bytes()])
+}
+
+fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(kind);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_as_their_numbers_do() {
+        let queue = QueueKey { account: 255, device: 1 };
+        let next = QueueKey { account: 256, device: 0 };
+        assert!(envelope(queue, 255) < envelope(queue, 256));
+        assert!(envelope(queue, u64::MAX) < envelope(next, 0));
+        let late = Due::Envelope(queue, 0);
+        assert!(deadline(255, late) < deadline(256, Due::Submission(0, [0; 16])));
+    }
+
+    #[test]
+    fn keys_are_read_back() {
+        let queue = QueueKey { account: 7, device: 9 };
+        for due in [Due::Envelope(queue, 3), Due::Submission(7, [5; 16]), Due::Invitation([6; 32])] {
+            let key = deadline(11, due);
+            assert_eq!(read_deadline(&key), Some((11, due)));
+            assert_eq!(read_deadline(&key[..key.len() - 1]), None);
+        }
+        assert_eq!(read_envelope(&envelope(queue, 3)), Some((queue, 3)));
+        assert_eq!(read_envelope(&submission(7, &[0; 16])), None);
+        assert_eq!(read_id(&with_id(one_time(queue, OneTimeKind::Kem), 77)), Some(77));
+    }
+}

@@ -1,0 +1,570 @@
+//! The default engine: sled 0.34.7 for records and segment files for bodies, under the five rules of
+//! reference/server.md section 3. `spec/storage-server.md` describes what is on the disk.
+//!
+//! | rule | where |
+//! |---|---|
+//! | one committer, group commit, own sync before any answer | `committer` |
+//! | small values in sled, bodies in checksummed segments | `records`, `segment` |
+//! | directories synced after a creation; no answer after an error | [`SledStorage::open`], `committer` |
+//! | no side effects in transaction closures | there are none: the one writer applies atomic batches |
+//! | big-endian keys, counters in the same batch | `layout`, `queues` |
+
+mod accounts;
+mod committer;
+mod layout;
+mod prekeys;
+mod queues;
+mod records;
+mod segment;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use medipeps_core::Address;
+use medipeps_core::wire::server_storage::{AccountRecord, EnvelopeRecord, StoreRecord};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::committer::{Operation, Plain, Shared, Writer};
+use self::layout::{OneTimeKind, QueueKey};
+use self::queues::Enqueue;
+use self::records::{Changes, Records, corrupt};
+use self::segment::SegmentWriter;
+use super::account::check_statement_length;
+use super::{
+    Account, AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount,
+    InspectedDevice, InspectedEnvelope, Invitation, InvitationError, OpenError, PrekeyError, PrekeySet, PrekeyStatus,
+    QueueError, QueueQuota, QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome,
+    StatementError, Storage, StorageError, Submission, TakenPrekeys,
+};
+use crate::limits::{
+    COMMIT_BATCH_MAX, COMMIT_QUEUE_MAX, EXPIRE_BATCH_MAX, INSPECT_ACCOUNTS_MAX, SEGMENT_BYTES, SLED_CACHE_BYTES,
+};
+
+/// How a store on the disk is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageOptions {
+    /// Where it lies; created if it is not there.
+    pub directory: PathBuf,
+    /// What one queue may hold.
+    pub quota: QueueQuota,
+    /// Bytes after which a segment file is closed.
+    pub segment_bytes: u64,
+    /// Operations in one group commit, at least 1.
+    pub commit_batch_max: usize,
+    /// Bytes of sled's page cache.
+    pub cache_bytes: u64,
+}
+
+impl StorageOptions {
+    /// The defaults of `limits`, in a directory.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            quota: QueueQuota::default(),
+            segment_bytes: SEGMENT_BYTES,
+            commit_batch_max: COMMIT_BATCH_MAX,
+            cache_bytes: SLED_CACHE_BYTES,
+        }
+    }
+}
+
+/// A store on the disk. Dropping it waits for what is being committed, and frees the directory.
+#[derive(Debug)]
+pub struct SledStorage {
+    shared: Arc<Shared>,
+    incarnation: RwLock<[u8; 16]>,
+    quota: QueueQuota,
+    directory: PathBuf,
+    operations: Option<mpsc::Sender<Box<dyn Operation>>>,
+    committer: Option<JoinHandle<()>>,
+}
+
+impl SledStorage {
+    /// Opens a store, or creates it. Blocks; segment files in which nothing is left are deleted.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(options: &StorageOptions) -> Result<Self, OpenError> {
+        let directory = options.directory.clone();
+        let (sled_directory, segments) = (directory.join("sled"), directory.join("segments"));
+        for created in [&sled_directory, &segments] {
+            fs::create_dir_all(created)?;
+        }
+        let database = open_sled(&sled_directory, options.cache_bytes)?;
+        let file = OpenOptions::new().read(true).write(true).open(sled_directory.join("db"))?;
+        for changed in [directory.parent().unwrap_or(&directory), &directory, &sled_directory, &segments] {
+            // The parent of a relative directory of one name is the current directory, spelled "".
+            let changed = if changed.as_os_str().is_empty() { Path::new(".") } else { changed };
+            segment::sync_directory(changed)?;
+        }
+        let records = Records { tree: (*database).clone(), segments, failure: watch::Sender::new(None) };
+        let incarnation = match read_format(&records)? {
+            Some(store) => store.incarnation,
+            None => create(&records, &database, &file)?,
+        };
+        segment::sync_directory(&sled_directory)?;
+        let (live, next) = clean_segments(&records)?;
+        let shared = Arc::new(Shared::new(records));
+        let writer = Writer {
+            database,
+            file,
+            segments: SegmentWriter::new(shared.records.segments.clone(), options.segment_bytes, next),
+            shared: Arc::clone(&shared),
+            live,
+            batch_max: options.commit_batch_max.max(1),
+        };
+        let (operations, waiting) = mpsc::channel(COMMIT_QUEUE_MAX);
+        let committer = std::thread::Builder::new().name("committer".into()).spawn(move || writer.serve(waiting))?;
+        Ok(Self {
+            shared,
+            incarnation: RwLock::new(incarnation),
+            quota: options.quota,
+            directory,
+            operations: Some(operations),
+            committer: Some(committer),
+        })
+    }
+
+    /// Hands an operation to the committer and waits for its answer.
+    async fn submit<T, E: From<StorageError>>(
+        &self,
+        operation: impl Operation + 'static,
+        answer: oneshot::Receiver<Result<T, E>>,
+    ) -> Result<T, E> {
+        let gone = || E::from(StorageError::Failed("the committer has stopped".into()));
+        let sender = self.operations.as_ref().ok_or_else(gone)?;
+        self.shared.records.check()?;
+        sender.send(Box::new(operation)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Has the committer run a change.
+    async fn commit<T, E>(
+        &self,
+        work: impl FnOnce(&mut Writer, &mut Changes) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let (operation, answer) = Plain::new(work);
+        self.submit(operation, answer).await
+    }
+
+    /// Has the committer change something of a device.
+    async fn commit_device<T, E>(
+        &self,
+        address: &Address,
+        device: u32,
+        unknown: E,
+        work: impl FnOnce(&Records, &mut Changes, QueueKey) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let address = address.clone();
+        self.commit(move |writer, changes| {
+            let records = &writer.shared.records;
+            let queue = records.queue_key(&address, device)?.ok_or(unknown)?;
+            work(records, changes, queue)
+        })
+        .await
+    }
+
+    /// Reads on a thread that may block.
+    async fn read<T, E>(&self, work: impl FnOnce(&Shared) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        self.shared.records.check()?;
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .unwrap_or_else(|error| Err(StorageError::Failed(format!("a read was broken off: {error}")).into()))
+    }
+
+    /// Reads something that belongs to an account. What is not yet on the disk is waited for.
+    async fn read_account<T, E>(
+        &self,
+        work: impl Fn(&Records) -> Result<(T, Option<u64>), E> + Clone + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StorageError> + Send + 'static,
+    {
+        let again = work.clone();
+        let (value, in_flight) = self
+            .read(move |shared| {
+                let (value, account) = work(&shared.records)?;
+                Ok::<_, E>((value, account.is_some_and(|account| shared.is_in_flight(account))))
+            })
+            .await?;
+        if !in_flight {
+            return Ok(value);
+        }
+        self.commit(move |writer, _| again(&writer.shared.records).map(|(value, _)| value)).await
+    }
+}
+
+impl Drop for SledStorage {
+    fn drop(&mut self) {
+        self.operations = None;
+        if let Some(committer) = self.committer.take() {
+            // A committer that panicked has confirmed nothing since; there is nobody left to tell.
+            let _ = committer.join();
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for SledStorage {
+    fn incarnation(&self) -> [u8; 16] {
+        *self.incarnation.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self) -> watch::Receiver<Option<StorageError>> {
+        self.shared.records.failure.subscribe()
+    }
+
+    async fn create_invitation(&self, hash: [u8; 32], invitation: Invitation) -> Result<(), InvitationError> {
+        invitation.check_lengths()?;
+        self.commit(move |writer, changes| {
+            accounts::create_invitation(&writer.shared.records, changes, hash, invitation)
+        })
+        .await
+    }
+
+    async fn register(&self, registration: Registration) -> Result<RegisterOutcome, RegisterError> {
+        registration.check_lengths()?;
+        self.commit(move |writer, changes| accounts::register(&writer.shared.records, changes, registration)).await
+    }
+
+    async fn account(&self, address: &Address) -> Result<Option<Account>, StorageError> {
+        let address = address.clone();
+        self.read_account(move |records| {
+            let Some((record, statement)) = records.account_with_statement(&address)? else { return Ok((None, None)) };
+            let number = Some(record.account);
+            let account = Account {
+                statement,
+                statement_version: record.statement_version,
+                organisation: record.organisation,
+                devices: record.devices,
+                created_ms: record.created,
+            };
+            Ok((Some(account), number))
+        })
+        .await
+    }
+
+    async fn replace_statement(
+        &self,
+        address: &Address,
+        expected_version: u64,
+        statement: Vec<u8>,
+        new_version: u64,
+        devices: Vec<u32>,
+    ) -> Result<ReplaceOutcome, StatementError> {
+        check_statement_length(&statement)?;
+        let address = address.clone();
+        self.commit(move |writer, changes| {
+            let records = &writer.shared.records;
+            accounts::replace_statement(records, changes, &address, expected_version, &statement, new_version, devices)
+        })
+        .await
+    }
+
+    async fn delete_account(&self, address: &Address, statement_version: u64) -> Result<(), StatementError> {
+        let address = address.clone();
+        self.commit(move |writer, changes| {
+            accounts::delete_account(&writer.shared.records, changes, &address, statement_version)
+        })
+        .await
+    }
+
+    async fn put_prekeys(
+        &self,
+        address: &Address,
+        device: u32,
+        sequence: u64,
+        prekeys: PrekeySet,
+    ) -> Result<(), PrekeyError> {
+        prekeys.check_lengths()?;
+        self.commit_device(address, device, PrekeyError::UnknownDevice, move |records, changes, queue| {
+            prekeys::put_prekeys(records, changes, queue, sequence, prekeys)
+        })
+        .await
+    }
+
+    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError> {
+        let address = address.clone();
+        self.commit(move |writer, changes| prekeys::take_prekeys(&writer.shared.records, changes, &address)).await
+    }
+
+    async fn prekey_status(&self, address: &Address, device: u32) -> Result<PrekeyStatus, PrekeyError> {
+        let address = address.clone();
+        self.read_account(move |records| {
+            let queue = records.queue_key(&address, device)?.ok_or(PrekeyError::UnknownDevice)?;
+            Ok((prekeys::prekey_status(records, queue)?, Some(queue.account)))
+        })
+        .await
+    }
+
+    async fn enqueue(&self, submission: Submission) -> Result<EnqueueOutcome, EnqueueError> {
+        submission.check_lengths()?;
+        let (operation, answer) = Enqueue::new(submission, self.quota);
+        self.submit(operation, answer).await
+    }
+
+    async fn fetch(
+        &self,
+        address: &Address,
+        device: u32,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<QueuedEnvelope>, QueueError> {
+        let address = address.clone();
+        self.read(move |shared| {
+            let queue = shared.records.queue_key(&address, device)?.ok_or(QueueError::UnknownDevice)?;
+            queues::fetch(shared, queue, after, limit)
+        })
+        .await
+    }
+
+    async fn acknowledge(
+        &self,
+        address: &Address,
+        device: u32,
+        incarnation: [u8; 16],
+        up_to: u64,
+    ) -> Result<(), AcknowledgeError> {
+        let address = address.clone();
+        self.commit(move |writer, changes| {
+            queues::acknowledge(&writer.shared.records, changes, &address, device, incarnation, up_to)
+        })
+        .await
+    }
+
+    async fn watch(&self, address: &Address, device: u32) -> Result<watch::Receiver<u64>, QueueError> {
+        let address = address.clone();
+        self.read(move |shared| {
+            let records = &shared.records;
+            let queue = records.queue_key(&address, device)?.ok_or(QueueError::UnknownDevice)?;
+            // Subscribed first and looked at second: whatever comes in between is seen one way or the other.
+            let receiver = shared.subscribe(queue);
+            let highest = records.queue(queue)?.highest_sequence;
+            shared.hint(queue, highest.min(shared.highest_durable(queue)));
+            if records.queue_key(&address, device)? != Some(queue) {
+                shared.close(queue);
+                return Err(QueueError::UnknownDevice);
+            }
+            Ok(receiver)
+        })
+        .await
+    }
+
+    async fn expire(&self, now_ms: u64) -> Result<ExpireCounts, StorageError> {
+        let mut total = ExpireCounts::default();
+        loop {
+            let (counts, more) = self
+                .commit(move |writer, changes| {
+                    queues::expire(&writer.shared.records, changes, now_ms, EXPIRE_BATCH_MAX)
+                })
+                .await?;
+            total.envelopes += counts.envelopes;
+            total.submissions += counts.submissions;
+            total.invitations += counts.invitations;
+            if !more {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn expired_count(&self, address: &Address, device: u32) -> Result<u64, QueueError> {
+        let address = address.clone();
+        self.read_account(move |records| {
+            let queue = records.queue_key(&address, device)?.ok_or(QueueError::UnknownDevice)?;
+            Ok((records.queue(queue)?.expired, Some(queue.account)))
+        })
+        .await
+    }
+
+    async fn settle_expired(&self, address: &Address, device: u32, count: u64) -> Result<(), QueueError> {
+        self.commit_device(address, device, QueueError::UnknownDevice, move |records, changes, queue| {
+            queues::settle_expired(records, changes, queue, count)
+        })
+        .await
+    }
+
+    async fn report_generation(&self, address: &Address, device: u32, generation: u64) -> Result<u64, QueueError> {
+        self.commit_device(address, device, QueueError::UnknownDevice, move |records, changes, queue| {
+            queues::report_generation(records, changes, queue, generation)
+        })
+        .await
+    }
+
+    async fn export(&self, mut writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
+        self.commit(move |committer, _| transfer::export(&committer.shared.records, writer.as_mut())).await
+    }
+
+    async fn import(&self, mut reader: Box<dyn io::Read + Send>) -> Result<(), ImportError> {
+        let path = self.directory.join("import.spool");
+        let spool = path.clone();
+        self.read(move |_| {
+            let failed = |error| StorageError::Failed(format!("writing a copy of the export: {error}"));
+            let mut file = io::BufWriter::new(File::create(&spool).map_err(failed)?);
+            transfer::spool(reader.as_mut(), &mut file)?;
+            io::Write::flush(&mut file).map_err(|error| ImportError::Storage(failed(error)))
+        })
+        .await?;
+        let incarnation = draw_incarnation().map_err(|error| StorageError::Failed(error.to_string()))?;
+        let spool = path.clone();
+        let imported = self
+            .commit(move |writer, changes| {
+                let file = File::open(&spool).map_err(ImportError::Read)?;
+                transfer::import(writer, changes, &mut io::BufReader::new(file), incarnation)
+            })
+            .await;
+        // Only a copy; if it stays, the next import overwrites it.
+        let _ = fs::remove_file(&path);
+        imported?;
+        *self.incarnation.write().unwrap_or_else(PoisonError::into_inner) = incarnation;
+        Ok(())
+    }
+
+    async fn inspect(&self, after: Option<&Address>, limit: usize) -> Result<Vec<InspectedAccount>, StorageError> {
+        let first = after.map_or_else(|| layout::ACCOUNTS.to_vec(), layout::account);
+        self.read(move |shared| {
+            let records = &shared.records;
+            let last = vec![layout::ACCOUNTS[0] + 1];
+            let found: Vec<_> = records
+                .range((std::ops::Bound::Excluded(first), std::ops::Bound::Excluded(last)))
+                .take(limit.min(INSPECT_ACCOUNTS_MAX))
+                .collect::<Result<_, _>>()?;
+            found
+                .iter()
+                .map(|(key, value)| {
+                    let account = AccountRecord::decode(value).map_err(|error| corrupt("an account", &error))?;
+                    inspect_account(records, transfer::account_address(key)?, account)
+                })
+                .collect()
+        })
+        .await
+    }
+}
+
+fn inspect_account(
+    records: &Records,
+    address: Address,
+    account: AccountRecord,
+) -> Result<InspectedAccount, StorageError> {
+    let submissions = records.scan(&layout::submissions(account.account)).count() as u64;
+    let inspect_device = |device| {
+        let queue = QueueKey { account: account.account, device };
+        let counters = records.queue(queue)?;
+        let envelopes = records.envelopes(queue, 0, u64::MAX).map(|item| {
+            let (sequence, record) = item?;
+            Ok(InspectedEnvelope {
+                sequence,
+                length: record.length,
+                received_ms: record.received,
+                expires_ms: record.expires,
+            })
+        });
+        Ok(InspectedDevice {
+            device_id: device,
+            generation: counters.generation,
+            one_time: records.one_time_ids(queue, OneTimeKind::Dh)?.len(),
+            one_time_kem: records.one_time_ids(queue, OneTimeKind::Kem)?.len(),
+            highest_sequence: counters.highest_sequence,
+            bytes: counters.bytes,
+            expired: counters.expired,
+            envelopes: envelopes.collect::<Result<_, StorageError>>()?,
+        })
+    };
+    Ok(InspectedAccount {
+        address,
+        statement_version: account.statement_version,
+        statement_length: account.statement_length as usize,
+        created_ms: account.created,
+        submissions,
+        devices: account.devices.iter().map(|device| inspect_device(*device)).collect::<Result<_, StorageError>>()?,
+        organisation: account.organisation,
+    })
+}
+
+fn open_sled(directory: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
+    // sled's own flusher would only add syncs that nobody waits for.
+    let config = sled::Config::new().path(directory).cache_capacity(cache_bytes).flush_every_ms(None);
+    config.open().map_err(|error| match error {
+        // sled 0.34.7, config.rs, says it in no other way.
+        sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock on") => OpenError::InUse,
+        sled::Error::Io(error) => OpenError::Io(error),
+        other => OpenError::Corrupt(other.to_string()),
+    })
+}
+
+/// The record of the store; `None` if there is no store yet.
+fn read_format(records: &Records) -> Result<Option<StoreRecord>, OpenError> {
+    let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
+    let Some(format) = records.get(layout::FORMAT_KEY).map_err(opening)? else {
+        return if records.tree.is_empty() {
+            Ok(None)
+        } else {
+            Err(OpenError::Corrupt("the format is missing".into()))
+        };
+    };
+    let found = format.as_ref().try_into().map(u32::from_be_bytes).unwrap_or(0);
+    if found != layout::FORMAT {
+        return Err(OpenError::UnknownFormat { found, known: layout::FORMAT });
+    }
+    let store = records.store().map_err(opening)?;
+    if store.import_unfinished { Err(OpenError::ImportUnfinished) } else { Ok(Some(store)) }
+}
+
+/// Makes an empty tree a store.
+fn create(records: &Records, database: &sled::Db, file: &File) -> Result<[u8; 16], OpenError> {
+    let incarnation = draw_incarnation()?;
+    let mut batch = sled::Batch::default();
+    batch.insert(layout::FORMAT_KEY, &layout::FORMAT.to_be_bytes());
+    batch.insert(layout::STORE_KEY, StoreRecord { incarnation, next_account: 1, import_unfinished: false }.encode());
+    let failed = |error: sled::Error| OpenError::Io(io::Error::other(error));
+    records.tree.apply_batch(batch).map_err(failed)?;
+    database.flush().map_err(failed)?;
+    file.sync_all()?;
+    Ok(incarnation)
+}
+
+fn draw_incarnation() -> io::Result<[u8; 16]> {
+    let mut incarnation = [0; 16];
+    getrandom::fill(&mut incarnation).map_err(io::Error::other)?;
+    Ok(incarnation)
+}
+
+/// Counts the live bodies of each segment, deletes the files without any, and says which number comes next.
+fn clean_segments(records: &Records) -> Result<(HashMap<u64, u64>, u64), OpenError> {
+    let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
+    let mut live: HashMap<u64, u64> = HashMap::new();
+    for item in records.scan(layout::ENVELOPES) {
+        let (_, value) = item.map_err(opening)?;
+        let record =
+            EnvelopeRecord::decode(&value).map_err(|error| opening(corrupt("an envelope's record", &error)))?;
+        *live.entry(record.segment).or_default() += 1;
+    }
+    let files = segment::list(&records.segments)?;
+    let highest = live.keys().chain(&files).max().copied().unwrap_or(0);
+    for number in files.iter().filter(|number| !live.contains_key(number)) {
+        segment::delete(&records.segments, *number)?;
+    }
+    Ok((live, highest.saturating_add(1)))
+}

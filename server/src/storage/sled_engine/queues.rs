@@ -1,0 +1,289 @@
+//! Queues: storing a message for all devices, fetching, acknowledging and expiring, as changes of records.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
+
+use medipeps_core::Address;
+use medipeps_core::wire::server_storage::{EnvelopeRecord, QueueRecord, SubmissionRecord};
+use tokio::sync::oneshot;
+
+use super::committer::{Operation, Shared, Writer};
+use super::layout::{self, Due, QueueKey};
+use super::records::{Changes, Records};
+use super::segment::{BodyReference, SegmentReader, SegmentWriter};
+use crate::limits::{FETCH_ENVELOPES_MAX, SUBMISSION_RECORD_RETENTION_MS};
+use crate::storage::{
+    AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, StorageError,
+    Submission,
+};
+
+/// See [`Storage::enqueue`](crate::storage::Storage::enqueue).
+pub(super) struct Enqueue {
+    submission: Submission,
+    quota: QueueQuota,
+    /// One for each envelope, unless the submission was refused at first sight.
+    bodies: Vec<BodyReference>,
+    outcome: Result<EnqueueOutcome, EnqueueError>,
+    reply: oneshot::Sender<Result<EnqueueOutcome, EnqueueError>>,
+}
+
+type EnqueueAnswer = oneshot::Receiver<Result<EnqueueOutcome, EnqueueError>>;
+
+impl Enqueue {
+    /// The operation, and where its answer will come.
+    pub(super) fn new(mut submission: Submission, quota: QueueQuota) -> (Self, EnqueueAnswer) {
+        submission.envelopes.sort_by_key(|(device, _)| *device);
+        let (reply, answer) = oneshot::channel();
+        let outcome = Ok(EnqueueOutcome::Accepted { duplicate: true });
+        (Self { submission, quota, bodies: Vec::new(), outcome, reply }, answer)
+    }
+
+    /// Whether the submission is to be stored: the number of the account, and for each envelope the counters of its
+    /// queue as they will be. `None` for a duplicate.
+    fn admit(&self, records: &Records) -> Result<Option<(u64, Vec<QueueRecord>)>, EnqueueError> {
+        let submission = &self.submission;
+        let account = records.account(&submission.address)?.ok_or(EnqueueError::UnknownRecipient)?;
+        if let Some(before) = records.submission(account.account, &submission.id)? {
+            return if before.digest == submission.digest { Ok(None) } else { Err(EnqueueError::IdReused) };
+        }
+        let mut devices = Vec::with_capacity(account.devices.len());
+        for device in account.devices {
+            let key = layout::prekeys(QueueKey { account: account.account, device });
+            devices.push((device, records.get(&key)?.is_some()));
+        }
+        submission.check_devices(&devices, account.statement_version)?;
+        let mut queues = Vec::with_capacity(submission.envelopes.len());
+        for (device, envelope) in &submission.envelopes {
+            let mut queue = records.queue(QueueKey { account: account.account, device: *device })?;
+            if !self.quota.has_room(queue.messages, queue.bytes, envelope.len()) {
+                return Err(EnqueueError::QueueFull { device: *device });
+            }
+            queue.highest_sequence += 1;
+            queue.messages += 1;
+            queue.bytes += envelope.len() as u64;
+            queues.push(queue);
+        }
+        Ok(Some((account.account, queues)))
+    }
+
+    fn changes(&self, account: u64, queues: &[QueueRecord]) -> Changes {
+        let mut changes = Changes::new();
+        let submission = &self.submission;
+        for (((device, _), counters), body) in submission.envelopes.iter().zip(queues).zip(&self.bodies) {
+            let queue = QueueKey { account, device: *device };
+            let sequence = counters.highest_sequence;
+            let envelope = EnvelopeRecord {
+                segment: body.segment,
+                offset: body.offset,
+                length: body.length,
+                checksum: body.checksum,
+                received: submission.now_ms,
+                expires: submission.expires_ms,
+            };
+            changes.put(layout::envelope(queue, sequence), envelope.encode());
+            changes.put(layout::deadline(submission.expires_ms, Due::Envelope(queue, sequence)), Vec::new());
+            changes.put(layout::queue(queue), counters.encode());
+            changes.effects.enqueued.push((queue, sequence));
+            changes.effects.stored.push(body.segment);
+        }
+        let forget = submission.now_ms.saturating_add(SUBMISSION_RECORD_RETENTION_MS);
+        put_submission(&mut changes, account, &submission.id, SubmissionRecord { digest: submission.digest, forget });
+        changes
+    }
+}
+
+impl Operation for Enqueue {
+    fn body_bytes(&self) -> usize {
+        self.submission.envelopes.iter().map(|(_, envelope)| envelope.len()).sum()
+    }
+
+    /// Whatever is refused or known already is not written. An operation earlier in the same batch may still lead to a
+    /// refusal later; the bodies then lie in the segment for nothing.
+    fn store_bodies(&mut self, records: &Records, segments: &mut SegmentWriter) -> io::Result<()> {
+        if let Ok(Some(_)) = self.admit(records) {
+            for (_, envelope) in &self.submission.envelopes {
+                self.bodies.push(segments.append(envelope)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, writer: &mut Writer) -> Changes {
+        let admitted = self.admit(&writer.shared.records).and_then(|admitted| {
+            // An operation earlier in the batch made room or changed the devices, after the bodies were passed over.
+            if admitted.is_some() && self.bodies.is_empty() {
+                writer.store_late(&self.submission.envelopes, &mut self.bodies)?;
+            }
+            Ok(admitted)
+        });
+        self.outcome = match &admitted {
+            Ok(admitted) => Ok(EnqueueOutcome::Accepted { duplicate: admitted.is_none() }),
+            Err(error) => Err(error.clone()),
+        };
+        match admitted {
+            Ok(Some((account, queues))) => self.changes(account, &queues),
+            _ => Changes::new(),
+        }
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StorageError>) {
+        // Whoever asked may have gone away meanwhile.
+        let _ = self.reply.send(committed.map_err(EnqueueError::from).and(self.outcome));
+    }
+}
+
+/// See [`Storage::fetch`](crate::storage::Storage::fetch).
+pub(super) fn fetch(
+    shared: &Shared,
+    queue: QueueKey,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<QueuedEnvelope>, QueueError> {
+    let records = &shared.records;
+    let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
+    let found: Vec<(u64, EnvelopeRecord)> =
+        records.envelopes(queue, first, u64::MAX).take(limit.min(FETCH_ENVELOPES_MAX)).collect::<Result<_, _>>()?;
+    let highest = shared.highest_durable(queue);
+    let mut reader = SegmentReader::new(&records.segments);
+    let mut fetched = Vec::new();
+    for (sequence, record) in found.into_iter().take_while(|(sequence, _)| *sequence <= highest) {
+        match records.body(&mut reader, &record)? {
+            Some(envelope) => fetched.push(QueuedEnvelope { sequence, received_ms: record.received, envelope }),
+            // Acknowledged or expired since the records were read: the segment may be gone with it.
+            None if records.get(&layout::envelope(queue, sequence))?.is_none() => {}
+            None if fetched.is_empty() => return Err(QueueError::Corrupt { sequence }),
+            None => break,
+        }
+    }
+    Ok(fetched)
+}
+
+/// See [`Storage::acknowledge`](crate::storage::Storage::acknowledge).
+pub(super) fn acknowledge(
+    records: &Records,
+    changes: &mut Changes,
+    address: &Address,
+    device: u32,
+    incarnation: [u8; 16],
+    up_to: u64,
+) -> Result<(), AcknowledgeError> {
+    let queue = records.queue_key(address, device)?.ok_or(AcknowledgeError::UnknownDevice)?;
+    if records.store()?.incarnation != incarnation {
+        return Err(AcknowledgeError::ForeignIncarnation);
+    }
+    let mut counters = records.queue(queue)?;
+    if up_to > counters.highest_sequence {
+        return Err(AcknowledgeError::BeyondAssigned { highest: counters.highest_sequence });
+    }
+    for item in records.envelopes(queue, 0, up_to) {
+        let (sequence, envelope) = item?;
+        remove_envelope(changes, queue, sequence, &envelope, &mut counters);
+    }
+    if !changes.is_empty {
+        changes.put(layout::queue(queue), counters.encode());
+    }
+    Ok(())
+}
+
+/// Drops at most `limit` records that are due, and says whether there may be more.
+pub(super) fn expire(
+    records: &Records,
+    changes: &mut Changes,
+    now_ms: u64,
+    limit: usize,
+) -> Result<(ExpireCounts, bool), StorageError> {
+    let mut counts = ExpireCounts::default();
+    let mut looked_at = 0;
+    let mut queues: BTreeMap<QueueKey, QueueRecord> = BTreeMap::new();
+    for item in records.scan(layout::DEADLINES).take(limit) {
+        let (key, _) = item?;
+        let (at_ms, due) =
+            layout::read_deadline(&key).ok_or_else(|| StorageError::Corrupt("the key of a deadline".into()))?;
+        if at_ms > now_ms {
+            break;
+        }
+        changes.remove(key);
+        looked_at += 1;
+        match due {
+            Due::Envelope(queue, sequence) => {
+                let Some((_, envelope)) = records.envelopes(queue, sequence, sequence).next().transpose()? else {
+                    continue;
+                };
+                let counters = match queues.entry(queue) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => entry.insert(records.queue(queue)?),
+                };
+                remove_envelope(changes, queue, sequence, &envelope, counters);
+                counters.expired += 1;
+                counts.envelopes += 1;
+            }
+            Due::Submission(account, id) => {
+                changes.remove(layout::submission(account, &id));
+                counts.submissions += 1;
+            }
+            Due::Invitation(hash) => {
+                changes.remove(layout::invitation(&hash));
+                counts.invitations += 1;
+            }
+        }
+    }
+    for (queue, counters) in queues {
+        changes.put(layout::queue(queue), counters.encode());
+        changes.effects.accounts.push(queue.account);
+    }
+    Ok((counts, looked_at == limit))
+}
+
+/// See [`Storage::settle_expired`](crate::storage::Storage::settle_expired).
+pub(super) fn settle_expired(
+    records: &Records,
+    changes: &mut Changes,
+    queue: QueueKey,
+    count: u64,
+) -> Result<(), QueueError> {
+    let mut counters = records.queue(queue)?;
+    let left = counters.expired.saturating_sub(count);
+    if left != counters.expired {
+        counters.expired = left;
+        changes.put(layout::queue(queue), counters.encode());
+        changes.effects.accounts.push(queue.account);
+    }
+    Ok(())
+}
+
+/// See [`Storage::report_generation`](crate::storage::Storage::report_generation).
+pub(super) fn report_generation(
+    records: &Records,
+    changes: &mut Changes,
+    queue: QueueKey,
+    generation: u64,
+) -> Result<u64, QueueError> {
+    let mut counters = records.queue(queue)?;
+    let before = counters.generation;
+    if generation > before {
+        counters.generation = generation;
+        changes.put(layout::queue(queue), counters.encode());
+    }
+    Ok(before)
+}
+
+/// Stores a submission id and when to forget it.
+pub(super) fn put_submission(changes: &mut Changes, account: u64, id: &[u8; 16], submission: SubmissionRecord) {
+    changes.put(layout::deadline(submission.forget, Due::Submission(account, *id)), Vec::new());
+    changes.put(layout::submission(account, id), submission.encode());
+}
+
+fn remove_envelope(
+    changes: &mut Changes,
+    queue: QueueKey,
+    sequence: u64,
+    envelope: &EnvelopeRecord,
+    counters: &mut QueueRecord,
+) {
+    changes.remove(layout::envelope(queue, sequence));
+    changes.remove(layout::deadline(envelope.expires, Due::Envelope(queue, sequence)));
+    changes.effects.released.push(envelope.segment);
+    counters.messages = counters.messages.saturating_sub(1);
+    counters.bytes = counters.bytes.saturating_sub(u64::from(envelope.length));
+}

@@ -1,0 +1,249 @@
+//! Export and import.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+
+use medipeps_core::Address;
+use medipeps_core::wire::server_storage::{
+    AccountRecord, EnvelopeRecord, ExportRecord, InvitationRecord, QueueRecord, StoreRecord,
+};
+
+use super::accounts::{put_account, put_invitation};
+use super::committer::Writer;
+use super::layout::{self, Due, OneTimeKind, QueueKey};
+use super::queues::put_submission;
+use super::records::{Changes, Records, corrupt};
+use super::segment::SegmentReader;
+use crate::storage::export::{ExportWriter, read_export};
+use crate::storage::{ExportError, ImportError, StorageError};
+
+/// Records that an import puts into one batch.
+const IMPORT_BATCH_RECORDS: usize = 500;
+
+/// See [`Storage::export`](crate::storage::Storage::export).
+pub(super) fn export(records: &Records, writer: &mut dyn Write) -> Result<(), ExportError> {
+    let mut export = ExportWriter::new(writer)?;
+    for item in records.scan(layout::INVITATIONS) {
+        let (key, value) = item?;
+        let hash = key.get(1..).and_then(|hash| hash.try_into().ok());
+        let hash = hash.ok_or_else(|| StorageError::Corrupt("the key of an invitation".into()))?;
+        let invitation = InvitationRecord::decode(&value).map_err(|error| corrupt("an invitation", &error))?;
+        export.write(&ExportRecord::Invitation { hash, invitation })?;
+    }
+    let mut reader = SegmentReader::new(&records.segments);
+    for item in records.scan(layout::ACCOUNTS) {
+        let (key, value) = item?;
+        let address = account_address(&key)?;
+        let account = AccountRecord::decode(&value).map_err(|error| corrupt("an account", &error))?;
+        let statement = records.statement(&account)?;
+        export.write(&ExportRecord::Account { address, account: account.clone(), statement })?;
+        for item in records.scan(&layout::submissions(account.account)) {
+            let (key, _) = item?;
+            let id = *key.last_chunk().ok_or_else(|| StorageError::Corrupt("the key of a submission".into()))?;
+            if let Some(submission) = records.submission(account.account, &id)? {
+                export.write(&ExportRecord::Submission { id, submission })?;
+            }
+        }
+        for device in account.devices {
+            export_device(records, &mut reader, &mut export, QueueKey { account: account.account, device })?;
+        }
+    }
+    export.finish()
+}
+
+fn export_device(
+    records: &Records,
+    reader: &mut SegmentReader<'_>,
+    export: &mut ExportWriter<'_>,
+    queue: QueueKey,
+) -> Result<(), ExportError> {
+    export.write(&ExportRecord::Device {
+        device_id: queue.device,
+        queue: records.queue(queue)?,
+        prekeys: records.prekeys(queue)?,
+    })?;
+    let used = |kind| -> Result<Vec<u32>, StorageError> {
+        let mut ids = records.used_ids(queue, kind)?;
+        ids.extend(records.one_time_ids(queue, kind)?);
+        Ok(ids)
+    };
+    export.write_used(&used(OneTimeKind::Dh)?, &used(OneTimeKind::Kem)?)?;
+    for item in records.envelopes(queue, 0, u64::MAX) {
+        let (sequence, record) = item?;
+        let envelope = records.body(reader, &record)?.ok_or_else(|| {
+            StorageError::Corrupt(format!(
+                "envelope {sequence} of device {} of account {}",
+                queue.device, queue.account
+            ))
+        })?;
+        export.write(&ExportRecord::Envelope {
+            sequence,
+            received: record.received,
+            expires: record.expires,
+            envelope,
+        })?;
+    }
+    Ok(())
+}
+
+/// See [`Storage::import`](crate::storage::Storage::import). `verified` is an export that was read once to its end. The
+/// last change, which gives the store its new incarnation, is left in `changes`.
+pub(super) fn import(
+    writer: &mut Writer,
+    changes: &mut Changes,
+    verified: &mut dyn Read,
+    incarnation: [u8; 16],
+) -> Result<(), ImportError> {
+    let records = &writer.shared.records;
+    for prefix in [layout::INVITATIONS, layout::ACCOUNTS] {
+        if records.scan(prefix).next().transpose()?.is_some() {
+            return Err(ImportError::NotEmpty);
+        }
+    }
+    let before = records.store()?;
+    let mut loader = Loader::new(writer);
+    let unfinished = StoreRecord { import_unfinished: true, ..before };
+    loader.changes.put(layout::STORE_KEY.to_vec(), unfinished.encode());
+    loader.flush()?;
+    loader.writer.sync()?;
+    if let Err(error) = read_export(verified, &mut |record| loader.add(record).map_err(ImportError::Storage)) {
+        return Err(loader.writer.shared.records.fail("loading an export", error).into());
+    }
+    loader.end_device();
+    loader.flush()?;
+    let next_account = loader.next_account;
+    let finished = StoreRecord { incarnation, next_account, import_unfinished: false };
+    changes.put(layout::STORE_KEY.to_vec(), finished.encode());
+    Ok(())
+}
+
+/// Turns the records of an export into those of the store.
+struct Loader<'a> {
+    writer: &'a mut Writer,
+    changes: Changes,
+    pending: usize,
+    next_account: u64,
+    account: u64,
+    device: Option<(QueueKey, QueueRecord)>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(writer: &'a mut Writer) -> Self {
+        Self { writer, changes: Changes::new(), pending: 0, next_account: 1, account: 0, device: None }
+    }
+
+    fn add(&mut self, record: ExportRecord) -> Result<(), StorageError> {
+        match record {
+            ExportRecord::Invitation { hash, invitation } => {
+                let account = invitation.used.map_or(0, |used| used.account);
+                self.next_account = self.next_account.max(account.saturating_add(1));
+                put_invitation(&mut self.changes, &hash, &invitation);
+            }
+            ExportRecord::Account { address, account, statement } => {
+                self.end_device();
+                self.account = account.account;
+                self.next_account = self.next_account.max(account.account.saturating_add(1));
+                put_account(&mut self.changes, &address, account, &statement);
+            }
+            ExportRecord::Device { device_id, queue, prekeys } => {
+                self.end_device();
+                let key = QueueKey { account: self.account, device: device_id };
+                self.device = Some((key, QueueRecord { messages: 0, bytes: 0, ..queue }));
+                if let Some(prekeys) = prekeys {
+                    self.changes.put(layout::prekeys(key), prekeys.encode());
+                }
+            }
+            ExportRecord::UsedPrekeys { one_time, one_time_kem } => {
+                if let Some((key, _)) = &self.device {
+                    for (kind, ids) in [(OneTimeKind::Dh, one_time), (OneTimeKind::Kem, one_time_kem)] {
+                        for id in ids {
+                            self.changes.put(layout::with_id(layout::used(*key, kind), id), Vec::new());
+                        }
+                    }
+                }
+            }
+            ExportRecord::Envelope { sequence, received, expires, envelope } => {
+                self.add_envelope(sequence, received, expires, &envelope)?;
+            }
+            ExportRecord::Submission { id, submission } => {
+                put_submission(&mut self.changes, self.account, &id, submission);
+            }
+            ExportRecord::End { .. } => {}
+        }
+        self.pending += 1;
+        if self.pending >= IMPORT_BATCH_RECORDS { self.flush() } else { Ok(()) }
+    }
+
+    fn add_envelope(&mut self, sequence: u64, received: u64, expires: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        let Some((queue, counters)) = &mut self.device else { return Ok(()) };
+        let records = &self.writer.shared.records;
+        let body = self.writer.segments.append(bytes).map_err(|error| records.fail("writing a segment", error))?;
+        counters.messages += 1;
+        counters.bytes += u64::from(body.length);
+        let envelope = EnvelopeRecord {
+            segment: body.segment,
+            offset: body.offset,
+            length: body.length,
+            checksum: body.checksum,
+            received,
+            expires,
+        };
+        self.changes.put(layout::envelope(*queue, sequence), envelope.encode());
+        self.changes.put(layout::deadline(expires, Due::Envelope(*queue, sequence)), Vec::new());
+        self.changes.effects.stored.push(body.segment);
+        Ok(())
+    }
+
+    fn end_device(&mut self) {
+        if let Some((queue, counters)) = self.device.take() {
+            self.changes.put(layout::queue(queue), counters.encode());
+        }
+    }
+
+    /// Applies what has come together, bodies first.
+    fn flush(&mut self) -> Result<(), StorageError> {
+        let changes = std::mem::replace(&mut self.changes, Changes::new());
+        self.pending = 0;
+        let records = &self.writer.shared.records;
+        self.writer.segments.sync().map_err(|error| records.fail("syncing a segment", error))?;
+        let mut stored: HashMap<u64, u64> = HashMap::new();
+        for segment in &changes.effects.stored {
+            *stored.entry(*segment).or_default() += 1;
+        }
+        for (segment, count) in stored {
+            *self.writer.live.entry(segment).or_default() += count;
+        }
+        self.writer.apply(changes.batch, &changes.effects)
+    }
+}
+
+/// Copies an export to a file of our own, verifying it on the way, so that what is loaded is what was verified.
+pub(super) fn spool(reader: &mut dyn Read, file: &mut dyn Write) -> Result<(), ImportError> {
+    let mut copying = Copying { reader, file, failed: None };
+    let read = read_export(&mut copying, &mut |_| Ok(()));
+    match copying.failed {
+        Some(error) => Err(StorageError::Failed(format!("writing a copy of the export: {error}")).into()),
+        None => read,
+    }
+}
+
+struct Copying<'a> {
+    reader: &'a mut dyn Read,
+    file: &'a mut dyn Write,
+    failed: Option<io::Error>,
+}
+
+impl Read for Copying<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        let copied = buffer.get(..count).map_or(Ok(()), |bytes| self.file.write_all(bytes));
+        copied.map(|()| count).inspect_err(|error| self.failed = Some(io::Error::new(error.kind(), error.to_string())))
+    }
+}
+
+/// The address in an account's key.
+pub(super) fn account_address(key: &[u8]) -> Result<Address, StorageError> {
+    let text = key.get(1..).and_then(|text| std::str::from_utf8(text).ok());
+    text.and_then(|text| Address::from_canonical(text).ok())
+        .ok_or_else(|| StorageError::Corrupt("the key of an account".into()))
+}
