@@ -1,5 +1,7 @@
 //! Every limit that the client enforces, with its unit and its reason.
 
+use std::time::Duration;
+
 /// Bytes of a record's name. Names are addresses, ids and numbers; two bytes of length go before them in a record.
 pub const RECORD_NAME_LENGTH_MAX: usize = 1024;
 /// Bytes of a record's value. The largest record is a message with its inline attachments; this leaves room.
@@ -7,3 +9,35 @@ pub const RECORD_LENGTH_MAX: usize = 1 << 20;
 /// Bytes of decrypted records that the cache keeps of one class; larger classes are read anew each time, so that a
 /// mailbox does not stay in memory because it was listed once.
 pub const CLASS_CACHE_LENGTH_MAX: usize = 16 << 20;
+/// One-time prekeys of one kind that one upload carries: what the protocol allows.
+pub const ONE_TIME_PREKEYS_PER_UPLOAD: usize = medipeps_core::limits::ONE_TIME_PREKEYS_PER_UPLOAD_MAX;
+/// One-time prekeys of one kind at the server below which the device uploads more: a day's new correspondents.
+pub const ONE_TIME_PREKEYS_LOW: u32 = 20;
+/// Seconds for which a signed, a seal and a last-resort prekey are handed out: a week, so that a stolen one opens little.
+pub const PREKEY_ROTATION_S: u64 = 7 * 24 * 3600;
+/// Milliseconds for which replaced prekeys are kept: 30 days, as long as a first flight may lie in a queue.
+pub const RETIRED_PREKEYS_KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
+/// Sessions with one device beside the active one; the oldest go first.
+pub const INACTIVE_SESSIONS_MAX: usize = 40;
+/// Milliseconds for which a session is written to without an answer: 14 days. Its messages are sealed to a prekey that
+/// the other side keeps for a week and 30 days more.
+pub const UNANSWERED_SESSION_USED_MS: u64 = 14 * 24 * 3600 * 1000;
+/// Milliseconds for which a message is tried: 13 days, a day less than a server remembers the id of a submission.
+pub const OUTBOX_TRIED_MS: u64 = 13 * 24 * 3600 * 1000;
+/// Outbox entries that one step handles, so that a step stays short and its patch small.
+pub const OUTBOX_BATCH_MAX: usize = 16;
+/// Milliseconds to the second attempt after a server's refusal; each further wait is twice the one before.
+pub const RETRY_FIRST_MS: u64 = 5 * 1000;
+/// Milliseconds between two attempts at most.
+pub const RETRY_MAX_MS: u64 = 15 * 60 * 1000;
+/// Times that a submission is encrypted anew for other devices without waiting in between.
+pub const STALE_DEVICES_AT_ONCE_MAX: u32 = 5;
+/// Envelopes of one transaction. A batch of 64 KiB each is 2 MiB.
+pub const DELIVERY_BATCH_MAX: usize = 32;
+/// Records of envelopes that could not be read; the oldest are overwritten. All are counted.
+pub const UNDECRYPTABLE_KEPT_MAX: u64 = 1000;
+/// Messages of one sender that are kept before that sender's server has been asked.
+pub const UNCHECKED_MESSAGES_MAX: usize = 100;
+/// How long an event waits for another process to finish its own. Events take milliseconds; the first of a day re-seals
+/// all sessions, which may take seconds.
+pub const STORE_LOCK_WAIT: Duration = Duration::from_secs(15);

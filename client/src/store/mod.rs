@@ -20,6 +20,15 @@
 //! Dropping the transaction instead of committing it changes nothing. `spec/storage-client.md` describes what lies on
 //! the disk.
 
+mod cache;
+pub mod conformance;
+mod keyring;
+mod lock;
+pub mod memory;
+pub mod seal;
+#[cfg(feature = "native")]
+pub mod sqlite;
+
 use std::fmt;
 
 use thiserror::Error;
@@ -296,6 +305,9 @@ pub enum StoreError {
     /// The store is locked in the other way: by a passphrase where a platform key was given, or the reverse.
     #[error("the store is locked by a {0}")]
     OtherLock(&'static str),
+    /// There is not enough memory to stretch the passphrase.
+    #[error("not enough memory to check the passphrase")]
+    Memory,
     /// The header is not one that this program wrote.
     #[error("the store's header is damaged: {0}")]
     Header(&'static str),

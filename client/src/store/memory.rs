@@ -1,0 +1,135 @@
+//! A store in memory, for tests and the simulator. It can be told to fail, and copied as a thief would copy a disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::{RecordClass, SealedKey, SealedPatch, SealedRecord, Store, StoreError, StoreHead, Transaction};
+
+/// Handles on one store; a clone is a second handle on the same.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    disk: Arc<Mutex<Disk>>,
+}
+
+/// How a commit shall fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitFault {
+    /// Before anything is written.
+    Unwritten,
+    /// After everything is written: the caller cannot know.
+    Written,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Disk {
+    head: StoreHead,
+    records: BTreeMap<SealedKey, Vec<u8>>,
+    fault: Option<CommitFault>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next commit, of whatever handle, fails so.
+    pub fn fail_next_commit(&self, fault: CommitFault) {
+        self.disk().fault = Some(fault);
+    }
+
+    /// A store of its own with the same contents: a backup, or a seized disk.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { disk: Arc::new(Mutex::new(self.disk().clone())) }
+    }
+
+    /// Puts the contents of another store here: a disk rolled back.
+    pub fn restore(&self, other: &Self) {
+        let contents = other.disk().clone();
+        *self.disk() = contents;
+    }
+
+    /// Everything that is kept, as it is kept.
+    #[must_use]
+    pub fn contents(&self) -> (StoreHead, Vec<SealedRecord>) {
+        let disk = self.disk();
+        let records = disk.records.iter().map(|(key, sealed)| SealedRecord { key: *key, sealed: sealed.clone() });
+        (disk.head.clone(), records.collect())
+    }
+
+    /// Overwrites one record as damage would: without lock, generation or seal.
+    pub fn damage(&self, record: SealedRecord) {
+        self.disk().records.insert(record.key, record.sealed);
+    }
+
+    /// A thread that ended badly while it held the lock has left whole data: commits are the only writers, and cannot
+    /// stop half-way.
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    type Transaction<'a> = MemoryTransaction<'a>;
+
+    /// Does not wait: [`StoreError::Busy`] at once if another handle has the lock.
+    fn begin(&mut self) -> Result<MemoryTransaction<'_>, StoreError> {
+        match self.disk.try_lock() {
+            Ok(disk) => Ok(MemoryTransaction { disk }),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(MemoryTransaction { disk: poisoned.into_inner() }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Busy),
+        }
+    }
+}
+
+/// The lock on a [`MemoryStore`].
+#[derive(Debug)]
+pub struct MemoryTransaction<'a> {
+    disk: MutexGuard<'a, Disk>,
+}
+
+impl Transaction for MemoryTransaction<'_> {
+    fn head(&self) -> &StoreHead {
+        &self.disk.head
+    }
+
+    fn load(&self, keys: &[SealedKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        Ok(keys.iter().map(|key| self.disk.records.get(key).cloned()).collect())
+    }
+
+    fn scan(&self, class: RecordClass) -> Result<Vec<SealedRecord>, StoreError> {
+        let of_class = self.disk.records.iter().filter(|(key, _)| key.class == class);
+        Ok(of_class.map(|(key, sealed)| SealedRecord { key: *key, sealed: sealed.clone() }).collect())
+    }
+
+    fn classes(&self) -> Result<Vec<RecordClass>, StoreError> {
+        let classes: BTreeSet<_> = self.disk.records.keys().map(|key| key.class).collect();
+        Ok(classes.into_iter().collect())
+    }
+
+    fn commit(mut self, patch: SealedPatch, expected: u64) -> Result<u64, StoreError> {
+        let disk = &mut *self.disk;
+        if disk.head.generation != expected {
+            return Err(StoreError::Stale { stored: disk.head.generation });
+        }
+        let fault = disk.fault.take();
+        let failed = || StoreError::Medium("injected fault".to_owned());
+        if fault == Some(CommitFault::Unwritten) {
+            return Err(failed());
+        }
+        for key in patch.deletes {
+            disk.records.remove(&key);
+        }
+        for record in patch.puts {
+            disk.records.insert(record.key, record.sealed);
+        }
+        disk.head.generation += 1;
+        disk.head.generation_tag = patch.generation_tag;
+        if patch.header.is_some() {
+            disk.head.header = patch.header;
+        }
+        if fault == Some(CommitFault::Written) { Err(failed()) } else { Ok(disk.head.generation) }
+    }
+}

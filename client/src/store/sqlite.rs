@@ -1,0 +1,280 @@
+//! The store of desktops and phones: one SQLite file in the account's folder.
+//!
+//! - Write-ahead log with `synchronous=FULL`: a commit is one append and one fsync of the log, and it is there after a
+//!   power cut. (`EXTRA` adds something only to rollback journals.) On Apple systems `fullfsync` makes it so.
+//! - `BEGIN IMMEDIATE` for every event, readers too: the lock is held per event, so that an app and its extension, or
+//!   two commands, share one folder and never step on a ratchet.
+//! - `secure_delete=ON`: freed bytes are overwritten with zeros. The log holds old pages until it is folded in, so a
+//!   patch that shall erase is followed by a checkpoint that truncates it. What flash memory keeps all the same is in
+//!   `spec/storage-client.md`.
+//! - The file is readable by its owner only, and so is the folder.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+
+use super::{
+    RecordClass, SEALED_NAME_LENGTH, SealedKey, SealedPatch, SealedRecord, Store, StoreError, StoreHead, Transaction,
+};
+use crate::limits::STORE_LOCK_WAIT;
+
+/// The store's file in the account's folder; SQLite puts `-wal` and `-shm` beside it.
+pub const FILE_NAME: &str = "store.sqlite";
+/// `PRAGMA user_version`: the format of the tables. The header has a version of its own.
+const SCHEMA_VERSION: u32 = 1;
+/// `PRAGMA application_id`: "MPep".
+const APPLICATION_ID: u32 = 0x4d50_6570;
+
+const SCHEMA: &str = "
+    CREATE TABLE head (
+        id INTEGER PRIMARY KEY CHECK (id = 0),
+        generation INTEGER NOT NULL,
+        generation_tag BLOB NOT NULL,
+        header BLOB
+    ) STRICT;
+    CREATE TABLE record (
+        id INTEGER PRIMARY KEY,
+        class INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        sealed BLOB NOT NULL,
+        UNIQUE (class, name)
+    ) STRICT;
+    INSERT INTO head (id, generation, generation_tag) VALUES (0, 0, zeroblob(32));
+";
+
+/// A handle on the store in one folder.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: Connection,
+}
+
+impl SqliteStore {
+    /// Makes folder and file where they are not there yet, both for the owner only, and opens the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Medium`] if folder or file cannot be made, [`StoreError::Format`], [`StoreError::Busy`].
+    pub fn create(folder: &Path) -> Result<Self, StoreError> {
+        make_folder(folder).map_err(|error| StoreError::Medium(error.to_string()))?;
+        make_file(&folder.join(FILE_NAME)).map_err(|error| StoreError::Medium(error.to_string()))?;
+        Self::open(folder)
+    }
+
+    /// Opens the store that there is.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Format`] if another version made it, [`StoreError::Busy`],
+    /// [`StoreError::Medium`] if the file cannot be read or is not a store.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_waiting(folder, STORE_LOCK_WAIT)
+    }
+
+    /// [`Self::open`] with another time to wait for the lock.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_waiting(folder: &Path, lock_wait: Duration) -> Result<Self, StoreError> {
+        let file = folder.join(FILE_NAME);
+        if !file.exists() {
+            return Err(StoreError::Missing);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&file, flags).map_err(refusal)?;
+        let mut store = Self { connection };
+        store.configure(lock_wait).map_err(refusal)?;
+        store.make_tables()?;
+        Ok(store)
+    }
+
+    fn configure(&mut self, lock_wait: Duration) -> rusqlite::Result<()> {
+        self.connection.busy_timeout(lock_wait)?;
+        let set = |name, value: &str| self.connection.pragma_update(None, name, value);
+        // Before the first page is written; the log's mode is kept in the file.
+        set("secure_delete", "ON")?;
+        set("journal_mode", "WAL")?;
+        set("synchronous", "FULL")?;
+        set("fullfsync", "ON")?;
+        set("checkpoint_fullfsync", "ON")?;
+        set("temp_store", "MEMORY")?;
+        set("trusted_schema", "OFF")?;
+        set("cell_size_check", "ON")
+    }
+
+    fn make_tables(&mut self) -> Result<(), StoreError> {
+        let pragma = |connection: &Connection, name| {
+            connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0)).map_err(refusal)
+        };
+        let known = |found| match found {
+            SCHEMA_VERSION => Ok(true),
+            0 => Ok(false),
+            found => Err(StoreError::Format { found, known: SCHEMA_VERSION }),
+        };
+        if known(pragma(&self.connection, "user_version")?)? {
+            return Ok(());
+        }
+        let transaction =
+            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(refusal)?;
+        // Another process may have been first.
+        if !known(pragma(&transaction, "user_version")?)? {
+            transaction.execute_batch(SCHEMA).map_err(refusal)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(refusal)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(refusal)?;
+        }
+        transaction.commit().map_err(refusal)
+    }
+}
+
+impl Store for SqliteStore {
+    type Transaction<'a> = SqliteTransaction<'a>;
+
+    fn begin(&mut self) -> Result<SqliteTransaction<'_>, StoreError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(refusal)?;
+        // From here on dropping it rolls back.
+        let mut transaction =
+            SqliteTransaction { connection: &mut self.connection, head: StoreHead::default(), open: true };
+        transaction.head = transaction.read_head()?;
+        Ok(transaction)
+    }
+}
+
+/// The lock on a [`SqliteStore`].
+#[derive(Debug)]
+pub struct SqliteTransaction<'a> {
+    connection: &'a mut Connection,
+    head: StoreHead,
+    open: bool,
+}
+
+impl SqliteTransaction<'_> {
+    fn read_head(&self) -> Result<StoreHead, StoreError> {
+        let row = self
+            .connection
+            .prepare_cached("SELECT generation, generation_tag, header FROM head WHERE id = 0")
+            .and_then(|mut query| query.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))))
+            .map_err(refusal)?;
+        let (generation, generation_tag, header): (i64, Vec<u8>, _) = row;
+        Ok(StoreHead {
+            generation: u64::try_from(generation).map_err(|_| StoreError::Generation)?,
+            generation_tag: generation_tag.try_into().map_err(|_| StoreError::Generation)?,
+            header,
+        })
+    }
+
+    fn write(&self, patch: &SealedPatch, generation: i64) -> rusqlite::Result<()> {
+        let mut delete = self.connection.prepare_cached("DELETE FROM record WHERE class = ?1 AND name = ?2")?;
+        for key in &patch.deletes {
+            delete.execute(params![key.class.byte(), key.name])?;
+        }
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO record (class, name, sealed) VALUES (?1, ?2, ?3)
+             ON CONFLICT (class, name) DO UPDATE SET sealed = excluded.sealed",
+        )?;
+        for SealedRecord { key, sealed } in &patch.puts {
+            put.execute(params![key.class.byte(), key.name, sealed])?;
+        }
+        self.connection
+            .prepare_cached(
+                "UPDATE head SET generation = ?1, generation_tag = ?2, header = coalesce(?3, header) WHERE id = 0",
+            )?
+            .execute(params![generation, patch.generation_tag, patch.header])?;
+        Ok(())
+    }
+}
+
+impl Transaction for SqliteTransaction<'_> {
+    fn head(&self) -> &StoreHead {
+        &self.head
+    }
+
+    fn load(&self, keys: &[SealedKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT sealed FROM record WHERE class = ?1 AND name = ?2")
+            .map_err(refusal)?;
+        keys.iter()
+            .map(|key| query.query_row(params![key.class.byte(), key.name], |row| row.get(0)).optional())
+            .collect::<Result<_, _>>()
+            .map_err(refusal)
+    }
+
+    fn scan(&self, class: RecordClass) -> Result<Vec<SealedRecord>, StoreError> {
+        let mut query =
+            self.connection.prepare_cached("SELECT name, sealed FROM record WHERE class = ?1").map_err(refusal)?;
+        let rows = query.query_map([class.byte()], |row| Ok((row.get(0)?, row.get(1)?))).map_err(refusal)?;
+        rows.map(|row| {
+            let (name, sealed): (Vec<u8>, _) = row.map_err(refusal)?;
+            let name: [u8; SEALED_NAME_LENGTH] = name.try_into().map_err(|_| StoreError::Corrupt { class })?;
+            Ok(SealedRecord { key: SealedKey { class, name }, sealed })
+        })
+        .collect()
+    }
+
+    fn classes(&self) -> Result<Vec<RecordClass>, StoreError> {
+        let mut query =
+            self.connection.prepare_cached("SELECT DISTINCT class FROM record ORDER BY class").map_err(refusal)?;
+        let rows = query.query_map([], |row| row.get::<_, u8>(0)).map_err(refusal)?;
+        rows.map(|byte| byte.map(RecordClass::from_byte).map_err(refusal)).collect()
+    }
+
+    fn commit(mut self, patch: SealedPatch, expected: u64) -> Result<u64, StoreError> {
+        let stored = self.head.generation;
+        if stored != expected {
+            return Err(StoreError::Stale { stored });
+        }
+        let generation = i64::try_from(stored + 1).map_err(|_| StoreError::Generation)?;
+        self.write(&patch, generation).map_err(refusal)?;
+        self.connection.execute_batch("COMMIT").map_err(refusal)?;
+        self.open = false;
+        if patch.erase {
+            // The commit stands, whatever becomes of the log; the next one that erases tries again.
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+        Ok(stored + 1)
+    }
+}
+
+impl Drop for SqliteTransaction<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // If this fails SQLite has rolled back by itself, or does so when the file is opened again.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+fn refusal(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+        _ => StoreError::Medium(error.to_string()),
+    }
+}
+
+/// Makes the folder for its owner only; one that is there already is taken from the others.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::fs::Permissions;
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        builder.mode(0o700).create(folder)?;
+        std::fs::set_permissions(folder, Permissions::from_mode(0o700))
+    }
+    #[cfg(not(unix))]
+    builder.create(folder)
+}
+
+/// Makes the file before SQLite does, which would let others read it; the log takes over its permissions.
+fn make_file(file: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.sync_all()?;
+    #[cfg(unix)]
+    if let Some(folder) = file.parent() {
+        std::fs::File::open(folder)?.sync_all()?; // the file's name is on the disk too
+    }
+    Ok(())
+}
