@@ -660,3 +660,61 @@ impl Loading {
         self.state
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::conformance::{self, Engine, ROOMY, conformance_suite, register, submission};
+    use super::*;
+
+    struct MemoryEngine(Arc<MemoryStorage>);
+
+    impl Engine for MemoryEngine {
+        fn create(quota: QueueQuota) -> Self {
+            // Two stores must differ; a simulation draws this from its seed.
+            let mut incarnation = [0; 16];
+            getrandom::fill(&mut incarnation).unwrap();
+            Self(Arc::new(MemoryStorage::new(quota, incarnation)))
+        }
+
+        fn reopen(&mut self) {
+            self.0.restart();
+        }
+
+        fn storage(&self) -> Arc<dyn Storage> {
+            Arc::clone(&self.0) as Arc<dyn Storage>
+        }
+    }
+
+    conformance_suite!(MemoryEngine);
+
+    #[tokio::test]
+    async fn a_failed_commit_confirms_nothing_and_stops_the_engine() {
+        for (fault, stored) in [(Fault::BeforeCommit, false), (Fault::AfterCommit, true)] {
+            let storage = MemoryStorage::new(ROOMY, [1; 16]);
+            let who = register(&storage, "a@x", &[1]).await;
+            let mut failure = storage.failure();
+            storage.fail_next_commit(fault);
+            let failed = storage.enqueue(submission(&who, 1, &[(1, 10)])).await;
+            assert!(matches!(failed, Err(EnqueueError::Storage(StorageError::Failed(_)))), "{failed:?}");
+            assert!(failure.has_changed().unwrap() && failure.borrow_and_update().is_some());
+            assert!(storage.fetch(&who, 1, 0, 1).await.is_err(), "nothing is served after a failure");
+            storage.restart();
+            let repeat = storage.enqueue(submission(&who, 1, &[(1, 10)])).await;
+            assert_eq!(repeat, Ok(EnqueueOutcome::Accepted { duplicate: stored }));
+            assert_eq!(storage.fetch(&who, 1, 0, 9).await.unwrap().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_import_draws_the_same_incarnation_from_the_same_one() {
+        let source = MemoryStorage::new(ROOMY, [1; 16]);
+        let exported = conformance::export(&source).await;
+        let (first, second) = (MemoryStorage::new(ROOMY, [2; 16]), MemoryStorage::new(ROOMY, [2; 16]));
+        first.import(Box::new(io::Cursor::new(exported.clone()))).await.unwrap();
+        second.import(Box::new(io::Cursor::new(exported))).await.unwrap();
+        assert_eq!(first.incarnation(), second.incarnation());
+        assert_ne!(first.incarnation(), [2; 16]);
+    }
+}

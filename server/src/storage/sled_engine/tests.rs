@@ -1,1 +1,323 @@
+//! The conformance suite on sled, and what only an engine on a disk can get wrong.
 
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::storage::MemoryStorage;
+use crate::storage::conformance::{Engine, ROOMY, conformance_suite, export, prekeys, register, submission};
+
+struct SledEngine {
+    options: StorageOptions,
+    storage: Option<Arc<SledStorage>>,
+    _directory: TempDir,
+}
+
+impl SledEngine {
+    fn with(quota: QueueQuota, segment_bytes: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let options = StorageOptions {
+            quota,
+            segment_bytes,
+            cache_bytes: 8 << 20,
+            ..StorageOptions::new(directory.path().join("data"))
+        };
+        let storage = Some(Arc::new(SledStorage::open(&options).unwrap()));
+        Self { options, storage, _directory: directory }
+    }
+
+    fn sled(&self) -> &Arc<SledStorage> {
+        self.storage.as_ref().unwrap()
+    }
+
+    fn close(&mut self) {
+        let storage = Arc::into_inner(self.storage.take().unwrap());
+        drop(storage.expect("a test still holds the store"));
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        let mut files: Vec<_> =
+            fs::read_dir(self.options.directory.join("segments")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+}
+
+impl Engine for SledEngine {
+    fn create(quota: QueueQuota) -> Self {
+        // Small, so that the suite goes over several segments.
+        Self::with(quota, 16 << 10)
+    }
+
+    fn reopen(&mut self) {
+        self.close();
+        self.storage = Some(Arc::new(SledStorage::open(&self.options).unwrap()));
+    }
+
+    fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(self.sled()) as Arc<dyn Storage>
+    }
+}
+
+conformance_suite!(SledEngine);
+
+const ACCEPTED: Result<EnqueueOutcome, EnqueueError> = Ok(EnqueueOutcome::Accepted { duplicate: false });
+
+#[tokio::test]
+async fn a_flipped_byte_is_never_served() {
+    let mut engine = SledEngine::with(ROOMY, 1 << 20);
+    let who = register(&**engine.sled(), "a@x", &[1]).await;
+    for id in 1..=3 {
+        assert_eq!(engine.sled().enqueue(submission(&who, id, &[(1, 1000)])).await, ACCEPTED);
+    }
+    engine.close();
+    let file = engine.segments().remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    let second = bytes.iter().position(|byte| *byte == 2).unwrap() + 500;
+    assert_eq!(bytes[second], 2);
+    bytes[second] ^= 0x10;
+    fs::write(&file, bytes).unwrap();
+    engine.storage = Some(Arc::new(SledStorage::open(&engine.options).unwrap()));
+    let storage = engine.sled();
+    let before = storage.fetch(&who, 1, 0, 9).await.unwrap();
+    assert_eq!(before.iter().map(|envelope| envelope.sequence).collect::<Vec<_>>(), [1]);
+    assert_eq!(storage.fetch(&who, 1, 1, 9).await, Err(QueueError::Corrupt { sequence: 2 }));
+    assert_eq!(storage.fetch(&who, 1, 2, 9).await.unwrap()[0].envelope, vec![3; 1000], "one can go past it");
+    let exported = storage.export(Box::new(std::io::sink())).await;
+    assert!(matches!(exported, Err(ExportError::Storage(StorageError::Corrupt(_)))), "{exported:?}");
+    assert_eq!(storage.acknowledge(&who, 1, storage.incarnation(), 3).await, Ok(()));
+    assert_eq!(storage.fetch(&who, 1, 0, 9).await, Ok(Vec::new()));
+    assert_eq!(*storage.failure().borrow(), None, "a damaged envelope does not stop the others");
+}
+
+#[tokio::test]
+async fn a_torn_tail_hurts_nobody_and_is_never_written_to() {
+    let mut engine = SledEngine::with(ROOMY, 1 << 20);
+    let who = register(&**engine.sled(), "a@x", &[1]).await;
+    assert_eq!(engine.sled().enqueue(submission(&who, 1, &[(1, 1000)])).await, ACCEPTED);
+    engine.close();
+    let first = engine.segments().remove(0);
+    // What a power failure leaves of a record whose commit never came.
+    let torn = [&1000u32.to_be_bytes()[..], &[1, 2, 3, 4], &[9; 300]].concat();
+    fs::OpenOptions::new().append(true).open(&first).unwrap().write_all(&torn).unwrap();
+    let length = fs::metadata(&first).unwrap().len();
+    engine.storage = Some(Arc::new(SledStorage::open(&engine.options).unwrap()));
+    assert_eq!(engine.sled().enqueue(submission(&who, 2, &[(1, 1000)])).await, ACCEPTED);
+    let envelopes = engine.sled().fetch(&who, 1, 0, 9).await.unwrap();
+    assert_eq!(envelopes.iter().map(|envelope| envelope.envelope[0]).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(fs::metadata(&first).unwrap().len(), length);
+    assert_eq!(engine.segments().len(), 2);
+}
+
+#[tokio::test]
+async fn a_segment_that_was_cut_short_is_noticed() {
+    let mut engine = SledEngine::with(ROOMY, 1 << 20);
+    let who = register(&**engine.sled(), "a@x", &[1]).await;
+    assert_eq!(engine.sled().enqueue(submission(&who, 1, &[(1, 1000)])).await, ACCEPTED);
+    engine.close();
+    let file = engine.segments().remove(0);
+    fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(600).unwrap();
+    engine.storage = Some(Arc::new(SledStorage::open(&engine.options).unwrap()));
+    assert_eq!(engine.sled().fetch(&who, 1, 0, 9).await, Err(QueueError::Corrupt { sequence: 1 }));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(engine.sled().fetch(&who, 1, 0, 9).await, Err(QueueError::Corrupt { sequence: 1 }));
+}
+
+#[tokio::test]
+async fn segments_go_when_nothing_in_them_is_left() {
+    let mut engine = SledEngine::with(ROOMY, 4000);
+    let who = register(&**engine.sled(), "a@x", &[1]).await;
+    for id in 1..=20 {
+        assert_eq!(engine.sled().enqueue(submission(&who, id, &[(1, 1000)])).await, ACCEPTED);
+    }
+    let all = engine.segments();
+    assert!(all.len() >= 4, "{all:?}");
+    let incarnation = engine.sled().incarnation();
+    engine.sled().acknowledge(&who, 1, incarnation, 10).await.unwrap();
+    let left = engine.segments();
+    assert!(left.len() < all.len() && all.ends_with(&left), "the oldest are gone: {left:?}");
+    engine.sled().acknowledge(&who, 1, incarnation, 20).await.unwrap();
+    assert_eq!(engine.segments().len(), 1, "the one that is being written");
+    engine.reopen();
+    assert_eq!(engine.segments().len(), 0, "at the next start it is no longer written");
+
+    // Deleting a segment is not synced: after a power failure an empty one may be there again.
+    engine.close();
+    fs::write(&left[0], b"what is left").unwrap();
+    engine.storage = Some(Arc::new(SledStorage::open(&engine.options).unwrap()));
+    assert_eq!(engine.segments().len(), 0);
+    assert_eq!(engine.sled().enqueue(submission(&who, 30, &[(1, 1000)])).await, ACCEPTED);
+    assert_eq!(engine.sled().fetch(&who, 1, 0, 9).await.unwrap()[0].sequence, 21);
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let mut engine = SledEngine::with(ROOMY, 4000);
+    let second = SledStorage::open(&engine.options);
+    assert!(matches!(second, Err(OpenError::InUse)), "{second:?}");
+    engine.reopen();
+}
+
+#[tokio::test]
+async fn after_an_error_nothing_is_confirmed() {
+    let mut engine = SledEngine::with(ROOMY, 4000);
+    let who = register(&**engine.sled(), "a@x", &[1]).await;
+    let mut failure = engine.sled().failure();
+    fs::remove_dir(engine.options.directory.join("segments")).unwrap();
+    let failed = engine.sled().enqueue(submission(&who, 1, &[(1, 10)])).await;
+    assert!(matches!(failed, Err(EnqueueError::Storage(StorageError::Failed(_)))), "{failed:?}");
+    failure.changed().await.unwrap();
+    assert!(matches!(&*failure.borrow(), Some(StorageError::Failed(_))));
+    // The disk is fine again, but what came before is not known.
+    fs::create_dir(engine.options.directory.join("segments")).unwrap();
+    let after = engine.sled().report_generation(&who, 1, 1).await;
+    assert!(matches!(after, Err(QueueError::Storage(StorageError::Failed(_)))), "{after:?}");
+    assert!(engine.sled().account(&who).await.is_err());
+    engine.reopen();
+    assert_eq!(engine.sled().enqueue(submission(&who, 1, &[(1, 10)])).await, ACCEPTED);
+}
+
+#[test]
+fn another_format_and_an_unfinished_import_are_refused() {
+    let mut engine = SledEngine::with(ROOMY, 4000);
+    engine.close();
+    let change = |work: &dyn Fn(&sled::Db)| {
+        let database = open_sled(&engine.options.directory.join("sled"), 1 << 20).unwrap();
+        work(&database);
+        database.flush().unwrap();
+    };
+    let store = StoreRecord { incarnation: [0; 16], next_account: 1, import_unfinished: true };
+    change(&|database| drop(database.insert(layout::STORE_KEY, store.encode()).unwrap()));
+    let opened = SledStorage::open(&engine.options);
+    assert!(matches!(opened, Err(OpenError::ImportUnfinished)), "{opened:?}");
+    change(&|database| drop(database.insert(layout::FORMAT_KEY, &2u32.to_be_bytes()).unwrap()));
+    let opened = SledStorage::open(&engine.options);
+    assert!(matches!(opened, Err(OpenError::UnknownFormat { found: 2, known: 1 })), "{opened:?}");
+    change(&|database| drop(database.remove(layout::FORMAT_KEY).unwrap()));
+    let opened = SledStorage::open(&engine.options);
+    assert!(matches!(opened, Err(OpenError::Corrupt(_))), "{opened:?}");
+}
+
+#[tokio::test]
+async fn large_values_stay_out_of_files_that_sled_never_syncs() {
+    let engine = SledEngine::with(ROOMY, 1 << 20);
+    for number in 0..20 {
+        let who = register(&**engine.sled(), &format!("a{number}@x"), &[1, 2, 3]).await;
+        let mut keys = prekeys(1, 10..110);
+        for (_, key) in keys.one_time.iter_mut().chain(&mut keys.one_time_kem) {
+            key.resize(3800, 1);
+        }
+        engine.sled().put_prekeys(&who, 1, 2, keys).await.unwrap();
+    }
+    let blobs = engine.options.directory.join("sled/blobs");
+    assert_eq!(fs::read_dir(blobs).map_or(0, Iterator::count), 0);
+}
+
+#[tokio::test]
+async fn both_engines_write_and_read_the_same_export() {
+    let engine = SledEngine::with(ROOMY, 1 << 20);
+    let memory = MemoryStorage::new(ROOMY, [1; 16]);
+    for storage in [&**engine.sled() as &dyn Storage, &memory] {
+        let who = register(storage, "a@x", &[1, 2]).await;
+        assert_eq!(storage.enqueue(submission(&who, 1, &[(1, 100), (2, 100)])).await, ACCEPTED);
+        storage.take_prekeys(&who).await.unwrap();
+    }
+    let exported = export(&**engine.sled()).await;
+    assert_eq!(exported, export(&memory).await);
+    let copy = MemoryStorage::new(ROOMY, [2; 16]);
+    copy.import(Box::new(Cursor::new(exported.clone()))).await.unwrap();
+    assert_eq!(export(&copy).await, exported);
+}
+
+/// One step of a mailbox, as the model below takes it.
+#[derive(Debug, Clone)]
+enum Step {
+    Enqueue { id: u8, devices: Vec<u32>, length: usize, lives_ms: u64 },
+    Acknowledge { device: u32, up_to: u64 },
+    Fetch { device: u32, after: u64, limit: usize },
+    Expire { after_ms: u64 },
+    Devices { devices: Vec<u32> },
+    PutPrekeys { device: u32, first: u32 },
+    TakePrekeys,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let devices = || proptest::collection::btree_set(1..4u32, 1..4).prop_map(|set| set.into_iter().collect::<Vec<_>>());
+    prop_oneof![
+        8 => (0..40u8, devices(), 1..300usize, 0..100u64)
+            .prop_map(|(id, devices, length, lives_ms)| Step::Enqueue { id, devices, length, lives_ms }),
+        3 => (1..4u32, 0..12u64).prop_map(|(device, up_to)| Step::Acknowledge { device, up_to }),
+        3 => (1..4u32, 0..12u64, 0..6usize).prop_map(|(device, after, limit)| Step::Fetch { device, after, limit }),
+        1 => (0..100u64).prop_map(|after_ms| Step::Expire { after_ms }),
+        1 => devices().prop_map(|devices| Step::Devices { devices }),
+        1 => (1..4u32, 0..20u32).prop_map(|(device, first)| Step::PutPrekeys { device, first }),
+        2 => Just(Step::TakePrekeys),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// Does a step and tells everything that can be seen of it.
+async fn take(storage: &dyn Storage, step: &Step, clock: &mut u64, sequence: u64) -> String {
+    let who = "a@x".parse().unwrap();
+    match step {
+        Step::Enqueue { id, devices, length, lives_ms } => {
+            let envelopes: Vec<_> = devices.iter().map(|device| (*device, *length)).collect();
+            let (now_ms, expires_ms) = (*clock, *clock + lives_ms);
+            let next = Submission { now_ms, expires_ms, ..submission(&who, *id, &envelopes) };
+            format!("{:?}", storage.enqueue(next).await)
+        }
+        Step::Acknowledge { device, up_to } => {
+            format!("{:?}", storage.acknowledge(&who, *device, storage.incarnation(), *up_to).await)
+        }
+        Step::Fetch { device, after, limit } => format!("{:?}", storage.fetch(&who, *device, *after, *limit).await),
+        Step::Expire { after_ms } => {
+            *clock += after_ms;
+            format!("{:?}", storage.expire(*clock).await)
+        }
+        Step::Devices { devices } => {
+            let version = storage.account(&who).await.unwrap().unwrap().statement_version;
+            let replaced = storage.replace_statement(&who, version, vec![1; 5000], version + 1, devices.clone()).await;
+            format!("{replaced:?}")
+        }
+        Step::PutPrekeys { device, first } => {
+            format!("{:?}", storage.put_prekeys(&who, *device, sequence, prekeys(1, *first..*first + 3)).await)
+        }
+        Step::TakePrekeys => format!("{:?}", storage.take_prekeys(&who).await),
+        Step::Reopen => String::new(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_mailbox_on_the_disk_is_the_mailbox_of_the_model(steps in proptest::collection::vec(step(), 1..80)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let quota = QueueQuota { messages_max: 6, bytes_max: 1000 };
+            let mut engine = SledEngine::with(quota, 500);
+            let model = MemoryStorage::new(quota, engine.sled().incarnation());
+            register(&**engine.sled(), "a@x", &[1, 2]).await;
+            register(&model, "a@x", &[1, 2]).await;
+            let (mut clock, mut model_clock) = (1_800_000_000_000, 1_800_000_000_000);
+            for (number, step) in steps.iter().enumerate() {
+                let sequence = number as u64 / 2 + 2;
+                if matches!(step, Step::Reopen) {
+                    engine.reopen();
+                }
+                let found = take(&**engine.sled(), step, &mut clock, sequence).await;
+                let expected = take(&model, step, &mut model_clock, sequence).await;
+                prop_assert_eq!(found, expected, "step {}: {:?}", number, step);
+            }
+            prop_assert_eq!(engine.sled().inspect(None, 9).await, model.inspect(None, 9).await);
+            engine.reopen();
+            prop_assert_eq!(engine.sled().inspect(None, 9).await, model.inspect(None, 9).await);
+            Ok(())
+        })?;
+    }
+}
