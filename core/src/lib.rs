@@ -23,5 +23,7 @@ pub mod wire;
 mod test_party;
 #[cfg(test)]
 mod test_rng;
+#[cfg(test)]
+mod vectors;
 
 pub use address::Address;

@@ -1,0 +1,514 @@
+//! Our own test vectors, `spec/vectors/*.json`: made here, and checked byte for byte by the tests below.
+//!
+//! `MEDIPEPS_WRITE_VECTORS=1 cargo test -p medipeps-core vectors` writes them anew after a change of the protocol.
+
+use std::path::PathBuf;
+
+use chacha20::ChaCha20Rng;
+use data_encoding::HEXLOWER;
+use rand_core::{Rng, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::crypto::dh::DhSecretKey;
+use crate::crypto::kdf;
+use crate::crypto::secret::Secret;
+use crate::crypto::signature::SigningKey;
+use crate::crypto::x_wing;
+use crate::envelope::{Envelope, HintKey};
+use crate::identity::{DeviceCertificate, DeviceSecretKeys, StatementIssue, recovery_key_hash, safety_number};
+use crate::invitation::Invitation;
+use crate::kind::{Body, Content, Mail, MailRecipient, MessageId, ReceiptsWanted, RecipientRole, Urgency};
+use crate::label;
+use crate::pqxdh::{Agreements, End, associated_data};
+use crate::prekey::{KemPrekey, OneTimePrekey, SealPrekey, SignedPrekey};
+use crate::proof::{Channel, server_key_hash, sign_deletion};
+use crate::session::{LocalDevice, ResponderPrekeys, Session};
+use crate::test_party::Party;
+use crate::test_rng::rng;
+use crate::wire::transport::{
+    Acknowledge, Authenticate, Delivery, DeviceEnvelope, ErrorCode, ErrorReply, FetchPrekeys, Payment, Request,
+    Response, StaleDevices, Submit, SubscriptionEvent, Transport,
+};
+
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    HEXLOWER.encode(bytes.as_ref())
+}
+
+fn secret(seed: u8) -> Secret<32> {
+    Secret::from([seed; 32])
+}
+
+/// To look at what will be drawn.
+fn copy(rng: &ChaCha20Rng) -> ChaCha20Rng {
+    let mut copy = ChaCha20Rng::from_seed(rng.get_seed());
+    copy.set_word_pos(rng.get_word_pos());
+    copy
+}
+
+fn check(name: &str, vectors: &Value) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors").join(format!("{name}.json"));
+    let text = serde_json::to_string_pretty(vectors).unwrap() + "\n";
+    if std::env::var_os("MEDIPEPS_WRITE_VECTORS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(kept == text, "spec/vectors/{name}.json is not what this code makes");
+}
+
+#[test]
+fn identity_vectors() {
+    let address = "claire.martin@clinic.example".parse().unwrap();
+    let account_key = SigningKey::from_secret(&secret(1));
+    let recovery_key = SigningKey::from_secret(&secret(2));
+    let device = DeviceSecretKeys {
+        signing_key: SigningKey::from_secret(&secret(3)),
+        dh_key: DhSecretKey::from_secret(&secret(4)),
+    };
+    let certificate = DeviceCertificate::issue(&account_key, &address, 1, &device.public_keys(), true, 1_700_000_000);
+    let issue = |previous, issued| StatementIssue {
+        address: &address,
+        recovery_key_hash: recovery_key_hash(&recovery_key.verifying_key()),
+        previous,
+        devices: vec![certificate.clone()],
+        issued,
+    };
+    let first = issue(None, 1_700_000_000).sign(&account_key).unwrap();
+    let second = issue(Some(&first), 1_700_000_001).sign(&account_key).unwrap();
+    let new_key = SigningKey::from_secret(&secret(5));
+    let new_certificate = DeviceCertificate::issue(&new_key, &address, 2, &device.public_keys(), true, 1_700_000_002);
+    let mut recovered = issue(Some(&second), 1_700_000_002);
+    recovered.devices = vec![new_certificate];
+    let recovered = recovered.sign_with_recovery_key(new_key.verifying_key(), &recovery_key).unwrap();
+    let other = "karim.benali@clinic.example".parse().unwrap();
+    let statement = |statement: &crate::identity::Statement| json!({ "encoded": hex(statement.encoded()), "hash": hex(statement.hash()), "version": statement.version() });
+    check(
+        "identity",
+        &json!({
+            "about": "spec/identity.md: certificates, statements, safety number. Ed25519 and X25519 keys are given as their 32-byte secrets.",
+            "address": address.as_str(),
+            "account_key": { "secret": hex([1; 32]), "public": hex(account_key.verifying_key().as_bytes()) },
+            "recovery_key": {
+                "secret": hex([2; 32]),
+                "public": hex(recovery_key.verifying_key().as_bytes()),
+                "hash": hex(recovery_key_hash(&recovery_key.verifying_key())),
+            },
+            "device": {
+                "id": 1,
+                "signing_secret": hex([3; 32]),
+                "signing_public": hex(device.public_keys().signing_key.as_bytes()),
+                "dh_secret": hex([4; 32]),
+                "dh_public": hex(device.public_keys().dh_key.as_bytes()),
+            },
+            "certificate": {
+                "signed_bytes": hex(&certificate.signed().certificate),
+                "signature": hex(certificate.signed().signature),
+            },
+            "first_statement": statement(&first),
+            "second_statement": statement(&second),
+            "new_account_key": { "secret": hex([5; 32]), "public": hex(new_key.verifying_key().as_bytes()) },
+            "statement_by_recovery_key": statement(&recovered),
+            "safety_number": {
+                "one": { "address": address.as_str(), "account_key": hex(account_key.verifying_key().as_bytes()) },
+                "other": { "address": other_text(&other), "account_key": hex(new_key.verifying_key().as_bytes()) },
+                "digits": safety_number((&address, &account_key.verifying_key()), (&other, &new_key.verifying_key())),
+            },
+        }),
+    );
+}
+
+fn other_text(address: &crate::Address) -> &str {
+    address.as_str()
+}
+
+#[test]
+fn prekey_vectors() {
+    let party = Party::new("bob", 2, 1);
+    let prekeys = &party.prekeys;
+    let upload = prekeys.upload.sign(&party.keys.signing_key);
+    let one_time = &prekeys.one_time_prekeys[0];
+    let one_time_kem = &prekeys.one_time_kem_prekeys[0];
+    check(
+        "prekeys",
+        &json!({
+            "about": "spec/handshake.md, Prekeys. KEM secrets are the 64-byte seeds d || z, the seal secret X-Wing's 32-byte seed.",
+            "device_signing_secret": hex(party.keys.signing_key.to_secret().as_bytes()),
+            "signed_prekey": {
+                "id": prekeys.signed_prekey.0,
+                "secret": hex(prekeys.signed_prekey.1.to_secret().as_bytes()),
+                "encoded": hex(SignedPrekey::encode(&prekeys.upload.signed_prekey)),
+            },
+            "one_time_prekey": {
+                "id": one_time.0,
+                "secret": hex(one_time.1.to_secret().as_bytes()),
+                "encoded": hex(OneTimePrekey::encode(&prekeys.upload.one_time_prekeys[0])),
+            },
+            "one_time_kem_prekey": {
+                "id": one_time_kem.0,
+                "seed": hex(one_time_kem.1.seed().as_bytes()),
+                "encoded": hex(KemPrekey::encode(&prekeys.upload.one_time_kem_prekeys[0])),
+            },
+            "last_resort_kem_prekey": {
+                "id": prekeys.last_resort_kem_prekey.0,
+                "seed": hex(prekeys.last_resort_kem_prekey.1.seed().as_bytes()),
+                "encoded": hex(KemPrekey::encode(&prekeys.upload.last_resort_kem_prekey)),
+            },
+            "seal_prekey": {
+                "id": prekeys.seal_prekey.0,
+                "seed": hex(prekeys.seal_prekey.1.seed().as_bytes()),
+                "encoded": hex(SealPrekey::encode(&prekeys.upload.seal_prekey)),
+            },
+            "signed_upload": hex(upload),
+            "bundle_with_one_time_keys": hex(prekeys.bundle(0).encode()),
+            "bundle_without": hex(prekeys.bundle(1).encode()),
+        }),
+    );
+}
+
+/// A handshake and a conversation of five messages: first flight, repeated first flight, answer, DH steps both ways.
+#[test]
+fn session_vectors() {
+    let (mut alice, mut bob) = (Party::new("alice", 1, 1), Party::new("bob", 2, 1));
+    let bundle = bob.bundle(0);
+
+    // What Session::initiate draws, in its order.
+    let mut draws = copy(&alice.rng);
+    let ephemeral = DhSecretKey::random(&mut draws);
+    let kem_randomness = Secret::<32>::random(&mut draws);
+    let first_ratchet_secret = Secret::<32>::random(&mut draws);
+
+    let agreements = Agreements::initiator(
+        &alice.keys.dh_key,
+        &ephemeral,
+        &bob.keys.public_keys().dh_key,
+        &bundle.signed_prekey.key,
+        bundle.one_time_prekey.as_ref().map(|prekey| &prekey.key),
+    )
+    .unwrap();
+    let mut at_alice = alice.initiate(&bob, 0);
+    let first = alice.encrypt(&mut at_alice, b"first");
+    let flight = first.open_first_flight(bob.seal_key()).unwrap();
+    let kem_secret = bob.prekeys.one_time_kem_prekeys[0].1.decapsulate(&flight.handshake().kem_ciphertext);
+    let session_keys = agreements.session_keys(&kem_secret).double_ratchet;
+    let associated_data = {
+        let [initiator, responder] =
+            [&alice.statement, &bob.statement].map(|statement| End { statement, device: &statement.devices()[0] });
+        associated_data(initiator, responder, &bundle.kem_prekey.key)
+    };
+
+    let mut messages = Vec::new();
+    let mut at_bob: Option<Session> = None;
+    let mut record = |by: &str, content: &[u8], envelope: &Envelope, next_ratchet_secret: Option<Secret<32>>| {
+        messages.push(json!({
+            "by": by,
+            "content": hex(content),
+            "envelope": hex(envelope.encode()),
+            "receiver_draws_ratchet_secret": next_ratchet_secret.map(|secret| hex(secret.as_bytes())),
+        }));
+    };
+    let mut peek = copy(&bob.rng);
+    let (session, content) = bob.respond(&flight).unwrap();
+    record("alice", &content, &first, Some(Secret::random(&mut peek)));
+    at_bob.replace(session);
+    let at_bob = at_bob.as_mut().unwrap();
+
+    let second = alice.encrypt(&mut at_alice, b"second");
+    let flight_again = second.open_first_flight(bob.seal_key()).unwrap();
+    assert_eq!(at_bob.decrypt_initial(&flight_again, &mut bob.rng).unwrap().as_slice(), b"second");
+    record("alice", b"second", &second, None);
+
+    let third = bob.encrypt(at_bob, b"third");
+    let mut peek = copy(&alice.rng);
+    assert_eq!(at_alice.decrypt(&third, &mut alice.rng).unwrap().as_slice(), b"third");
+    record("bob", b"third", &third, Some(Secret::random(&mut peek)));
+
+    let fourth = alice.encrypt(&mut at_alice, b"fourth");
+    let mut peek = copy(&bob.rng);
+    assert_eq!(at_bob.decrypt(&fourth, &mut bob.rng).unwrap().as_slice(), b"fourth");
+    record("alice", b"fourth", &fourth, Some(Secret::random(&mut peek)));
+
+    let fifth = alice.encrypt(&mut at_alice, b"fifth");
+    assert_eq!(at_bob.decrypt(&fifth, &mut bob.rng).unwrap().as_slice(), b"fifth");
+    record("alice", b"fifth", &fifth, None);
+
+    let hint_keys: Vec<_> = at_bob.hint_keys().iter().map(|key| hex(key.secret().as_bytes())).collect();
+    check(
+        "session",
+        &json!({
+            "about": "spec/handshake.md, spec/ratchet.md, spec/envelope.md: a handshake with one-time keys and five messages. A \
+                reader who has the secrets decrypts every envelope; `receiver_draws_ratchet_secret` is what the receiver \
+                drew in its DH step.",
+            "initiator": {
+                "statement": hex(alice.statement.encoded()),
+                "dh_secret": hex(alice.keys.dh_key.to_secret().as_bytes()),
+                "ephemeral_secret": hex(ephemeral.to_secret().as_bytes()),
+                "kem_randomness": hex(kem_randomness.as_bytes()),
+                "first_ratchet_secret": hex(first_ratchet_secret.as_bytes()),
+            },
+            "responder": {
+                "statement": hex(bob.statement.encoded()),
+                "dh_secret": hex(bob.keys.dh_key.to_secret().as_bytes()),
+                "signed_prekey_secret": hex(bob.prekeys.signed_prekey.1.to_secret().as_bytes()),
+                "one_time_prekey_secret": hex(bob.prekeys.one_time_prekeys[0].1.to_secret().as_bytes()),
+                "kem_prekey_seed": hex(bob.prekeys.one_time_kem_prekeys[0].1.seed().as_bytes()),
+                "seal_prekey_seed": hex(bob.prekeys.seal_prekey.1.seed().as_bytes()),
+                "bundle": hex(bob.prekeys.bundle(0).encode()),
+            },
+            "handshake": {
+                "kem_ciphertext": hex(flight.handshake().kem_ciphertext.as_bytes()),
+                "kem_secret": hex(kem_secret.as_bytes()),
+                "associated_data": hex(associated_data),
+                "session_id": hex(at_alice.id().0),
+                "root_key": hex(session_keys.root_key.as_bytes()),
+                "header_key_initiator": hex(session_keys.header_key_initiator.as_bytes()),
+                "next_header_key_responder": hex(session_keys.next_header_key_responder.as_bytes()),
+            },
+            "messages": messages,
+            "responder_hint_keys_at_the_end": hint_keys,
+            "responder_state_at_the_end": hex(at_bob.encode()),
+        }),
+    );
+}
+
+/// What a reader of the vectors does: decrypts them from the secrets that the file gives.
+#[test]
+fn the_session_vectors_can_be_decrypted_from_what_they_say() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/session.json");
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let bytes = |value: &Value| HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap();
+    let secret = |value: &Value| Secret::<32>::from_slice(&bytes(value)).unwrap();
+    let responder = &vectors["responder"];
+    let statement = crate::identity::Statement::decode(&bytes(&responder["statement"])).unwrap();
+    let keys = DeviceSecretKeys {
+        signing_key: SigningKey::from_secret(&Secret::from([0; 32])), // signs nothing here
+        dh_key: DhSecretKey::from_secret(&secret(&responder["dh_secret"])),
+    };
+    let own = LocalDevice { statement: &statement, device_id: 1, keys: &keys };
+    let seal_key = x_wing::DecapsulationKey::from_seed(secret(&responder["seal_prekey_seed"]));
+    let messages = vectors["messages"].as_array().unwrap();
+    let envelope = |index: usize| Envelope::decode(&bytes(&messages[index]["envelope"])).unwrap();
+    let flight = envelope(0).open_first_flight(&seal_key).unwrap();
+    let kem_seed = Secret::<64>::from_slice(&bytes(&responder["kem_prekey_seed"])).unwrap();
+    let prekeys = ResponderPrekeys {
+        signed_prekey: &DhSecretKey::from_secret(&secret(&responder["signed_prekey_secret"])),
+        one_time_prekey: Some(&DhSecretKey::from_secret(&secret(&responder["one_time_prekey_secret"]))),
+        kem_prekey: &crate::crypto::kem::DecapsulationKey::from_seed(kem_seed),
+    };
+    let mut drawn = FixedRng(bytes(&messages[0]["receiver_draws_ratchet_secret"]));
+    let (mut session, content) = Session::respond(&own, &flight, &prekeys, &mut drawn).unwrap();
+    assert_eq!(content.as_slice(), bytes(&messages[0]["content"]));
+    assert_eq!(session.id().0.to_vec(), bytes(&vectors["handshake"]["session_id"]));
+    let again = envelope(1).open_first_flight(&seal_key).unwrap();
+    assert_eq!(session.decrypt_initial(&again, &mut rng(9)).unwrap().as_slice(), bytes(&messages[1]["content"]));
+    // The third is the responder's own; its chain is the one that the fourth answers.
+    let mut drawn = FixedRng(vec![7; 24]);
+    session.encrypt(b"third", &own, &mut drawn).unwrap();
+    for index in 3..5 {
+        let mut drawn = FixedRng(
+            messages[index]["receiver_draws_ratchet_secret"]
+                .as_str()
+                .map(|_| bytes(&messages[index]["receiver_draws_ratchet_secret"]))
+                .unwrap_or_default(),
+        );
+        let content = session.decrypt(&envelope(index), &mut drawn).unwrap();
+        assert_eq!(content.as_slice(), bytes(&messages[index]["content"]));
+    }
+    assert_eq!(session.encode().to_vec(), bytes(&vectors["responder_state_at_the_end"]));
+}
+
+/// Gives the bytes that it was made of, and then no more.
+struct FixedRng(Vec<u8>);
+
+impl rand_core::TryRng for FixedRng {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut bytes = [0; 4];
+        self.fill_bytes(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, destination: &mut [u8]) -> Result<(), Self::Error> {
+        let rest = self.0.split_off(destination.len());
+        destination.copy_from_slice(&self.0);
+        self.0 = rest;
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for FixedRng {}
+
+#[test]
+fn key_schedule_vectors() {
+    let chain_key = secret(1);
+    let header_key = secret(2);
+    let root: Secret<96> = kdf::hkdf(secret(3).as_bytes(), &[secret(4).as_bytes()], label::ROOT_KEY);
+    let [root_key, next_chain, next_header] = kdf::split::<96, 3>(&root);
+    let message: Secret<44> = kdf::hkdf(&[0; 32], &[secret(5).as_bytes(), &[6; 12]], label::MESSAGE_KEY);
+    let expanded: Secret<160> = kdf::hkdf(&[0; 32], &[secret(7).as_bytes()], label::SESSION_KEYS);
+    let flight: Secret<44> = kdf::hkdf(&[0; 32], &[secret(8).as_bytes()], label::FIRST_FLIGHT);
+    check(
+        "key-schedule",
+        &json!({
+            "about": "Each derivation of spec/ratchet.md and spec/envelope.md alone.",
+            "chain_step": {
+                "chain_key": hex([1; 32]),
+                "message_key": hex(kdf::hmac_byte(&chain_key, 1).as_bytes()),
+                "next_chain_key": hex(kdf::hmac_byte(&chain_key, 2).as_bytes()),
+            },
+            "hint_key": { "header_key": hex([2; 32]), "hint_key": hex(HintKey::of(&header_key).secret().as_bytes()) },
+            "root_step": {
+                "root_key": hex([3; 32]),
+                "dh": hex([4; 32]),
+                "next_root_key": hex(root_key.as_bytes()),
+                "chain_key": hex(next_chain.as_bytes()),
+                "next_header_key": hex(next_header.as_bytes()),
+            },
+            "message_key": {
+                "double_ratchet_key": hex([5; 32]),
+                "nonce": hex([6; 12]),
+                "key": hex(&message.as_bytes()[..32]),
+                "aead_nonce": hex(&message.as_bytes()[32..]),
+            },
+            "session_keys": { "secret": hex([7; 32]), "expanded": hex(expanded.as_bytes()) },
+            "first_flight": {
+                "x_wing_secret": hex([8; 32]),
+                "key": hex(&flight.as_bytes()[..32]),
+                "aead_nonce": hex(&flight.as_bytes()[32..]),
+            },
+        }),
+    );
+}
+
+#[test]
+fn transport_vectors() {
+    let (server_key, device_key) = (SigningKey::from_secret(&secret(1)), SigningKey::from_secret(&secret(2)));
+    let address: crate::Address = "claire.martin@clinic.example".parse().unwrap();
+    let channel =
+        Channel { nonce: &[3; 32], domain: "clinic.example", transport: Transport::Quic, exporter: Some(&[4; 32]) };
+    let proof = channel.sign_proof(&device_key, &address, 1, 9);
+    let hash = server_key_hash(&server_key.verifying_key());
+    let invitation = Invitation { secret: Secret::from([5; 16]), server_key_hash: hash };
+    let requests = [
+        ("hello", Request::Hello),
+        (
+            "authenticate",
+            Request::Authenticate(Authenticate {
+                address: address.clone(),
+                device_id: 1,
+                transport: Transport::Quic,
+                exporter_bound: true,
+                signature: proof,
+                generation: 9,
+            }),
+        ),
+        ("prekey_status", Request::PrekeyStatus),
+        ("subscribe", Request::Subscribe),
+        ("acknowledge", Request::Acknowledge(Acknowledge { incarnation: [6; 16], up_to: 7, generation: 10 })),
+        ("fetch_statement", Request::FetchStatement(address.clone())),
+        ("fetch_prekeys", Request::FetchPrekeys(FetchPrekeys { address: address.clone(), payment: Payment::None })),
+        (
+            "submit",
+            Request::Submit(Submit {
+                id: [8; 16],
+                address: address.clone(),
+                envelopes: vec![DeviceEnvelope { device_id: 1, envelope: vec![0; 4096] }],
+                payment: Payment::None,
+            }),
+        ),
+    ];
+    let stale = StaleDevices { missing: vec![2], extra: vec![1], statement_version: 3 };
+    let responses = [
+        ("done", Response::Done),
+        (
+            "error",
+            Response::Error(ErrorReply {
+                stale_devices: Some(stale),
+                ..ErrorReply::new(ErrorCode::StaleDevices, "devices changed")
+            }),
+        ),
+        (
+            "delivery",
+            Response::Subscription(SubscriptionEvent::Delivery(Delivery {
+                sequence: 7,
+                received: 1_700_000_000_000,
+                envelope: vec![0; 4096],
+            })),
+        ),
+    ];
+    let named = |frames: Vec<(&str, Vec<u8>)>| -> Value {
+        frames.into_iter().map(|(name, bytes)| (name.to_owned(), Value::from(hex(bytes)))).collect()
+    };
+    check(
+        "transport",
+        &json!({
+            "about": "spec/transport.md: signatures of a connection, frames without their length, an invitation code.",
+            "server_key": { "secret": hex([1; 32]), "public": hex(server_key.verifying_key().as_bytes()), "hash": hex(hash) },
+            "channel": { "nonce": hex([3; 32]), "domain": "clinic.example", "transport": 1, "exporter": hex([4; 32]) },
+            "hello_signature": hex(channel.sign_hello(&server_key)),
+            "device_proof": {
+                "device_secret": hex([2; 32]),
+                "address": address.as_str(),
+                "device_id": 1,
+                "generation": 9,
+                "signature": hex(proof),
+            },
+            "deletion": {
+                "account_secret": hex([2; 32]),
+                "statement_version": 3,
+                "signature": hex(sign_deletion(&device_key, &address, 3)),
+            },
+            "invitation": {
+                "secret": hex([5; 16]),
+                "hash": hex(Invitation::hash(&[5; 16])),
+                "code": invitation.code(),
+            },
+            "requests": named(requests.iter().map(|(name, request)| (*name, request.encode())).collect()),
+            "responses": named(responses.iter().map(|(name, response)| (*name, response.encode())).collect()),
+        }),
+    );
+}
+
+#[test]
+fn content_vectors() {
+    let content = Content {
+        id: MessageId([1; 16]),
+        thread: MessageId([1; 16]),
+        in_reply_to: None,
+        replaces: None,
+        created: 1_700_000_000_000,
+        expires: None,
+        urgency: Urgency::Urgent,
+        sender_name: "Dr Claire Martin".into(),
+        sender_role: "GP".into(),
+        on_behalf_of: None,
+        patient: None,
+        receipts_wanted: ReceiptsWanted { delivered: true, displayed: true, processed: false },
+        fallback_text: "Mail: Results".into(),
+        attachments: vec![],
+        sender_statement_version: 1,
+        body: Body::Mail(Mail {
+            subject: "Results".into(),
+            text: "Potassium 6.1 mmol/L".into(),
+            html: Some("<p>Potassium <b>6.1</b> mmol/L</p>".into()),
+            recipients: vec![MailRecipient {
+                address: "karim.benali@clinic.example".parse().unwrap(),
+                role: RecipientRole::To,
+            }],
+        }),
+    };
+    check(
+        "content",
+        &json!({
+            "about": "spec/content.md: an encoded Content of kind mail; the fields are those of the test that made it.",
+            "subject": "Results",
+            "text": "Potassium 6.1 mmol/L",
+            "encoded": hex(content.encode().unwrap()),
+        }),
+    );
+}
