@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 something failed or could not run, 2 wrong use.
 
+mod bench;
+mod demo;
 mod process;
 mod project;
 mod readme;
@@ -25,6 +27,10 @@ struct Arguments {
 enum Command {
     /// Run the test suites, all or those named.
     Test(suite::Arguments),
+    /// Run the benches and print each as a ratio to named primitives of the same run.
+    Bench(bench::Arguments),
+    /// Show the whole: a real server, three professionals, mail, a crash, and a search of what the server kept.
+    Demo(demo::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +41,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse_from(words);
     let done = Project::find().map_err(Into::into).and_then(|project| match arguments.command {
         Command::Test(arguments) => suite::run(&project, &arguments),
+        Command::Bench(arguments) => bench::run(&project, &arguments),
+        Command::Demo(arguments) => demo::run(&project, &arguments),
     });
     match done {
         Ok(code) => code,

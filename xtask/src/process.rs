@@ -1,6 +1,7 @@
 //! Running other programs: asking them something quietly, or showing what they say while reading along.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use thiserror::Error;
@@ -42,10 +43,18 @@ pub(crate) fn answer(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Runs a command, passes its standard output on line by line as it comes, and hands every line to `see`.
+/// Runs a command, shows its standard output line by line as it comes, and hands every line to `see`.
 ///
 /// True when it exits with 0.
 pub(crate) fn stream(command: &mut Command, mut see: impl FnMut(&str)) -> Result<bool, ProcessError> {
+    listen(command, |line| {
+        println!("{line}");
+        see(line);
+    })
+}
+
+/// Runs a command and hands every line of its standard output to `see` as it comes. True when it exits with 0.
+pub(crate) fn listen(command: &mut Command, mut see: impl FnMut(&str)) -> Result<bool, ProcessError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::null())
@@ -59,11 +68,7 @@ pub(crate) fn stream(command: &mut Command, mut see: impl FnMut(&str)) -> Result
             line.clear();
             match output.read_until(b'\n', &mut line) {
                 Ok(0) => break,
-                Ok(_) => {
-                    let text = String::from_utf8_lossy(&line);
-                    println!("{}", text.trim_end());
-                    see(text.trim_end());
-                }
+                Ok(_) => see(String::from_utf8_lossy(&line).trim_end()),
                 Err(source) => {
                     let _ = child.kill();
                     let _ = child.wait();
@@ -83,7 +88,9 @@ pub(crate) fn as_typed(command: &Command) -> String {
         .filter(|(name, _)| name != "PATH")
         .map(|(name, value)| format!("{name}={}", quoted(&value)))
         .collect();
-    words.push(quoted(&command.get_program().to_string_lossy()));
+    let program = Path::new(command.get_program());
+    let is_cargo = program.file_stem().is_some_and(|name| name == "cargo"); // by its path, cargo is no easier to type
+    words.push(if is_cargo { "cargo".to_owned() } else { quoted(&program.to_string_lossy()) });
     words.extend(command.get_args().map(|word| quoted(&word.to_string_lossy())));
     words.join(" ")
 }

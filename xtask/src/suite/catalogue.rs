@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use crate::demo;
+use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
 use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, RUSTFMT, VECTORS, WASM};
@@ -84,6 +86,19 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[&FUZZ, &CXX],
         minutes: 6.0,
         work: Work::Own(fuzz::run),
+    },
+    Suite {
+        name: "demo",
+        checks: "cargo demo --json: mail arrives whole and once over a crash, and nothing of it is readable at the server",
+        needs: &[],
+        minutes: 4.0,
+        work: Work::Own(|run| {
+            let mut command = run.project.cargo(["demo", "--json"]);
+            println!("$ {}", process::as_typed(&command));
+            let mut said = String::new();
+            let done = process::stream(&mut command, |line| said.push_str(line))?;
+            Ok(Ended { counts: Counts::one(done && demo::says_ok(&said)), ..Ended::default() })
+        }),
     },
     Suite {
         name: "readme",
