@@ -3,6 +3,7 @@
 pub mod client_records;
 pub mod client_store;
 pub mod content;
+pub mod control;
 pub mod handshake;
 pub mod identity;
 pub mod prekey;

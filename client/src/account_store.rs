@@ -1,0 +1,283 @@
+//! The engine on a store: one event, one transaction.
+
+use std::collections::BTreeSet;
+
+use medipeps_core::wire::client_records::{
+    AccountRecord, ContactRecord, OutboxRecord, PrekeysRecord, QueueRecord, ServerRecord, UndecryptableRecord,
+};
+use rand_core::CryptoRng;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::engine::{
+    self, AccountSummary, ContactSummary, Credentials, EngineError, Event, Input, Key, LoadedRecords, LocalId,
+    MessageDetail, MessageSummary, Need, Outcome, Outgoing, Record, Step, Time, class, key,
+};
+use crate::store::seal::{SealedStore, SealedTransaction};
+use crate::store::{Patch, RecordClass, Store, StoreError};
+
+/// Times that a step is run again after its commit failed. Another process that commits all the time does not keep
+/// this one from its turn: the lock is held from loading to committing.
+const COMMIT_ATTEMPTS_MAX: usize = 3;
+/// Times that the engine may ask for records. Each time it gets further; the longest chain, a first flight on
+/// a last-resort key from a contact with sessions, takes about ten.
+const LOAD_ROUNDS_MAX: usize = 100;
+
+/// An account's store, with the engine that decides what is in it.
+#[derive(Debug)]
+pub struct AccountStore<S> {
+    store: SealedStore<S>,
+}
+
+/// What is left to do after an event has been committed.
+#[derive(Debug)]
+pub struct Handled {
+    /// To be sent, in this order.
+    pub outgoing: Vec<Outgoing>,
+    /// To be shown.
+    pub events: Vec<Event>,
+    /// Generation of the store after the commit.
+    pub generation: u64,
+}
+
+/// How much waits, and what went wrong so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The account, if there is one.
+    pub account: Option<AccountSummary>,
+    /// Generation of the store.
+    pub generation: u64,
+    /// What is to be sent, receipts included.
+    pub outbox: Vec<OutboxRecord>,
+    /// Messages that have come.
+    pub received: usize,
+    /// Of these, not displayed yet.
+    pub unread: usize,
+    /// Messages that were written here.
+    pub sent: usize,
+    /// Contacts.
+    pub contacts: usize,
+    /// How far the queue has been worked off.
+    pub queue: QueueRecord,
+    /// The last envelopes that could not be read.
+    pub undecryptable: Vec<UndecryptableRecord>,
+}
+
+/// Why an event was not handled.
+#[derive(Debug, Error)]
+pub enum HandleError {
+    /// The engine refuses it. Nothing was changed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store failed. Nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<S: Store> AccountStore<S> {
+    /// On an open store.
+    #[must_use]
+    pub const fn new(store: SealedStore<S>) -> Self {
+        Self { store }
+    }
+
+    /// The store below, to change its lock for instance.
+    pub const fn store_mut(&mut self) -> &mut SealedStore<S> {
+        &mut self.store
+    }
+
+    /// Handles one event: loads what the engine asks for, commits what it decides, and hands back what is then to be
+    /// sent and shown. A step whose commit failed is thrown away and the event handled again with a fresh seed.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn handle(&mut self, input: &Input, now: Time, rng: &mut impl CryptoRng) -> Result<Handled, HandleError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut transaction = self.store.begin(now.0, rng)?;
+            let Step { patch, outgoing, events } = decide(&mut transaction, input, now, rng)?;
+            let generation = transaction.generation();
+            if patch.is_empty() {
+                return Ok(Handled { outgoing, events, generation });
+            }
+            match transaction.commit(&patch, rng) {
+                Ok(generation) => return Ok(Handled { outgoing, events, generation }),
+                Err(error) => {
+                    // The medium may have failed after the last byte: what is there to the last byte was committed.
+                    if let Some(generation) = self.holds(&patch, now, rng)? {
+                        return Ok(Handled { outgoing, events, generation });
+                    }
+                    if attempts == COMMIT_ATTEMPTS_MAX {
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is needed to reach the account's server; `None` if there is no account.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn credentials(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Option<Credentials>, HandleError> {
+        Ok(self.account(now, rng)?.map(|record| Credentials::of(&record)))
+    }
+
+    /// The generation of the store now.
+    ///
+    /// # Errors
+    /// [`HandleError::Store`]
+    pub fn generation(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<u64, HandleError> {
+        Ok(self.store.begin(now.0, rng)?.generation())
+    }
+
+    /// Where the accounts of another domain are reached.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn server(
+        &mut self,
+        domain: &str,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<ServerRecord>, HandleError> {
+        load(&self.store.begin(now.0, rng)?, &key::server(domain))
+    }
+
+    /// All messages, newest first.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn messages(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Vec<MessageSummary>, HandleError> {
+        Ok(MessageSummary::all(&*self.store.begin(now.0, rng)?.scan(class::MESSAGE)?)?)
+    }
+
+    /// One message with its content; `None` if there is none of this id.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn message(
+        &mut self,
+        id: LocalId,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<MessageDetail>, HandleError> {
+        let transaction = self.store.begin(now.0, rng)?;
+        let message = load(&transaction, &key::message(&id))?;
+        let content = load(&transaction, &key::content(&id))?;
+        let (Some(message), Some(content)) = (message, content) else { return Ok(None) };
+        Ok(Some(MessageDetail::of(MessageSummary { id, message }, &content)?))
+    }
+
+    /// All contacts, by address.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn contacts(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Vec<ContactSummary>, HandleError> {
+        let Some(account) = self.account(now, rng)? else { return Err(EngineError::NoAccount.into()) };
+        let contacts = self.all::<ContactRecord>(class::CONTACT, now, rng)?;
+        Ok(contacts.iter().map(|contact| ContactSummary::of(&account, contact)).collect::<Result<_, _>>()?)
+    }
+
+    /// How things are.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn status(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Status, HandleError> {
+        let account = self.account(now, rng)?;
+        let messages = self.messages(now, rng)?;
+        let (sent, received): (Vec<_>, Vec<_>) = messages.iter().partition(|message| message.message.sent);
+        let mut undecryptable = self.all::<UndecryptableRecord>(class::UNDECRYPTABLE, now, rng)?;
+        undecryptable.sort_by_key(|record| record.received);
+        let contacts = self.all::<ContactRecord>(class::CONTACT, now, rng)?.len();
+        let outbox = self.all(class::OUTBOX, now, rng)?;
+        let transaction = self.store.begin(now.0, rng)?;
+        Ok(Status {
+            account: account.as_ref().map(AccountSummary::of),
+            generation: transaction.generation(),
+            outbox,
+            received: received.len(),
+            unread: received.iter().filter(|message| message.message.displayed == 0).count(),
+            sent: sent.len(),
+            contacts,
+            queue: load(&transaction, &key::queue())?.unwrap_or_default(),
+            undecryptable,
+        })
+    }
+
+    /// What the device knows about its prekeys; `None` before the account is made.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn prekeys(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Option<PrekeysRecord>, HandleError> {
+        load(&self.store.begin(now.0, rng)?, &key::prekeys())
+    }
+
+    fn account(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Option<AccountRecord>, HandleError> {
+        load(&self.store.begin(now.0, rng)?, &key::account())
+    }
+
+    fn all<T: Record>(
+        &mut self,
+        class: RecordClass,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<T>, HandleError> {
+        let records = self.store.begin(now.0, rng)?.scan(class)?;
+        records.iter().map(|(_, value)| decode(class, value)).collect()
+    }
+
+    /// The store's generation, if everything is there as a patch has it.
+    fn holds(&mut self, patch: &Patch, now: Time, rng: &mut impl CryptoRng) -> Result<Option<u64>, StoreError> {
+        let transaction = self.store.begin(now.0, rng)?;
+        let keys: Vec<_> = patch.puts.iter().map(|(key, _)| key.clone()).collect();
+        let stored = transaction.load(&keys)?;
+        let same = stored.iter().zip(&patch.puts).all(|(stored, (_, value))| stored.as_ref() == Some(value));
+        let gone = transaction.load(&patch.deletes)?.iter().all(Option::is_none);
+        Ok((same && gone && !patch.puts.is_empty()).then(|| transaction.generation()))
+    }
+}
+
+/// Runs the engine until it has all that it needs.
+fn decide<S: Store>(
+    transaction: &mut SealedTransaction<'_, S>,
+    input: &Input,
+    now: Time,
+    rng: &mut impl CryptoRng,
+) -> Result<Step, HandleError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *seed);
+    let mut view = LoadedRecords { generation: transaction.generation(), ..LoadedRecords::default() };
+    let mut asked = BTreeSet::new();
+    for _ in 0..LOAD_ROUNDS_MAX {
+        let needs = match engine::handle(input, now, &seed, &view)? {
+            Outcome::Step(step) => return Ok(step),
+            Outcome::Needs(needs) => needs,
+        };
+        let mut keys = Vec::new();
+        for need in needs {
+            if !asked.insert(need.clone()) {
+                return Err(EngineError::NoProgress.into());
+            }
+            match need {
+                Need::Record(key) => keys.push(key),
+                Need::Class(class) => {
+                    view.classes.insert(class, transaction.scan(class)?);
+                }
+            }
+        }
+        let values = transaction.load(&keys)?;
+        view.records.extend(keys.into_iter().zip(values));
+    }
+    Err(EngineError::NoProgress.into())
+}
+
+fn load<S: Store, T: Record>(transaction: &SealedTransaction<'_, S>, key: &Key<T>) -> Result<Option<T>, HandleError> {
+    let values = transaction.load(std::slice::from_ref(key.record()))?;
+    values.into_iter().flatten().next().map(|value| decode(key.record().class, &value)).transpose()
+}
+
+fn decode<T: Record>(class: RecordClass, value: &[u8]) -> Result<T, HandleError> {
+    T::decode(value).map_err(|error| EngineError::Record { class, error }.into())
+}

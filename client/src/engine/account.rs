@@ -1,0 +1,276 @@
+//! The account of the store: made, registered, and watched for an old copy of its state.
+
+use medipeps_core::Address;
+use medipeps_core::crypto::dh::DhSecretKey;
+use medipeps_core::crypto::signature::SigningKey;
+use medipeps_core::crypto::{kem, x_wing};
+use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue, recovery_key_hash};
+use medipeps_core::limits::NAME_LENGTH_MAX;
+use medipeps_core::session::LocalDevice;
+use medipeps_core::wire::client_records::{AccountRecord, PeerRecord, PrekeysRecord, RecipientState, SessionRecord};
+use medipeps_core::wire::transport::{ErrorReply, Register, Request};
+
+use super::outcome::{Connection, EngineError, Event};
+use super::records::{Bytes, HintKeys, Record, class, key};
+use super::transaction::{Stop, Transaction};
+use super::{Correlation, CreateAccount, outbox, outcome, prekey_maintenance};
+use crate::store::RecordClass;
+
+/// The only device of a new account.
+const FIRST_DEVICE: u32 = 1;
+
+/// The device that this store is, with its keys.
+pub(super) struct OwnDevice {
+    pub(super) record: AccountRecord,
+    pub(super) statement: Statement,
+    pub(super) keys: DeviceSecretKeys,
+}
+
+/// What a shell needs to reach the account's server and to prove the device.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The account.
+    pub address: Address,
+    /// The device.
+    pub device_id: u32,
+    /// Signs the proof.
+    pub device_key: SigningKey,
+    /// `HOST:PORT`.
+    pub server: String,
+    /// By which the server's key is known.
+    pub server_key_hash: [u8; 32],
+    /// Whether the server has confirmed the account.
+    pub registered: bool,
+}
+
+/// What a person is told about the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSummary {
+    /// The account.
+    pub address: Address,
+    /// Its display name.
+    pub name: String,
+    /// `HOST:PORT`.
+    pub server: String,
+    /// The device.
+    pub device_id: u32,
+    /// Whether the server has confirmed the account.
+    pub registered: bool,
+    /// The store is an old copy.
+    pub rolled_back: bool,
+}
+
+impl Credentials {
+    /// Out of the account's record.
+    #[must_use]
+    pub fn of(record: &AccountRecord) -> Self {
+        Self {
+            address: record.address.clone(),
+            device_id: record.device_id,
+            device_key: SigningKey::from_secret(&record.device_signing_key),
+            server: record.server.clone(),
+            server_key_hash: record.server_key_hash,
+            registered: record.invitation.is_none(),
+        }
+    }
+}
+
+impl AccountSummary {
+    /// Out of the account's record.
+    #[must_use]
+    pub fn of(record: &AccountRecord) -> Self {
+        Self {
+            address: record.address.clone(),
+            name: record.name.clone(),
+            server: record.server.clone(),
+            device_id: record.device_id,
+            registered: record.invitation.is_none(),
+            rolled_back: record.rolled_back,
+        }
+    }
+}
+
+impl OwnDevice {
+    pub(super) fn load(transaction: &mut Transaction<'_>) -> Result<Self, Stop> {
+        let record = transaction.load(&key::account())?.ok_or(EngineError::NoAccount)?;
+        let statement = Statement::decode(&record.statement)?;
+        let keys = DeviceSecretKeys {
+            signing_key: SigningKey::from_secret(&record.device_signing_key),
+            dh_key: DhSecretKey::from_secret(&record.device_dh_key),
+        };
+        Ok(Self { record, statement, keys })
+    }
+
+    /// The device of an account that may send and receive.
+    pub(super) fn load_working(transaction: &mut Transaction<'_>) -> Result<Self, Stop> {
+        let own = Self::load(transaction)?;
+        if own.record.rolled_back {
+            return Err(EngineError::StateRolledBack.into());
+        }
+        if own.record.invitation.is_some() {
+            return Err(EngineError::NotRegistered.into());
+        }
+        Ok(own)
+    }
+
+    pub(super) fn local(&self) -> LocalDevice<'_> {
+        LocalDevice { statement: &self.statement, device_id: self.record.device_id, keys: &self.keys }
+    }
+
+    pub(super) const fn address(&self) -> &Address {
+        &self.record.address
+    }
+}
+
+/// Makes all keys and stores them before the server hears of them; a repeat goes on with the same keys.
+pub(super) fn create(transaction: &mut Transaction<'_>, command: &CreateAccount) -> Result<(), Stop> {
+    let name_is_good = (1..=NAME_LENGTH_MAX).contains(&command.name.len())
+        && !command.name.chars().any(char::is_control)
+        && !command.name.trim().is_empty();
+    if !name_is_good {
+        return Err(EngineError::Name { max: NAME_LENGTH_MAX }.into());
+    }
+    match transaction.load(&key::account())? {
+        None => make(transaction, command),
+        Some(record) if record.invitation.is_none() => Err(EngineError::AccountExists(record.address).into()),
+        // Until the server has refused it, it may have it: another address would then lose the invitation.
+        Some(record) if record.address != command.address && record.refused.is_none() => {
+            Err(EngineError::AccountBegun(record.address).into())
+        }
+        Some(record) => go_on(transaction, record, command),
+    }
+}
+
+fn make(transaction: &mut Transaction<'_>, command: &CreateAccount) -> Result<(), Stop> {
+    let rng = &mut transaction.rng;
+    let (account_key, recovery_key) = (SigningKey::random(rng), SigningKey::random(rng));
+    let device = DeviceSecretKeys::random(rng);
+    let recovery_hash = recovery_key_hash(&recovery_key.verifying_key());
+    let statement = first_statement(&command.address, &account_key, &device, recovery_hash, transaction.now.0)?;
+    let record = AccountRecord {
+        address: command.address.clone(),
+        name: command.name.clone(),
+        server: command.server.clone(),
+        server_key_hash: command.invitation.server_key_hash,
+        account_key: account_key.to_secret(),
+        device_signing_key: device.signing_key.to_secret(),
+        device_dh_key: device.dh_key.to_secret(),
+        device_id: FIRST_DEVICE,
+        statement: statement.encoded().to_vec(),
+        invitation: Some(command.invitation.secret.clone()),
+        rolled_back: false,
+        refused: None,
+    };
+    transaction.store(&key::account(), &record);
+    let address = record.address.clone();
+    transaction.event(Event::AccountPrepared { address, recovery_key: recovery_key.to_secret() });
+    let upload = prekey_maintenance::first_upload(transaction, &record, &device)?;
+    register(transaction, record, upload)
+}
+
+/// The registration again, with the same keys; under another address or invitation where the server refused the first.
+fn go_on(transaction: &mut Transaction<'_>, before: AccountRecord, command: &CreateAccount) -> Result<(), Stop> {
+    let device = OwnDevice::load(transaction)?;
+    let mut record = AccountRecord {
+        address: command.address.clone(),
+        name: command.name.clone(),
+        server: command.server.clone(),
+        server_key_hash: command.invitation.server_key_hash,
+        invitation: Some(command.invitation.secret.clone()),
+        refused: None,
+        ..before.clone()
+    };
+    let upload = if record.address == before.address {
+        let published: Option<PrekeysRecord> = transaction.load(&key::prekeys())?;
+        published.and_then(|prekeys| prekeys.pending_upload).ok_or(EngineError::NoProgress)?
+    } else {
+        let account_key = SigningKey::from_secret(&record.account_key);
+        let hash = device.statement.recovery_key_hash();
+        let statement = first_statement(&record.address, &account_key, &device.keys, hash, transaction.now.0)?;
+        record.statement = statement.encoded().to_vec();
+        prekey_maintenance::first_upload(transaction, &record, &device.keys)?
+    };
+    transaction.store(&key::account(), &record);
+    register(transaction, record, upload)
+}
+
+fn first_statement(
+    address: &Address,
+    account_key: &SigningKey,
+    device: &DeviceSecretKeys,
+    recovery_key_hash: [u8; 32],
+    now_ms: u64,
+) -> Result<Statement, EngineError> {
+    let issued = now_ms / 1000;
+    let certificate = DeviceCertificate::issue(account_key, address, FIRST_DEVICE, &device.public_keys(), true, issued);
+    let issue = StatementIssue { address, recovery_key_hash, previous: None, devices: vec![certificate], issued };
+    Ok(issue.sign(account_key)?)
+}
+
+fn register(transaction: &mut Transaction<'_>, record: AccountRecord, upload: Vec<u8>) -> Result<(), Stop> {
+    let invitation = record.invitation.as_ref().ok_or(EngineError::NoProgress)?;
+    let register = Register { invitation: *invitation.as_bytes(), statement: record.statement, prekeys: vec![upload] };
+    transaction.send(Connection::Registration, Request::Register(register), Correlation::Register);
+    Ok(())
+}
+
+/// The server has the account: the invitation is forgotten.
+pub(super) fn registered(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
+    let mut record = transaction.load(&key::account())?.ok_or(EngineError::NoAccount)?;
+    (record.invitation, record.refused) = (None, None);
+    transaction.store(&key::account(), &record);
+    if let Some(mut prekeys) = transaction.load(&key::prekeys())? {
+        prekeys.pending_upload = None;
+        transaction.store(&key::prekeys(), &prekeys);
+    }
+    transaction.event(Event::Registered);
+    Ok(())
+}
+
+/// The server refused for good, or could not do it now.
+pub(super) fn registration_failed(transaction: &mut Transaction<'_>, error: &ErrorReply) -> Result<(), Stop> {
+    let mut record = transaction.load(&key::account())?.ok_or(EngineError::NoAccount)?;
+    let code = outcome::error_code_name(error);
+    if !outbox::is_transient(error) {
+        record.refused = Some(code.clone());
+        transaction.store(&key::account(), &record);
+    }
+    transaction.event(Event::RegistrationRefused { code });
+    Ok(())
+}
+
+/// Holds the generation of the store against the highest that the server has heard of. False if the store is an old
+/// copy: then its sessions, prekeys and half-sent submissions are dropped, because keys in them may have been used.
+pub(super) fn check_generation(transaction: &mut Transaction<'_>, highest: u64) -> Result<bool, Stop> {
+    let mut record = transaction.load(&key::account())?.ok_or(EngineError::NoAccount)?;
+    let stored = transaction.generation();
+    if record.rolled_back {
+        return Err(EngineError::StateRolledBack.into());
+    }
+    if highest <= stored {
+        return Ok(true);
+    }
+    record.rolled_back = true;
+    transaction.store(&key::account(), &record);
+    drop_class::<SessionRecord>(transaction, class::SESSION)?;
+    drop_class::<HintKeys>(transaction, class::HINT)?;
+    drop_class::<PeerRecord>(transaction, class::PEER)?;
+    drop_class::<PrekeysRecord>(transaction, class::PREKEYS)?;
+    drop_class::<DhSecretKey>(transaction, class::DH_PREKEY)?;
+    drop_class::<kem::DecapsulationKey>(transaction, class::KEM_PREKEY)?;
+    drop_class::<x_wing::DecapsulationKey>(transaction, class::SEAL_PREKEY)?;
+    drop_class::<Bytes>(transaction, class::LAST_RESORT_USE)?;
+    drop_class::<Bytes>(transaction, class::SUBMISSION)?;
+    for (_, entry) in transaction.scan(class::OUTBOX)? {
+        outbox::finish(transaction, &entry, RecipientState::Failed, Some("state_rolled_back"))?;
+    }
+    transaction.event(Event::StateRolledBack { stored, highest });
+    Ok(false)
+}
+
+fn drop_class<T: Record>(transaction: &mut Transaction<'_>, class: RecordClass) -> Result<(), Stop> {
+    for (key, _) in transaction.scan::<T>(class)? {
+        transaction.delete(&key);
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! Contacts: other accounts, pinned by account key and newest statement.
+
+use medipeps_core::Address;
+use medipeps_core::crypto::signature::VerifyingKey;
+use medipeps_core::identity::{Change, Statement, StatementError, safety_number};
+use medipeps_core::wire::client_records::{AccountRecord, ContactRecord, ServerRecord};
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request};
+
+use super::account::OwnDevice;
+use super::outcome::{Connection, ContactProblem, EngineError, Event};
+use super::records::key;
+use super::transaction::{Stop, Transaction};
+use super::{Correlation, outbox, outcome, sesame, statement_check};
+
+/// The code of messages that wait for `contact add --accept-new-key`.
+pub(super) const KEY_CHANGED: &str = "recipient_key_changed";
+
+/// What a person is told about a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactSummary {
+    /// Who.
+    pub address: Address,
+    /// Sixty digits to compare with what the contact sees.
+    pub safety_number: String,
+    /// Version of the newest accepted statement.
+    pub statement_version: u64,
+    /// How many devices it lists.
+    pub devices: usize,
+    /// When the contact was pinned, in milliseconds since 1970.
+    pub added: u64,
+    /// The server gives another account key than the pinned one.
+    pub key_changed: bool,
+}
+
+impl ContactSummary {
+    /// Out of the two accounts' records.
+    ///
+    /// # Errors
+    /// [`EngineError::Statement`]
+    pub fn of(account: &AccountRecord, contact: &ContactRecord) -> Result<Self, EngineError> {
+        let own = Statement::decode(&account.statement)?;
+        let statement = Statement::decode(&contact.statement)?;
+        Ok(Self {
+            address: contact.address.clone(),
+            safety_number: safety_number(
+                (own.address(), &own.account_key()),
+                (statement.address(), &statement.account_key()),
+            ),
+            statement_version: statement.version(),
+            devices: statement.devices().len(),
+            added: contact.added,
+            key_changed: contact.changed_statement.is_some(),
+        })
+    }
+}
+
+/// What became of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pinned {
+    /// It is the one to write to.
+    Accepted,
+    /// It was not accepted.
+    Refused(ContactProblem),
+}
+
+/// Notes where the accounts of a domain are reached. Another place means that its key is to be pinned anew only if it
+/// was never pinned: a server may move, its key stays.
+pub(super) fn set_server(transaction: &mut Transaction<'_>, domain: &str, endpoint: &str) -> Result<(), Stop> {
+    let own = OwnDevice::load(transaction)?;
+    if domain == own.address().domain() {
+        return Ok(());
+    }
+    let known = transaction.load(&key::server(domain))?;
+    let server_key_hash = known.and_then(|server| server.server_key_hash);
+    let record = ServerRecord { endpoint: endpoint.to_owned(), server_key_hash };
+    transaction.store(&key::server(domain), &record);
+    Ok(())
+}
+
+/// Pins the key of another domain's server on first use.
+pub(super) fn pin_server(transaction: &mut Transaction<'_>, domain: &str, hash: &[u8; 32]) -> Result<(), Stop> {
+    let mut record =
+        transaction.load(&key::server(domain))?.ok_or_else(|| EngineError::UnknownServer(domain.to_owned()))?;
+    match record.server_key_hash {
+        Some(known) if known != *hash => Err(EngineError::ServerKeyChanged(domain.to_owned()).into()),
+        Some(_) => Ok(()),
+        None => {
+            record.server_key_hash = Some(*hash);
+            transaction.store(&key::server(domain), &record);
+            Ok(())
+        }
+    }
+}
+
+/// Asks for the statement of a contact to be.
+pub(super) fn add(transaction: &mut Transaction<'_>, address: &Address, accept_new_key: bool) -> Result<(), Stop> {
+    let own = OwnDevice::load_working(transaction)?;
+    if address == own.address() {
+        return Err(EngineError::OwnAddress(address.clone()).into());
+    }
+    if address.domain() != own.address().domain() && !transaction.exists(&key::server(address.domain()))? {
+        return Err(EngineError::UnknownServer(address.domain().to_owned()).into());
+    }
+    ask(transaction, address, accept_new_key);
+    Ok(())
+}
+
+/// Asks for a statement, anonymously: whom one writes to is not the server's business.
+pub(super) fn ask(transaction: &mut Transaction<'_>, address: &Address, accept_new_key: bool) {
+    transaction.send(
+        Connection::Anonymous(address.domain().to_owned()),
+        Request::FetchStatement(address.clone()),
+        Correlation::FetchStatement { address: address.clone(), accept_new_key },
+    );
+}
+
+/// The server has answered with a statement.
+pub(super) fn statement_fetched(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    accept_new_key: bool,
+    encoded: &[u8],
+) -> Result<(), Stop> {
+    match Statement::decode(encoded) {
+        Ok(statement) => pin(transaction, address, &statement, accept_new_key).map(|_| ()),
+        Err(error) => {
+            refuse(transaction, address, error.into());
+            Ok(())
+        }
+    }
+}
+
+/// The server has no statement to give.
+pub(super) fn statement_refused(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    error: &ErrorReply,
+) -> Result<(), Stop> {
+    let problem = if error.known_code() == Some(ErrorCode::UnknownAccount) {
+        // Whoever wrote under this address is not the one whom the server knows by it.
+        statement_check::settle(transaction, address, None)?;
+        ContactProblem::UnknownAccount
+    } else {
+        statement_check::postpone(transaction, address, error.retry_after)?;
+        ContactProblem::Server(outcome::error_code_name(error))
+    };
+    refuse(transaction, address, problem);
+    Ok(())
+}
+
+/// Accepts a statement or not: a first one is pinned, a later one must be under the pinned key.
+pub(super) fn pin(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    statement: &Statement,
+    accept_new_key: bool,
+) -> Result<Pinned, Stop> {
+    if statement.address() != address {
+        return Ok(refuse(transaction, address, StatementError::OtherAccount.into()));
+    }
+    let Some(mut contact) = transaction.load(&key::contact(address))? else {
+        let contact = ContactRecord {
+            address: address.clone(),
+            statement: statement.encoded().to_vec(),
+            added: transaction.now.0,
+            changed_statement: None,
+        };
+        transaction.store(&key::contact(address), &contact);
+        transaction.event(Event::ContactPinned { address: address.clone(), new: true });
+        statement_check::settle(transaction, address, Some(&statement.account_key()))?;
+        return Ok(Pinned::Accepted);
+    };
+    let known = Statement::decode(&contact.statement)?;
+    match statement.change_since(&known) {
+        Err(error) => Ok(refuse(transaction, address, error.into())),
+        Ok(Change::AccountKey) if !accept_new_key => {
+            contact.changed_statement = Some(statement.encoded().to_vec());
+            transaction.store(&key::contact(address), &contact);
+            outbox::block(transaction, address, KEY_CHANGED)?;
+            Ok(refuse(transaction, address, ContactProblem::KeyChanged))
+        }
+        Ok(change) => {
+            if change == Change::AccountKey {
+                sesame::forget_peer(transaction, address, &known.account_key())?;
+            } else {
+                sesame::forget_missing_devices(transaction, statement)?;
+            }
+            if change != Change::None || contact.changed_statement.is_some() {
+                contact.statement = statement.encoded().to_vec();
+                contact.changed_statement = None;
+                transaction.store(&key::contact(address), &contact);
+                outbox::unblock(transaction, address)?;
+            }
+            transaction.event(Event::ContactPinned { address: address.clone(), new: false });
+            statement_check::settle(transaction, address, Some(&statement.account_key()))?;
+            Ok(Pinned::Accepted)
+        }
+    }
+}
+
+/// The pinned statement of a contact.
+pub(super) fn pinned(transaction: &mut Transaction<'_>, address: &Address) -> Result<Option<Statement>, Stop> {
+    let contact = transaction.load(&key::contact(address))?;
+    Ok(contact.map(|contact| Statement::decode(&contact.statement)).transpose()?)
+}
+
+/// Whether a contact is pinned by this account key.
+pub(super) fn is_pinned_by(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    account_key: &VerifyingKey,
+) -> Result<bool, Stop> {
+    Ok(pinned(transaction, address)?.is_some_and(|statement| statement.account_key() == *account_key))
+}
+
+fn refuse(transaction: &mut Transaction<'_>, address: &Address, problem: ContactProblem) -> Pinned {
+    transaction.event(Event::ContactRefused { address: address.clone(), problem: problem.clone() });
+    Pinned::Refused(problem)
+}

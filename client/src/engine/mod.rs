@@ -1,0 +1,216 @@
+//! Decides what a device does about a command or about what came from the network. No I/O, no clock, no randomness of
+//! its own: `handle(input, now, seed, view)` is a pure function.
+//!
+//! A shell loads the records that [`Outcome::Needs`] asks for and calls again with the same arguments. It commits the
+//! patch of a [`Step`] in one transaction, and only then sends what is outgoing and shows the events. When the commit
+//! fails, the step is thrown away and the input is handled again **with a fresh seed**: keys and nonces of a step that
+//! was thrown away may have been seen by nobody, but nothing proves it.
+
+mod account;
+mod composition;
+mod contact;
+mod mailbox;
+mod outbox;
+mod outcome;
+mod prekey_maintenance;
+mod receipt;
+mod receiving;
+mod records;
+mod sesame;
+mod statement_check;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Response};
+
+pub use account::{AccountSummary, Credentials};
+pub use composition::{Attachment, CreateAccount, SendMail};
+pub use contact::ContactSummary;
+pub use mailbox::{MessageDetail, MessageSummary};
+pub use outcome::{
+    Connection, ContactProblem, EngineError, Event, LoadedRecords, Lookup, Need, Outcome, Outgoing, Send, Step,
+    Undecryptable, View,
+};
+pub use records::{Bytes, HintKeys, Key, Record, class, key};
+pub use transaction::Seed;
+
+use medipeps_core::Address;
+use transaction::{Stop, Transaction};
+
+/// Milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub u64);
+
+/// 16 random bytes that name a message in this store: the sender's id of it, unless another sender used the same.
+pub type LocalId = [u8; 16];
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Make an account, or go on making the one that was begun.
+    CreateAccount(CreateAccount),
+    /// Where the accounts of a domain are reached, as a person said.
+    SetServer {
+        /// The domain.
+        domain: String,
+        /// `HOST:PORT`.
+        endpoint: String,
+    },
+    /// The key of a domain's server, seen on the first connection to it.
+    PinServer {
+        /// The domain.
+        domain: String,
+        /// [`medipeps_core::proof::server_key_hash`].
+        server_key_hash: [u8; 32],
+    },
+    /// Ask for a contact's statement and pin its key.
+    AddContact {
+        /// Whose.
+        address: Address,
+        /// Take a key that is not the pinned one.
+        accept_new_key: bool,
+    },
+    /// Put a mail into the outbox.
+    SendMail(SendMail),
+    /// A message was shown to a person.
+    MarkDisplayed(LocalId),
+    /// Do what is due: send the outbox, ask about senders, look after prekeys. Also after every start.
+    Tick,
+    /// The server has taken the proof of device.
+    Authenticated {
+        /// The highest generation that the device had reported before.
+        highest_generation: u64,
+    },
+    /// Envelopes of the device's queue, in order. A batch is one transaction.
+    Deliveries {
+        /// Of the server's store.
+        incarnation: [u8; 16],
+        /// At least one.
+        batch: Vec<Delivery>,
+    },
+    /// The server has dropped so many messages as too old.
+    Expired(u64),
+    /// The answer to something outgoing.
+    Reply {
+        /// To what.
+        to: Correlation,
+        /// What the server said.
+        result: Result<Response, ErrorReply>,
+    },
+}
+
+/// Which outgoing request an answer belongs to. It holds all that is needed to go on, so that nothing is lost when the
+/// process stops between the two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Correlation {
+    /// The making of the account.
+    Register,
+    /// An upload of prekeys, by its sequence.
+    PublishPrekeys(u64),
+    /// How many prekeys are left.
+    PrekeyStatus,
+    /// An acknowledgement.
+    Acknowledge,
+    /// Prekeys of all devices of an account.
+    FetchPrekeys(Address),
+    /// The statement of an account.
+    FetchStatement {
+        /// Whose.
+        address: Address,
+        /// A person has allowed another key than the pinned one.
+        accept_new_key: bool,
+    },
+    /// A submission of one outbox entry.
+    Submit {
+        /// The content.
+        content_id: [u8; 16],
+        /// The recipient.
+        recipient: Address,
+        /// The submission.
+        submission_id: [u8; 16],
+    },
+}
+
+/// Handles one input.
+///
+/// # Errors
+/// [`EngineError`]; nothing is changed then.
+pub fn handle(input: &Input, now: Time, seed: &Seed, view: &dyn View) -> Result<Outcome, EngineError> {
+    let mut transaction = Transaction::new(view, now, seed);
+    let result = dispatch(&mut transaction, input);
+    match transaction.needs() {
+        // What was decided after a miss was decided on too little.
+        Some(needs) => Ok(Outcome::Needs(needs)),
+        None => match result {
+            Ok(()) => Ok(Outcome::Step(transaction.finish())),
+            Err(Stop::Failed(error)) => Err(*error),
+            Err(Stop::Needs) => Err(EngineError::NoProgress),
+        },
+    }
+}
+
+fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop> {
+    match input {
+        Input::CreateAccount(command) => account::create(transaction, command),
+        Input::SetServer { domain, endpoint } => contact::set_server(transaction, domain, endpoint),
+        Input::PinServer { domain, server_key_hash } => contact::pin_server(transaction, domain, server_key_hash),
+        Input::AddContact { address, accept_new_key } => contact::add(transaction, address, *accept_new_key),
+        Input::SendMail(command) => composition::send_mail(transaction, command),
+        Input::MarkDisplayed(id) => receipt::mark_displayed(transaction, id),
+        Input::Tick => {
+            statement_check::ask_due(transaction)?;
+            outbox::send_due(transaction)
+        }
+        Input::Authenticated { highest_generation } => {
+            if account::check_generation(transaction, *highest_generation)? {
+                prekey_maintenance::begin(transaction)?;
+            }
+            Ok(())
+        }
+        Input::Deliveries { incarnation, batch } => receiving::receive(transaction, incarnation, batch),
+        Input::Expired(count) => receiving::count_expired(transaction, *count),
+        Input::Reply { to, result } => reply(transaction, to, result),
+    }
+}
+
+fn reply(
+    transaction: &mut Transaction<'_>,
+    to: &Correlation,
+    result: &Result<Response, ErrorReply>,
+) -> Result<(), Stop> {
+    match (to, result) {
+        (Correlation::Register, Ok(_)) => account::registered(transaction),
+        (Correlation::Register, Err(error)) => account::registration_failed(transaction, error),
+        (Correlation::PublishPrekeys(sequence), Ok(_)) => prekey_maintenance::published(transaction, *sequence),
+        (Correlation::PublishPrekeys(sequence), Err(error)) => {
+            prekey_maintenance::refused(transaction, *sequence, error)
+        }
+        (Correlation::PrekeyStatus, Ok(Response::PrekeyStatus(status))) => {
+            prekey_maintenance::maintain(transaction, status)
+        }
+        (Correlation::FetchPrekeys(address), Ok(Response::FetchPrekeys(reply))) => {
+            outbox::prekeys_fetched(transaction, address, reply)
+        }
+        (Correlation::FetchPrekeys(address), Err(error)) => outbox::prekeys_refused(transaction, address, error),
+        (Correlation::FetchStatement { address, accept_new_key }, Ok(Response::FetchStatement(statement))) => {
+            contact::statement_fetched(transaction, address, *accept_new_key, statement)
+        }
+        (Correlation::FetchStatement { address, .. }, Err(error)) => {
+            contact::statement_refused(transaction, address, error)
+        }
+        (Correlation::Submit { content_id, recipient, submission_id }, Ok(Response::Submit(_))) => {
+            outbox::accepted(transaction, content_id, recipient, submission_id)
+        }
+        (Correlation::Submit { content_id, recipient, submission_id }, Err(error)) => {
+            outbox::refused(transaction, (content_id, recipient, submission_id), error)
+        }
+        (Correlation::PrekeyStatus | Correlation::Acknowledge, _) => Ok(()),
+        // A server that answers with something else is treated as one that failed.
+        (to, Ok(_)) => {
+            let error = ErrorReply::new(ErrorCode::Internal, "the answer does not fit the request");
+            reply(transaction, to, &Err(error))
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! What the engine reads and what comes out of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use medipeps_core::Address;
+use medipeps_core::crypto::secret::Secret;
+use medipeps_core::identity::StatementError;
+use medipeps_core::kind::ContentError;
+use medipeps_core::wire::WireError;
+use medipeps_core::wire::client_records::RecipientState;
+use medipeps_core::wire::transport::{ErrorReply, Request};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::{Correlation, LocalId};
+use crate::store::seal::ClassRecords;
+use crate::store::{Patch, RecordClass, RecordKey};
+
+/// What a view knows about one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup<'a> {
+    /// It has not been loaded.
+    NotLoaded,
+    /// The store has none.
+    Absent,
+    /// Its value.
+    Found(&'a [u8]),
+}
+
+/// What of the store has been loaded, all of it at one generation.
+pub trait View {
+    /// One record.
+    fn record(&self, key: &RecordKey) -> Lookup<'_>;
+
+    /// All records of a class, `None` if they have not been loaded.
+    fn class(&self, class: RecordClass) -> Option<&ClassRecords>;
+
+    /// The generation of the store.
+    fn generation(&self) -> u64;
+}
+
+/// Something that must be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// One record.
+    Record(RecordKey),
+    /// All records of a class.
+    Class(RecordClass),
+}
+
+/// The view of a shell that keeps in memory what it has loaded.
+#[derive(Debug, Default)]
+pub struct LoadedRecords {
+    /// Of the store.
+    pub generation: u64,
+    /// Single records; `None` where the store has none.
+    pub records: BTreeMap<RecordKey, Option<Zeroizing<Vec<u8>>>>,
+    /// Whole classes.
+    pub classes: BTreeMap<RecordClass, Arc<ClassRecords>>,
+}
+
+impl View for LoadedRecords {
+    fn record(&self, key: &RecordKey) -> Lookup<'_> {
+        if let Some(class) = self.classes.get(&key.class) {
+            return class.get(&key.name).map_or(Lookup::Absent, |value| Lookup::Found(value));
+        }
+        match self.records.get(key) {
+            None => Lookup::NotLoaded,
+            Some(None) => Lookup::Absent,
+            Some(Some(value)) => Lookup::Found(value),
+        }
+    }
+
+    fn class(&self, class: RecordClass) -> Option<&ClassRecords> {
+        self.classes.get(&class).map(Arc::as_ref)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+/// What came of an input.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Load these and call again with the same arguments.
+    Needs(Vec<Need>),
+    /// Commit, then send and show.
+    Step(Step),
+}
+
+/// What an input leads to.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Committed whole before anything else happens.
+    pub patch: Patch,
+    /// Sent after the commit, in this order.
+    pub outgoing: Vec<Outgoing>,
+    /// Shown after the commit.
+    pub events: Vec<Event>,
+}
+
+/// Something to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Over which connection.
+    pub connection: Connection,
+    /// What the answer is handed back with.
+    pub reply_to: Correlation,
+    /// What.
+    pub send: Send,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Send {
+    /// A request as it is.
+    Request(Request),
+    /// An acknowledgement; the shell adds the generation that the commit made.
+    Acknowledge {
+        /// Of the server's store.
+        incarnation: [u8; 16],
+        /// The highest sequence number committed.
+        up_to: u64,
+    },
+}
+
+/// Over which connection something goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Connection {
+    /// To the account's own server, the device proved.
+    Proved,
+    /// To the server of this domain; it proves nothing.
+    Anonymous(String),
+    /// To the account's own server before there is an account to prove.
+    Registration,
+}
+
+/// What a shell tells a person or a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Keys have been made. The recovery key is in no record: it is shown now or never.
+    AccountPrepared {
+        /// The account.
+        address: Address,
+        /// Ed25519 secret.
+        recovery_key: Secret<32>,
+    },
+    /// The server has the account.
+    Registered,
+    /// The server refused the account.
+    RegistrationRefused {
+        /// Code by `spec/errors.md`.
+        code: String,
+    },
+    /// A contact's key has been pinned, or a statement under the pinned key accepted.
+    ContactPinned {
+        /// Whose.
+        address: Address,
+        /// It was not a contact before.
+        new: bool,
+    },
+    /// A contact could not be pinned.
+    ContactRefused {
+        /// Whose.
+        address: Address,
+        /// Why.
+        problem: ContactProblem,
+    },
+    /// A mail is in the outbox.
+    MessageQueued {
+        /// Its id.
+        id: LocalId,
+    },
+    /// A sent message has come further, or failed, or waits for a person's decision.
+    RecipientState {
+        /// Its id.
+        id: LocalId,
+        /// On the way to whom.
+        recipient: Address,
+        /// How far.
+        state: RecipientState,
+        /// Why it failed or what holds it up.
+        code: Option<String>,
+    },
+    /// A message has come.
+    MessageReceived {
+        /// Its id.
+        id: LocalId,
+    },
+    /// A message came again and was dropped.
+    Duplicate,
+    /// An envelope could not be read.
+    Undecryptable {
+        /// Why.
+        reason: Undecryptable,
+        /// Who sent it, where that is known.
+        sender: Option<Address>,
+    },
+    /// What is known about a sender has changed: its messages are checked now, or an impostor's.
+    SenderChecked {
+        /// Who.
+        address: Address,
+        /// The address belongs to another account key.
+        impostor: bool,
+    },
+    /// The server's store was restored; messages may come again and are dropped then.
+    QueueRestarted,
+    /// The store is an old copy: the server has seen a later state. Sessions and prekeys have been dropped.
+    StateRolledBack {
+        /// Generation of this store.
+        stored: u64,
+        /// The highest that the server has seen.
+        highest: u64,
+    },
+}
+
+/// Why a statement was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ContactProblem {
+    /// It is under another account key than the pinned one.
+    #[error("the account key is not the pinned one")]
+    KeyChanged,
+    /// It does not verify, or is older than the pinned one, or of another account.
+    #[error("the server gave a statement that is refused: {0}")]
+    Statement(#[from] StatementError),
+    /// The server does not have the account.
+    #[error("the server does not have this account")]
+    UnknownAccount,
+    /// The server answered with an error.
+    #[error("the server answered {0}")]
+    Server(String),
+}
+
+macro_rules! undecryptable {
+    ($($(#[$documentation:meta])* $name:ident = $code:literal;)*) => {
+        /// Why an envelope could not be read, or was refused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Undecryptable { $($(#[$documentation])* $name,)* }
+
+        impl Undecryptable {
+            /// The stable code, as records and JSON have it.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+        }
+    };
+}
+
+undecryptable! {
+    /// No envelope of this version.
+    Envelope = "envelope";
+    /// Neither of a session nor sealed to a key of this device.
+    NoSession = "no_session";
+    /// The session's header opened, the content does not verify.
+    Ciphertext = "ciphertext";
+    /// It skips more messages than are allowed.
+    TooFarAhead = "too_far_ahead";
+    /// The first flight does not verify.
+    Handshake = "handshake";
+    /// The first flight names a prekey that is not there: used before, or too old.
+    UnknownPrekey = "unknown_prekey";
+    /// A first flight on a last-resort prekey that had come before.
+    Replayed = "replayed";
+    /// The sender's address is a contact's, its account key is not.
+    SenderKeyChanged = "sender_key_changed";
+    /// The sender's device is not in the newest known statement.
+    DeviceNotListed = "device_not_listed";
+    /// The sender's statement contradicts the known one.
+    StatementConflict = "statement_conflict";
+    /// It claims to be from this very account.
+    OwnAddress = "own_address";
+    /// It was decrypted and is no message.
+    Content = "content";
+    /// The sender is unchecked and has sent too much already.
+    TooManyUnchecked = "too_many_unchecked";
+}
+
+/// Why an input fails. Nothing is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// There is no account in this store.
+    #[error("there is no account here; make one with `account create`")]
+    NoAccount,
+    /// The account is not registered yet.
+    #[error("the account is not registered yet; run `account create` again when the server can be reached")]
+    NotRegistered,
+    /// There is an account already.
+    #[error("there is an account here already: {0}")]
+    AccountExists(Address),
+    /// Making another account was begun.
+    #[error("making the account {0} was begun here; run `account create` with that address to go on")]
+    AccountBegun(Address),
+    /// The display name is empty or too long.
+    #[error("a name has 1 to {max} bytes, and no control characters")]
+    Name {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The store is an old copy.
+    #[error(
+        "this store is an old copy: the server has seen a later state of this device. Its sessions and prekeys have \
+         been dropped; messages and contacts can be read and exported. Linking the device anew comes with a later version"
+    )]
+    StateRolledBack,
+    /// Nobody to send to.
+    #[error("a mail needs at least one recipient")]
+    NoRecipients,
+    /// More recipients than one mail may have.
+    #[error("a mail has at most {max} recipients")]
+    TooManyRecipients {
+        /// The limit.
+        max: usize,
+    },
+    /// A recipient of another domain is no contact.
+    #[error("{0} is not a contact and belongs to another server; run `contact add {0} --server HOST:PORT` first")]
+    NotAContact(Address),
+    /// The server of a domain is not known.
+    #[error("the server of {0} is not known; run `contact add ADDRESS@{0} --server HOST:PORT`")]
+    UnknownServer(String),
+    /// The server of a domain has another key than before.
+    #[error("the server of {0} has another key than the one that was pinned; nothing was sent to it")]
+    ServerKeyChanged(String),
+    /// One's own address cannot be a contact.
+    #[error("{0} is your own address")]
+    OwnAddress(Address),
+    /// There is no such message.
+    #[error("there is no such message")]
+    UnknownMessage,
+    /// The content breaks a limit.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// A statement of this account's own making is refused.
+    #[error("the account's statement is refused: {0}")]
+    Statement(#[from] StatementError),
+    /// A record cannot be read.
+    #[error("a record of class {class} cannot be read: {error}")]
+    Record {
+        /// Its class.
+        class: RecordClass,
+        /// What is wrong with it.
+        error: WireError,
+    },
+    /// Bytes that this device stored itself cannot be read.
+    #[error("stored bytes cannot be read: {0}")]
+    Wire(#[from] WireError),
+    /// All prekey ids have been used.
+    #[error("all prekey ids of this device have been used")]
+    PrekeyIdsExhausted,
+    /// The engine asked for nothing and came to nothing; a defect.
+    #[error("the engine stopped without a result")]
+    NoProgress,
+}
+
+/// The name of an error's code as `spec/errors.md` has it, or its number if this version does not know it.
+pub(super) fn error_code_name(error: &ErrorReply) -> String {
+    error.known_code().map_or_else(|| error.code.to_string(), |code| code.name().to_owned())
+}

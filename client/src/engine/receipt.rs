@@ -1,0 +1,104 @@
+//! Receipts: sent to checked contacts who asked for them, never for receipts; received ones move a message's state.
+
+use medipeps_core::Address;
+use medipeps_core::kind::{Body, Content, MessageId, Receipt, ReceiptEvent, ReceiptsWanted, Urgency};
+use medipeps_core::wire::client_records::{MessageRecord, RecipientState, SenderCheck};
+
+use super::account::OwnDevice;
+use super::composition::enqueue;
+use super::outcome::EngineError;
+use super::records::key;
+use super::transaction::{Stop, Transaction};
+use super::{LocalId, outbox};
+
+/// Bits of [`MessageRecord::receipts_wanted`], as in `content.proto`.
+const DELIVERED: u32 = 1;
+const DISPLAYED: u32 = 2;
+const PROCESSED: u32 = 4;
+/// A bit of [`MessageRecord::receipts_sent`] alone: that the kind is not known goes out once too.
+const UNSUPPORTED: u32 = 8;
+
+/// The bits of the receipts that are asked for.
+pub(super) const fn bits(wanted: ReceiptsWanted) -> u32 {
+    (if wanted.delivered { DELIVERED } else { 0 })
+        | (if wanted.displayed { DISPLAYED } else { 0 })
+        | (if wanted.processed { PROCESSED } else { 0 })
+}
+
+/// The message was shown to a person, for the first time or again.
+pub(super) fn mark_displayed(transaction: &mut Transaction<'_>, id: &LocalId) -> Result<(), Stop> {
+    let mut message = transaction.load(&key::message(id))?.ok_or(EngineError::UnknownMessage)?;
+    if message.sent || message.displayed != 0 {
+        return Ok(());
+    }
+    message.displayed = transaction.now.0;
+    transaction.store(&key::message(id), &message);
+    send(transaction, id, message, ReceiptEvent::Displayed, DISPLAYED)
+}
+
+/// Tells the sender that the message is in this store, if that was asked for and may be told.
+pub(super) fn send_delivered(transaction: &mut Transaction<'_>, id: &LocalId) -> Result<(), Stop> {
+    let Some(message) = transaction.load(&key::message(id))? else { return Ok(()) };
+    send(transaction, id, message, ReceiptEvent::Delivered, DELIVERED)
+}
+
+/// Tells the sender that this version does not know the kind of message and showed its fallback text.
+pub(super) fn send_unsupported(transaction: &mut Transaction<'_>, id: &LocalId) -> Result<(), Stop> {
+    let Some(mut message) = transaction.load(&key::message(id))? else { return Ok(()) };
+    message.receipts_wanted |= UNSUPPORTED;
+    send(transaction, id, message, ReceiptEvent::Unsupported, UNSUPPORTED)
+}
+
+/// A receipt has come from a checked contact.
+pub(super) fn received(transaction: &mut Transaction<'_>, sender: &Address, receipt: &Receipt) -> Result<(), Stop> {
+    let (state, code) = match receipt.event {
+        ReceiptEvent::Delivered => (RecipientState::Delivered, None),
+        ReceiptEvent::Displayed | ReceiptEvent::Processed => (RecipientState::Displayed, None),
+        ReceiptEvent::Unsupported => (RecipientState::Delivered, Some("unsupported")),
+    };
+    // Only for one's own message and only by one of its recipients: set_state looks for both.
+    outbox::set_state(transaction, &receipt.message_id.0, sender, state, code)
+}
+
+fn send(
+    transaction: &mut Transaction<'_>,
+    id: &LocalId,
+    mut message: MessageRecord,
+    event: ReceiptEvent,
+    bit: u32,
+) -> Result<(), Stop> {
+    let wanted = message.receipts_wanted & bit != 0 && message.receipts_sent & bit == 0;
+    if message.sent || !wanted || message.sender_check != SenderCheck::Checked {
+        return Ok(());
+    }
+    let own = OwnDevice::load(transaction)?;
+    if own.record.rolled_back {
+        return Ok(());
+    }
+    let receipt_id = MessageId::random(&mut transaction.rng);
+    let now = transaction.now.0;
+    let content = Content {
+        id: receipt_id,
+        thread: MessageId(message.thread),
+        in_reply_to: Some(MessageId(message.content_id)),
+        replaces: None,
+        created: now,
+        expires: None,
+        urgency: Urgency::Routine,
+        sender_name: String::new(),
+        sender_role: String::new(),
+        on_behalf_of: None,
+        patient: None,
+        receipts_wanted: ReceiptsWanted::default(),
+        fallback_text: String::new(),
+        attachments: Vec::new(),
+        sender_statement_version: own.statement.version(),
+        body: Body::Receipt(Receipt { message_id: MessageId(message.content_id), event, at: now }),
+    };
+    transaction.store(&key::content(&receipt_id.0), &content.encode()?);
+    enqueue(transaction, receipt_id.0, &message.sender, true);
+    message.receipts_sent |= bit;
+    message.receipts_wanted &= !UNSUPPORTED;
+    transaction.store(&key::message(id), &message);
+    Ok(())
+}

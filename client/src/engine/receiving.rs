@@ -1,0 +1,413 @@
+//! Envelopes of the device's queue become messages.
+//!
+//! A batch is one transaction: ratchet states, messages, deleted prekeys, what has been seen and how far the queue has
+//! been worked off are committed together, and only then is the server told. An envelope that cannot be read changes no
+//! key; it is counted, noted with its reason, and acknowledged with the others.
+
+use std::collections::BTreeMap;
+
+use medipeps_core::Address;
+use medipeps_core::envelope::{Envelope, EnvelopeError};
+use medipeps_core::handshake::InitialMessage;
+use medipeps_core::identity::{Change, Statement};
+use medipeps_core::kind::{Body, Content};
+use medipeps_core::session::{DecryptError, ResponderPrekeys, Session, SessionId};
+use medipeps_core::wire::client_records::{
+    MessageRecord, PrekeysRecord, QueueRecord, SenderCheck, SessionRecord, UndecryptableRecord,
+};
+use medipeps_core::wire::transport::Delivery;
+use zeroize::Zeroizing;
+
+use super::account::OwnDevice;
+use super::composition::{KIND_MAIL, urgency_number};
+use super::outcome::{Event, Undecryptable};
+use super::records::{HintKeys, class, key};
+use super::sesame::{self, PeerDevice};
+use super::transaction::{Stop, Transaction};
+use super::{contact, receipt, statement_check};
+use crate::limits::UNDECRYPTABLE_KEPT_MAX;
+
+/// What an envelope came to.
+enum Opened {
+    /// Content that a session decrypted; with the sender's statement where a first flight carried it.
+    Message { peer: PeerDevice, content: Zeroizing<Vec<u8>>, statement: Option<Statement> },
+    /// It came before.
+    Duplicate,
+    /// It cannot be read, or is refused.
+    Refused { reason: Undecryptable, sender: Option<Address> },
+}
+
+/// The keys that first flights are sealed to, and the hint keys of all sessions.
+struct Keys {
+    prekeys: Option<PrekeysRecord>,
+    seals: Vec<medipeps_core::crypto::x_wing::DecapsulationKey>,
+    /// Sessions whose hint keys have changed in this batch have them here anew.
+    hints: BTreeMap<[u8; 16], HintKeys>,
+}
+
+/// Handles a batch of deliveries, in order.
+pub(super) fn receive(
+    transaction: &mut Transaction<'_>,
+    incarnation: &[u8; 16],
+    batch: &[Delivery],
+) -> Result<(), Stop> {
+    let own = OwnDevice::load_working(transaction)?;
+    let mut queue = queue_of(transaction, incarnation)?;
+    let mut keys = Keys::load(transaction)?;
+    for delivery in batch {
+        if delivery.sequence <= queue.up_to {
+            continue;
+        }
+        // An envelope that misses a record does not keep the others from asking for theirs.
+        match receive_one(transaction, &own, &mut keys, &mut queue, delivery) {
+            Ok(()) | Err(Stop::Needs) => {}
+            Err(error) => return Err(error),
+        }
+        queue.up_to = delivery.sequence;
+    }
+    transaction.store(&key::queue(), &queue);
+    transaction.acknowledge(*incarnation, queue.up_to);
+    Ok(())
+}
+
+/// Notes what the server has dropped as too old.
+pub(super) fn count_expired(transaction: &mut Transaction<'_>, count: u64) -> Result<(), Stop> {
+    let mut queue = transaction.load(&key::queue())?.unwrap_or_default();
+    queue.expired = queue.expired.saturating_add(count);
+    transaction.store(&key::queue(), &queue);
+    Ok(())
+}
+
+/// The queue's record; from zero when the server's store has begun a new life.
+fn queue_of(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result<QueueRecord, Stop> {
+    let Some(queue) = transaction.load(&key::queue())? else {
+        return Ok(QueueRecord { incarnation: *incarnation, ..QueueRecord::default() });
+    };
+    if queue.incarnation == *incarnation {
+        return Ok(queue);
+    }
+    if queue.incarnation != [0; 16] {
+        transaction.event(Event::QueueRestarted);
+    }
+    Ok(QueueRecord { incarnation: *incarnation, up_to: 0, ..queue })
+}
+
+fn receive_one(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    keys: &mut Keys,
+    queue: &mut QueueRecord,
+    delivery: &Delivery,
+) -> Result<(), Stop> {
+    let refused = match open(transaction, own, keys, &delivery.envelope)? {
+        Opened::Message { peer, content, statement } => keep(transaction, &peer, statement, &content, delivery)?,
+        Opened::Duplicate => {
+            queue.duplicates += 1;
+            transaction.event(Event::Duplicate);
+            None
+        }
+        Opened::Refused { reason, sender } => Some((reason, sender)),
+    };
+    let Some((reason, sender)) = refused else { return Ok(()) };
+    let record = UndecryptableRecord {
+        sequence: delivery.sequence,
+        received: delivery.received,
+        reason: reason.code().to_owned(),
+        sender: sender.clone(),
+    };
+    transaction.store(&key::undecryptable(queue.undecryptable % UNDECRYPTABLE_KEPT_MAX), &record);
+    queue.undecryptable += 1;
+    transaction.event(Event::Undecryptable { reason, sender });
+    Ok(())
+}
+
+impl Keys {
+    fn load(transaction: &mut Transaction<'_>) -> Result<Self, Stop> {
+        let hints = transaction.scan::<HintKeys>(class::HINT)?;
+        let hints = hints.into_iter().filter_map(|(key, hints)| Some((key.name().try_into().ok()?, hints))).collect();
+        let prekeys = transaction.load(&key::prekeys())?;
+        let mut seals = Vec::new();
+        for set in prekeys.iter().flat_map(|prekeys| [&prekeys.current].into_iter().chain(&prekeys.retired)) {
+            seals.extend(transaction.load(&key::seal_prekey(set.seal_prekey_id))?);
+        }
+        Ok(Self { prekeys, seals, hints })
+    }
+
+    /// Sessions that an envelope may belong to; nearly always one or none.
+    fn hinted(&self, envelope: &Envelope) -> Vec<SessionId> {
+        let matches = |hints: &HintKeys| hints.0.iter().any(|key| envelope.matches(key));
+        self.hints.iter().filter(|(_, hints)| matches(hints)).map(|(id, _)| SessionId(*id)).collect()
+    }
+
+    fn is_last_resort(&self, kem_prekey_id: u32) -> bool {
+        let sets = self.prekeys.iter().flat_map(|prekeys| [&prekeys.current].into_iter().chain(&prekeys.retired));
+        sets.into_iter().any(|set| set.last_resort_kem_prekey_id == kem_prekey_id)
+    }
+
+    fn is_signed(&self, signed_prekey_id: u32) -> bool {
+        let sets = self.prekeys.iter().flat_map(|prekeys| [&prekeys.current].into_iter().chain(&prekeys.retired));
+        sets.into_iter().any(|set| set.signed_prekey_id == signed_prekey_id)
+    }
+}
+
+fn open(transaction: &mut Transaction<'_>, own: &OwnDevice, keys: &mut Keys, encoded: &[u8]) -> Result<Opened, Stop> {
+    let Ok(envelope) = Envelope::decode(encoded) else { return Ok(refused(Undecryptable::Envelope, None)) };
+    let mut failure = None;
+    for id in keys.hinted(&envelope) {
+        let Some((record, mut session)) = sesame::load(transaction, id)? else { continue };
+        let opened = session.decrypt(&envelope, &mut transaction.rng);
+        match opened {
+            Ok(content) => return decrypted(transaction, keys, record, &session, content),
+            Err(DecryptError::NoHeaderKey) => {}
+            Err(DecryptError::AlreadyReceived) => return Ok(Opened::Duplicate),
+            Err(error) => failure = Some(refused(reason_of(error), Some(record.peer))),
+        }
+    }
+    if let Some(failure) = failure {
+        return Ok(failure);
+    }
+    for seal in &keys.seals {
+        match envelope.open_first_flight(seal) {
+            Ok(initial) => return open_first_flight(transaction, own, keys, &initial),
+            Err(EnvelopeError::FirstFlight(_)) => return Ok(refused(Undecryptable::Handshake, None)),
+            Err(_) => {}
+        }
+    }
+    Ok(refused(Undecryptable::NoSession, None))
+}
+
+/// The session has moved: it is stored and becomes the active one of its pair.
+fn decrypted(
+    transaction: &mut Transaction<'_>,
+    keys: &mut Keys,
+    mut record: SessionRecord,
+    session: &Session,
+    content: Zeroizing<Vec<u8>>,
+) -> Result<Opened, Stop> {
+    let peer = sesame::peer_of(&record)?;
+    if let Some(reason) = device_refused(transaction, &peer)? {
+        return Ok(refused(reason, Some(peer.address)));
+    }
+    record.last_received = transaction.now.0;
+    sesame::store(transaction, record, session);
+    sesame::activate(transaction, &peer, session.id())?;
+    keys.hints.insert(session.id().0, HintKeys(session.hint_keys()));
+    Ok(Opened::Message { peer, content, statement: None })
+}
+
+/// A device that the newest known statement does not list is refused, whatever its session says.
+fn device_refused(transaction: &mut Transaction<'_>, peer: &PeerDevice) -> Result<Option<Undecryptable>, Stop> {
+    let known = match contact::pinned(transaction, &peer.address)? {
+        Some(statement) if statement.account_key() != peer.account_key => {
+            return Ok(Some(Undecryptable::SenderKeyChanged));
+        }
+        Some(statement) => Some(statement),
+        None => statement_check::claimed(transaction, &peer.address, &peer.account_key)?,
+    };
+    let listed = known.is_some_and(|statement| statement.device(peer.device_id).is_some());
+    Ok((!listed).then_some(Undecryptable::DeviceNotListed))
+}
+
+fn open_first_flight(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    keys: &mut Keys,
+    initial: &InitialMessage,
+) -> Result<Opened, Stop> {
+    let sender = initial.sender();
+    let refuse = |reason| Ok(refused(reason, Some(sender.address().clone())));
+    let peer = PeerDevice::of(sender, initial.sender_device_id());
+    if let Some((record, mut session)) = sesame::load(transaction, initial.session_id())? {
+        // The same handshake again, because our answer has not reached its sender yet.
+        if sesame::peer_of(&record)? != peer {
+            return refuse(Undecryptable::Handshake);
+        }
+        return match session.decrypt_initial(initial, &mut transaction.rng) {
+            Ok(content) => decrypted(transaction, keys, record, &session, content),
+            Err(DecryptError::AlreadyReceived) => Ok(Opened::Duplicate),
+            Err(error) => refuse(reason_of(error)),
+        };
+    }
+    if let Some(reason) = sender_refused(transaction, own, sender, peer.device_id)? {
+        return refuse(reason);
+    }
+    let handshake = initial.handshake();
+    let last_resort = keys.is_last_resort(handshake.kem_prekey_id);
+    let ephemeral = handshake.ephemeral_key.as_bytes();
+    let used = key::last_resort_use(handshake.kem_prekey_id, handshake.signed_prekey_id, ephemeral);
+    if last_resort && transaction.exists(&used)? {
+        return refuse(Undecryptable::Replayed);
+    }
+    let signed = match keys.is_signed(handshake.signed_prekey_id) {
+        true => transaction.load(&key::dh_prekey(handshake.signed_prekey_id))?,
+        false => None,
+    };
+    let one_time = match handshake.one_time_prekey_id {
+        Some(id) if !keys.is_signed(id) => transaction.load(&key::dh_prekey(id))?,
+        _ => None,
+    };
+    let kem = transaction.load(&key::kem_prekey(handshake.kem_prekey_id))?;
+    let (Some(signed_prekey), Some(kem_prekey)) = (signed, kem) else { return refuse(Undecryptable::UnknownPrekey) };
+    if one_time.is_some() != handshake.one_time_prekey_id.is_some() {
+        return refuse(Undecryptable::UnknownPrekey);
+    }
+    let prekeys =
+        ResponderPrekeys { signed_prekey: &signed_prekey, one_time_prekey: one_time.as_ref(), kem_prekey: &kem_prekey };
+    let answered = Session::respond(&own.local(), initial, &prekeys, &mut transaction.rng);
+    let Ok((session, content)) = answered else { return refuse(Undecryptable::Handshake) };
+    if let Some(id) = handshake.one_time_prekey_id {
+        transaction.delete(&key::dh_prekey(id));
+    }
+    if last_resort {
+        transaction.store(&used, &Zeroizing::new(Vec::new()));
+    } else {
+        transaction.delete(&key::kem_prekey(handshake.kem_prekey_id));
+    }
+    accept_statement(transaction, sender)?;
+    sesame::begin(transaction, &peer, &session, true)?;
+    keys.hints.insert(session.id().0, HintKeys(session.hint_keys()));
+    Ok(Opened::Message { peer, content, statement: Some(sender.clone()) })
+}
+
+/// Holds the statement of a first flight against what is known about its account.
+fn sender_refused(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    sender: &Statement,
+    device_id: u32,
+) -> Result<Option<Undecryptable>, Stop> {
+    if sender.address() == own.address() {
+        return Ok(Some(Undecryptable::OwnAddress));
+    }
+    if sender.device(device_id).is_none() {
+        return Ok(Some(Undecryptable::DeviceNotListed));
+    }
+    let known = match contact::pinned(transaction, sender.address())? {
+        Some(known) => known,
+        None => match statement_check::claimed(transaction, sender.address(), &sender.account_key())? {
+            Some(known) => known,
+            None => return Ok(None),
+        },
+    };
+    Ok(match sender.change_since(&known) {
+        Ok(Change::AccountKey) => Some(Undecryptable::SenderKeyChanged),
+        Ok(Change::None | Change::Devices) => None,
+        // An older statement is no reason to refuse a device that is still listed with the same keys.
+        Err(_) if sender.version() < known.version() => {
+            match known.device_keys(device_id) == sender.device_keys(device_id) {
+                true => None,
+                false => Some(Undecryptable::DeviceNotListed),
+            }
+        }
+        Err(_) => Some(Undecryptable::StatementConflict),
+    })
+}
+
+/// A newer statement under the pinned account key is as good from the sender as from the server.
+fn accept_statement(transaction: &mut Transaction<'_>, sender: &Statement) -> Result<(), Stop> {
+    if let Some(known) = contact::pinned(transaction, sender.address())?
+        && sender.change_since(&known) == Ok(Change::Devices)
+    {
+        contact::pin(transaction, sender.address(), sender, false)?;
+    }
+    Ok(())
+}
+
+/// Stores decrypted content as a message, once.
+fn keep(
+    transaction: &mut Transaction<'_>,
+    peer: &PeerDevice,
+    statement: Option<Statement>,
+    encoded: &[u8],
+    delivery: &Delivery,
+) -> Result<Option<(Undecryptable, Option<Address>)>, Stop> {
+    let Ok(content) = Content::decode(encoded) else {
+        return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));
+    };
+    let seen = key::received(&peer.address, peer.account_key.as_bytes(), &content.id.0);
+    if transaction.exists(&seen)? {
+        transaction.event(Event::Duplicate);
+        return Ok(None);
+    }
+    let checked = contact::is_pinned_by(transaction, &peer.address, &peer.account_key)?;
+    if let Body::Receipt(receipt) = &content.body {
+        transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+        if checked {
+            receipt::received(transaction, &peer.address, receipt)?;
+        }
+        return Ok(None);
+    }
+    // The sender's id serves as the local one, unless it is taken: two senders may have chosen the same.
+    let id = match transaction.exists(&key::message(&content.id.0))? {
+        true => transaction.random_id(),
+        false => content.id.0,
+    };
+    if !checked {
+        let claimed = match statement {
+            Some(statement) => Some(statement),
+            None => statement_check::claimed(transaction, &peer.address, &peer.account_key)?,
+        };
+        let Some(statement) = claimed else {
+            return Ok(Some((Undecryptable::DeviceNotListed, Some(peer.address.clone()))));
+        };
+        if !statement_check::note(transaction, &statement, id)? {
+            return Ok(Some((Undecryptable::TooManyUnchecked, Some(peer.address.clone()))));
+        }
+    } else if newer_statement_exists(transaction, &peer.address, content.sender_statement_version)? {
+        contact::ask(transaction, &peer.address, false);
+    }
+    transaction.store(&seen, &Zeroizing::new(id.to_vec()));
+    transaction.store(&key::content(&id), &Zeroizing::new(encoded.to_vec()));
+    transaction.store(&key::message(&id), &message_record(peer, &content, checked, delivery));
+    transaction.event(Event::MessageReceived { id });
+    receipt::send_delivered(transaction, &id)?;
+    if matches!(content.body, Body::Unknown { .. }) {
+        receipt::send_unsupported(transaction, &id)?;
+    }
+    Ok(None)
+}
+
+fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery: &Delivery) -> MessageRecord {
+    let (kind, subject) = match &content.body {
+        Body::Mail(mail) => (KIND_MAIL, mail.subject.clone()),
+        Body::Unknown { kind, .. } => (*kind, String::new()),
+        Body::Receipt(_) => (0, String::new()),
+    };
+    MessageRecord {
+        sent: false,
+        content_id: content.id.0,
+        thread: content.thread.0,
+        sender: peer.address.clone(),
+        sender_device: peer.device_id,
+        sender_name: content.sender_name.clone(),
+        kind,
+        subject,
+        created: content.created,
+        received: delivery.received,
+        displayed: 0,
+        sender_check: if checked { SenderCheck::Checked } else { SenderCheck::Unchecked },
+        urgency: urgency_number(content.urgency),
+        receipts_wanted: receipt::bits(content.receipts_wanted),
+        receipts_sent: 0,
+        attachments: u32::try_from(content.attachments.len()).unwrap_or(u32::MAX),
+        recipients: Vec::new(),
+    }
+}
+
+fn newer_statement_exists(transaction: &mut Transaction<'_>, address: &Address, version: u64) -> Result<bool, Stop> {
+    Ok(contact::pinned(transaction, address)?.is_some_and(|known| version > known.version()))
+}
+
+const fn reason_of(error: DecryptError) -> Undecryptable {
+    match error {
+        DecryptError::TooFarAhead { .. } => Undecryptable::TooFarAhead,
+        DecryptError::NoHeaderKey => Undecryptable::NoSession,
+        DecryptError::AlreadyReceived | DecryptError::RatchetKey | DecryptError::Ciphertext | DecryptError::Padding => {
+            Undecryptable::Ciphertext
+        }
+    }
+}
+
+const fn refused(reason: Undecryptable, sender: Option<Address>) -> Opened {
+    Opened::Refused { reason, sender }
+}

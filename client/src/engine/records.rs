@@ -1,0 +1,325 @@
+//! The records of the store: their classes, names and types. `spec/storage-client.md`, section "Records".
+
+use std::marker::PhantomData;
+
+use medipeps_core::Address;
+use medipeps_core::crypto::dh::DhSecretKey;
+use medipeps_core::crypto::secret::Secret;
+use medipeps_core::crypto::{kem, x_wing};
+use medipeps_core::envelope::HintKey;
+use medipeps_core::wire::WireError;
+use medipeps_core::wire::client_records::{
+    AccountRecord, ContactRecord, MessageRecord, OutboxRecord, PeerRecord, PrekeysRecord, QueueRecord, ServerRecord,
+    SessionRecord, UnconfirmedSenderRecord, UndecryptableRecord,
+};
+use zeroize::Zeroizing;
+
+use crate::store::RecordKey;
+
+/// The classes of records.
+pub mod class {
+    use crate::store::RecordClass;
+
+    /// The account of the store; one record.
+    pub const ACCOUNT: RecordClass = RecordClass::account(1);
+    /// Contacts, by address.
+    pub const CONTACT: RecordClass = RecordClass::account(2);
+    /// Servers of other domains, by domain.
+    pub const SERVER: RecordClass = RecordClass::account(3);
+    /// What lists show of messages, by local id.
+    pub const MESSAGE: RecordClass = RecordClass::account(4);
+    /// Contents of messages and of receipts that wait, by local id.
+    pub const CONTENT: RecordClass = RecordClass::account(5);
+    /// What is to be sent, by content id and recipient.
+    pub const OUTBOX: RecordClass = RecordClass::account(6);
+    /// Encoded submissions that wait for the server's answer, by submission id.
+    pub const SUBMISSION: RecordClass = RecordClass::account(7);
+    /// Which messages have come, by sender, account key and content id.
+    pub const RECEIVED: RecordClass = RecordClass::account(8);
+    /// How far the queue has been worked off; one record.
+    pub const QUEUE: RecordClass = RecordClass::account(9);
+    /// Senders whose server has not been asked yet, by address and account key.
+    pub const UNCONFIRMED_SENDER: RecordClass = RecordClass::account(10);
+    /// The last envelopes that could not be read, by number modulo their limit.
+    pub const UNDECRYPTABLE: RecordClass = RecordClass::account(11);
+    /// Sessions, by id.
+    pub const SESSION: RecordClass = RecordClass::state(1);
+    /// Hint keys of sessions, by session id.
+    pub const HINT: RecordClass = RecordClass::state(2);
+    /// Which sessions there are with the devices of a peer, by address and account key.
+    pub const PEER: RecordClass = RecordClass::state(3);
+    /// Which prekeys are published; one record.
+    pub const PREKEYS: RecordClass = RecordClass::state(4);
+    /// Private signed and one-time prekeys (X25519), by id.
+    pub const DH_PREKEY: RecordClass = RecordClass::state(5);
+    /// Private KEM prekeys (ML-KEM-1024), one-time and last-resort, by id.
+    pub const KEM_PREKEY: RecordClass = RecordClass::state(6);
+    /// Private seal prekeys (X-Wing), by id.
+    pub const SEAL_PREKEY: RecordClass = RecordClass::state(7);
+    /// First flights that used a last-resort prekey, by KEM prekey id, signed prekey id and ephemeral key.
+    pub const LAST_RESORT_USE: RecordClass = RecordClass::state(8);
+}
+
+/// A record's value.
+pub trait Record: Sized {
+    /// Its bytes.
+    fn encode(&self) -> Zeroizing<Vec<u8>>;
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`WireError`]
+    fn decode(bytes: &[u8]) -> Result<Self, WireError>;
+}
+
+/// Which record, with the type of its value.
+#[derive(Debug)]
+pub struct Key<T> {
+    record: RecordKey,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Key<T> {
+    /// As the store knows it.
+    #[must_use]
+    pub const fn record(&self) -> &RecordKey {
+        &self.record
+    }
+
+    /// Its name in its class.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.record.name
+    }
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        Self::from(self.record.clone())
+    }
+}
+
+impl<T> From<RecordKey> for Key<T> {
+    fn from(record: RecordKey) -> Self {
+        Self { record, value: PhantomData }
+    }
+}
+
+/// The names of records.
+pub mod key {
+    use super::{
+        AccountRecord, Address, Bytes, ContactRecord, DhSecretKey, HintKeys, Key, MessageRecord, OutboxRecord,
+        PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord, UnconfirmedSenderRecord,
+        UndecryptableRecord, class, kem, x_wing,
+    };
+
+    fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
+        Key::from(RecordKey::new(class, name))
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account() -> Key<AccountRecord> {
+        key(class::ACCOUNT, *b"account")
+    }
+
+    /// A contact.
+    #[must_use]
+    pub fn contact(address: &Address) -> Key<ContactRecord> {
+        key(class::CONTACT, address.as_str())
+    }
+
+    /// The server of another domain.
+    #[must_use]
+    pub fn server(domain: &str) -> Key<ServerRecord> {
+        key(class::SERVER, domain)
+    }
+
+    /// A message as lists show it.
+    #[must_use]
+    pub fn message(id: &[u8; 16]) -> Key<MessageRecord> {
+        key(class::MESSAGE, *id)
+    }
+
+    /// An encoded `Content`.
+    #[must_use]
+    pub fn content(id: &[u8; 16]) -> Key<Bytes> {
+        key(class::CONTENT, *id)
+    }
+
+    /// Something to be sent.
+    #[must_use]
+    pub fn outbox(content_id: &[u8; 16], recipient: &Address) -> Key<OutboxRecord> {
+        key(class::OUTBOX, [content_id, recipient.as_str().as_bytes()].concat())
+    }
+
+    /// An encoded `Request` that submits.
+    #[must_use]
+    pub fn submission(id: &[u8; 16]) -> Key<Bytes> {
+        key(class::SUBMISSION, *id)
+    }
+
+    /// Set when a message has come; the value is its local id.
+    #[must_use]
+    pub fn received(sender: &Address, account_key: &[u8; 32], content_id: &[u8; 16]) -> Key<Bytes> {
+        key(class::RECEIVED, [account_key.as_slice(), content_id, sender.as_str().as_bytes()].concat())
+    }
+
+    /// The queue.
+    #[must_use]
+    pub fn queue() -> Key<QueueRecord> {
+        key(class::QUEUE, *b"queue")
+    }
+
+    /// A sender who has not been checked.
+    #[must_use]
+    pub fn unconfirmed_sender(address: &Address, account_key: &[u8; 32]) -> Key<UnconfirmedSenderRecord> {
+        key(class::UNCONFIRMED_SENDER, [account_key, address.as_str().as_bytes()].concat())
+    }
+
+    /// An envelope that could not be read.
+    #[must_use]
+    pub fn undecryptable(place: u64) -> Key<UndecryptableRecord> {
+        key(class::UNDECRYPTABLE, place.to_be_bytes())
+    }
+
+    /// A session.
+    #[must_use]
+    pub fn session(id: &[u8; 16]) -> Key<SessionRecord> {
+        key(class::SESSION, *id)
+    }
+
+    /// A session's hint keys.
+    #[must_use]
+    pub fn hints(id: &[u8; 16]) -> Key<HintKeys> {
+        key(class::HINT, *id)
+    }
+
+    /// The sessions with a peer's devices.
+    #[must_use]
+    pub fn peer(address: &Address, account_key: &[u8; 32]) -> Key<PeerRecord> {
+        key(class::PEER, [account_key, address.as_str().as_bytes()].concat())
+    }
+
+    /// What is published.
+    #[must_use]
+    pub fn prekeys() -> Key<PrekeysRecord> {
+        key(class::PREKEYS, *b"prekeys")
+    }
+
+    /// A signed or one-time prekey.
+    #[must_use]
+    pub fn dh_prekey(id: u32) -> Key<DhSecretKey> {
+        key(class::DH_PREKEY, id.to_be_bytes())
+    }
+
+    /// A one-time or last-resort KEM prekey.
+    #[must_use]
+    pub fn kem_prekey(id: u32) -> Key<kem::DecapsulationKey> {
+        key(class::KEM_PREKEY, id.to_be_bytes())
+    }
+
+    /// A seal prekey.
+    #[must_use]
+    pub fn seal_prekey(id: u32) -> Key<x_wing::DecapsulationKey> {
+        key(class::SEAL_PREKEY, id.to_be_bytes())
+    }
+
+    /// A first flight that used a last-resort prekey; the value is empty.
+    #[must_use]
+    pub fn last_resort_use(kem_prekey_id: u32, signed_prekey_id: u32, ephemeral_key: &[u8; 32]) -> Key<Bytes> {
+        let ids = [kem_prekey_id.to_be_bytes(), signed_prekey_id.to_be_bytes()].concat();
+        key(class::LAST_RESORT_USE, [ids.as_slice(), ephemeral_key].concat())
+    }
+}
+
+/// A record that is bytes of another format.
+pub type Bytes = Zeroizing<Vec<u8>>;
+
+/// The hint keys of one session, 32 bytes each.
+#[derive(Debug)]
+pub struct HintKeys(pub Vec<HintKey>);
+
+impl Record for Bytes {
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        self.clone()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        Ok(Zeroizing::new(bytes.to_vec()))
+    }
+}
+
+impl Record for HintKeys {
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.0.len() * 32));
+        for key in &self.0 {
+            bytes.extend_from_slice(key.secret().as_bytes());
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let key =
+            |bytes: &[u8]| Secret::from_slice(bytes).map(HintKey::from_secret).ok_or(WireError::Bounds("hint key"));
+        bytes.chunks(32).map(key).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Record for DhSecretKey {
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.to_secret().as_bytes().to_vec())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        Secret::from_slice(bytes).map(|secret| Self::from_secret(&secret)).ok_or(WireError::Bounds("prekey"))
+    }
+}
+
+impl Record for kem::DecapsulationKey {
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.seed().as_bytes().to_vec())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        Secret::from_slice(bytes).map(Self::from_seed).ok_or(WireError::Bounds("KEM prekey"))
+    }
+}
+
+impl Record for x_wing::DecapsulationKey {
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.seed().as_bytes().to_vec())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        Secret::from_slice(bytes).map(Self::from_seed).ok_or(WireError::Bounds("seal prekey"))
+    }
+}
+
+macro_rules! wire_records {
+    ($($record:ty),*) => {
+        $(impl Record for $record {
+            fn encode(&self) -> Zeroizing<Vec<u8>> {
+                <$record>::encode(self).into()
+            }
+
+            fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+                <$record>::decode(bytes)
+            }
+        })*
+    };
+}
+
+wire_records!(
+    AccountRecord,
+    ContactRecord,
+    ServerRecord,
+    MessageRecord,
+    OutboxRecord,
+    QueueRecord,
+    UnconfirmedSenderRecord,
+    UndecryptableRecord,
+    SessionRecord,
+    PeerRecord,
+    PrekeysRecord
+);

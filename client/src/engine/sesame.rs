@@ -1,0 +1,169 @@
+//! Which session is used with which device of a peer (Sesame): one active for each pair of devices, others kept for
+//! what is still on its way. Whatever is received makes its session the active one, so that two sides that wrote first
+//! at the same time end up with the same.
+
+use medipeps_core::Address;
+use medipeps_core::crypto::signature::VerifyingKey;
+use medipeps_core::identity::Statement;
+use medipeps_core::session::{Session, SessionId};
+use medipeps_core::wire::client_records::{PeerDeviceRecord, PeerRecord, SessionRecord};
+
+use super::account::OwnDevice;
+use super::outcome::EngineError;
+use super::records::{HintKeys, Key, key};
+use super::transaction::{Stop, Transaction};
+use crate::limits::{INACTIVE_SESSIONS_MAX, UNANSWERED_SESSION_USED_MS};
+
+/// One device of a peer. The account key is part of the name: an impostor's sessions never mix with the contact's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PeerDevice {
+    pub(super) address: Address,
+    pub(super) account_key: VerifyingKey,
+    pub(super) device_id: u32,
+}
+
+impl PeerDevice {
+    pub(super) fn of(statement: &Statement, device_id: u32) -> Self {
+        Self { address: statement.address().clone(), account_key: statement.account_key(), device_id }
+    }
+
+    fn key(&self) -> Key<PeerRecord> {
+        key::peer(&self.address, self.account_key.as_bytes())
+    }
+}
+
+/// A session out of the store.
+pub(super) fn load(transaction: &mut Transaction<'_>, id: SessionId) -> Result<Option<(SessionRecord, Session)>, Stop> {
+    let Some(record) = transaction.load(&key::session(&id.0))? else { return Ok(None) };
+    let session = Session::decode(&record.state)?;
+    Ok(Some((record, session)))
+}
+
+/// Stores a session's new state with its hint keys.
+pub(super) fn store(transaction: &mut Transaction<'_>, mut record: SessionRecord, session: &Session) {
+    let id = session.id();
+    record.state = session.encode();
+    transaction.store(&key::session(&id.0), &record);
+    transaction.store(&key::hints(&id.0), &HintKeys(session.hint_keys()));
+}
+
+/// Stores a new session and makes it the active one.
+pub(super) fn begin(
+    transaction: &mut Transaction<'_>,
+    peer: &PeerDevice,
+    session: &Session,
+    received: bool,
+) -> Result<(), Stop> {
+    let now = transaction.now.0;
+    let record = SessionRecord {
+        peer: peer.address.clone(),
+        peer_account_key: *peer.account_key.as_bytes(),
+        peer_device: peer.device_id,
+        created: now,
+        last_received: if received { now } else { 0 },
+        state: Vec::new().into(),
+    };
+    store(transaction, record, session);
+    activate(transaction, peer, session.id())
+}
+
+/// Makes a session the active one of its pair; the oldest inactive ones beyond the limit are deleted.
+pub(super) fn activate(transaction: &mut Transaction<'_>, peer: &PeerDevice, id: SessionId) -> Result<(), Stop> {
+    let mut record = transaction.load(&peer.key())?.unwrap_or_default();
+    let device = match record.devices.iter_mut().find(|device| device.device_id == peer.device_id) {
+        Some(device) => device,
+        None => {
+            let new = PeerDeviceRecord { device_id: peer.device_id, active: None, inactive: Vec::new() };
+            let place = record.devices.partition_point(|device| device.device_id < peer.device_id);
+            record.devices.insert(place, new);
+            &mut record.devices[place]
+        }
+    };
+    if device.active == Some(id.0) {
+        return Ok(());
+    }
+    device.inactive.retain(|inactive| *inactive != id.0);
+    if let Some(before) = device.active.replace(id.0) {
+        device.inactive.insert(0, before);
+    }
+    let dropped = device.inactive.split_off(device.inactive.len().min(INACTIVE_SESSIONS_MAX));
+    transaction.store(&peer.key(), &record);
+    for id in dropped {
+        forget(transaction, &id);
+    }
+    Ok(())
+}
+
+/// The session to write to a device with, if there is one that can be used.
+pub(super) fn active(
+    transaction: &mut Transaction<'_>,
+    peer: &PeerDevice,
+) -> Result<Option<(SessionRecord, Session)>, Stop> {
+    let record = transaction.load(&peer.key())?.unwrap_or_default();
+    let device = record.devices.into_iter().find(|device| device.device_id == peer.device_id);
+    let Some(id) = device.and_then(|device| device.active) else { return Ok(None) };
+    let Some((record, session)) = load(transaction, SessionId(id))? else { return Ok(None) };
+    let unanswered = transaction.now.0.saturating_sub(record.created) > UNANSWERED_SESSION_USED_MS;
+    let usable = !(session.awaiting_reply() && unanswered);
+    Ok(usable.then_some((record, session)))
+}
+
+/// Encrypts content to one device with its active session; `None` if there is none.
+pub(super) fn encrypt(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    peer: &PeerDevice,
+    content: &[u8],
+) -> Result<Option<Result<Vec<u8>, medipeps_core::session::EncryptError>>, Stop> {
+    let Some((record, mut session)) = active(transaction, peer)? else { return Ok(None) };
+    let envelope = session.encrypt(content, &own.local(), &mut transaction.rng);
+    if envelope.is_ok() {
+        store(transaction, record, &session);
+    }
+    Ok(Some(envelope))
+}
+
+/// Deletes all sessions with an account.
+pub(super) fn forget_peer(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    account_key: &VerifyingKey,
+) -> Result<(), Stop> {
+    let key = key::peer(address, account_key.as_bytes());
+    for device in transaction.load(&key)?.unwrap_or_default().devices {
+        for id in device.active.iter().chain(&device.inactive) {
+            forget(transaction, id);
+        }
+    }
+    transaction.delete(&key);
+    Ok(())
+}
+
+/// Deletes the sessions with devices that the newest statement does not list any more.
+pub(super) fn forget_missing_devices(transaction: &mut Transaction<'_>, statement: &Statement) -> Result<(), Stop> {
+    let key = key::peer(statement.address(), statement.account_key().as_bytes());
+    let Some(mut record) = transaction.load(&key)? else { return Ok(()) };
+    let (kept, gone): (Vec<_>, Vec<_>) =
+        record.devices.into_iter().partition(|device| statement.device(device.device_id).is_some());
+    if gone.is_empty() {
+        return Ok(());
+    }
+    for id in gone.iter().flat_map(|device| device.active.iter().chain(&device.inactive)) {
+        forget(transaction, id);
+    }
+    record = PeerRecord { devices: kept };
+    transaction.store(&key, &record);
+    Ok(())
+}
+
+/// Whose session it is.
+pub(super) fn peer_of(record: &SessionRecord) -> Result<PeerDevice, EngineError> {
+    let account_key = VerifyingKey::from_slice(&record.peer_account_key)
+        .map_err(|_| medipeps_core::wire::WireError::Bounds("peer_account_key"))?;
+    Ok(PeerDevice { address: record.peer.clone(), account_key, device_id: record.peer_device })
+}
+
+fn forget(transaction: &mut Transaction<'_>, id: &[u8; 16]) {
+    transaction.delete(&key::session(id));
+    transaction.delete(&key::hints(id));
+}

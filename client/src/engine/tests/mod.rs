@@ -1,0 +1,1 @@
+//! Engines wired back to back, without a network.

@@ -1,0 +1,164 @@
+//! What one call of the engine reads and changes: the view below, the changes above it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chacha20::ChaCha20Rng;
+use medipeps_core::wire::transport::Request;
+use rand_core::{Rng, SeedableRng};
+use zeroize::Zeroizing;
+
+use super::outcome::{Connection, EngineError, Event, Lookup, Need, Outgoing, Send, Step, View};
+use super::records::{Key, Record};
+use super::{Correlation, Time};
+use crate::store::{Patch, RecordClass, RecordKey};
+
+/// 32 random bytes, fresh for every step.
+pub type Seed = [u8; 32];
+
+/// Why the work on an input stopped.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// A record is not loaded; it has been noted.
+    Needs,
+    /// The input fails.
+    Failed(Box<EngineError>),
+}
+
+impl<E: Into<EngineError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(Box::new(error.into()))
+    }
+}
+
+/// The view with this step's changes over it.
+pub(super) struct Transaction<'a> {
+    view: &'a dyn View,
+    /// When the input happened.
+    pub(super) now: Time,
+    /// The only source of randomness.
+    pub(super) rng: ChaCha20Rng,
+    changes: BTreeMap<RecordKey, Option<Zeroizing<Vec<u8>>>>,
+    needs: BTreeSet<Need>,
+    outgoing: Vec<Outgoing>,
+    events: Vec<Event>,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn new(view: &'a dyn View, now: Time, seed: &Seed) -> Self {
+        Self {
+            view,
+            now,
+            rng: ChaCha20Rng::from_seed(*seed),
+            changes: BTreeMap::new(),
+            needs: BTreeSet::new(),
+            outgoing: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// What must be loaded before the input can be handled, if anything.
+    pub(super) fn needs(&self) -> Option<Vec<Need>> {
+        (!self.needs.is_empty()).then(|| self.needs.iter().cloned().collect())
+    }
+
+    pub(super) fn finish(self) -> Step {
+        let mut patch = Patch::default();
+        for (key, value) in self.changes {
+            match value {
+                Some(value) => patch.put(key, value),
+                None => patch.delete(key),
+            }
+        }
+        Step { patch, outgoing: self.outgoing, events: self.events }
+    }
+
+    /// Generation of the store that the view shows.
+    pub(super) fn generation(&self) -> u64 {
+        self.view.generation()
+    }
+
+    /// A record, or `None` if there is none.
+    pub(super) fn load<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, Stop> {
+        let record = key.record();
+        let bytes = match self.changes.get(record) {
+            Some(changed) => changed.as_ref().map(|value| value.as_slice()),
+            None => match self.view.record(record) {
+                Lookup::Found(value) => Some(value),
+                Lookup::Absent => None,
+                Lookup::NotLoaded => {
+                    self.needs.insert(Need::Record(record.clone()));
+                    return Err(Stop::Needs);
+                }
+            },
+        };
+        bytes.map(T::decode).transpose().map_err(|error| damaged(record.class, error))
+    }
+
+    /// Whether there is such a record.
+    pub(super) fn exists<T: Record>(&mut self, key: &Key<T>) -> Result<bool, Stop> {
+        self.load(key).map(|record| record.is_some())
+    }
+
+    /// All records of a class with their names, in the order of the names.
+    pub(super) fn scan<T: Record>(&mut self, class: RecordClass) -> Result<Vec<(Key<T>, T)>, Stop> {
+        let Some(stored) = self.view.class(class) else {
+            self.needs.insert(Need::Class(class));
+            return Err(Stop::Needs);
+        };
+        let mut records = Vec::new();
+        for (name, value) in stored.iter() {
+            let key = RecordKey::new(class, name);
+            if !self.changes.contains_key(&key) {
+                records.push((Key::from(key), decode(class, value)?));
+            }
+        }
+        for (key, value) in &self.changes {
+            if let (true, Some(value)) = (key.class == class, value) {
+                records.push((Key::from(key.clone()), decode(class, value)?));
+            }
+        }
+        records.sort_by(|(one, _), (other, _)| one.record().cmp(other.record()));
+        Ok(records)
+    }
+
+    /// Sets a record.
+    pub(super) fn store<T: Record>(&mut self, key: &Key<T>, record: &T) {
+        self.changes.insert(key.record().clone(), Some(record.encode()));
+    }
+
+    /// Deletes a record, if there is one.
+    pub(super) fn delete<T: Record>(&mut self, key: &Key<T>) {
+        self.changes.insert(key.record().clone(), None);
+    }
+
+    /// Sends a request after the commit.
+    pub(super) fn send(&mut self, connection: Connection, request: Request, reply_to: Correlation) {
+        self.outgoing.push(Outgoing { connection, reply_to, send: Send::Request(request) });
+    }
+
+    /// Tells the server after the commit that everything up to a number is in the store.
+    pub(super) fn acknowledge(&mut self, incarnation: [u8; 16], up_to: u64) {
+        let send = Send::Acknowledge { incarnation, up_to };
+        self.outgoing.push(Outgoing { connection: Connection::Proved, reply_to: Correlation::Acknowledge, send });
+    }
+
+    /// Tells the shell after the commit.
+    pub(super) fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// 16 random bytes.
+    pub(super) fn random_id(&mut self) -> [u8; 16] {
+        let mut id = [0; 16];
+        self.rng.fill_bytes(&mut id);
+        id
+    }
+}
+
+fn decode<T: Record>(class: RecordClass, bytes: &[u8]) -> Result<T, Stop> {
+    T::decode(bytes).map_err(|error| damaged(class, error))
+}
+
+fn damaged(class: RecordClass, error: medipeps_core::wire::WireError) -> Stop {
+    EngineError::Record { class, error }.into()
+}
