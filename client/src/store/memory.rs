@@ -133,3 +133,44 @@ impl Transaction for MemoryTransaction<'_> {
         if fault == Some(CommitFault::Written) { Err(failed()) } else { Ok(disk.head.generation) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::{Fixture, check};
+
+    impl Fixture for MemoryStore {
+        type Store = Self;
+
+        fn handle(&mut self) -> Result<Self, StoreError> {
+            Ok(self.clone())
+        }
+    }
+
+    #[test]
+    fn memory_holds_what_a_store_must_hold() {
+        check(MemoryStore::new).unwrap();
+    }
+
+    #[test]
+    fn a_fault_fails_one_commit() {
+        let mut store = MemoryStore::new();
+        store.fail_next_commit(CommitFault::Unwritten);
+        assert!(matches!(store.begin().unwrap().commit(SealedPatch::default(), 0), Err(StoreError::Medium(_))));
+        assert_eq!(store.begin().unwrap().head().generation, 0);
+        store.fail_next_commit(CommitFault::Written);
+        assert!(matches!(store.begin().unwrap().commit(SealedPatch::default(), 0), Err(StoreError::Medium(_))));
+        assert_eq!(store.begin().unwrap().head().generation, 1);
+        assert_eq!(store.begin().unwrap().commit(SealedPatch::default(), 1).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_copy_goes_its_own_way_until_it_is_restored() {
+        let mut store = MemoryStore::new();
+        let copy = store.copy();
+        store.begin().unwrap().commit(SealedPatch::default(), 0).unwrap();
+        assert_eq!(copy.contents().0.generation, 0);
+        store.restore(&copy);
+        assert_eq!(store.contents().0.generation, 0);
+    }
+}

@@ -278,3 +278,157 @@ fn make_file(file: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::{Fixture, check};
+    use tempfile::TempDir;
+
+    struct Folder(TempDir);
+
+    impl Fixture for Folder {
+        type Store = SqliteStore;
+
+        fn handle(&mut self) -> Result<SqliteStore, StoreError> {
+            drop(SqliteStore::create(self.0.path())?);
+            SqliteStore::open_waiting(self.0.path(), Duration::from_millis(50))
+        }
+    }
+
+    const CLASS: RecordClass = RecordClass::account(1);
+
+    fn record(name: u8, sealed: Vec<u8>) -> SealedRecord {
+        SealedRecord { key: SealedKey { class: CLASS, name: [name; SEALED_NAME_LENGTH] }, sealed }
+    }
+
+    fn put(name: u8, sealed: Vec<u8>) -> SealedPatch {
+        SealedPatch { puts: vec![record(name, sealed)], ..SealedPatch::default() }
+    }
+
+    #[test]
+    fn sqlite_holds_what_a_store_must_hold() {
+        check(|| Folder(TempDir::new().unwrap())).unwrap();
+    }
+
+    #[test]
+    fn a_folder_without_a_store_is_told_and_stays_empty() {
+        let folder = TempDir::new().unwrap();
+        assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::Missing)));
+        assert!(matches!(SqliteStore::open(&folder.path().join("none")), Err(StoreError::Missing)));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_is_no_store_is_refused() {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), vec![0x42; 8192]).unwrap();
+        assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::Medium(_))));
+    }
+
+    #[test]
+    fn a_store_of_a_later_format_is_refused_unchanged() {
+        let folder = TempDir::new().unwrap();
+        let store = SqliteStore::create(folder.path()).unwrap();
+        store.connection.pragma_update(None, "user_version", 2).unwrap();
+        drop(store);
+        assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::Format { found: 2, known: 1 })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = TempDir::new().unwrap();
+        let folder = parent.path().join("a home");
+        let mut store = SqliteStore::create(&folder).unwrap();
+        store.begin().unwrap().commit(put(1, vec![1]), 0).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder), 0o700);
+        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 3, "{files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn the_settings_that_durability_and_erasure_stand_on_are_in_force() {
+        let folder = TempDir::new().unwrap();
+        drop(SqliteStore::create(folder.path()).unwrap());
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let number = |name| store.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(number("synchronous"), 2);
+        assert_eq!(number("secure_delete"), 1);
+        let mode: String = store.connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_store_as_it_was() {
+        let folder = TempDir::new().unwrap();
+        let mut store = SqliteStore::create(folder.path()).unwrap();
+        store.begin().unwrap().commit(put(1, vec![1; 100]), 0).unwrap();
+        let pages: i64 = store.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let limit = |store: &SqliteStore, pages: i64| {
+            store.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        };
+        limit(&store, pages + 4);
+        let patch = SealedPatch {
+            puts: vec![record(1, vec![2; 100]), record(2, vec![3; 100_000])],
+            header: Some(vec![1]),
+            ..SealedPatch::default()
+        };
+        let failed = store.begin().unwrap().commit(patch.clone(), 1);
+        assert!(matches!(failed, Err(StoreError::Medium(_))), "{failed:?}");
+        let transaction = store.begin().unwrap();
+        assert_eq!(transaction.head().generation, 1);
+        assert_eq!(transaction.head().header, None);
+        assert_eq!(transaction.scan(CLASS).unwrap(), [record(1, vec![1; 100])]);
+        drop(transaction);
+        limit(&store, 1_000_000);
+        assert_eq!(store.begin().unwrap().commit(patch, 1).unwrap(), 2);
+    }
+
+    #[test]
+    fn erased_values_are_not_in_the_files() {
+        let folder = TempDir::new().unwrap();
+        let mut store = SqliteStore::create(folder.path()).unwrap();
+        let secret = b"to be erased, and to be found nowhere".repeat(300);
+        store.begin().unwrap().commit(put(1, secret.clone()), 0).unwrap();
+        let found = || {
+            std::fs::read_dir(folder.path()).unwrap().any(|entry| {
+                let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+                bytes.windows(37).any(|window| window == &secret[..37])
+            })
+        };
+        assert!(found());
+        let patch = SealedPatch { deletes: vec![record(1, vec![]).key], erase: true, ..SealedPatch::default() };
+        store.begin().unwrap().commit(patch, 1).unwrap();
+        assert!(!found());
+    }
+
+    #[test]
+    fn handles_in_many_threads_wait_for_each_other() {
+        let folder = TempDir::new().unwrap();
+        drop(SqliteStore::create(folder.path()).unwrap());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut store = SqliteStore::open(folder.path()).unwrap();
+                    for _ in 0..25 {
+                        let transaction = store.begin().unwrap();
+                        let counted = transaction.load(&[record(1, vec![]).key]).unwrap();
+                        let counted = counted[0].as_ref().map_or(0, |bytes| bytes[0]);
+                        let generation = transaction.head().generation;
+                        transaction.commit(put(1, vec![counted + 1]), generation).unwrap();
+                    }
+                });
+            }
+        });
+        let mut store = SqliteStore::open(folder.path()).unwrap();
+        let transaction = store.begin().unwrap();
+        assert_eq!(transaction.head().generation, 100);
+        assert_eq!(transaction.scan(CLASS).unwrap(), [record(1, vec![100])]);
+    }
+}
