@@ -1,5 +1,8 @@
 //! What the protocol costs beside its primitives, in one run. `cargo xtask bench core` prints the ratios.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark may stop at the first surprise")]
+#![allow(missing_docs, reason = "criterion_group! makes a public function")]
+
 use chacha20::ChaCha20Rng;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use medipeps_core::Address;

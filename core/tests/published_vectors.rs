@@ -1,5 +1,7 @@
 //! The primitives against vectors that others publish: Wycheproof and X-Wing's. They are read from `MEDIPEPS_VECTORS`.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
 use std::path::PathBuf;
 
 use data_encoding::HEXLOWER;
