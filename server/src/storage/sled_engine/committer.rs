@@ -1,20 +1,22 @@
 //! The one thread that changes the store, and the order in which it does so.
 //!
-//! Operations that wait together are committed together: their bodies go to the segment and are synced; their records go
-//! to sled, one atomic batch each; sled is flushed and the file under it is synced through a descriptor of our own,
-//! because sled's flush is not (reference/server.md section 3); only then are they answered. After any failure nothing
-//! is answered with success any more.
+//! Operations that wait together are committed together. Each is worked out on top of those before it; then their bodies
+//! go to the segment, which is synced; their records go to sled in one atomic batch; sled is flushed, and the file under
+//! it is synced through a descriptor of our own, because sled's flush is not (reference/server.md section 3); only then
+//! are they answered. After any failure nothing is answered with success any more.
+//!
+//! One batch for all of them, not one each: sled writes its log at the beginning of every batch (0.34.7,
+//! `PageCache::pin_log`), which made a commit of many operations as slow as the disk is at small writes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::layout::QueueKey;
 use super::records::{Changes, Effects, Records};
-use super::segment::{self, BodyReference, SegmentWriter};
+use super::segment::{self, SegmentWriter};
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
 use crate::storage::StorageError;
 
@@ -104,19 +106,14 @@ pub(super) trait Operation: Send {
         0
     }
 
-    /// Stores its bodies.
-    fn store_bodies(&mut self, _records: &Records, _segments: &mut SegmentWriter) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Works out the answer and the changes, or an answer without any. Reads see all operations before.
+    /// Works out the answer and the changes, or an answer without any. The writer's records show all operations before.
     fn run(&mut self, writer: &mut Writer) -> Changes;
 
     /// Gives the answer, or the failure that came in between.
     fn answer(self: Box<Self>, committed: Result<(), StorageError>);
 }
 
-/// An operation without bodies.
+/// An operation that a closure describes.
 pub(super) struct Plain<F, T, E> {
     work: Option<F>,
     outcome: Option<Result<T, E>>,
@@ -138,11 +135,11 @@ where
     E: From<StorageError> + Send,
 {
     fn run(&mut self, writer: &mut Writer) -> Changes {
-        let mut changes = Changes::new();
+        let mut changes = Changes::default();
         let outcome = self.work.take().map(|work| work(writer, &mut changes));
         let succeeded = matches!(outcome, Some(Ok(_)));
         self.outcome = outcome;
-        if succeeded { changes } else { Changes::new() }
+        if succeeded { changes } else { Changes::default() }
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StorageError>) {
@@ -158,6 +155,8 @@ where
 /// The committer's own state: what only it may touch.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
+    /// The records as the operations so far leave them, whether they are in the tree already or not.
+    pub(super) records: Records,
     pub(super) database: sled::Db,
     /// Our own descriptor of sled's file.
     pub(super) file: File,
@@ -165,6 +164,10 @@ pub(super) struct Writer {
     /// Live bodies in each segment.
     pub(super) live: HashMap<u64, u64>,
     pub(super) batch_max: usize,
+    /// Of changes that are not yet in the tree.
+    pub(super) staged: Effects,
+    /// Of changes that are in the tree and not yet on the disk.
+    pub(super) applied: Effects,
 }
 
 impl Writer {
@@ -186,81 +189,66 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), StorageError> {
-        let shared = Arc::clone(&self.shared);
-        shared.records.check()?;
-        for operation in batch.iter_mut() {
-            operation
-                .store_bodies(&shared.records, &mut self.segments)
-                .map_err(|error| shared.records.fail("writing a segment", error))?;
-            // So that a segment to whose bodies nothing will refer is deleted as well.
-            if let Some(current) = self.segments.current() {
-                self.live.entry(current).or_default();
-            }
-        }
-        self.segments.sync().map_err(|error| shared.records.fail("syncing a segment", error))?;
-        let mut all = Vec::new();
-        for operation in batch.iter_mut() {
+        self.records.check()?;
+        for operation in batch {
             let changes = operation.run(self);
-            shared.records.check()?;
-            if !changes.is_empty {
-                self.apply(changes.batch, &changes.effects)?;
-                all.push(changes.effects);
-            }
+            self.records.check()?;
+            self.stage(changes);
         }
-        if all.is_empty() {
+        if self.records.pending.is_empty() {
             return Ok(());
         }
+        self.apply()?;
         self.sync()?;
-        self.publish(&all)
+        self.publish()
     }
 
-    /// Stores bodies after the batch's bodies were synced, with a sync of their own: records must never be on the disk
-    /// before the bodies that they refer to.
-    pub(super) fn store_late(
-        &mut self,
-        envelopes: &[(u32, Vec<u8>)],
-        bodies: &mut Vec<BodyReference>,
-    ) -> Result<(), StorageError> {
-        let records = &self.shared.records;
-        for (_, envelope) in envelopes {
-            let body = self.segments.append(envelope).map_err(|error| records.fail("writing a segment", error))?;
-            bodies.push(body);
+    /// Adds changes to those that the next [`Writer::apply`] puts into the tree.
+    pub(super) fn stage(&mut self, changes: Changes) {
+        self.records.pending.extend(changes.puts);
+        self.staged.add(changes.effects);
+    }
+
+    /// Puts what is staged into the tree, bodies on the disk first: a record must never be there before the body that it
+    /// refers to.
+    pub(super) fn apply(&mut self) -> Result<(), StorageError> {
+        let records = &mut self.records;
+        self.segments.sync().map_err(|error| records.fail("syncing a segment", error))?;
+        self.shared.mark(&self.staged);
+        let mut batch = sled::Batch::default();
+        for (key, value) in std::mem::take(&mut records.pending) {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
         }
-        self.segments.sync().map_err(|error| records.fail("syncing a segment", error))
-    }
-
-    /// Puts a batch into the tree.
-    pub(super) fn apply(&self, batch: sled::Batch, effects: &Effects) -> Result<(), StorageError> {
-        self.shared.mark(effects);
-        let records = &self.shared.records;
-        records.tree.apply_batch(batch).map_err(|error| records.fail("changing records", error))
+        records.tree.apply_batch(batch).map_err(|error| records.fail("changing records", error))?;
+        self.applied.add(std::mem::take(&mut self.staged));
+        Ok(())
     }
 
     /// Puts the tree on the disk.
     pub(super) fn sync(&self) -> Result<(), StorageError> {
-        let records = &self.shared.records;
-        self.database.flush().map_err(|error| records.fail("flushing sled", error))?;
-        self.file.sync_all().map_err(|error| records.fail("syncing sled's file", error))
+        self.database.flush().map_err(|error| self.records.fail("flushing sled", error))?;
+        self.file.sync_all().map_err(|error| self.records.fail("syncing sled's file", error))
     }
 
     /// Does what follows from changes that are on the disk.
-    fn publish(&mut self, all: &[Effects]) -> Result<(), StorageError> {
+    fn publish(&mut self) -> Result<(), StorageError> {
         self.shared.unmark();
-        let mut highest = HashMap::new();
-        for effects in all {
-            highest.extend(effects.enqueued.iter().copied());
-            for segment in &effects.stored {
-                *self.live.entry(*segment).or_default() += 1;
-            }
-            for segment in &effects.released {
-                if let Some(live) = self.live.get_mut(segment) {
-                    *live = live.saturating_sub(1);
-                }
-            }
-            for queue in &effects.closed {
-                self.shared.close(*queue);
+        let effects = std::mem::take(&mut self.applied);
+        for segment in effects.stored {
+            *self.live.entry(segment).or_default() += 1;
+        }
+        for segment in effects.released {
+            if let Some(live) = self.live.get_mut(&segment) {
+                *live = live.saturating_sub(1);
             }
         }
+        for queue in effects.closed {
+            self.shared.close(queue);
+        }
+        let highest: HashMap<QueueKey, u64> = effects.enqueued.into_iter().collect();
         for (queue, sequence) in highest {
             self.shared.hint(queue, sequence);
         }
@@ -277,7 +265,7 @@ impl Writer {
             .collect();
         for number in empty {
             self.live.remove(&number);
-            let records = &self.shared.records;
+            let records = &self.records;
             segment::delete(&records.segments, number).map_err(|error| records.fail("deleting a segment", error))?;
         }
         Ok(())

@@ -20,9 +20,10 @@ mod segment;
 mod tests;
 mod transfer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -35,7 +36,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::committer::{Operation, Plain, Shared, Writer};
 use self::layout::{OneTimeKind, QueueKey};
 use self::queues::Enqueue;
-use self::records::{Changes, Records, corrupt};
+use self::records::{Changes, Effects, Records, corrupt};
 use self::segment::SegmentWriter;
 use super::account::check_statement_length;
 use super::{
@@ -106,7 +107,14 @@ impl SledStorage {
             let changed = if changed.as_os_str().is_empty() { Path::new(".") } else { changed };
             segment::sync_directory(changed)?;
         }
-        let records = Records { tree: (*database).clone(), segments, failure: watch::Sender::new(None) };
+        let failure = watch::Sender::new(None);
+        let records = || Records {
+            tree: (*database).clone(),
+            segments: segments.clone(),
+            failure: failure.clone(),
+            pending: BTreeMap::new(),
+        };
+        let (records, committer_records) = (records(), records());
         let incarnation = match read_format(&records)? {
             Some(store) => store.incarnation,
             None => create(&records, &database, &file)?,
@@ -119,7 +127,10 @@ impl SledStorage {
             file,
             segments: SegmentWriter::new(shared.records.segments.clone(), options.segment_bytes, next),
             shared: Arc::clone(&shared),
+            records: committer_records,
             live,
+            staged: Effects::default(),
+            applied: Effects::default(),
             batch_max: options.commit_batch_max.max(1),
         };
         let (operations, waiting) = mpsc::channel(COMMIT_QUEUE_MAX);
@@ -174,7 +185,7 @@ impl SledStorage {
     {
         let address = address.clone();
         self.commit(move |writer, changes| {
-            let records = &writer.shared.records;
+            let records = &writer.records;
             let queue = records.queue_key(&address, device)?.ok_or(unknown)?;
             work(records, changes, queue)
         })
@@ -213,7 +224,7 @@ impl SledStorage {
         if !in_flight {
             return Ok(value);
         }
-        self.commit(move |writer, _| again(&writer.shared.records).map(|(value, _)| value)).await
+        self.commit(move |writer, _| again(&writer.records).map(|(value, _)| value)).await
     }
 }
 
@@ -239,15 +250,13 @@ impl Storage for SledStorage {
 
     async fn create_invitation(&self, hash: [u8; 32], invitation: Invitation) -> Result<(), InvitationError> {
         invitation.check_lengths()?;
-        self.commit(move |writer, changes| {
-            accounts::create_invitation(&writer.shared.records, changes, hash, invitation)
-        })
-        .await
+        self.commit(move |writer, changes| accounts::create_invitation(&writer.records, changes, hash, invitation))
+            .await
     }
 
     async fn register(&self, registration: Registration) -> Result<RegisterOutcome, RegisterError> {
         registration.check_lengths()?;
-        self.commit(move |writer, changes| accounts::register(&writer.shared.records, changes, registration)).await
+        self.commit(move |writer, changes| accounts::register(&writer.records, changes, registration)).await
     }
 
     async fn account(&self, address: &Address) -> Result<Option<Account>, StorageError> {
@@ -278,7 +287,7 @@ impl Storage for SledStorage {
         check_statement_length(&statement)?;
         let address = address.clone();
         self.commit(move |writer, changes| {
-            let records = &writer.shared.records;
+            let records = &writer.records;
             accounts::replace_statement(records, changes, &address, expected_version, &statement, new_version, devices)
         })
         .await
@@ -287,7 +296,7 @@ impl Storage for SledStorage {
     async fn delete_account(&self, address: &Address, statement_version: u64) -> Result<(), StatementError> {
         let address = address.clone();
         self.commit(move |writer, changes| {
-            accounts::delete_account(&writer.shared.records, changes, &address, statement_version)
+            accounts::delete_account(&writer.records, changes, &address, statement_version)
         })
         .await
     }
@@ -308,7 +317,7 @@ impl Storage for SledStorage {
 
     async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError> {
         let address = address.clone();
-        self.commit(move |writer, changes| prekeys::take_prekeys(&writer.shared.records, changes, &address)).await
+        self.commit(move |writer, changes| prekeys::take_prekeys(&writer.records, changes, &address)).await
     }
 
     async fn prekey_status(&self, address: &Address, device: u32) -> Result<PrekeyStatus, PrekeyError> {
@@ -350,7 +359,7 @@ impl Storage for SledStorage {
     ) -> Result<(), AcknowledgeError> {
         let address = address.clone();
         self.commit(move |writer, changes| {
-            queues::acknowledge(&writer.shared.records, changes, &address, device, incarnation, up_to)
+            queues::acknowledge(&writer.records, changes, &address, device, incarnation, up_to)
         })
         .await
     }
@@ -377,9 +386,7 @@ impl Storage for SledStorage {
         let mut total = ExpireCounts::default();
         loop {
             let (counts, more) = self
-                .commit(move |writer, changes| {
-                    queues::expire(&writer.shared.records, changes, now_ms, EXPIRE_BATCH_MAX)
-                })
+                .commit(move |writer, changes| queues::expire(&writer.records, changes, now_ms, EXPIRE_BATCH_MAX))
                 .await?;
             total.envelopes += counts.envelopes;
             total.submissions += counts.submissions;
@@ -414,7 +421,7 @@ impl Storage for SledStorage {
     }
 
     async fn export(&self, mut writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
-        self.commit(move |committer, _| transfer::export(&committer.shared.records, writer.as_mut())).await
+        self.commit(move |committer, _| transfer::export(&committer.records, writer.as_mut())).await
     }
 
     async fn import(&self, mut reader: Box<dyn io::Read + Send>) -> Result<(), ImportError> {
@@ -448,7 +455,7 @@ impl Storage for SledStorage {
             let records = &shared.records;
             let last = vec![layout::ACCOUNTS[0] + 1];
             let found: Vec<_> = records
-                .range((std::ops::Bound::Excluded(first), std::ops::Bound::Excluded(last)))
+                .range(Bound::Excluded(first), Bound::Excluded(last))
                 .take(limit.min(INSPECT_ACCOUNTS_MAX))
                 .collect::<Result<_, _>>()?;
             found
@@ -524,7 +531,7 @@ fn read_format(records: &Records) -> Result<Option<StoreRecord>, OpenError> {
             Err(OpenError::Corrupt("the format is missing".into()))
         };
     };
-    let found = format.as_ref().try_into().map(u32::from_be_bytes).unwrap_or(0);
+    let found = format.try_into().map(u32::from_be_bytes).unwrap_or(0);
     if found != layout::FORMAT {
         return Err(OpenError::UnknownFormat { found, known: layout::FORMAT });
     }

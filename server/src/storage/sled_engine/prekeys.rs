@@ -72,7 +72,7 @@ pub(super) fn take_prekeys(
             seal: prekeys.seal,
         });
     }
-    if !changes.is_empty {
+    if !changes.is_empty() {
         changes.effects.accounts.push(account.account);
     }
     Ok(taken)
@@ -100,5 +100,5 @@ fn take_one_time(
     let id = layout::read_id(&key).ok_or_else(|| StorageError::Corrupt("the key of a prekey".into()))?;
     changes.remove(key);
     changes.put(layout::with_id(layout::used(queue, kind), id), Vec::new());
-    Ok(Some(value.to_vec()))
+    Ok(Some(value))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::io;
 
 use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{EnvelopeRecord, QueueRecord, SubmissionRecord};
@@ -11,7 +10,7 @@ use tokio::sync::oneshot;
 use super::committer::{Operation, Shared, Writer};
 use super::layout::{self, Due, QueueKey};
 use super::records::{Changes, Records};
-use super::segment::{BodyReference, SegmentReader, SegmentWriter};
+use super::segment::{BodyReference, SegmentReader};
 use crate::limits::{FETCH_ENVELOPES_MAX, SUBMISSION_RECORD_RETENTION_MS};
 use crate::storage::{
     AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, StorageError,
@@ -22,8 +21,6 @@ use crate::storage::{
 pub(super) struct Enqueue {
     submission: Submission,
     quota: QueueQuota,
-    /// One for each envelope, unless the submission was refused at first sight.
-    bodies: Vec<BodyReference>,
     outcome: Result<EnqueueOutcome, EnqueueError>,
     reply: oneshot::Sender<Result<EnqueueOutcome, EnqueueError>>,
 }
@@ -36,7 +33,7 @@ impl Enqueue {
         submission.envelopes.sort_by_key(|(device, _)| *device);
         let (reply, answer) = oneshot::channel();
         let outcome = Ok(EnqueueOutcome::Accepted { duplicate: true });
-        (Self { submission, quota, bodies: Vec::new(), outcome, reply }, answer)
+        (Self { submission, quota, outcome, reply }, answer)
     }
 
     /// Whether the submission is to be stored: the number of the account, and for each envelope the counters of its
@@ -67,10 +64,10 @@ impl Enqueue {
         Ok(Some((account.account, queues)))
     }
 
-    fn changes(&self, account: u64, queues: &[QueueRecord]) -> Changes {
-        let mut changes = Changes::new();
+    fn changes(&self, account: u64, queues: &[QueueRecord], bodies: &[BodyReference]) -> Changes {
+        let mut changes = Changes::default();
         let submission = &self.submission;
-        for (((device, _), counters), body) in submission.envelopes.iter().zip(queues).zip(&self.bodies) {
+        for (((device, _), counters), body) in submission.envelopes.iter().zip(queues).zip(bodies) {
             let queue = QueueKey { account, device: *device };
             let sequence = counters.highest_sequence;
             let envelope = EnvelopeRecord {
@@ -98,32 +95,20 @@ impl Operation for Enqueue {
         self.submission.envelopes.iter().map(|(_, envelope)| envelope.len()).sum()
     }
 
-    /// Whatever is refused or known already is not written. An operation earlier in the same batch may still lead to a
-    /// refusal later; the bodies then lie in the segment for nothing.
-    fn store_bodies(&mut self, records: &Records, segments: &mut SegmentWriter) -> io::Result<()> {
-        if let Ok(Some(_)) = self.admit(records) {
-            for (_, envelope) in &self.submission.envelopes {
-                self.bodies.push(segments.append(envelope)?);
-            }
-        }
-        Ok(())
-    }
-
     fn run(&mut self, writer: &mut Writer) -> Changes {
-        let admitted = self.admit(&writer.shared.records).and_then(|admitted| {
-            // An operation earlier in the batch made room or changed the devices, after the bodies were passed over.
-            if admitted.is_some() && self.bodies.is_empty() {
-                writer.store_late(&self.submission.envelopes, &mut self.bodies)?;
-            }
-            Ok(admitted)
-        });
+        let admitted = self.admit(&writer.records);
         self.outcome = match &admitted {
             Ok(admitted) => Ok(EnqueueOutcome::Accepted { duplicate: admitted.is_none() }),
             Err(error) => Err(error.clone()),
         };
-        match admitted {
-            Ok(Some((account, queues))) => self.changes(account, &queues),
-            _ => Changes::new(),
+        let Ok(Some((account, queues))) = admitted else { return Changes::default() };
+        let envelopes = self.submission.envelopes.iter();
+        match envelopes.map(|(_, envelope)| writer.segments.append(envelope)).collect::<Result<Vec<_>, _>>() {
+            Ok(bodies) => self.changes(account, &queues, &bodies),
+            Err(error) => {
+                self.outcome = Err(writer.records.fail("writing a segment", error).into());
+                Changes::default()
+            }
         }
     }
 
@@ -180,7 +165,7 @@ pub(super) fn acknowledge(
         let (sequence, envelope) = item?;
         remove_envelope(changes, queue, sequence, &envelope, &mut counters);
     }
-    if !changes.is_empty {
+    if !changes.is_empty() {
         changes.put(layout::queue(queue), counters.encode());
     }
     Ok(())

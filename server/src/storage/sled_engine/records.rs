@@ -1,5 +1,7 @@
 //! Typed reads of the sled tree, and the changes that one operation asks for.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::PathBuf;
 
 use medipeps_core::Address;
@@ -7,12 +9,13 @@ use medipeps_core::wire::WireError;
 use medipeps_core::wire::server_storage::{
     AccountRecord, EnvelopeRecord, InvitationRecord, PrekeysRecord, QueueRecord, StoreRecord, SubmissionRecord,
 };
-use sled::IVec;
 use tokio::sync::watch;
 
 use super::layout::{self, OneTimeKind, QueueKey};
 use super::segment::{BodyError, BodyReference, SegmentReader};
 use crate::storage::StorageError;
+
+type KeyAndValue = Result<(Vec<u8>, Vec<u8>), StorageError>;
 
 /// The tree and the segment directory, for reading. Any trouble of the disk is the engine's failure, whoever meets it.
 #[derive(Debug)]
@@ -20,13 +23,15 @@ pub(super) struct Records {
     pub(super) tree: sled::Tree,
     pub(super) segments: PathBuf,
     pub(super) failure: watch::Sender<Option<StorageError>>,
+    /// Changes that are not yet in the tree, for the committer; nothing for everybody else.
+    pub(super) pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
-/// What one operation changes; applied in one atomic batch.
+/// What one operation changes.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub(super) batch: sled::Batch,
-    pub(super) is_empty: bool,
+    /// Keys with their new values, or `None` where they are removed.
+    pub(super) puts: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     pub(super) effects: Effects,
 }
 
@@ -35,7 +40,7 @@ pub(super) struct Changes {
 pub(super) struct Effects {
     /// Accounts whose records change.
     pub(super) accounts: Vec<u64>,
-    /// New envelopes: queue and sequence.
+    /// New envelopes: queue and sequence, ascending within a queue.
     pub(super) enqueued: Vec<(QueueKey, u64)>,
     /// Segments that hold one more live body, once for each.
     pub(super) stored: Vec<u64>,
@@ -45,23 +50,32 @@ pub(super) struct Effects {
     pub(super) closed: Vec<QueueKey>,
 }
 
-impl Changes {
-    /// No change.
-    pub(super) fn new() -> Self {
-        Self { is_empty: true, ..Self::default() }
+impl Effects {
+    /// Adds those of a later change.
+    pub(super) fn add(&mut self, later: Self) {
+        self.accounts.extend(later.accounts);
+        self.enqueued.extend(later.enqueued);
+        self.stored.extend(later.stored);
+        self.released.extend(later.released);
+        self.closed.extend(later.closed);
     }
+}
 
+impl Changes {
     /// Stores a value.
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         debug_assert!(value.len() <= crate::limits::SLED_VALUE_LENGTH_MAX, "{} bytes", value.len());
-        self.is_empty = false;
-        self.batch.insert(key, value);
+        self.puts.push((key, Some(value)));
     }
 
     /// Removes a value.
-    pub(super) fn remove(&mut self, key: impl Into<IVec>) {
-        self.is_empty = false;
-        self.batch.remove(key);
+    pub(super) fn remove(&mut self, key: Vec<u8>) {
+        self.puts.push((key, None));
+    }
+
+    /// Whether there is nothing to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.puts.is_empty()
     }
 }
 
@@ -85,21 +99,45 @@ impl Records {
     }
 
     /// The value of a key.
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<IVec>, StorageError> {
-        self.tree.get(key).map_err(|error| self.fail("reading a record", error))
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        if let Some(pending) = self.pending.get(key) {
+            return Ok(pending.clone());
+        }
+        let value = self.tree.get(key).map_err(|error| self.fail("reading a record", error))?;
+        Ok(value.map(|value| value.to_vec()))
     }
 
     /// Keys and values whose keys begin with a prefix, in order.
-    pub(super) fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(IVec, IVec), StorageError>> + '_ {
-        self.tree.scan_prefix(prefix).map(|item| item.map_err(|error| self.fail("scanning records", error)))
+    pub(super) fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = KeyAndValue> + '_ {
+        self.range(Bound::Included(prefix.to_vec()), after_prefix(prefix))
     }
 
-    /// Keys and values in a range, in order.
-    pub(super) fn range(
-        &self,
-        range: impl std::ops::RangeBounds<Vec<u8>>,
-    ) -> impl Iterator<Item = Result<(IVec, IVec), StorageError>> + '_ {
-        self.tree.range(range).map(|item| item.map_err(|error| self.fail("scanning records", error)))
+    /// Keys and values in a range that is not inverted, in order.
+    pub(super) fn range(&self, first: Bound<Vec<u8>>, last: Bound<Vec<u8>>) -> impl Iterator<Item = KeyAndValue> + '_ {
+        let mut pending = self.pending.range((first.clone(), last.clone())).peekable();
+        let mut stored = self.tree.range((first, last)).peekable();
+        std::iter::from_fn(move || {
+            loop {
+                // A pending change comes in the place of the stored value, and in its order where there is none.
+                let change = match (pending.peek(), stored.peek()) {
+                    (Some((changed, _)), Some(Ok((key, _)))) if changed.as_slice() == key.as_ref() => {
+                        stored.next();
+                        pending.next()
+                    }
+                    (Some((changed, _)), Some(Ok((key, _)))) if changed.as_slice() < key.as_ref() => pending.next(),
+                    (Some(_), None) => pending.next(),
+                    _ => None,
+                };
+                match change {
+                    Some((key, Some(value))) => return Some(Ok((key.clone(), value.clone()))),
+                    Some((_, None)) => {}
+                    None => {
+                        let item = stored.next()?.map_err(|error| self.fail("scanning records", error));
+                        return Some(item.map(|(key, value)| (key.to_vec(), value.to_vec())));
+                    }
+                }
+            }
+        })
     }
 
     /// The record of the store.
@@ -123,9 +161,7 @@ impl Records {
         let length = account.statement_length as usize;
         let mut statement = Vec::with_capacity(length);
         for piece in 0..length.div_ceil(layout::STATEMENT_PIECE_LENGTH) {
-            statement.extend(
-                self.get(&layout::statement(account.account, piece))?.into_iter().flat_map(|value| value.to_vec()),
-            );
+            statement.extend(self.get(&layout::statement(account.account, piece))?.into_iter().flatten());
         }
         if statement.len() == length { Ok(statement) } else { Err(StorageError::Corrupt("a statement".into())) }
     }
@@ -183,9 +219,9 @@ impl Records {
         first: u64,
         last: u64,
     ) -> impl Iterator<Item = Result<(u64, EnvelopeRecord), StorageError>> + '_ {
-        // An inverted range is empty; sled is not asked what it makes of one.
-        let range = (first <= last).then(|| layout::envelope(queue, first)..=layout::envelope(queue, last));
-        range.into_iter().flat_map(|range| self.range(range)).map(|item| {
+        let bound = |sequence| Bound::Included(layout::envelope(queue, sequence));
+        let range = (first <= last).then(|| self.range(bound(first), bound(last)));
+        range.into_iter().flatten().map(|item| {
             let (key, value) = item?;
             let (_, sequence) =
                 layout::read_envelope(&key).ok_or_else(|| StorageError::Corrupt("the key of an envelope".into()))?;
@@ -229,7 +265,61 @@ impl Records {
     }
 }
 
+/// The end of the keys that begin with a prefix.
+fn after_prefix(prefix: &[u8]) -> Bound<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            return Bound::Excluded(end);
+        }
+    }
+    Bound::Unbounded
+}
+
 /// A record that does not decode.
 pub(super) fn corrupt(what: &str, error: &WireError) -> StorageError {
     StorageError::Corrupt(format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records() -> Records {
+        let tree = (*sled::Config::new().temporary(true).open().unwrap()).clone();
+        let (failure, pending) = (watch::Sender::new(None), BTreeMap::new());
+        Records { tree, segments: PathBuf::new(), failure, pending }
+    }
+
+    #[test]
+    fn pending_changes_are_seen_in_their_place() {
+        let mut records = records();
+        for key in ["a", "b1", "b3", "b5", "c"] {
+            records.tree.insert(key, key).unwrap();
+        }
+        let mut change = |key: &str, value: Option<&str>| records.pending.insert(key.into(), value.map(Into::into));
+        change("b0", Some("new"));
+        change("b1", Some("changed"));
+        change("b2", None);
+        change("b3", None);
+        change("b4", Some("new"));
+        change("b6", None);
+        change("b7", Some("new"));
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let found: Vec<_> =
+            records.scan(b"b").map(|item| item.map(|(key, value)| (text(key), text(value))).unwrap()).collect();
+        let expected = [("b0", "new"), ("b1", "changed"), ("b4", "new"), ("b5", "b5"), ("b7", "new")];
+        assert_eq!(found, expected.map(|(key, value)| (key.to_string(), value.to_string())));
+        assert_eq!(records.get(b"b3"), Ok(None));
+        assert_eq!(records.get(b"b4"), Ok(Some(b"new".to_vec())));
+        assert_eq!(records.get(b"c"), Ok(Some(b"c".to_vec())));
+    }
+
+    #[test]
+    fn a_prefix_ends_where_the_next_begins() {
+        assert_eq!(after_prefix(&[1, 2]), Bound::Excluded(vec![1, 3]));
+        assert_eq!(after_prefix(&[1, 255, 255]), Bound::Excluded(vec![2]));
+        assert_eq!(after_prefix(&[255]), Bound::Unbounded);
+    }
 }

@@ -1,6 +1,5 @@
 //! Export and import.
 
-use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
 use medipeps_core::Address;
@@ -94,7 +93,7 @@ pub(super) fn import(
     verified: &mut dyn Read,
     incarnation: [u8; 16],
 ) -> Result<(), ImportError> {
-    let records = &writer.shared.records;
+    let records = &writer.records;
     for prefix in [layout::INVITATIONS, layout::ACCOUNTS] {
         if records.scan(prefix).next().transpose()?.is_some() {
             return Err(ImportError::NotEmpty);
@@ -107,7 +106,7 @@ pub(super) fn import(
     loader.flush()?;
     loader.writer.sync()?;
     if let Err(error) = read_export(verified, &mut |record| loader.add(record).map_err(ImportError::Storage)) {
-        return Err(loader.writer.shared.records.fail("loading an export", error).into());
+        return Err(loader.writer.records.fail("loading an export", error).into());
     }
     loader.end_device();
     loader.flush()?;
@@ -129,7 +128,7 @@ struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     fn new(writer: &'a mut Writer) -> Self {
-        Self { writer, changes: Changes::new(), pending: 0, next_account: 1, account: 0, device: None }
+        Self { writer, changes: Changes::default(), pending: 0, next_account: 1, account: 0, device: None }
     }
 
     fn add(&mut self, record: ExportRecord) -> Result<(), StorageError> {
@@ -176,7 +175,7 @@ impl<'a> Loader<'a> {
 
     fn add_envelope(&mut self, sequence: u64, received: u64, expires: u64, bytes: &[u8]) -> Result<(), StorageError> {
         let Some((queue, counters)) = &mut self.device else { return Ok(()) };
-        let records = &self.writer.shared.records;
+        let records = &self.writer.records;
         let body = self.writer.segments.append(bytes).map_err(|error| records.fail("writing a segment", error))?;
         counters.messages += 1;
         counters.bytes += u64::from(body.length);
@@ -200,20 +199,11 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Applies what has come together, bodies first.
+    /// Puts what has come together into the tree.
     fn flush(&mut self) -> Result<(), StorageError> {
-        let changes = std::mem::replace(&mut self.changes, Changes::new());
         self.pending = 0;
-        let records = &self.writer.shared.records;
-        self.writer.segments.sync().map_err(|error| records.fail("syncing a segment", error))?;
-        let mut stored: HashMap<u64, u64> = HashMap::new();
-        for segment in &changes.effects.stored {
-            *stored.entry(*segment).or_default() += 1;
-        }
-        for (segment, count) in stored {
-            *self.writer.live.entry(segment).or_default() += count;
-        }
-        self.writer.apply(changes.batch, &changes.effects)
+        self.writer.stage(std::mem::take(&mut self.changes));
+        self.writer.apply()
     }
 }
 
