@@ -6,7 +6,37 @@
 //! A new target is a function in the list below, a file `targets/NAME.rs`, its `[[bin]]` in Cargo.toml and a first input under
 //! `corpus/NAME/`; the replay test names what is missing.
 
+use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
+use medipeps_core::crypto::secret::Secret;
+use medipeps_core::crypto::x_wing;
+use medipeps_core::envelope::{Envelope, HintKey};
+use medipeps_core::identity::Statement;
+use medipeps_core::invitation::Invitation;
+use medipeps_core::kind::{Body, Content, sanitise_html, text_of_html};
+use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
+use medipeps_core::session::Session;
+use medipeps_core::wire::handshake::InitialMessageFields;
+use medipeps_core::wire::identity::DeviceCertificateFields;
+use medipeps_core::wire::prekey::{KemPrekey, OneTimePrekey, SealPrekey, SignedPrekey, UploadFields};
+use medipeps_core::wire::transport::{Request, Response};
+use medipeps_core::wire::{client_records, client_store, control, server_storage};
+use rand_core::SeedableRng;
+
+/// Reads with the decoder that the first byte selects; what is read must survive being written and read again.
+macro_rules! select_decoder {
+    ($data:ident: $($type:ty),+ $(,)?) => {
+        let Some((&selector, bytes)) = $data.split_first() else { return };
+        let decoders: &[fn(&[u8])] = &[$(|bytes| {
+            if let Ok(read) = <$type>::decode(bytes) {
+                let written = read.encode();
+                let again = <$type>::decode(&written);
+                assert!(again.is_ok_and(|again| again.encode() == written), stringify!($type));
+            }
+        }),+];
+        decoders[usize::from(selector) % decoders.len()](bytes);
+    };
+}
 
 /// A fuzz target: its name and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
@@ -32,5 +62,117 @@ targets! {
         if let Ok(address) = Address::from_canonical(text) {
             assert_eq!(address.as_str(), text);
         }
+    }
+
+    /// Invitation codes.
+    invitation(data) {
+        let Ok(text) = std::str::from_utf8(data) else { return };
+        if let Ok(invitation) = text.parse::<Invitation>() {
+            assert_eq!(invitation.code().parse(), Ok(invitation));
+        }
+    }
+
+    /// Account statements, and certificates by themselves.
+    statement(data) {
+        if let Ok(statement) = Statement::decode(data) {
+            assert_eq!(Statement::decode(statement.encoded()), Ok(statement));
+        }
+        if let Ok(fields) = DeviceCertificateFields::decode(data) {
+            assert_eq!(DeviceCertificateFields::decode(&fields.encode()), Ok(fields));
+        }
+    }
+
+    /// The parts of bundles and uploads.
+    prekeys(data) {
+        select_decoder!(data: SignedPrekey, OneTimePrekey, KemPrekey, SealPrekey, EncodedBundle, UploadFields);
+        let _ = PrekeyUpload::claimed_device(data.get(1..).unwrap_or_default());
+    }
+
+    /// Initial messages, out of their seal.
+    initial_message(data) {
+        if let Ok(fields) = InitialMessageFields::decode(data) {
+            assert_eq!(InitialMessageFields::decode(&fields.encode()), Ok(fields));
+        }
+    }
+
+    /// Envelopes: an input is repeated to the next size, since no other length is read.
+    envelope(data) {
+        if data.is_empty() {
+            return;
+        }
+        let _ = Envelope::decode(data);
+        let padded: Vec<u8> = data.iter().copied().cycle().take(4096).collect();
+        if let Ok(envelope) = Envelope::decode(&padded) {
+            assert_eq!(envelope.encode(), padded);
+            let _ = envelope.matches(&HintKey::from_secret(Secret::from([1; 32])));
+            assert!(envelope.open_first_flight(&x_wing::DecapsulationKey::from_seed(Secret::from([2; 32]))).is_err());
+        }
+    }
+
+    /// Sessions at rest; what is read refuses a foreign envelope and stays as it was.
+    session_state(data) {
+        let Ok(mut session) = Session::decode(data) else { return };
+        let state = session.encode();
+        let Ok(envelope) = Envelope::decode(&[0; 4096]) else { return };
+        assert!(session.decrypt(&envelope, &mut ChaCha20Rng::from_seed([3; 32])).is_err());
+        assert_eq!(session.encode(), state);
+        assert!(Session::decode(&state).is_ok_and(|again| again.encode() == state));
+    }
+
+    /// Requests of clients.
+    request(data) {
+        if let Ok(request) = Request::decode(data) {
+            assert_eq!(Request::decode(&request.encode()), Ok(request));
+        }
+    }
+
+    /// Responses of servers.
+    response(data) {
+        if let Ok(response) = Response::decode(data) {
+            assert_eq!(Response::decode(&response.encode()), Ok(response));
+        }
+    }
+
+    /// What a message says. HTML is sanitised on the way, which must not change anything the second time.
+    content(data) {
+        let Ok(content) = Content::decode(data) else { return };
+        let again = content.encode().and_then(|bytes| Content::decode(&bytes));
+        let known_kind = !matches!(content.body, Body::Unknown { .. });
+        assert!(!known_kind || again.is_ok_and(|again| again == content));
+    }
+
+    /// HTML bodies.
+    html(data) {
+        let Ok(text) = std::str::from_utf8(data) else { return };
+        let clean = sanitise_html(text);
+        for dangerous in ["<script", "<iframe", "<img", "<object", "<embed", "<form", "<style"] {
+            assert!(!clean.to_ascii_lowercase().contains(dangerous), "{clean}");
+        }
+        let _ = text_of_html(text);
+    }
+
+    /// The client's records and the header of its store.
+    client_store(data) {
+        select_decoder!(data:
+            client_store::ClientStoreHeader, client_records::AccountRecord, client_records::PrekeysRecord,
+            client_records::ContactRecord, client_records::ServerRecord, client_records::MessageRecord,
+            client_records::OutboxRecord, client_records::SessionRecord, client_records::PeerRecord,
+            client_records::QueueRecord, client_records::UnconfirmedSenderRecord,
+            client_records::UndecryptableRecord,
+        );
+    }
+
+    /// The server's records, and those of its export.
+    server_storage(data) {
+        select_decoder!(data:
+            server_storage::StoreRecord, server_storage::InvitationRecord, server_storage::AccountRecord,
+            server_storage::PrekeysRecord, server_storage::QueueRecord, server_storage::EnvelopeRecord,
+            server_storage::SubmissionRecord, server_storage::ExportRecord,
+        );
+    }
+
+    /// What passes over the server's control socket.
+    control(data) {
+        select_decoder!(data: control::ControlRequest, control::ControlResponse);
     }
 }
