@@ -151,7 +151,7 @@ fn messages(criterion: &mut Criterion) {
     });
     group.bench_function("state-encode", |bench| bench.iter(|| at_bob.encode()));
     let encoded = at_bob.encode();
-    println!("session state at rest: {} bytes", encoded.len());
+    println!("value message/state-bytes {}", encoded.len());
     group.bench_function("state-decode", |bench| bench.iter(|| Session::decode(&encoded).unwrap()));
     group.finish();
     drop(bob);

@@ -1,7 +1,7 @@
 //! The bench programs and the measures, as data.
 //!
 //! A measure is an entry in [`MEASURES`]. Its id is what the program calls it: for criterion, `group/function` or
-//! `group/function/parameter`; for a program that prints JSON, its bench name and the path of keys (`storage/enqueue/p99`);
+//! `group/function/parameter`; for a program that prints JSON, its bench name and the path of keys (`storage/rows/0/p99_ms`);
 //! for what is no time, a line `value ID NUMBER` on the standard output. What it stands beside must be measured by the
 //! same run, or the ratio means nothing. A fixed amount in the measure's unit is so many times [`CONSTANT`].
 
@@ -131,7 +131,7 @@ pub(super) static PROGRAMS: &[Program] = &[
         package: "medipeps-core",
         bench: "core",
         reads: Reads::Criterion,
-        groups: &["primitive", "session", "pqxdh", "envelope"],
+        groups: &["primitive", "message", "pqxdh", "lookup"],
     },
     Program { package: "medipeps-server", bench: "storage", reads: Reads::Json, groups: &["storage"] },
 ];
@@ -143,56 +143,89 @@ const fn time(label: &'static str, id: &'static str, beside: &'static [(&'static
 
 /// The measures, with the budgets of DESIGN.md.
 pub(super) static MEASURES: &[Measure] = &[
-    time("1:1 encrypt, 32 B", "session/encrypt/32", PARTS_4_KIB, 1.6),
-    time("1:1 encrypt, 1 KiB", "session/encrypt/1024", PARTS_4_KIB, 1.6),
-    time("1:1 encrypt, 64 KiB", "session/encrypt/65536", PARTS_64_KIB, 1.6),
-    time("1:1 decrypt, 32 B", "session/decrypt/32", PARTS_4_KIB, 1.6),
-    time("1:1 decrypt, 1 KiB", "session/decrypt/1024", PARTS_4_KIB, 1.6),
-    time("1:1 decrypt, 64 KiB", "session/decrypt/65536", PARTS_64_KIB, 1.6),
+    time("1:1 encrypt, 32 B", "message/encrypt-32B", SEALED_4_KIB, 1.6),
+    time("1:1 encrypt, 1 KiB", "message/encrypt-1KiB", SEALED_4_KIB, 1.6),
+    time("1:1 encrypt, 64 KiB", "message/encrypt-64KiB", SEALED_64_KIB, 1.6),
+    time("1:1 decrypt, 32 B", "message/decrypt-32B", OPENED_4_KIB, 1.6),
+    time("1:1 decrypt, 1 KiB", "message/decrypt-1KiB", OPENED_4_KIB, 1.6),
+    time("1:1 decrypt, 64 KiB", "message/decrypt-64KiB", OPENED_64_KIB, 1.6),
+    // "Its DH operations and key generation, plus the above", which may be 1.6 times its parts; the new root and hint keys
+    // are KDFs more.
     time(
-        "message with a DH step, decrypt",
-        "session/decrypt_dh_step",
-        &[("primitive/x25519", 2.0), ("primitive/x25519_keygen", 1.0), ("session/decrypt/32", 1.0)],
-        1.6,
+        "1:1 decrypt with a DH step",
+        "message/decrypt-dh-step",
+        &[
+            ("primitive/x25519", 2.0),
+            ("primitive/x25519-keygen", 1.0),
+            ("primitive/open-header", 1.6),
+            ("primitive/open-4KiB", 1.6),
+            ("primitive/hmac", 2.0 * 1.6),
+            ("primitive/hkdf", 5.0 * 1.6),
+        ],
+        1.0,
     ),
+    // With the bundle's three signatures, the ratchet's first step and the first flight, which is padded to 8 KiB.
     time(
-        "PQXDH, initiator",
+        "PQXDH, initiator with its first flight",
         "pqxdh/initiate",
-        &[("primitive/x25519", 4.0), ("primitive/x25519_keygen", 1.0), ("primitive/ml_kem_1024_encapsulate", 1.0)],
+        &[
+            ("primitive/ed25519-verify", 3.0),
+            ("primitive/x25519", 5.0),
+            ("primitive/x25519-keygen", 2.0),
+            ("primitive/mlkem1024-encapsulate", 1.0),
+            ("primitive/x-wing-encapsulate", 1.0),
+            ("primitive/seal-4KiB", 2.0),
+            ("primitive/hkdf", 6.0),
+        ],
         1.25,
     ),
+    // With the first flight opened, the sender's statement verified (statement and certificate) and a ratchet step.
     time(
-        "PQXDH, responder",
+        "PQXDH, responder with the first message",
         "pqxdh/respond",
-        &[("primitive/x25519", 4.0), ("primitive/ml_kem_1024_decapsulate", 1.0)],
+        &[
+            ("primitive/x-wing-decapsulate", 1.0),
+            ("primitive/ed25519-verify", 2.0),
+            ("primitive/x25519", 6.0),
+            ("primitive/x25519-keygen", 1.0),
+            ("primitive/mlkem1024-decapsulate", 1.0),
+            ("primitive/mlkem1024-keygen", 1.0),
+            ("primitive/open-4KiB", 2.0),
+            ("primitive/hkdf", 8.0),
+        ],
         1.25,
     ),
-    time("find the session among 1 000", "envelope/find_among_1000", &[], 1e6),
+    time("find a session among 1 000", "lookup/1000-sessions", &[], 1e6),
+    time("find a session among 40 000", "lookup/40000-sessions", &[], 10e6),
     Measure {
-        label: "a session on disk",
-        id: "session/bytes_on_disk",
+        label: "a session at rest",
+        id: "message/state-bytes",
         unit: Unit::Bytes,
         beside: &[],
         budget: Some(Budget::AtMost(8192.0)),
     },
     Measure {
-        label: "durable enqueue",
-        id: "storage/enqueue_per_second",
+        label: "durable enqueue, 512 in flight",
+        id: "storage/rows/2/per_second",
         unit: Unit::PerSecond,
         beside: &[],
         budget: Some(Budget::AtLeast(10_000.0)),
     },
     Measure {
-        label: "durable enqueue, p99",
-        id: "storage/enqueue_p99_ms",
+        label: "durable enqueue, p99 of one at a time",
+        id: "storage/rows/0/p99_ms",
         unit: Unit::Milliseconds,
-        beside: &[("storage/fsync_p99_ms", 2.0), (CONSTANT, 2.0)],
+        beside: &[("storage/rows/0/disk_p99_ms", 2.0), (CONSTANT, 2.0)],
         budget: Some(Budget::AtMost(1.0)),
     },
 ];
 
-/// What a message of the smallest padded size is made of: header and body under the AEAD, and the KDFs of a chain step.
-const PARTS_4_KIB: &[(&str, f64)] = &[("primitive/aead_64", 1.0), ("primitive/aead_4096", 1.0), ("primitive/kdf", 2.0)];
-/// The same at the largest padded size.
-const PARTS_64_KIB: &[(&str, f64)] =
-    &[("primitive/aead_64", 1.0), ("primitive/aead_65536", 1.0), ("primitive/kdf", 2.0)];
+/// What a message of the smallest padded size is made of: header and body under the AEAD, a chain step, a message key.
+const SEALED_4_KIB: &[(&str, f64)] =
+    &[("primitive/seal-header", 1.0), ("primitive/seal-4KiB", 1.0), ("primitive/hmac", 2.0), ("primitive/hkdf", 1.0)];
+const SEALED_64_KIB: &[(&str, f64)] =
+    &[("primitive/seal-header", 1.0), ("primitive/seal-64KiB", 1.0), ("primitive/hmac", 2.0), ("primitive/hkdf", 1.0)];
+const OPENED_4_KIB: &[(&str, f64)] =
+    &[("primitive/open-header", 1.0), ("primitive/open-4KiB", 1.0), ("primitive/hmac", 2.0), ("primitive/hkdf", 1.0)];
+const OPENED_64_KIB: &[(&str, f64)] =
+    &[("primitive/open-header", 1.0), ("primitive/open-64KiB", 1.0), ("primitive/hmac", 2.0), ("primitive/hkdf", 1.0)];

@@ -15,6 +15,8 @@ use crate::process::{answer, as_typed, succeeds};
 pub(super) const LOG: &str = "server.log";
 /// The domain of the demo's addresses.
 pub(super) const DOMAIN: &str = "clinic.example";
+/// How the line begins that the server prints once it can be used.
+const READY: &str = "listening on ";
 /// How long a start or an orderly end may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -49,13 +51,15 @@ impl Server {
         if self.keep {
             std::os::unix::process::CommandExt::process_group(&mut command, 0); // ^C ends the demo, not what it keeps
         }
+        let said_before = fs::read(self.log()).map_or(0, |log| log.len());
         let mut child = command.spawn().map_err(DemoError::system("medipeps-server run"))?;
         let start = Instant::now();
         let ready = loop {
             if let Ok(Some(status)) = child.try_wait() {
                 break Err(self.broken(&format!("it ended at once ({status})")));
             }
-            if succeeds(self.command("inspect").arg("--json")) && UdpSocket::bind(("127.0.0.1", self.port)).is_err() {
+            let log = fs::read(self.log()).unwrap_or_default();
+            if String::from_utf8_lossy(&log[said_before.min(log.len())..]).lines().any(|line| line.starts_with(READY)) {
                 break Ok(());
             }
             if start.elapsed() > PATIENCE {
