@@ -6,6 +6,8 @@
 //! A new target is a function in the list below, a file `targets/NAME.rs`, its `[[bin]]` in Cargo.toml and a first input under
 //! `corpus/NAME/`; the replay test names what is missing.
 
+mod altered;
+
 use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
@@ -107,6 +109,12 @@ targets! {
             let _ = envelope.matches(&HintKey::from_secret(Secret::from([1; 32])));
             assert!(envelope.open_first_flight(&x_wing::DecapsulationKey::from_seed(Secret::from([2; 32]))).is_err());
         }
+    }
+
+    /// A good envelope with bytes changed: refused, and the session that refuses it is as before. The input is a list of
+    /// changes of three bytes each: where (big endian, modulo the envelope's length), and what to xor there.
+    altered_envelope(data) {
+        altered::refuses(data);
     }
 
     /// Sessions at rest; what is read refuses a foreign envelope and stays as it was.
