@@ -6,4 +6,5 @@
 pub mod account_store;
 pub mod engine;
 pub mod limits;
+pub mod shell;
 pub mod store;

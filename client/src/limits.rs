@@ -41,3 +41,21 @@ pub const UNCHECKED_MESSAGES_MAX: usize = 100;
 /// How long an event waits for another process to finish its own. Events take milliseconds; the first of a day re-seals
 /// all sessions, which may take seconds.
 pub const STORE_LOCK_WAIT: Duration = Duration::from_secs(15);
+/// How long to wait for a server to answer at all, over all of its network addresses. A person waits for this.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(4);
+/// How long one network address has before the next is tried beside it (RFC 8305 section 5).
+pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
+/// Network addresses of one host that are tried.
+pub const CONNECT_ADDRESSES_MAX: usize = 4;
+/// How long a request may take: a megabyte over a poor mobile network, and the server's disk.
+pub const REQUEST_WAIT: Duration = Duration::from_secs(15);
+/// How often an idle connection is kept alive: under the 30 s after which common address translators forget a UDP flow.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(25);
+/// Silence after which a connection is given up: one keep-alive and its repetitions went unanswered.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(40);
+/// How long a closing connection waits until the server knows.
+pub const CLOSE_WAIT: Duration = Duration::from_millis(500);
+/// First step of the waits between attempts to connect.
+pub const RECONNECT_WAIT_FIRST: Duration = Duration::from_secs(1);
+/// Longest wait between attempts to connect.
+pub const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(300);

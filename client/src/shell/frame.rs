@@ -1,0 +1,97 @@
+//! Frames on a QUIC stream: four bytes of length, big-endian, and so many bytes. `spec/transport.md`.
+
+use medipeps_core::limits::FRAME_LENGTH_MAX;
+use medipeps_core::wire::WireError;
+use quinn::{ReadError, RecvStream};
+
+use super::connection::RequestError;
+
+/// Bytes of a frame's length.
+const LENGTH_LENGTH: usize = 4;
+/// Bytes taken from the stream at a time.
+const CHUNK_LENGTH: usize = 64 << 10;
+
+/// One frame with its length.
+pub(super) fn frame(body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX); // the server refuses what is over the limit
+    [length.to_be_bytes().as_slice(), body].concat()
+}
+
+/// Reads frame after frame from a stream. Dropping the future of [`Self::next`] loses nothing.
+#[derive(Debug)]
+pub(super) struct FrameReader {
+    stream: RecvStream,
+    buffer: Vec<u8>,
+}
+
+impl FrameReader {
+    pub(super) const fn new(stream: RecvStream) -> Self {
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// The next frame's body, or `None` where the stream ends between two frames. Memory is taken as bytes come, not
+    /// as a length promises.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, RequestError> {
+        loop {
+            if let Some(body) = take_frame(&mut self.buffer)? {
+                return Ok(Some(body));
+            }
+            match self.stream.read_chunk(CHUNK_LENGTH, true).await {
+                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk.bytes),
+                Ok(None) if self.buffer.is_empty() => return Ok(None),
+                Ok(None) => return Err(RequestError::Wire(WireError::Bounds("frame"))),
+                Err(ReadError::ConnectionLost(error)) => return Err(RequestError::closed(&error)),
+                Err(error) => return Err(RequestError::Closed(error.to_string())),
+            }
+        }
+    }
+}
+
+/// Cuts a whole frame off the front of the buffer.
+fn take_frame(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, RequestError> {
+    let Some((length, rest)) = buffer.split_first_chunk::<LENGTH_LENGTH>() else {
+        return Ok(None);
+    };
+    let length = u32::from_be_bytes(*length) as usize;
+    if length > FRAME_LENGTH_MAX {
+        return Err(RequestError::Wire(WireError::Bounds("frame")));
+    }
+    if rest.len() < length {
+        return Ok(None);
+    }
+    let body = rest[..length].to_vec();
+    buffer.drain(..LENGTH_LENGTH + length);
+    Ok(Some(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_back_however_they_are_cut() {
+        let bodies = [b"one".to_vec(), vec![], vec![7; 70_000]];
+        let bytes: Vec<u8> = bodies.iter().flat_map(|body| frame(body)).collect();
+        for step in [1, 3, 1_000, bytes.len()] {
+            let mut buffer = Vec::new();
+            let mut taken = Vec::new();
+            for chunk in bytes.chunks(step) {
+                buffer.extend_from_slice(chunk);
+                while let Some(body) = take_frame(&mut buffer).unwrap() {
+                    taken.push(body);
+                }
+            }
+            assert_eq!(taken, bodies);
+            assert!(buffer.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_refused_by_its_length_alone() {
+        let length = u32::try_from(FRAME_LENGTH_MAX).unwrap();
+        let mut buffer = length.to_be_bytes().to_vec();
+        assert!(matches!(take_frame(&mut buffer), Ok(None)));
+        let mut buffer = (length + 1).to_be_bytes().to_vec();
+        assert!(matches!(take_frame(&mut buffer), Err(RequestError::Wire(WireError::Bounds("frame")))));
+    }
+}

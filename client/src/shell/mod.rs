@@ -1,0 +1,10 @@
+//! What touches network and time on a device. The engine decides; this does.
+
+pub mod address;
+pub mod backoff;
+#[cfg(feature = "native")]
+pub mod connection;
+#[cfg(feature = "native")]
+mod frame;
+#[cfg(feature = "native")]
+mod tls;

@@ -1,0 +1,111 @@
+//! TLS as the client wants it: 1.3, ALPN `medipeps/1`, no resumption, and two ways to trust a server.
+//!
+//! A server whose key is pinned may show any certificate: its hello is signed with the pinned key over this very TLS
+//! channel's exporter, so that whoever stands between cannot pass it on. TLS still verifies that the other end holds
+//! the certificate's key. A server that is not pinned yet must show a certificate of the Web's PKI for its host.
+
+use std::sync::Arc;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, IdleTimeout, NoneTokenStore, TransportConfig, VarInt};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, PeerIncompatible, RootCertStore, SignatureScheme};
+
+use crate::limits::{IDLE_TIMEOUT, KEEP_ALIVE};
+
+/// The protocol's name within TLS (RFC 7301).
+pub(super) const ALPN: &[u8] = b"medipeps/1";
+
+/// Which certificates are good.
+#[derive(Debug, Clone)]
+pub(super) enum CertificateTrust {
+    /// Any: the server is known by its own key.
+    ServerKey,
+    /// Those that lead to one of these roots and name the host.
+    Roots(Arc<RootCertStore>),
+}
+
+impl CertificateTrust {
+    /// The roots of the Web's PKI, as Mozilla has them.
+    pub(super) fn web_pki() -> Self {
+        Self::Roots(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
+    }
+}
+
+/// The configuration of one connection. None is used for two, so that nothing TLS or QUIC remembers ties them.
+pub(super) fn client_config(trust: &CertificateTrust) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])?;
+    let mut tls = match trust {
+        CertificateTrust::ServerKey => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate { provider }))
+            .with_no_client_auth(),
+        CertificateTrust::Roots(roots) => builder.with_root_certificates(roots.clone()).with_no_client_auth(),
+    };
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.resumption = Resumption::disabled();
+    let quic = QuicClientConfig::try_from(tls).map_err(|error| rustls::Error::General(error.to_string()))?;
+    let mut config = ClientConfig::new(Arc::new(quic));
+    config.transport_config(Arc::new(transport_config())).token_store(Arc::new(NoneTokenStore));
+    Ok(config)
+}
+
+fn transport_config() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    let idle = VarInt::from_u32(u32::try_from(IDLE_TIMEOUT.as_millis()).unwrap_or(u32::MAX));
+    transport
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_idle_timeout(Some(IdleTimeout::from(idle)))
+        // The client opens every stream.
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None);
+    transport
+}
+
+/// Takes any certificate, and verifies that the other end holds its key.
+#[derive(Debug)]
+struct AnyCertificate {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    /// QUIC has no TLS 1.2 (RFC 9001 section 4.2).
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(PeerIncompatible::ServerDoesNotSupportTls12Or13.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
