@@ -433,3 +433,6 @@ fn refusal(error: &ConnectionError, address: SocketAddr) -> ConnectError {
         _ => ConnectError::Unreachable(said()),
     }
 }
+
+#[cfg(test)]
+mod tests;
