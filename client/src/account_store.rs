@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::engine::{
     self, AccountSummary, ContactSummary, Credentials, EngineError, Event, Input, Key, LoadedRecords, LocalId,
-    MessageDetail, MessageSummary, Need, Outcome, Outgoing, Record, Step, Time, class, key,
+    MessageDetail, MessageSummary, Need, Outcome, Outgoing, Record, Seed, Step, Time, class, key,
 };
 use crate::store::seal::{SealedStore, SealedTransaction};
 use crate::store::{Patch, RecordClass, Store, StoreError};
@@ -96,7 +96,9 @@ impl<S: Store> AccountStore<S> {
         loop {
             attempts += 1;
             let mut transaction = self.store.begin(now.0, rng)?;
-            let Step { patch, outgoing, events } = decide(&mut transaction, input, now, rng)?;
+            let mut seed = Zeroizing::new([0; 32]);
+            rng.fill_bytes(&mut *seed);
+            let Step { patch, outgoing, events } = decide(&mut transaction, input, now, &seed)?;
             let generation = transaction.generation();
             if patch.is_empty() {
                 return Ok(Handled { outgoing, events, generation });
@@ -240,18 +242,16 @@ impl<S: Store> AccountStore<S> {
 }
 
 /// Runs the engine until it has all that it needs.
-fn decide<S: Store>(
+pub(crate) fn decide<S: Store>(
     transaction: &mut SealedTransaction<'_, S>,
     input: &Input,
     now: Time,
-    rng: &mut impl CryptoRng,
+    seed: &Seed,
 ) -> Result<Step, HandleError> {
-    let mut seed = Zeroizing::new([0; 32]);
-    rng.fill_bytes(&mut *seed);
     let mut view = LoadedRecords { generation: transaction.generation(), ..LoadedRecords::default() };
     let mut asked = BTreeSet::new();
     for _ in 0..LOAD_ROUNDS_MAX {
-        let needs = match engine::handle(input, now, &seed, &view)? {
+        let needs = match engine::handle(input, now, seed, &view)? {
             Outcome::Step(step) => return Ok(step),
             Outcome::Needs(needs) => needs,
         };

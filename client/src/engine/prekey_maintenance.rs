@@ -72,10 +72,11 @@ pub(super) fn published(transaction: &mut Transaction<'_>, sequence: u64) -> Res
     Ok(())
 }
 
-/// The server refused the upload. One that it has already is done; anything else is tried at the next connection.
+/// The server refused the upload. One that it has already, or will never take, is done with; anything else is tried at
+/// the next connection.
 pub(super) fn refused(transaction: &mut Transaction<'_>, sequence: u64, error: &ErrorReply) -> Result<(), Stop> {
     match error.known_code() {
-        Some(ErrorCode::PrekeySequence) => published(transaction, sequence),
+        Some(ErrorCode::PrekeySequence | ErrorCode::PrekeysRefused) => published(transaction, sequence),
         _ => Ok(()),
     }
 }

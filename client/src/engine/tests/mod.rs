@@ -1,1 +1,9 @@
-//! Engines wired back to back, without a network.
+//! Engines wired back to back by a server in memory, without a network: the client's hard cases.
+
+mod both_sides;
+mod crash;
+mod delivery;
+mod identity_change;
+mod prekeys;
+mod sending;
+mod world;
