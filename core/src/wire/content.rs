@@ -149,7 +149,7 @@ fn decode_mail(bytes: &[u8]) -> Result<Mail, WireError> {
     Ok(Mail {
         subject: message.subject,
         text: message.text,
-        html: Some(message.html).filter(|html| !html.is_empty()).map(|html| sanitise_html(&html)),
+        html: Some(sanitise_html(&message.html)).filter(|html| !html.is_empty()),
         recipients: message
             .recipients
             .into_iter()
