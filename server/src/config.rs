@@ -135,12 +135,7 @@ impl Default for Queue {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self {
-            connections_max: 10_000,
-            connections_per_address_max: 2_000,
-            handshakes_max: 256,
-            idle_seconds: 120,
-        }
+        Self { connections_max: 10_000, connections_per_address_max: 2_000, handshakes_max: 256, idle_seconds: 120 }
     }
 }
 
@@ -339,8 +334,7 @@ mod tests {
         let lines: Vec<&str> = shown.lines().collect();
         for (section, key) in keys {
             let start = if section.is_empty() { 0 } else { lines.iter().position(|line| *line == section).unwrap() };
-            let at = start
-                + lines[start..].iter().position(|line| line.starts_with(&format!("{key} = "))).expect(&key);
+            let at = start + lines[start..].iter().position(|line| line.starts_with(&format!("{key} = "))).expect(&key);
             assert!(lines[at - 1].starts_with("# "), "{section} {key} has no comment");
             assert!(!lines[start + 1..at].iter().any(|line| line.starts_with('[')), "{section} {key} is misplaced");
         }

@@ -1,4 +1,27 @@
 //! The Medipeps server: it stores and forwards what it cannot open.
+//!
+//! [`Server::start`] runs one over a [`storage::Storage`]; the command `medipeps-server` is [`cli`].
 
+pub mod cli;
+pub mod config;
+mod control;
+pub mod environment;
+mod frame;
+mod key_file;
 pub mod limits;
+mod network_address;
+mod rate_limit;
+mod server;
+mod server_key;
+pub mod service;
 pub mod storage;
+mod transport;
+
+pub use config::{Config, ConfigError};
+pub use control::ControlError;
+pub use key_file::KeyFileError;
+pub use rate_limit::Rate;
+pub use server::{Server, StartError};
+pub use server_key::{ServerKey, ServerKeyHash};
+pub use transport::certificate::CertificateError;
+pub use transport::endpoint::ListenError;

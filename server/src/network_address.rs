@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 /// An IPv4 address, or the first 64 bits of an IPv6 address: one subscriber usually has all the rest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NetworkAddress {
+pub(crate) enum NetworkAddress {
     /// A whole IPv4 address.
     V4([u8; 4]),
     /// The first 8 bytes of an IPv6 address.

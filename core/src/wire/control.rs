@@ -88,9 +88,9 @@ impl ControlRequest {
                 organisation: organisation.clone().unwrap_or_default(),
                 valid: *valid,
             }),
-            Self::Inspect { after } => R::Inspect(proto::ControlInspect {
-                after: after.as_ref().map(ToString::to_string).unwrap_or_default(),
-            }),
+            Self::Inspect { after } => {
+                R::Inspect(proto::ControlInspect { after: after.as_ref().map(ToString::to_string).unwrap_or_default() })
+            }
             Self::Export { path } => R::Export(proto::ControlExport { path: path.clone() }),
         };
         proto::ControlRequest { request: Some(request) }.encode_to_vec()
@@ -103,9 +103,7 @@ impl ControlRequest {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         use proto::control_request::Request as R;
         Ok(match proto::ControlRequest::decode(bytes)?.request.ok_or(WireError::Missing("request"))? {
-            R::Invite(invite) => {
-                Self::Invite { organisation: organisation(invite.organisation)?, valid: invite.valid }
-            }
+            R::Invite(invite) => Self::Invite { organisation: organisation(invite.organisation)?, valid: invite.valid },
             R::Inspect(inspect) if inspect.after.is_empty() => Self::Inspect { after: None },
             R::Inspect(inspect) => Self::Inspect { after: Some(address(&inspect.after)?) },
             R::Export(export) if export.path.is_empty() => return Err(WireError::Missing("path")),
@@ -139,9 +137,9 @@ impl ControlResponse {
         Ok(match proto::ControlResponse::decode(bytes)?.response.ok_or(WireError::Missing("response"))? {
             R::Error(error) => Self::Error(error.message),
             R::Invitation(invitation) => Self::Invitation(invitation.code),
-            R::Inspection(inspection) => Self::Inspection(
-                inspection.accounts.into_iter().map(ControlAccount::decode).collect::<Result<_, _>>()?,
-            ),
+            R::Inspection(inspection) => {
+                Self::Inspection(inspection.accounts.into_iter().map(ControlAccount::decode).collect::<Result<_, _>>()?)
+            }
             R::Done(_) => Self::Done,
         })
     }
@@ -190,7 +188,11 @@ impl ControlAccount {
 }
 
 fn organisation(name: String) -> Result<Option<String>, WireError> {
-    if name.len() > NAME_LENGTH_MAX { Err(WireError::Bounds("organisation")) } else { Ok(Some(name).filter(|name| !name.is_empty())) }
+    if name.len() > NAME_LENGTH_MAX {
+        Err(WireError::Bounds("organisation"))
+    } else {
+        Ok(Some(name).filter(|name| !name.is_empty()))
+    }
 }
 
 fn address(text: &str) -> Result<Address, WireError> {

@@ -1,7 +1,9 @@
 //! Which request may come over which connection: one rule each. A request without a rule does not compile.
 
 use medipeps_core::Address;
-use medipeps_core::wire::transport::{Acknowledge, Authenticate, DeleteAccount, FetchPrekeys, Register, Request, Submit};
+use medipeps_core::wire::transport::{
+    Acknowledge, Authenticate, DeleteAccount, FetchPrekeys, Register, Request, Submit,
+};
 use std::sync::Arc;
 
 use super::connection::ProvedDevice;

@@ -7,7 +7,11 @@ use super::{Service, queue_failed, refuse, storage_failed};
 use crate::storage::AcknowledgeError;
 
 impl Service {
-    pub(super) async fn acknowledge(&self, device: &ProvedDevice, request: Acknowledge) -> Result<Response, ErrorReply> {
+    pub(super) async fn acknowledge(
+        &self,
+        device: &ProvedDevice,
+        request: Acknowledge,
+    ) -> Result<Response, ErrorReply> {
         self.check_listed(device).await?;
         let (address, device_id) = (&device.address, device.device_id);
         if request.incarnation != self.storage.incarnation() {

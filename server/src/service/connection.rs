@@ -165,8 +165,9 @@ impl ProvedDevice {
         if *seen_in == life {
             return true;
         }
-        let listed = Statement::decode(&account.statement)
-            .is_ok_and(|statement| statement.device_keys(self.device_id).is_some_and(|keys| keys.signing_key == self.key));
+        let listed = Statement::decode(&account.statement).is_ok_and(|statement| {
+            statement.device_keys(self.device_id).is_some_and(|keys| keys.signing_key == self.key)
+        });
         if listed {
             *seen_in = life;
         }

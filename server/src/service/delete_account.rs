@@ -16,20 +16,18 @@ impl Service {
     ) -> Result<Response, ErrorReply> {
         let account = self.check_listed(device).await?;
         let statement = Statement::decode(&account.statement).map_err(|_| internal("a stored statement is damaged"))?;
-        let signed = verify_deletion(
-            &statement.account_key(),
-            &request.address,
-            request.statement_version,
-            &request.signature,
-        );
+        let signed =
+            verify_deletion(&statement.account_key(), &request.address, request.statement_version, &request.signature);
         if request.address != device.address || signed.is_err() {
             return Err(refuse(ErrorCode::ProofRefused));
         }
-        self.storage.delete_account(&request.address, request.statement_version).await.map_err(|error| match error {
-            StatementError::WrongVersion { .. } => ErrorReply::new(ErrorCode::StatementVersion, error.to_string()),
-            StatementError::Storage(error) => storage_failed(error),
-            StatementError::UnknownAccount | StatementError::Devices => refuse(ErrorCode::UnknownDevice),
-        })?;
+        self.storage.delete_account(&request.address, request.statement_version).await.map_err(
+            |error| match error {
+                StatementError::WrongVersion { .. } => ErrorReply::new(ErrorCode::StatementVersion, error.to_string()),
+                StatementError::Storage(error) => storage_failed(error),
+                StatementError::UnknownAccount | StatementError::Devices => refuse(ErrorCode::UnknownDevice),
+            },
+        )?;
         Ok(Response::Done)
     }
 }

@@ -117,7 +117,9 @@ impl Service {
     /// Answers one request of a connection that comes from `address`.
     pub async fn answer(self: &Arc<Self>, connection: &Connection, address: IpAddr, request: Request) -> Answer {
         let moment = Moment { now_ms: self.environment.now_ms(), network: address.into() };
-        self.dispatch(connection, moment, request).await.unwrap_or_else(|error| Answer::Response(Response::Error(error)))
+        self.dispatch(connection, moment, request)
+            .await
+            .unwrap_or_else(|error| Answer::Response(Response::Error(error)))
     }
 
     /// From now on every request is answered with `ShuttingDown`, and open subscriptions end with it.

@@ -8,7 +8,11 @@ use super::{Service, internal, refuse, storage_failed};
 use crate::storage::StatementError;
 
 impl Service {
-    pub(super) async fn publish_statement(&self, device: &ProvedDevice, encoded: &[u8]) -> Result<Response, ErrorReply> {
+    pub(super) async fn publish_statement(
+        &self,
+        device: &ProvedDevice,
+        encoded: &[u8],
+    ) -> Result<Response, ErrorReply> {
         let account = self.check_listed(device).await?;
         let current = Statement::decode(&account.statement).map_err(|_| internal("a stored statement is damaged"))?;
         let next = Statement::decode(encoded).map_err(refused)?;

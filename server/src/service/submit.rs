@@ -49,7 +49,8 @@ fn refused(error: EnqueueError) -> ErrorReply {
     match error {
         EnqueueError::UnknownRecipient => refuse(ErrorCode::UnknownAccount),
         EnqueueError::StaleDevices { missing, extra, statement_version } => {
-            let mut reply = ErrorReply::new(ErrorCode::StaleDevices, "the envelopes do not fit the recipient's devices");
+            let mut reply =
+                ErrorReply::new(ErrorCode::StaleDevices, "the envelopes do not fit the recipient's devices");
             reply.stale_devices = Some(StaleDevices { missing, extra, statement_version });
             reply
         }

@@ -162,18 +162,17 @@ impl Subscription {
     }
 
     /// Waits until there may be something to do.
-    async fn wait(
-        &mut self,
-        sink: &mut impl Sink,
-        rescan: &mut Interval,
-        progress: &mut Progress,
-    ) -> Result<(), End> {
+    async fn wait(&mut self, sink: &mut impl Sink, rescan: &mut Interval, progress: &mut Progress) -> Result<(), End> {
         let mut stopping = self.service.stopping.subscribe();
+        let stopped = async {
+            // The value comes with a lock, which must not outlive this block.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        };
         tokio::select! {
             changed = self.hint.changed() => changed.map_err(|_| End::Failed(refuse(ErrorCode::UnknownDevice))),
             // The other end of this one is in `place`; it cannot be gone.
             _ = self.signals.changed() => Ok(()),
-            _ = stopping.wait_for(|stopping| *stopping) => Ok(()),
+            () = stopped => Ok(()),
             () = sink.closed() => Err(End::Closed),
             _ = rescan.tick() => self.catch_up(progress).await,
         }

@@ -1,0 +1,103 @@
+//! `medipeps-server inspect`
+
+use clap::Args;
+use medipeps_core::wire::control::{ControlAccount, ControlRequest, ControlResponse};
+use serde::Serialize;
+
+use super::store::Orders;
+use super::{ConfigArgument, Failure, print};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Print JSON: {accounts: [{address, organisation, statement_version, created_ms, devices: [{device_id, queued,
+    /// bytes, envelopes: [{sequence, size, received_ms}]}]}]}.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Inspection {
+    accounts: Vec<Account>,
+}
+
+#[derive(Serialize)]
+struct Account {
+    address: String,
+    organisation: Option<String>,
+    statement_version: u64,
+    created_ms: u64,
+    devices: Vec<Device>,
+}
+
+#[derive(Serialize)]
+struct Device {
+    device_id: u32,
+    queued: usize,
+    bytes: u64,
+    envelopes: Vec<Envelope>,
+}
+
+#[derive(Serialize)]
+struct Envelope {
+    sequence: u64,
+    size: u32,
+    received_ms: u64,
+}
+
+pub(super) async fn inspect(arguments: &Arguments) -> Result<(), Failure> {
+    let config = arguments.config.load()?;
+    let mut orders = Orders::new(&config);
+    let mut inspection = Inspection { accounts: Vec::new() };
+    let mut after = None;
+    loop {
+        let ControlResponse::Inspection(page) = orders.give(ControlRequest::Inspect { after }).await? else {
+            return Err(Failure::failed("the server answered something else"));
+        };
+        let Some(last) = page.last() else { break };
+        after = Some(last.address.clone());
+        inspection.accounts.extend(page.into_iter().map(Account::from));
+    }
+    if arguments.json {
+        let json = serde_json::to_string_pretty(&inspection).map_err(Failure::failed)?;
+        print(&format!("{json}\n"))
+    } else {
+        print(&table(&inspection))
+    }
+}
+
+/// One line a device.
+fn table(inspection: &Inspection) -> String {
+    let mut text = String::from("address, organisation, statement version, device, envelopes queued, bytes\n");
+    for account in &inspection.accounts {
+        let organisation = account.organisation.as_deref().unwrap_or("-");
+        for device in &account.devices {
+            let head = format!("{}, {organisation}, {}", account.address, account.statement_version);
+            text.push_str(&format!("{head}, {}, {}, {}\n", device.device_id, device.queued, device.bytes));
+        }
+    }
+    text
+}
+
+impl From<ControlAccount> for Account {
+    fn from(account: ControlAccount) -> Self {
+        let devices = account.devices.into_iter().map(|device| Device {
+            device_id: device.device_id,
+            queued: device.envelopes.len(),
+            bytes: device.bytes,
+            envelopes: device
+                .envelopes
+                .into_iter()
+                .map(|one| Envelope { sequence: one.sequence, size: one.size, received_ms: one.received })
+                .collect(),
+        });
+        Self {
+            address: account.address.to_string(),
+            organisation: account.organisation,
+            statement_version: account.statement_version,
+            created_ms: account.created,
+            devices: devices.collect(),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The server's end of the control socket.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use medipeps_core::wire::control::{ControlRequest, ControlResponse};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::{ControlError, Store};
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::frame::{read_frame, write_frame};
+use crate::limits::{CONTROL_FRAME_LENGTH_MAX, REQUEST_TIMEOUT_MS};
+use crate::server_key::ServerKey;
+use crate::storage::Storage;
+
+/// A listening control socket.
+pub(crate) struct ControlSocket {
+    path: PathBuf,
+    task: JoinHandle<()>,
+}
+
+impl ControlSocket {
+    /// Listens on the socket of the data directory. The caller has the store, so whatever socket is there is a dead
+    /// server's.
+    pub(crate) async fn open(
+        config: &Config,
+        storage: Arc<dyn Storage>,
+        server_key: ServerKey,
+        environment: Arc<dyn Environment>,
+        work: mpsc::WeakSender<()>,
+    ) -> Result<Self, ControlError> {
+        let path = config.control_socket();
+        let listener = bind(&path).map_err(|error| ControlError::Socket { path: path.clone(), error })?;
+        let store = Store { storage, server_key, environment };
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let store = store.clone();
+                // Once the server stops, nobody can hold work any more.
+                let Some(work) = work.upgrade() else { return };
+                tokio::spawn(async move {
+                    if let Err(error) = answer(stream, &store).await {
+                        tracing::warn!(%error, "an order on the control socket failed");
+                    }
+                    drop(work);
+                });
+            }
+        });
+        Ok(Self { path, task })
+    }
+
+    /// Takes no more orders. The socket goes; a server that starts next makes its own.
+    pub(crate) async fn close(self) {
+        self.task.abort();
+        let _ = self.task.await;
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = reach(path, |path| UnixListener::bind(path))?;
+    // The folder is for its owner only, so nobody could connect in between.
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Names a socket so that the name fits into the 107 bytes that the system has for it, however long the path is.
+pub(super) fn reach<T>(path: &Path, open: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return open(path) };
+    if path.as_os_str().len() < 100 || !cfg!(target_os = "linux") {
+        return open(path);
+    }
+    let folder = File::open(folder)?;
+    open(&PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name))
+}
+
+async fn answer(mut stream: UnixStream, store: &Store) -> io::Result<()> {
+    let read = read_frame(&mut stream, CONTROL_FRAME_LENGTH_MAX);
+    let frame = timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), read).await?.map_err(io::Error::other)?;
+    let response = match ControlRequest::decode(&frame) {
+        Ok(request) => store.carry_out(request).await,
+        Err(error) => ControlResponse::Error(error.to_string()),
+    };
+    write_frame(&mut stream, &response.encode()).await
+}

@@ -1,0 +1,147 @@
+//! One QUIC connection: every stream is read, answered and finished on its own, so that a slow one holds up no other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use medipeps_core::label;
+use medipeps_core::limits::FRAME_LENGTH_MAX;
+use medipeps_core::proof::{EXPORTER_LENGTH, Exporter};
+use medipeps_core::wire::WireError;
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response, Transport};
+use quinn::{RecvStream, SendStream, VarInt};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::frame::{FrameError, read_frame, write_frame};
+use crate::limits::{FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, REQUEST_TASKS_MAX, REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS};
+use crate::service::{Answer, Connection, Service, Sink, SinkClosed, access};
+
+/// Held by everything that shutdown waits for.
+pub(crate) type Work = mpsc::Sender<()>;
+
+/// Why the server closes a connection, as QUIC application error codes. `spec/transport.md`, section "Connection".
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Close {
+    /// The server stops.
+    ShuttingDown = 1,
+    /// Nobody said Hello.
+    NoHello = 2,
+    /// TLS gave no exporter.
+    NoExporter = 3,
+}
+
+impl Close {
+    pub(crate) fn code(self) -> VarInt {
+        VarInt::from_u32(self as u32)
+    }
+}
+
+/// Serves one connection until it closes.
+pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>, work: mpsc::WeakSender<()>) {
+    let mut exporter: Exporter = [0; EXPORTER_LENGTH];
+    if quic.export_keying_material(&mut exporter, label::TLS_EXPORTER.as_bytes(), b"").is_err() {
+        quic.close(Close::NoExporter.code(), b"no TLS exporter");
+        return;
+    }
+    let connection = Arc::new(Connection::new(Transport::Quic, Some(exporter)));
+    let hello_deadline = Instant::now() + Duration::from_millis(HELLO_TIMEOUT_MS);
+    // A client may reset a stream while its request is still under way, and open another: QUIC's limit alone does not
+    // bound the tasks.
+    let tasks = Arc::new(Semaphore::new(REQUEST_TASKS_MAX));
+    loop {
+        let Ok(task) = tasks.clone().acquire_owned().await else { return };
+        let stream = tokio::select! {
+            stream = quic.accept_bi() => stream,
+            () = sleep_until(hello_deadline), if !connection.is_greeted() => {
+                quic.close(Close::NoHello.code(), b"no Hello");
+                return;
+            }
+        };
+        let Ok((send, receive)) = stream else { return };
+        let stream = Stream { quic: quic.clone(), service: service.clone(), connection: connection.clone(), send };
+        let work = work.clone();
+        tokio::spawn(async move {
+            stream.serve(receive, &work).await;
+            drop(task);
+        });
+    }
+}
+
+struct Stream {
+    quic: quinn::Connection,
+    service: Arc<Service>,
+    connection: Arc<Connection>,
+    send: SendStream,
+}
+
+impl Stream {
+    async fn serve(mut self, mut receive: RecvStream, work: &mpsc::WeakSender<()>) {
+        let read = timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), read_frame(&mut receive, FRAME_LENGTH_MAX)).await;
+        // Whatever follows the frame is of no interest; on a finished stream this does nothing.
+        let _ = receive.stop(VarInt::from_u32(0));
+        let request = match read {
+            Ok(Ok(frame)) => Request::decode(&frame).map_err(|error| malformed(&error)),
+            Ok(Err(FrameError::TooLong { .. })) => {
+                Err(ErrorReply::new(ErrorCode::TooLarge, "the frame is over the limit"))
+            }
+            Ok(Err(FrameError::Truncated | FrameError::Read(_))) | Err(_) => return,
+        };
+        // From here on a stopping server waits for the answer. When nobody can hold work any more, it is too late.
+        let Some(_work) = work.upgrade() else { return };
+        let answer = match request {
+            Ok(request) => {
+                let name = access::name(&request);
+                let answer = self.service.answer(&self.connection, self.quic.remote_address().ip(), request).await;
+                log(name, &answer);
+                answer
+            }
+            Err(error) => Answer::Response(Response::Error(error)),
+        };
+        match answer {
+            Answer::Response(response) => {
+                let _ = self.send(&response).await;
+            }
+            Answer::Subscription(subscription) => subscription.run(&mut self).await,
+        }
+        self.finish().await;
+    }
+
+    /// Ends the stream and waits a little for the client to have it all: closing the connection would drop the rest.
+    async fn finish(mut self) {
+        if self.send.finish().is_ok() {
+            let _ = timeout(Duration::from_millis(FINISH_TIMEOUT_MS), self.send.stopped()).await;
+        }
+    }
+}
+
+impl Sink for Stream {
+    async fn send(&mut self, response: &Response) -> Result<(), SinkClosed> {
+        let frame = response.encode();
+        let write = write_frame(&mut self.send, &frame);
+        match timeout(Duration::from_millis(WRITE_TIMEOUT_MS), write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(SinkClosed),
+            Err(_) => {
+                // Half a frame may be out; nothing may follow it.
+                let _ = self.send.reset(VarInt::from_u32(0));
+                Err(SinkClosed)
+            }
+        }
+    }
+
+    async fn closed(&mut self) {
+        let _ = self.send.stopped().await;
+    }
+}
+
+fn malformed(error: &WireError) -> ErrorReply {
+    ErrorReply::new(ErrorCode::Malformed, error.to_string())
+}
+
+/// A request and how it ended, and nothing of what was in it or of who sent it.
+fn log(request: &'static str, answer: &Answer) {
+    match answer {
+        Answer::Response(Response::Error(error)) => tracing::debug!(request, error = error.code, "refused"),
+        Answer::Response(_) | Answer::Subscription(_) => tracing::debug!(request, "answered"),
+    }
+}

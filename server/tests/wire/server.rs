@@ -1,0 +1,66 @@
+//! A server of the tests, over the memory engine.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use medipeps_core::invitation::Invitation;
+use medipeps_core::wire::transport::Response;
+use medipeps_server::environment::{Environment, SystemEnvironment};
+use medipeps_server::service::invite;
+use medipeps_server::storage::{MemoryStorage, Storage};
+use medipeps_server::{Config, Server};
+use tempfile::TempDir;
+
+use crate::account::Account;
+use crate::client::Client;
+
+/// A running server and what it stands on.
+pub struct TestServer {
+    pub server: Server,
+    pub config: Config,
+    pub storage: Arc<MemoryStorage>,
+    pub folder: TempDir,
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// A server with another configuration.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::new("clinic.example", "127.0.0.1:0".parse().unwrap(), folder.path().join("data"));
+        change(&mut config);
+        let storage = Arc::new(MemoryStorage::new(config.queue_quota(), [7; 16]));
+        let server = Server::start(&config, storage.clone()).await.unwrap();
+        Self { server, config, storage, folder }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// The secret of a new invitation.
+    pub async fn invite(&self, valid_ms: u64) -> [u8; 16] {
+        let code = invite(
+            self.storage.as_ref() as &dyn Storage,
+            self.server.server_key(),
+            &SystemEnvironment as &dyn Environment,
+            None,
+            valid_ms,
+        );
+        let invitation: Invitation = code.await.unwrap().parse().unwrap();
+        assert_eq!(invitation.server_key_hash, self.server.server_key().hash().0);
+        *invitation.secret.as_bytes()
+    }
+
+    /// A new account, registered.
+    pub async fn account(&self, address: &str) -> Account {
+        let account = Account::new(address);
+        let invitation = self.invite(60_000).await;
+        let client = Client::connect(self.address()).await;
+        assert_eq!(client.ask(&account.register(invitation)).await, Response::Done);
+        account
+    }
+}
