@@ -11,7 +11,9 @@
 
 mod accounts;
 mod committer;
+mod inspecting;
 mod layout;
+mod opening;
 mod prekeys;
 mod queues;
 mod records;
@@ -20,7 +22,7 @@ mod segment;
 mod tests;
 mod transfer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Bound;
@@ -30,20 +32,22 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use medipeps_core::Address;
-use medipeps_core::wire::server_storage::{AccountRecord, EnvelopeRecord, StoreRecord};
+use medipeps_core::wire::server_storage::AccountRecord;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::committer::{Operation, Plain, Shared, Writer};
-use self::layout::{OneTimeKind, QueueKey};
+use self::inspecting::inspect_account;
+use self::layout::QueueKey;
+use self::opening::{clean_segments, create, draw_incarnation, open_sled, read_format};
 use self::queues::Enqueue;
 use self::records::{Changes, Effects, Records, corrupt};
 use self::segment::SegmentWriter;
 use super::account::check_statement_length;
 use super::{
     Account, AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount,
-    InspectedDevice, InspectedEnvelope, Invitation, InvitationError, OpenError, PrekeyError, PrekeySet, PrekeyStatus,
-    QueueError, QueueQuota, QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome,
-    StatementError, Storage, StorageError, Submission, TakenPrekeys,
+    Invitation, InvitationError, OpenError, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota,
+    QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
+    StorageError, Submission, TakenPrekeys,
 };
 use crate::limits::{
     COMMIT_BATCH_MAX, COMMIT_QUEUE_MAX, EXPIRE_BATCH_MAX, INSPECT_ACCOUNTS_MAX, SEGMENT_BYTES, SLED_CACHE_BYTES,
@@ -468,110 +472,4 @@ impl Storage for SledStorage {
         })
         .await
     }
-}
-
-fn inspect_account(
-    records: &Records,
-    address: Address,
-    account: AccountRecord,
-) -> Result<InspectedAccount, StorageError> {
-    let submissions = records.scan(&layout::submissions(account.account)).count() as u64;
-    let inspect_device = |device| {
-        let queue = QueueKey { account: account.account, device };
-        let counters = records.queue(queue)?;
-        let envelopes = records.envelopes(queue, 0, u64::MAX).map(|item| {
-            let (sequence, record) = item?;
-            Ok(InspectedEnvelope {
-                sequence,
-                length: record.length,
-                received_ms: record.received,
-                expires_ms: record.expires,
-            })
-        });
-        Ok(InspectedDevice {
-            device_id: device,
-            generation: counters.generation,
-            one_time: records.one_time_ids(queue, OneTimeKind::Dh)?.len(),
-            one_time_kem: records.one_time_ids(queue, OneTimeKind::Kem)?.len(),
-            highest_sequence: counters.highest_sequence,
-            bytes: counters.bytes,
-            expired: counters.expired,
-            envelopes: envelopes.collect::<Result<_, StorageError>>()?,
-        })
-    };
-    Ok(InspectedAccount {
-        address,
-        statement_version: account.statement_version,
-        statement_length: account.statement_length as usize,
-        created_ms: account.created,
-        submissions,
-        devices: account.devices.iter().map(|device| inspect_device(*device)).collect::<Result<_, StorageError>>()?,
-        organisation: account.organisation,
-    })
-}
-
-fn open_sled(directory: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
-    // sled's own flusher would only add syncs that nobody waits for.
-    let config = sled::Config::new().path(directory).cache_capacity(cache_bytes).flush_every_ms(None);
-    config.open().map_err(|error| match error {
-        // sled 0.34.7, config.rs, says it in no other way.
-        sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock on") => OpenError::InUse,
-        sled::Error::Io(error) => OpenError::Io(error),
-        other => OpenError::Corrupt(other.to_string()),
-    })
-}
-
-/// The record of the store; `None` if there is no store yet.
-fn read_format(records: &Records) -> Result<Option<StoreRecord>, OpenError> {
-    let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
-    let Some(format) = records.get(layout::FORMAT_KEY).map_err(opening)? else {
-        return if records.tree.is_empty() {
-            Ok(None)
-        } else {
-            Err(OpenError::Corrupt("the format is missing".into()))
-        };
-    };
-    let found = format.try_into().map(u32::from_be_bytes).unwrap_or(0);
-    if found != layout::FORMAT {
-        return Err(OpenError::UnknownFormat { found, known: layout::FORMAT });
-    }
-    let store = records.store().map_err(opening)?;
-    if store.import_unfinished { Err(OpenError::ImportUnfinished) } else { Ok(Some(store)) }
-}
-
-/// Makes an empty tree a store.
-fn create(records: &Records, database: &sled::Db, file: &File) -> Result<[u8; 16], OpenError> {
-    let incarnation = draw_incarnation()?;
-    let mut batch = sled::Batch::default();
-    batch.insert(layout::FORMAT_KEY, &layout::FORMAT.to_be_bytes());
-    batch.insert(layout::STORE_KEY, StoreRecord { incarnation, next_account: 1, import_unfinished: false }.encode());
-    let failed = |error: sled::Error| OpenError::Io(io::Error::other(error));
-    records.tree.apply_batch(batch).map_err(failed)?;
-    database.flush().map_err(failed)?;
-    file.sync_all()?;
-    Ok(incarnation)
-}
-
-fn draw_incarnation() -> io::Result<[u8; 16]> {
-    let mut incarnation = [0; 16];
-    getrandom::fill(&mut incarnation).map_err(io::Error::other)?;
-    Ok(incarnation)
-}
-
-/// Counts the live bodies of each segment, deletes the files without any, and says which number comes next.
-fn clean_segments(records: &Records) -> Result<(HashMap<u64, u64>, u64), OpenError> {
-    let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
-    let mut live: HashMap<u64, u64> = HashMap::new();
-    for item in records.scan(layout::ENVELOPES) {
-        let (_, value) = item.map_err(opening)?;
-        let record =
-            EnvelopeRecord::decode(&value).map_err(|error| opening(corrupt("an envelope's record", &error)))?;
-        *live.entry(record.segment).or_default() += 1;
-    }
-    let files = segment::list(&records.segments)?;
-    let highest = live.keys().chain(&files).max().copied().unwrap_or(0);
-    for number in files.iter().filter(|number| !live.contains_key(number)) {
-        segment::delete(&records.segments, *number)?;
-    }
-    Ok((live, highest.saturating_add(1)))
 }

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io::{Cursor, Write};
-use std::path::PathBuf;
 
+use medipeps_core::wire::server_storage::StoreRecord;
 use proptest::prelude::*;
 use tempfile::TempDir;
 

@@ -1,29 +1,29 @@
 //! The reference engine: everything in memory, one lock, and faults on request. For simulation and for comparison.
 
+mod loading;
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use medipeps_core::Address;
-use medipeps_core::wire::server_storage::{
-    AccountRecord, ExportRecord, InvitationRecord, InvitationUse, PrekeysRecord, QueueRecord, SubmissionRecord,
-};
+use medipeps_core::wire::server_storage::{ExportRecord, InvitationRecord};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use self::loading::Loading;
+use self::state::State;
 use super::account::{check_statement_length, distinct_devices};
 use super::export::{ExportWriter, read_export};
 use super::{
     Account, AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount,
-    InspectedDevice, InspectedEnvelope, Invitation, InvitationError, PrekeyError, PrekeySet, PrekeyStatus, QueueError,
-    QueueQuota, QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
-    StorageError, Submission, TakenKem, TakenPrekeys,
+    Invitation, InvitationError, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
+    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
+    TakenPrekeys,
 };
-use crate::limits::{
-    FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX, INVITATION_RECORD_RETENTION_MS, ONE_TIME_PREKEYS_STORED_MAX,
-    SUBMISSION_RECORD_RETENTION_MS,
-};
+use crate::limits::{FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX};
 
 /// A store in memory. It keeps nothing over the life of the value, but [`MemoryStorage::restart`] stands for the next
 /// start of the process.
@@ -41,42 +41,6 @@ pub enum Fault {
     BeforeCommit,
     /// All of it is on the disk, and the caller is told that it failed.
     AfterCommit,
-}
-
-#[derive(Debug, Clone, Default)]
-struct State {
-    incarnation: [u8; 16],
-    last_account: u64,
-    invitations: BTreeMap<[u8; 32], InvitationRecord>,
-    accounts: BTreeMap<Address, MemoryAccount>,
-    fault: Option<Fault>,
-}
-
-#[derive(Debug, Clone)]
-struct MemoryAccount {
-    record: AccountRecord,
-    statement: Vec<u8>,
-    devices: BTreeMap<u32, MemoryDevice>,
-    submissions: BTreeMap<[u8; 16], SubmissionRecord>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct MemoryDevice {
-    prekeys: Option<PrekeysRecord>,
-    one_time: BTreeMap<u32, Vec<u8>>,
-    one_time_kem: BTreeMap<u32, Vec<u8>>,
-    used_one_time: BTreeSet<u32>,
-    used_one_time_kem: BTreeSet<u32>,
-    queue: QueueRecord,
-    envelopes: BTreeMap<u64, MemoryEnvelope>,
-    hint: watch::Sender<u64>,
-}
-
-#[derive(Debug, Clone)]
-struct MemoryEnvelope {
-    received: u64,
-    expires: u64,
-    bytes: Vec<u8>,
 }
 
 impl MemoryStorage {
@@ -136,171 +100,6 @@ impl MemoryStorage {
         }
         Ok(answer)
     }
-}
-
-impl State {
-    fn device(&self, address: &Address, device: u32) -> Option<&MemoryDevice> {
-        self.accounts.get(address)?.devices.get(&device)
-    }
-
-    fn device_mut(&mut self, address: &Address, device: u32) -> Option<&mut MemoryDevice> {
-        self.accounts.get_mut(address)?.devices.get_mut(&device)
-    }
-
-    fn register(&mut self, registration: Registration) -> Result<RegisterOutcome, RegisterError> {
-        let statement_digest: [u8; 32] = Sha256::digest(&registration.statement).into();
-        let devices = distinct_devices(registration.devices.iter().map(|device| device.device_id))
-            .ok_or(RegisterError::Devices)?;
-        let invitation =
-            self.invitations.get_mut(&registration.invitation_hash).ok_or(RegisterError::InvitationUnknown)?;
-        let existing = self.accounts.get(&registration.address).map(|account| account.record.account);
-        if let Some(used) = invitation.used {
-            let same = existing == Some(used.account) && used.statement_digest == statement_digest;
-            return if same { Ok(RegisterOutcome { repeated: true }) } else { Err(RegisterError::InvitationUsed) };
-        }
-        if invitation.expires <= registration.now_ms {
-            return Err(RegisterError::InvitationExpired);
-        }
-        if existing.is_some() {
-            return Err(RegisterError::AddressTaken);
-        }
-        self.last_account += 1;
-        invitation.used = Some(InvitationUse { account: self.last_account, statement_digest });
-        let record = AccountRecord {
-            account: self.last_account,
-            statement_version: registration.statement_version,
-            statement_length: u32::try_from(registration.statement.len()).unwrap_or(u32::MAX),
-            organisation: invitation.organisation.clone(),
-            created: registration.now_ms,
-            devices,
-        };
-        let mut account = MemoryAccount {
-            record,
-            statement: registration.statement,
-            devices: BTreeMap::new(),
-            submissions: BTreeMap::new(),
-        };
-        for device in registration.devices {
-            let mut stored = MemoryDevice::default();
-            stored.put(device.sequence, device.prekeys).map_err(|error| match error {
-                PrekeyError::Storage(error) => RegisterError::Storage(error),
-                _ => RegisterError::Devices,
-            })?;
-            account.devices.insert(device.device_id, stored);
-        }
-        self.accounts.insert(registration.address, account);
-        Ok(RegisterOutcome { repeated: false })
-    }
-
-    fn enqueue(&mut self, submission: Submission, quota: QueueQuota) -> Result<EnqueueOutcome, EnqueueError> {
-        let account = self.accounts.get_mut(&submission.address).ok_or(EnqueueError::UnknownRecipient)?;
-        if let Some(before) = account.submissions.get(&submission.id) {
-            let same = before.digest == submission.digest;
-            return if same { Ok(EnqueueOutcome::Accepted { duplicate: true }) } else { Err(EnqueueError::IdReused) };
-        }
-        let listed: Vec<(u32, bool)> =
-            account.devices.iter().map(|(id, device)| (*id, device.prekeys.is_some())).collect();
-        submission.check_devices(&listed, account.record.statement_version)?;
-        let mut envelopes = submission.envelopes;
-        envelopes.sort_by_key(|(device, _)| *device);
-        for (device, bytes) in envelopes {
-            let Some(stored) = account.devices.get_mut(&device) else { continue };
-            if !quota.has_room(stored.queue.messages, stored.queue.bytes, bytes.len()) {
-                return Err(EnqueueError::QueueFull { device });
-            }
-            stored.queue.highest_sequence += 1;
-            stored.queue.messages += 1;
-            stored.queue.bytes += bytes.len() as u64;
-            let envelope = MemoryEnvelope { received: submission.now_ms, expires: submission.expires_ms, bytes };
-            stored.envelopes.insert(stored.queue.highest_sequence, envelope);
-        }
-        let forget = submission.now_ms.saturating_add(SUBMISSION_RECORD_RETENTION_MS);
-        account.submissions.insert(submission.id, SubmissionRecord { digest: submission.digest, forget });
-        Ok(EnqueueOutcome::Accepted { duplicate: false })
-    }
-
-    fn expire(&mut self, now_ms: u64) -> ExpireCounts {
-        let mut counts = ExpireCounts::default();
-        let before = self.invitations.len();
-        self.invitations
-            .retain(|_, invitation| invitation.expires.saturating_add(INVITATION_RECORD_RETENTION_MS) > now_ms);
-        counts.invitations = (before - self.invitations.len()) as u64;
-        for account in self.accounts.values_mut() {
-            let before = account.submissions.len();
-            account.submissions.retain(|_, submission| submission.forget > now_ms);
-            counts.submissions += (before - account.submissions.len()) as u64;
-            for device in account.devices.values_mut() {
-                let expired = device.drop_envelopes(|_, envelope| envelope.expires <= now_ms);
-                device.queue.expired += expired;
-                counts.envelopes += expired;
-            }
-        }
-        counts
-    }
-}
-
-impl MemoryDevice {
-    fn put(&mut self, sequence: u64, prekeys: PrekeySet) -> Result<(), PrekeyError> {
-        prekeys.check_lengths()?;
-        let digest = prekeys.digest();
-        if let Some(stored) = &self.prekeys {
-            if stored.sequence == sequence && stored.digest == digest {
-                return Ok(());
-            }
-            if sequence <= stored.sequence {
-                return Err(PrekeyError::OldSequence { current: stored.sequence });
-            }
-        }
-        add_one_time(&mut self.one_time, &self.used_one_time, prekeys.one_time)?;
-        add_one_time(&mut self.one_time_kem, &self.used_one_time_kem, prekeys.one_time_kem)?;
-        self.prekeys = Some(PrekeysRecord {
-            sequence,
-            digest,
-            signed_prekey: prekeys.signed_prekey,
-            last_resort_kem: prekeys.last_resort_kem,
-            seal: prekeys.seal,
-        });
-        Ok(())
-    }
-
-    fn take(&mut self, device_id: u32) -> Option<TakenPrekeys> {
-        let prekeys = self.prekeys.as_ref()?;
-        let one_time = self.one_time.pop_first();
-        let one_time_kem = self.one_time_kem.pop_first();
-        self.used_one_time.extend(one_time.as_ref().map(|(id, _)| *id));
-        self.used_one_time_kem.extend(one_time_kem.as_ref().map(|(id, _)| *id));
-        Some(TakenPrekeys {
-            device_id,
-            signed: prekeys.signed_prekey.clone(),
-            one_time: one_time.map(|(_, key)| key),
-            kem: one_time_kem.map_or_else(
-                || TakenKem::LastResort(prekeys.last_resort_kem.clone()),
-                |(_, key)| TakenKem::OneTime(key),
-            ),
-            seal: prekeys.seal.clone(),
-        })
-    }
-
-    fn drop_envelopes(&mut self, drop: impl Fn(u64, &MemoryEnvelope) -> bool) -> u64 {
-        let before = self.envelopes.len();
-        self.envelopes.retain(|sequence, envelope| !drop(*sequence, envelope));
-        self.queue.messages = self.envelopes.len() as u64;
-        self.queue.bytes = self.envelopes.values().map(|envelope| envelope.bytes.len() as u64).sum();
-        (before - self.envelopes.len()) as u64
-    }
-}
-
-fn add_one_time(
-    stored: &mut BTreeMap<u32, Vec<u8>>,
-    used: &BTreeSet<u32>,
-    keys: Vec<(u32, Vec<u8>)>,
-) -> Result<(), PrekeyError> {
-    for (id, key) in keys {
-        if !used.contains(&id) {
-            stored.entry(id).or_insert(key);
-        }
-    }
-    if stored.len() > ONE_TIME_PREKEYS_STORED_MAX { Err(PrekeyError::TooMany) } else { Ok(()) }
 }
 
 #[async_trait]
@@ -561,112 +360,12 @@ impl Storage for MemoryStorage {
     }
 }
 
-impl MemoryAccount {
-    fn inspect(&self, address: &Address) -> InspectedAccount {
-        let devices = self.devices.iter().map(|(device_id, device)| InspectedDevice {
-            device_id: *device_id,
-            generation: device.queue.generation,
-            one_time: device.one_time.len(),
-            one_time_kem: device.one_time_kem.len(),
-            highest_sequence: device.queue.highest_sequence,
-            bytes: device.queue.bytes,
-            expired: device.queue.expired,
-            envelopes: device
-                .envelopes
-                .iter()
-                .map(|(sequence, envelope)| InspectedEnvelope {
-                    sequence: *sequence,
-                    length: u32::try_from(envelope.bytes.len()).unwrap_or(u32::MAX),
-                    received_ms: envelope.received,
-                    expires_ms: envelope.expires,
-                })
-                .collect(),
-        });
-        InspectedAccount {
-            address: address.clone(),
-            organisation: self.record.organisation.clone(),
-            statement_version: self.record.statement_version,
-            statement_length: self.statement.len(),
-            created_ms: self.record.created,
-            submissions: self.submissions.len() as u64,
-            devices: devices.collect(),
-        }
-    }
-}
-
-/// A state under construction from the records of an export, which come in their order.
-#[derive(Default)]
-struct Loading {
-    state: State,
-    account: Option<(Address, MemoryAccount)>,
-    device: Option<(u32, MemoryDevice)>,
-}
-
-impl Loading {
-    fn add(&mut self, record: ExportRecord) {
-        match record {
-            ExportRecord::Invitation { hash, invitation } => {
-                let account = invitation.used.map_or(0, |used| used.account);
-                self.state.last_account = self.state.last_account.max(account);
-                self.state.invitations.insert(hash, invitation);
-            }
-            ExportRecord::Account { address, account, statement } => {
-                self.end_account();
-                self.state.last_account = self.state.last_account.max(account.account);
-                let (devices, submissions) = (BTreeMap::new(), BTreeMap::new());
-                self.account = Some((address, MemoryAccount { record: account, statement, devices, submissions }));
-            }
-            ExportRecord::Device { device_id, queue, prekeys } => {
-                self.end_device();
-                let queue = QueueRecord { messages: 0, bytes: 0, ..queue };
-                let hint = watch::Sender::new(queue.highest_sequence);
-                self.device = Some((device_id, MemoryDevice { queue, prekeys, hint, ..MemoryDevice::default() }));
-            }
-            ExportRecord::UsedPrekeys { one_time, one_time_kem } => {
-                if let Some((_, device)) = &mut self.device {
-                    device.used_one_time.extend(one_time);
-                    device.used_one_time_kem.extend(one_time_kem);
-                }
-            }
-            ExportRecord::Envelope { sequence, received, expires, envelope } => {
-                if let Some((_, device)) = &mut self.device {
-                    device.queue.messages += 1;
-                    device.queue.bytes += envelope.len() as u64;
-                    device.envelopes.insert(sequence, MemoryEnvelope { received, expires, bytes: envelope });
-                }
-            }
-            ExportRecord::Submission { id, submission } => {
-                if let Some((_, account)) = &mut self.account {
-                    account.submissions.insert(id, submission);
-                }
-            }
-            ExportRecord::End { .. } => {}
-        }
-    }
-
-    fn end_device(&mut self) {
-        if let (Some((_, account)), Some((id, device))) = (&mut self.account, self.device.take()) {
-            account.devices.insert(id, device);
-        }
-    }
-
-    fn end_account(&mut self) {
-        self.end_device();
-        self.state.accounts.extend(self.account.take());
-    }
-
-    fn finish(mut self) -> State {
-        self.end_account();
-        self.state
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use super::super::conformance::{self, Engine, ROOMY, conformance_suite, register, submission};
     use super::*;
+    use crate::storage::conformance::{self, Engine, ROOMY, conformance_suite, register, submission};
 
     struct MemoryEngine(Arc<MemoryStorage>);
 

@@ -1,0 +1,124 @@
+//! What every engine must do, whichever way it does it. `conformance_suite!` makes the tests of an engine.
+
+mod accounts;
+mod prekeys;
+mod queues;
+mod transfer;
+
+use std::sync::Arc;
+
+use medipeps_core::Address;
+
+use super::*;
+
+/// An engine under test.
+pub(super) trait Engine {
+    /// A new, empty store.
+    fn create(quota: QueueQuota) -> Self;
+    /// Ends the process and starts it again, as far as the store can tell.
+    fn reopen(&mut self);
+    /// The store.
+    fn storage(&self) -> Arc<dyn Storage>;
+}
+
+/// Makes a test of each case.
+macro_rules! conformance_suite {
+    ($engine:ty) => {
+        $crate::storage::conformance::conformance_suite!($engine:
+            registration_uses_up_an_invitation,
+            statements_are_compared_and_set,
+            a_device_that_goes_takes_its_queue_and_prekeys_along,
+            a_deleted_account_leaves_nothing,
+            a_queue_keeps_its_order,
+            all_devices_or_none,
+            a_repeat_gets_the_first_answer,
+            quotas_hold,
+            acknowledgements_remove_what_was_there,
+            a_watcher_is_told,
+            expiry_is_counted,
+            prekeys_are_replaced_whole,
+            every_one_time_key_goes_to_one_taker,
+            the_highest_generation_is_kept,
+            a_restart_keeps_everything,
+            an_export_is_imported_without_one_time_keys,
+            a_damaged_export_is_refused_whole,
+            concurrent_submissions_get_dense_numbers,
+            what_is_too_large_is_refused,
+            an_inspection_shows_what_there_is,
+        );
+    };
+    ($engine:ty: $($case:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                $crate::storage::conformance::$case::<$engine>().await;
+            }
+        )*
+    };
+}
+pub(super) use self::accounts::*;
+pub(super) use self::prekeys::*;
+pub(super) use self::queues::*;
+pub(super) use self::transfer::*;
+pub(super) use conformance_suite;
+
+pub(super) const ROOMY: QueueQuota = QueueQuota { messages_max: 1000, bytes_max: 1 << 30 };
+const NOW: u64 = 1_800_000_000_000;
+const DAY: u64 = 24 * 3600 * 1000;
+
+pub(super) fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+/// Prekeys whose bytes tell which they are.
+pub(super) fn prekeys(tag: u8, ids: std::ops::Range<u32>) -> PrekeySet {
+    let key = |kind: u8, id: u32| (id, [&[tag, kind][..], &id.to_be_bytes()].concat());
+    PrekeySet {
+        signed_prekey: vec![tag, 1],
+        last_resort_kem: vec![tag; 1600],
+        seal: vec![tag, 3],
+        one_time: ids.clone().map(|id| key(4, id)).collect(),
+        one_time_kem: ids.map(|id| key(5, id)).collect(),
+    }
+}
+
+pub(super) fn registration(name: &str, invitation_hash: [u8; 32], devices: &[u32]) -> Registration {
+    let device =
+        |device_id: &u32| DeviceRecord { device_id: *device_id, sequence: 1, prekeys: prekeys(*device_id as u8, 0..3) };
+    Registration {
+        invitation_hash,
+        address: address(name),
+        statement: vec![7; 5000],
+        statement_version: 1,
+        devices: devices.iter().map(device).collect(),
+        now_ms: NOW,
+    }
+}
+
+/// Registers an account with three one-time keys of each kind a device.
+pub(super) async fn register(storage: &dyn Storage, name: &str, devices: &[u32]) -> Address {
+    let mut hash = [0; 32];
+    hash[..name.len()].copy_from_slice(name.as_bytes());
+    let invitation = Invitation { organisation: Some("CHU".into()), expires_ms: NOW + DAY };
+    storage.create_invitation(hash, invitation).await.unwrap();
+    storage.register(registration(name, hash, devices)).await.unwrap();
+    address(name)
+}
+
+pub(super) fn submission(to: &Address, id: u8, envelopes: &[(u32, usize)]) -> Submission {
+    Submission {
+        id: [id; 16],
+        address: to.clone(),
+        envelopes: envelopes.iter().map(|(device, length)| (*device, vec![id; *length])).collect(),
+        digest: [id; 32],
+        now_ms: NOW,
+        expires_ms: NOW + 30 * DAY,
+    }
+}
+
+const TAKEN: Result<EnqueueOutcome, EnqueueError> = Ok(EnqueueOutcome::Accepted { duplicate: false });
+const AGAIN: Result<EnqueueOutcome, EnqueueError> = Ok(EnqueueOutcome::Accepted { duplicate: true });
+
+async fn sequences(storage: &dyn Storage, who: &Address, device: u32) -> Vec<u64> {
+    storage.fetch(who, device, 0, 1000).await.unwrap().iter().map(|envelope| envelope.sequence).collect()
+}

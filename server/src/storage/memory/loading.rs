@@ -1,0 +1,78 @@
+//! Building a state from an export.
+
+use std::collections::BTreeMap;
+
+use medipeps_core::Address;
+use medipeps_core::wire::server_storage::{ExportRecord, QueueRecord};
+use tokio::sync::watch;
+
+use super::state::{MemoryAccount, MemoryDevice, MemoryEnvelope, State};
+
+/// A state under construction from the records of an export, which come in their order.
+#[derive(Default)]
+pub(super) struct Loading {
+    state: State,
+    account: Option<(Address, MemoryAccount)>,
+    device: Option<(u32, MemoryDevice)>,
+}
+
+impl Loading {
+    /// Adds the next record.
+    pub(super) fn add(&mut self, record: ExportRecord) {
+        match record {
+            ExportRecord::Invitation { hash, invitation } => {
+                let account = invitation.used.map_or(0, |used| used.account);
+                self.state.last_account = self.state.last_account.max(account);
+                self.state.invitations.insert(hash, invitation);
+            }
+            ExportRecord::Account { address, account, statement } => {
+                self.end_account();
+                self.state.last_account = self.state.last_account.max(account.account);
+                let (devices, submissions) = (BTreeMap::new(), BTreeMap::new());
+                self.account = Some((address, MemoryAccount { record: account, statement, devices, submissions }));
+            }
+            ExportRecord::Device { device_id, queue, prekeys } => {
+                self.end_device();
+                let queue = QueueRecord { messages: 0, bytes: 0, ..queue };
+                let hint = watch::Sender::new(queue.highest_sequence);
+                self.device = Some((device_id, MemoryDevice { queue, prekeys, hint, ..MemoryDevice::default() }));
+            }
+            ExportRecord::UsedPrekeys { one_time, one_time_kem } => {
+                if let Some((_, device)) = &mut self.device {
+                    device.used_one_time.extend(one_time);
+                    device.used_one_time_kem.extend(one_time_kem);
+                }
+            }
+            ExportRecord::Envelope { sequence, received, expires, envelope } => {
+                if let Some((_, device)) = &mut self.device {
+                    device.queue.messages += 1;
+                    device.queue.bytes += envelope.len() as u64;
+                    device.envelopes.insert(sequence, MemoryEnvelope { received, expires, bytes: envelope });
+                }
+            }
+            ExportRecord::Submission { id, submission } => {
+                if let Some((_, account)) = &mut self.account {
+                    account.submissions.insert(id, submission);
+                }
+            }
+            ExportRecord::End { .. } => {}
+        }
+    }
+
+    fn end_device(&mut self) {
+        if let (Some((_, account)), Some((id, device))) = (&mut self.account, self.device.take()) {
+            account.devices.insert(id, device);
+        }
+    }
+
+    fn end_account(&mut self) {
+        self.end_device();
+        self.state.accounts.extend(self.account.take());
+    }
+
+    /// The state, after the last record.
+    pub(super) fn finish(mut self) -> State {
+        self.end_account();
+        self.state
+    }
+}

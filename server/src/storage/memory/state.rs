@@ -1,0 +1,260 @@
+//! What the reference engine holds, and its transactions: each is run on a copy, which is kept if it succeeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use medipeps_core::Address;
+use medipeps_core::wire::server_storage::{
+    AccountRecord, InvitationRecord, InvitationUse, PrekeysRecord, QueueRecord, SubmissionRecord,
+};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use crate::limits::{INVITATION_RECORD_RETENTION_MS, ONE_TIME_PREKEYS_STORED_MAX, SUBMISSION_RECORD_RETENTION_MS};
+use crate::storage::account::distinct_devices;
+use crate::storage::{
+    EnqueueError, EnqueueOutcome, ExpireCounts, Fault, InspectedAccount, InspectedDevice, InspectedEnvelope,
+    PrekeyError, PrekeySet, QueueQuota, RegisterError, RegisterOutcome, Registration, Submission, TakenKem,
+    TakenPrekeys,
+};
+
+/// All of a store.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub(super) incarnation: [u8; 16],
+    pub(super) last_account: u64,
+    pub(super) invitations: BTreeMap<[u8; 32], InvitationRecord>,
+    pub(super) accounts: BTreeMap<Address, MemoryAccount>,
+    pub(super) fault: Option<Fault>,
+}
+
+/// An account and what belongs to it.
+#[derive(Debug, Clone)]
+pub(super) struct MemoryAccount {
+    pub(super) record: AccountRecord,
+    pub(super) statement: Vec<u8>,
+    pub(super) devices: BTreeMap<u32, MemoryDevice>,
+    pub(super) submissions: BTreeMap<[u8; 16], SubmissionRecord>,
+}
+
+/// A device: its prekeys and its queue.
+#[derive(Debug, Clone, Default)]
+pub(super) struct MemoryDevice {
+    pub(super) prekeys: Option<PrekeysRecord>,
+    pub(super) one_time: BTreeMap<u32, Vec<u8>>,
+    pub(super) one_time_kem: BTreeMap<u32, Vec<u8>>,
+    pub(super) used_one_time: BTreeSet<u32>,
+    pub(super) used_one_time_kem: BTreeSet<u32>,
+    pub(super) queue: QueueRecord,
+    pub(super) envelopes: BTreeMap<u64, MemoryEnvelope>,
+    pub(super) hint: watch::Sender<u64>,
+}
+
+/// An envelope in a queue.
+#[derive(Debug, Clone)]
+pub(super) struct MemoryEnvelope {
+    pub(super) received: u64,
+    pub(super) expires: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl State {
+    pub(super) fn device(&self, address: &Address, device: u32) -> Option<&MemoryDevice> {
+        self.accounts.get(address)?.devices.get(&device)
+    }
+
+    pub(super) fn device_mut(&mut self, address: &Address, device: u32) -> Option<&mut MemoryDevice> {
+        self.accounts.get_mut(address)?.devices.get_mut(&device)
+    }
+
+    pub(super) fn register(&mut self, registration: Registration) -> Result<RegisterOutcome, RegisterError> {
+        let statement_digest: [u8; 32] = Sha256::digest(&registration.statement).into();
+        let devices = distinct_devices(registration.devices.iter().map(|device| device.device_id))
+            .ok_or(RegisterError::Devices)?;
+        let invitation =
+            self.invitations.get_mut(&registration.invitation_hash).ok_or(RegisterError::InvitationUnknown)?;
+        let existing = self.accounts.get(&registration.address).map(|account| account.record.account);
+        if let Some(used) = invitation.used {
+            let same = existing == Some(used.account) && used.statement_digest == statement_digest;
+            return if same { Ok(RegisterOutcome { repeated: true }) } else { Err(RegisterError::InvitationUsed) };
+        }
+        if invitation.expires <= registration.now_ms {
+            return Err(RegisterError::InvitationExpired);
+        }
+        if existing.is_some() {
+            return Err(RegisterError::AddressTaken);
+        }
+        self.last_account += 1;
+        invitation.used = Some(InvitationUse { account: self.last_account, statement_digest });
+        let record = AccountRecord {
+            account: self.last_account,
+            statement_version: registration.statement_version,
+            statement_length: u32::try_from(registration.statement.len()).unwrap_or(u32::MAX),
+            organisation: invitation.organisation.clone(),
+            created: registration.now_ms,
+            devices,
+        };
+        let mut account = MemoryAccount {
+            record,
+            statement: registration.statement,
+            devices: BTreeMap::new(),
+            submissions: BTreeMap::new(),
+        };
+        for device in registration.devices {
+            let mut stored = MemoryDevice::default();
+            stored.put(device.sequence, device.prekeys).map_err(|error| match error {
+                PrekeyError::Storage(error) => RegisterError::Storage(error),
+                _ => RegisterError::Devices,
+            })?;
+            account.devices.insert(device.device_id, stored);
+        }
+        self.accounts.insert(registration.address, account);
+        Ok(RegisterOutcome { repeated: false })
+    }
+
+    pub(super) fn enqueue(
+        &mut self,
+        submission: Submission,
+        quota: QueueQuota,
+    ) -> Result<EnqueueOutcome, EnqueueError> {
+        let account = self.accounts.get_mut(&submission.address).ok_or(EnqueueError::UnknownRecipient)?;
+        if let Some(before) = account.submissions.get(&submission.id) {
+            let same = before.digest == submission.digest;
+            return if same { Ok(EnqueueOutcome::Accepted { duplicate: true }) } else { Err(EnqueueError::IdReused) };
+        }
+        let listed: Vec<(u32, bool)> =
+            account.devices.iter().map(|(id, device)| (*id, device.prekeys.is_some())).collect();
+        submission.check_devices(&listed, account.record.statement_version)?;
+        let mut envelopes = submission.envelopes;
+        envelopes.sort_by_key(|(device, _)| *device);
+        for (device, bytes) in envelopes {
+            let Some(stored) = account.devices.get_mut(&device) else { continue };
+            if !quota.has_room(stored.queue.messages, stored.queue.bytes, bytes.len()) {
+                return Err(EnqueueError::QueueFull { device });
+            }
+            stored.queue.highest_sequence += 1;
+            stored.queue.messages += 1;
+            stored.queue.bytes += bytes.len() as u64;
+            let envelope = MemoryEnvelope { received: submission.now_ms, expires: submission.expires_ms, bytes };
+            stored.envelopes.insert(stored.queue.highest_sequence, envelope);
+        }
+        let forget = submission.now_ms.saturating_add(SUBMISSION_RECORD_RETENTION_MS);
+        account.submissions.insert(submission.id, SubmissionRecord { digest: submission.digest, forget });
+        Ok(EnqueueOutcome::Accepted { duplicate: false })
+    }
+
+    pub(super) fn expire(&mut self, now_ms: u64) -> ExpireCounts {
+        let mut counts = ExpireCounts::default();
+        let before = self.invitations.len();
+        self.invitations
+            .retain(|_, invitation| invitation.expires.saturating_add(INVITATION_RECORD_RETENTION_MS) > now_ms);
+        counts.invitations = (before - self.invitations.len()) as u64;
+        for account in self.accounts.values_mut() {
+            let before = account.submissions.len();
+            account.submissions.retain(|_, submission| submission.forget > now_ms);
+            counts.submissions += (before - account.submissions.len()) as u64;
+            for device in account.devices.values_mut() {
+                let expired = device.drop_envelopes(|_, envelope| envelope.expires <= now_ms);
+                device.queue.expired += expired;
+                counts.envelopes += expired;
+            }
+        }
+        counts
+    }
+}
+
+impl MemoryDevice {
+    pub(super) fn put(&mut self, sequence: u64, prekeys: PrekeySet) -> Result<(), PrekeyError> {
+        prekeys.check_lengths()?;
+        let digest = prekeys.digest();
+        if let Some(stored) = &self.prekeys {
+            if stored.sequence == sequence && stored.digest == digest {
+                return Ok(());
+            }
+            if sequence <= stored.sequence {
+                return Err(PrekeyError::OldSequence { current: stored.sequence });
+            }
+        }
+        add_one_time(&mut self.one_time, &self.used_one_time, prekeys.one_time)?;
+        add_one_time(&mut self.one_time_kem, &self.used_one_time_kem, prekeys.one_time_kem)?;
+        self.prekeys = Some(PrekeysRecord {
+            sequence,
+            digest,
+            signed_prekey: prekeys.signed_prekey,
+            last_resort_kem: prekeys.last_resort_kem,
+            seal: prekeys.seal,
+        });
+        Ok(())
+    }
+
+    pub(super) fn take(&mut self, device_id: u32) -> Option<TakenPrekeys> {
+        let prekeys = self.prekeys.as_ref()?;
+        let one_time = self.one_time.pop_first();
+        let one_time_kem = self.one_time_kem.pop_first();
+        self.used_one_time.extend(one_time.as_ref().map(|(id, _)| *id));
+        self.used_one_time_kem.extend(one_time_kem.as_ref().map(|(id, _)| *id));
+        Some(TakenPrekeys {
+            device_id,
+            signed: prekeys.signed_prekey.clone(),
+            one_time: one_time.map(|(_, key)| key),
+            kem: one_time_kem.map_or_else(
+                || TakenKem::LastResort(prekeys.last_resort_kem.clone()),
+                |(_, key)| TakenKem::OneTime(key),
+            ),
+            seal: prekeys.seal.clone(),
+        })
+    }
+
+    pub(super) fn drop_envelopes(&mut self, drop: impl Fn(u64, &MemoryEnvelope) -> bool) -> u64 {
+        let before = self.envelopes.len();
+        self.envelopes.retain(|sequence, envelope| !drop(*sequence, envelope));
+        self.queue.messages = self.envelopes.len() as u64;
+        self.queue.bytes = self.envelopes.values().map(|envelope| envelope.bytes.len() as u64).sum();
+        (before - self.envelopes.len()) as u64
+    }
+}
+
+fn add_one_time(
+    stored: &mut BTreeMap<u32, Vec<u8>>,
+    used: &BTreeSet<u32>,
+    keys: Vec<(u32, Vec<u8>)>,
+) -> Result<(), PrekeyError> {
+    for (id, key) in keys {
+        if !used.contains(&id) {
+            stored.entry(id).or_insert(key);
+        }
+    }
+    if stored.len() > ONE_TIME_PREKEYS_STORED_MAX { Err(PrekeyError::TooMany) } else { Ok(()) }
+}
+
+impl MemoryAccount {
+    pub(super) fn inspect(&self, address: &Address) -> InspectedAccount {
+        let devices = self.devices.iter().map(|(device_id, device)| InspectedDevice {
+            device_id: *device_id,
+            generation: device.queue.generation,
+            one_time: device.one_time.len(),
+            one_time_kem: device.one_time_kem.len(),
+            highest_sequence: device.queue.highest_sequence,
+            bytes: device.queue.bytes,
+            expired: device.queue.expired,
+            envelopes: device
+                .envelopes
+                .iter()
+                .map(|(sequence, envelope)| InspectedEnvelope {
+                    sequence: *sequence,
+                    length: u32::try_from(envelope.bytes.len()).unwrap_or(u32::MAX),
+                    received_ms: envelope.received,
+                    expires_ms: envelope.expires,
+                })
+                .collect(),
+        });
+        InspectedAccount {
+            address: address.clone(),
+            organisation: self.record.organisation.clone(),
+            statement_version: self.record.statement_version,
+            statement_length: self.statement.len(),
+            created_ms: self.record.created,
+            submissions: self.submissions.len() as u64,
+            devices: devices.collect(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Opening a store: the lock, the format, the segments that are left.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use medipeps_core::wire::server_storage::{EnvelopeRecord, StoreRecord};
+
+use super::records::{Records, corrupt};
+use super::{layout, segment};
+use crate::storage::{OpenError, StorageError};
+
+/// Opens sled as the rules want it.
+pub(super) fn open_sled(directory: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
+    // sled's own flusher would only add syncs that nobody waits for.
+    let config = sled::Config::new().path(directory).cache_capacity(cache_bytes).flush_every_ms(None);
+    config.open().map_err(|error| match error {
+        // sled 0.34.7, config.rs, says it in no other way.
+        sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock on") => OpenError::InUse,
+        sled::Error::Io(error) => OpenError::Io(error),
+        other => OpenError::Corrupt(other.to_string()),
+    })
+}
+
+/// The record of the store; `None` if there is no store yet.
+pub(super) fn read_format(records: &Records) -> Result<Option<StoreRecord>, OpenError> {
+    let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
+    let Some(format) = records.get(layout::FORMAT_KEY).map_err(opening)? else {
+        return if records.tree.is_empty() {
+            Ok(None)
+        } else {
+            Err(OpenError::Corrupt("the format is missing".into()))
+        };
+    };
+    let found = format.try_into().map(u32::from_be_bytes).unwrap_or(0);
+    if found != layout::FORMAT {
+        return Err(OpenError::UnknownFormat { found, known: layout::FORMAT });
+    }
+    let store = records.store().map_err(opening)?;
+    if store.import_unfinished { Err(OpenError::ImportUnfinished) } else { Ok(Some(store)) }
+}
+
+/// Makes an empty tree a store.
+pub(super) fn create(records: &Records, database: &sled::Db, file: &File) -> Result<[u8; 16], OpenError> {
+    let incarnation = draw_incarnation()?;
+    let mut batch = sled::Batch::default();
+    batch.insert(layout::FORMAT_KEY, &layout::FORMAT.to_be_bytes());
+    batch.insert(layout::STORE_KEY, StoreRecord { incarnation, next_account: 1, import_unfinished: false }.encode());
+    let failed = |error: sled::Error| OpenError::Io(io::Error::other(error));
+    records.tree.apply_batch(batch).map_err(failed)?;
+    database.flush().map_err(failed)?;
+    file.sync_all()?;
+    Ok(incarnation)
+}
+
+/// A new incarnation.
+pub(super) fn draw_incarnation() -> io::Result<[u8; 16]> {
+    let mut incarnation = [0; 16];
+    getrandom::fill(&mut incarnation).map_err(io::Error::other)?;
+    Ok(incarnation)
+}
+
+/// Counts the live bodies of each segment, deletes the files without any, and says which number comes next.
+pub(super) fn clean_segments(records: &Records) -> Result<(HashMap<u64, u64>, u64), OpenError> {
+    let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
+    let mut live: HashMap<u64, u64> = HashMap::new();
+    for item in records.scan(layout::ENVELOPES) {
+        let (_, value) = item.map_err(opening)?;
+        let record =
+            EnvelopeRecord::decode(&value).map_err(|error| opening(corrupt("an envelope's record", &error)))?;
+        *live.entry(record.segment).or_default() += 1;
+    }
+    let files = segment::list(&records.segments)?;
+    let highest = live.keys().chain(&files).max().copied().unwrap_or(0);
+    for number in files.iter().filter(|number| !live.contains_key(number)) {
+        segment::delete(&records.segments, *number)?;
+    }
+    Ok((live, highest.saturating_add(1)))
+}
