@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use medipeps_core::wire::server_storage::{EnvelopeRecord, StoreRecord};
 
@@ -11,16 +12,30 @@ use super::records::{Records, corrupt};
 use super::{layout, segment};
 use crate::storage::{OpenError, StorageError};
 
+/// For how long a store that is in use is tried again: when one has just been closed, sled's own threads may hold its file
+/// a moment longer.
+const IN_USE_PATIENCE: Duration = Duration::from_secs(1);
+const IN_USE_INTERVAL: Duration = Duration::from_millis(20);
+
 /// Opens sled as the rules want it.
 pub(super) fn open_sled(directory: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
-    // sled's own flusher would only add syncs that nobody waits for.
-    let config = sled::Config::new().path(directory).cache_capacity(cache_bytes).flush_every_ms(None);
-    config.open().map_err(|error| match error {
-        // sled 0.34.7, config.rs, says it in no other way.
-        sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock on") => OpenError::InUse,
-        sled::Error::Io(error) => OpenError::Io(error),
-        other => OpenError::Corrupt(other.to_string()),
-    })
+    let start = Instant::now();
+    loop {
+        // sled's own flusher would only add syncs that nobody waits for.
+        let config = sled::Config::new().path(directory).cache_capacity(cache_bytes).flush_every_ms(None);
+        match config.open() {
+            // sled 0.34.7, config.rs, says it in no other way.
+            Err(sled::Error::Io(error)) if error.to_string().starts_with("could not acquire lock on") => {
+                if start.elapsed() > IN_USE_PATIENCE {
+                    return Err(OpenError::InUse);
+                }
+                std::thread::sleep(IN_USE_INTERVAL);
+            }
+            Err(sled::Error::Io(error)) => return Err(OpenError::Io(error)),
+            Err(other) => return Err(OpenError::Corrupt(other.to_string())),
+            Ok(database) => return Ok(database),
+        }
+    }
 }
 
 /// The record of the store; `None` if there is no store yet.
