@@ -38,6 +38,9 @@ pub const DELIVERY_BATCH_MAX: usize = 32;
 pub const UNDECRYPTABLE_KEPT_MAX: u64 = 1000;
 /// Messages of one sender that are kept before that sender's server has been asked.
 pub const UNCHECKED_MESSAGES_MAX: usize = 100;
+/// Sealed records that are read at a time when a class is gone through: what a phone's memory holds even if every one is
+/// of the largest size.
+pub const SCAN_PAGE: usize = 64;
 /// How long an event waits for another process to finish its own. Events take milliseconds; the first of a day re-seals
 /// all sessions, which may take seconds.
 pub const STORE_LOCK_WAIT: Duration = Duration::from_secs(15);
@@ -59,3 +62,9 @@ pub const CLOSE_WAIT: Duration = Duration::from_millis(500);
 pub const RECONNECT_WAIT_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait between attempts to connect.
 pub const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(300);
+/// How long a batch of deliveries waits for one more. On a fast link envelopes come within a fraction of this.
+pub const BATCH_WAIT: Duration = Duration::from_millis(3);
+/// How often an open connection looks for what another process has put into the outbox.
+pub const OUTBOX_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Times in a row that the outbox is asked for more before something else has its turn.
+pub const OUTBOX_ROUNDS_MAX: usize = 1000;

@@ -54,14 +54,16 @@ pub enum Failure {
 /// The first [`Failure`].
 pub fn check<F: Fixture>(mut new: impl FnMut() -> F) -> Result<(), Failure> {
     type Case<F> = fn(&mut F) -> Result<(), Fault>;
-    let cases: [(&str, Case<F>); 10] = [
+    let cases: [(&str, Case<F>); 12] = [
         ("a new store is empty", a_new_store_is_empty),
         ("what is committed is there", what_is_committed_is_there),
         ("records are loaded in the order asked", records_are_loaded_in_the_order_asked),
         ("a dropped transaction leaves nothing", a_dropped_transaction_leaves_nothing),
         ("a stale commit leaves nothing", a_stale_commit_leaves_nothing),
         ("deletions go first and the last value counts", deletions_go_first_and_the_last_value_counts),
-        ("a scan has one class only", a_scan_has_one_class_only),
+        ("a page has one class only", a_page_has_one_class_only),
+        ("pages follow each other", pages_follow_each_other),
+        ("what is staged goes with the commit", what_is_staged_goes_with_the_commit),
         ("values of every size come back", values_of_every_size_come_back),
         ("one handle at a time", one_handle_at_a_time),
         ("any sequence of patches survives reopening", any_sequence_of_patches_survives_reopening),
@@ -109,12 +111,16 @@ fn load_one(transaction: &impl Transaction, key: SealedKey) -> Result<Option<Vec
     Ok(transaction.load(&[key])?.pop().flatten())
 }
 
+fn scan(transaction: &impl Transaction, class: RecordClass) -> Result<Vec<SealedRecord>, Fault> {
+    Ok(transaction.page(class, None, usize::MAX)?)
+}
+
 fn a_new_store_is_empty<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
     let mut store = fixture.handle()?;
     let transaction = store.begin()?;
     ensure(*transaction.head() == StoreHead::default(), "generation 0 and no header")?;
     ensure(load_one(&transaction, key(FIRST, 1))?.is_none(), "no record")?;
-    ensure(transaction.scan(FIRST)?.is_empty() && transaction.classes()?.is_empty(), "no class")
+    ensure(scan(&transaction, FIRST)?.is_empty() && transaction.classes()?.is_empty(), "no class")
 }
 
 fn what_is_committed_is_there<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
@@ -149,7 +155,7 @@ fn records_are_loaded_in_the_order_asked<F: Fixture>(fixture: &mut F) -> Result<
 fn a_dropped_transaction_leaves_nothing<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
     let mut store = fixture.handle()?;
     let transaction = store.begin()?;
-    ensure(transaction.scan(FIRST)?.is_empty(), "no record")?;
+    ensure(scan(&transaction, FIRST)?.is_empty(), "no record")?;
     drop(transaction);
     ensure(store.begin()?.commit(puts(vec![record(FIRST, 1, b"1")]), 0)? == 1, "the lock is free, the generation is 0")
 }
@@ -188,7 +194,7 @@ fn deletions_go_first_and_the_last_value_counts<F: Fixture>(fixture: &mut F) -> 
     ensure(loaded == [None, Some(b"3".to_vec()), None], "what was deleted is gone, what was put after is there")
 }
 
-fn a_scan_has_one_class_only<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
+fn a_page_has_one_class_only<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
     let mut store = fixture.handle()?;
     let classes = [RecordClass::account(0), FIRST, RecordClass::account(127), SECOND, RecordClass::state(127)];
     let records = classes.iter().flat_map(|class| [record(*class, 0, b"a"), record(*class, 255, &[class.byte()])]);
@@ -196,11 +202,57 @@ fn a_scan_has_one_class_only<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
     let transaction = store.begin()?;
     ensure(transaction.classes()? == classes, "all classes, in the order of their bytes")?;
     for class in classes {
-        let mut scanned = transaction.scan(class)?;
-        scanned.sort_by_key(|record| record.key);
-        ensure(scanned == [record(class, 0, b"a"), record(class, 255, &[class.byte()])], "the class, and no other")?;
+        ensure(
+            scan(&transaction, class)? == [record(class, 0, b"a"), record(class, 255, &[class.byte()])],
+            "the class, and no other",
+        )?;
     }
-    ensure(transaction.scan(RecordClass::account(2))?.is_empty(), "a class without records is empty")
+    ensure(scan(&transaction, RecordClass::account(2))?.is_empty(), "a class without records is empty")
+}
+
+fn pages_follow_each_other<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
+    let mut store = fixture.handle()?;
+    let names = [0_u8, 1, 7, 128, 254, 255];
+    let records = names.iter().rev().flat_map(|name| [record(FIRST, *name, &[*name]), record(SECOND, *name, b"other")]);
+    store.begin()?.commit(puts(records.collect()), 0)?;
+    let transaction = store.begin()?;
+    for count in 1..=names.len() + 1 {
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = transaction.page(FIRST, after.as_ref(), count)?;
+            ensure(page.len() <= count, "no more than asked for")?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.name);
+            paged.extend(page);
+        }
+        ensure(paged == names.map(|name| record(FIRST, name, &[name])), "every record once, in the order of names")?;
+    }
+    ensure(transaction.page(FIRST, None, 0)?.is_empty(), "nothing, if nothing is asked for")
+}
+
+fn what_is_staged_goes_with_the_commit<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
+    let mut store = fixture.handle()?;
+    store.begin()?.commit(puts(vec![record(FIRST, 1, b"before")]), 0)?;
+    let staged = [record(FIRST, 1, b"staged"), record(FIRST, 2, b"staged"), record(FIRST, 3, b"staged")];
+    for dropped in [true, false] {
+        let mut transaction = store.begin()?;
+        transaction.stage(&staged[..1])?;
+        transaction.stage(&staged[1..])?;
+        ensure(scan(&transaction, FIRST)? == staged, "what is staged is read in the transaction")?;
+        if dropped {
+            drop(transaction);
+        } else {
+            let refused = transaction.commit(SealedPatch::default(), 9);
+            ensure(matches!(refused, Err(StoreError::Stale { stored: 1 })), "Stale, with the stored generation")?;
+        }
+        ensure(scan(&store.begin()?, FIRST)? == [record(FIRST, 1, b"before")], "nothing of it is left")?;
+    }
+    let mut transaction = store.begin()?;
+    transaction.stage(&staged)?;
+    let patch = SealedPatch { deletes: vec![key(FIRST, 2)], ..puts(vec![record(FIRST, 3, b"patched")]) };
+    ensure(transaction.commit(patch, 1)? == 2, "one generation for all of it")?;
+    let expected = [record(FIRST, 1, b"staged"), record(FIRST, 3, b"patched")];
+    ensure(scan(&store.begin()?, FIRST)? == expected, "the patch comes after what was staged")
 }
 
 fn values_of_every_size_come_back<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
@@ -254,8 +306,8 @@ fn any_sequence_of_patches_survives_reopening<F: Fixture>(fixture: &mut F) -> Re
             store = fixture.handle()?;
         }
         let transaction = store.begin()?;
-        let mut kept = transaction.scan(FIRST)?;
-        kept.extend(transaction.scan(SECOND)?);
+        let mut kept = scan(&transaction, FIRST)?;
+        kept.extend(scan(&transaction, SECOND)?);
         let kept: BTreeMap<_, _> = kept.into_iter().map(|record| (record.key, record.sealed)).collect();
         ensure(kept == model, "the store holds what was put and not deleted")?;
     }

@@ -101,11 +101,12 @@ impl Keyring {
         Ok(())
     }
 
-    /// Draws the state key of a day. What was sealed under the one before does not open any more.
-    pub(super) fn redraw(&mut self, day: u64, rng: &mut impl CryptoRng) {
-        self.state = Secret::random(rng);
+    /// Draws the state key of a day and returns the one before, under which alone state records sealed so far open.
+    pub(super) fn redraw(&mut self, day: u64, rng: &mut impl CryptoRng) -> Secret<32> {
+        let before = std::mem::replace(&mut self.state, Secret::random(rng));
         self.header.state_key_day = day;
         self.header.sealed_state_key = wrap(&self.state_wrapping, &day.to_be_bytes(), &self.state, rng);
+        before
     }
 
     /// The header's bytes.
@@ -166,10 +167,21 @@ impl Keyring {
     /// # Errors
     /// [`StoreError::Corrupt`] if it was changed, or is another record than the one that it lies under.
     pub(super) fn open_record(&self, record: &SealedRecord) -> Result<(RecordKey, Zeroizing<Vec<u8>>), StoreError> {
+        self.open_record_under(self.record_key(record.key.class.protection()), record)
+    }
+
+    /// Opens one record that was sealed under an earlier state key.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]
+    pub(super) fn open_record_under(
+        &self,
+        key: &Secret<32>,
+        record: &SealedRecord,
+    ) -> Result<(RecordKey, Zeroizing<Vec<u8>>), StoreError> {
         let class = record.key.class;
         let corrupt = StoreError::Corrupt { class };
-        let associated_data = record_associated_data(&record.key);
-        let opened = open(self.record_key(class.protection()), &associated_data, &record.sealed);
+        let opened = open(key, &record_associated_data(&record.key), &record.sealed);
         let Some((name, value)) = opened.as_ref().and_then(|plaintext| split_name(plaintext)) else {
             return Err(corrupt);
         };

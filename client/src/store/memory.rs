@@ -1,9 +1,12 @@
 //! A store in memory, for tests and the simulator. It can be told to fail, and copied as a thief would copy a disk.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::{RecordClass, SealedKey, SealedPatch, SealedRecord, Store, StoreError, StoreHead, Transaction};
+use super::{
+    RecordClass, SEALED_NAME_LENGTH, SealedKey, SealedPatch, SealedRecord, Store, StoreError, StoreHead, Transaction,
+};
 
 /// Handles on one store; a clone is a second handle on the same.
 #[derive(Debug, Clone, Default)]
@@ -77,8 +80,10 @@ impl Store for MemoryStore {
     /// Does not wait: [`StoreError::Busy`] at once if another handle has the lock.
     fn begin(&mut self) -> Result<MemoryTransaction<'_>, StoreError> {
         match self.disk.try_lock() {
-            Ok(disk) => Ok(MemoryTransaction { disk }),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(MemoryTransaction { disk: poisoned.into_inner() }),
+            Ok(disk) => Ok(MemoryTransaction { disk, unstaged: None }),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                Ok(MemoryTransaction { disk: poisoned.into_inner(), unstaged: None })
+            }
             Err(TryLockError::WouldBlock) => Err(StoreError::Busy),
         }
     }
@@ -88,6 +93,8 @@ impl Store for MemoryStore {
 #[derive(Debug)]
 pub struct MemoryTransaction<'a> {
     disk: MutexGuard<'a, Disk>,
+    /// The records as they were before any was staged.
+    unstaged: Option<BTreeMap<SealedKey, Vec<u8>>>,
 }
 
 impl Transaction for MemoryTransaction<'_> {
@@ -99,14 +106,29 @@ impl Transaction for MemoryTransaction<'_> {
         Ok(keys.iter().map(|key| self.disk.records.get(key).cloned()).collect())
     }
 
-    fn scan(&self, class: RecordClass) -> Result<Vec<SealedRecord>, StoreError> {
-        let of_class = self.disk.records.iter().filter(|(key, _)| key.class == class);
-        Ok(of_class.map(|(key, sealed)| SealedRecord { key: *key, sealed: sealed.clone() }).collect())
+    fn page(
+        &self,
+        class: RecordClass,
+        after: Option<&[u8; SEALED_NAME_LENGTH]>,
+        count: usize,
+    ) -> Result<Vec<SealedRecord>, StoreError> {
+        let least = SealedKey { class, name: [0; SEALED_NAME_LENGTH] };
+        let from = after.map_or(Bound::Included(least), |name| Bound::Excluded(SealedKey { class, name: *name }));
+        let of_class = self.disk.records.range((from, Bound::Unbounded)).take_while(|(key, _)| key.class == class);
+        Ok(of_class.take(count).map(|(key, sealed)| SealedRecord { key: *key, sealed: sealed.clone() }).collect())
     }
 
     fn classes(&self) -> Result<Vec<RecordClass>, StoreError> {
         let classes: BTreeSet<_> = self.disk.records.keys().map(|key| key.class).collect();
         Ok(classes.into_iter().collect())
+    }
+
+    fn stage(&mut self, records: &[SealedRecord]) -> Result<(), StoreError> {
+        if self.unstaged.is_none() {
+            self.unstaged = Some(self.disk.records.clone());
+        }
+        self.disk.records.extend(records.iter().map(|record| (record.key, record.sealed.clone())));
+        Ok(())
     }
 
     fn commit(mut self, patch: SealedPatch, expected: u64) -> Result<u64, StoreError> {
@@ -119,6 +141,7 @@ impl Transaction for MemoryTransaction<'_> {
         if fault == Some(CommitFault::Unwritten) {
             return Err(failed());
         }
+        self.unstaged = None;
         for key in patch.deletes {
             disk.records.remove(&key);
         }
@@ -131,6 +154,14 @@ impl Transaction for MemoryTransaction<'_> {
             disk.head.header = patch.header;
         }
         if fault == Some(CommitFault::Written) { Err(failed()) } else { Ok(disk.head.generation) }
+    }
+}
+
+impl Drop for MemoryTransaction<'_> {
+    fn drop(&mut self) {
+        if let Some(unstaged) = self.unstaged.take() {
+            self.disk.records = unstaged;
+        }
     }
 }
 

@@ -246,11 +246,17 @@ pub trait Transaction {
     /// [`StoreError::Medium`]
     fn load(&self, keys: &[SealedKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
-    /// All records of a class, in no order that means anything.
+    /// The records of a class in rising order of their sealed names, from the first one after `after` (or the first of
+    /// all), at most `count` of them.
     ///
     /// # Errors
     /// [`StoreError::Medium`]
-    fn scan(&self, class: RecordClass) -> Result<Vec<SealedRecord>, StoreError>;
+    fn page(
+        &self,
+        class: RecordClass,
+        after: Option<&[u8; SEALED_NAME_LENGTH]>,
+        count: usize,
+    ) -> Result<Vec<SealedRecord>, StoreError>;
 
     /// The classes that have records, in rising order of their byte.
     ///
@@ -258,8 +264,15 @@ pub trait Transaction {
     /// [`StoreError::Medium`]
     fn classes(&self) -> Result<Vec<RecordClass>, StoreError>;
 
+    /// Puts records ahead of the commit that they go with, for what is too much for one [`SealedPatch`]. They can be
+    /// read in this transaction; if it is dropped, or its commit fails, they were never there.
+    ///
+    /// # Errors
+    /// [`StoreError::Medium`]; the transaction is then good for nothing but to be dropped.
+    fn stage(&mut self, records: &[SealedRecord]) -> Result<(), StoreError>;
+
     /// Writes everything in one step, raises the generation by one, and returns it only when all of it would survive
-    /// a power cut. After an error nothing of the patch is there.
+    /// a power cut. After an error nothing of the patch, or of what was staged, is there.
     ///
     /// # Errors
     /// [`StoreError::Stale`] if the stored generation is not `expected`, [`StoreError::Medium`].

@@ -16,7 +16,7 @@ pub use super::lock::Unlock;
 use super::{
     Patch, Protection, RecordClass, RecordKey, SealedPatch, SealedRecord, Store, StoreError, StoreHead, Transaction,
 };
-use crate::limits::CLASS_CACHE_LENGTH_MAX;
+use crate::limits::{CLASS_CACHE_LENGTH_MAX, SCAN_PAGE};
 
 /// Milliseconds of a day.
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -111,27 +111,9 @@ impl<S: Store> SealedStore<S> {
         if self.keyring.state_key_day() == day {
             return Ok(());
         }
-        let mut opened = Vec::new();
-        for class in transaction.classes()? {
-            if class.protection() == Protection::State {
-                // What does not open now is left as it is: it will be told as corrupt when it is loaded, and must not
-                // lock the owner out of everything else.
-                let records = transaction.scan(class)?;
-                opened.extend(records.iter().filter_map(|record| self.keyring.open_record(record).ok()));
-            }
-        }
         let before = self.keyring.header();
-        self.keyring.redraw(day, rng);
-        let generation = transaction.head().generation;
-        let puts: Result<_, _> = opened.iter().map(|(key, value)| self.keyring.seal_record(key, value, rng)).collect();
-        let patch = puts.map(|puts| SealedPatch {
-            puts,
-            deletes: Vec::new(),
-            header: Some(self.keyring.header()),
-            generation_tag: self.keyring.generation_tag(generation + 1),
-            erase: true,
-        });
-        match patch.and_then(|patch| transaction.commit(patch, generation)) {
+        let resealed = reseal(&mut self.keyring, transaction, day, rng);
+        match resealed {
             Ok(generation) => {
                 // The values are the same, so what was cached stays good.
                 self.cache.see(generation - 1);
@@ -159,6 +141,41 @@ fn follow(keyring: &mut Keyring, head: &StoreHead) -> Result<(), StoreError> {
         keyring.follow(header)?;
     }
     keyring.verify_generation(head.generation, &head.generation_tag)
+}
+
+/// Draws the state key of the day, seals the state records under it page by page, and commits.
+fn reseal(
+    keyring: &mut Keyring,
+    mut transaction: impl Transaction,
+    day: u64,
+    rng: &mut impl CryptoRng,
+) -> Result<u64, StoreError> {
+    let old = keyring.redraw(day, rng);
+    for class in transaction.classes()? {
+        if class.protection() != Protection::State {
+            continue;
+        }
+        let mut after = None;
+        loop {
+            let page = transaction.page(class, after.as_ref(), SCAN_PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.name);
+            // What does not open now is left as it is: it will be told as corrupt when it is loaded, and must not lock
+            // the owner out of everything else.
+            let opened = page.iter().filter_map(|record| keyring.open_record_under(&old, record).ok());
+            let resealed: Result<Vec<_>, _> =
+                opened.map(|(key, value)| keyring.seal_record(&key, &value, rng)).collect();
+            transaction.stage(&resealed?)?;
+        }
+    }
+    let generation = transaction.head().generation;
+    let patch = SealedPatch {
+        header: Some(keyring.header()),
+        generation_tag: keyring.generation_tag(generation + 1),
+        erase: true,
+        ..SealedPatch::default()
+    };
+    transaction.commit(patch, generation)
 }
 
 /// The lock on an open store, held for one event. Dropped, it releases the lock and leaves the store as it was.
@@ -208,10 +225,10 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
             return Ok(Arc::clone(records));
         }
         let mut records = ClassRecords::default();
-        for record in self.transaction.scan(class)? {
-            let (key, value) = self.keyring.open_record(&record)?;
+        self.visit_class(class, |key, value| {
             records.put(key.name, value);
-        }
+            Ok::<_, StoreError>(())
+        })?;
         let records = Arc::new(records);
         self.cache.keep(class, &records, CLASS_CACHE_LENGTH_MAX);
         Ok(records)
@@ -227,12 +244,26 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
         mut visit: impl FnMut(RecordKey, Zeroizing<Vec<u8>>) -> Result<(), E>,
     ) -> Result<(), E> {
         for class in self.transaction.classes()? {
-            for record in self.transaction.scan(class)? {
-                let (key, value) = self.keyring.open_record(&record)?;
+            self.visit_class(class, &mut visit)?;
+        }
+        Ok(())
+    }
+
+    fn visit_class<E: From<StoreError>>(
+        &self,
+        class: RecordClass,
+        mut visit: impl FnMut(RecordKey, Zeroizing<Vec<u8>>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut after = None;
+        loop {
+            let page = self.transaction.page(class, after.as_ref(), SCAN_PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.key.name);
+            for record in &page {
+                let (key, value) = self.keyring.open_record(record)?;
                 visit(key, value)?;
             }
         }
-        Ok(())
     }
 
     /// Commits a patch whole, releases the lock, and returns the new generation; when this returns, the patch would
@@ -471,6 +502,23 @@ mod tests {
         let leftover = records.into_iter().find(|record| record.key == deleted).unwrap();
         assert!(open(&yesterday).unwrap().keyring.open_record(&leftover).is_ok());
         assert!(matches!(store.keyring.open_record(&leftover), Err(StoreError::Corrupt { class: SESSION })));
+    }
+
+    #[test]
+    fn a_redraw_takes_in_more_than_one_page() {
+        let memory = MemoryStore::new();
+        let mut store = create(&memory);
+        let names: Vec<_> = (0..SCAN_PAGE * 3 + 1).map(|number| format!("{number:04}")).collect();
+        let puts: Vec<_> = names.iter().map(|name| (SESSION, name.as_str(), name.as_str())).collect();
+        commit(&mut store, &puts, 2);
+        let (_, before) = memory.contents();
+        let mut transaction = store.begin(NOON + DAY, &mut rng(3)).unwrap();
+        let scanned = transaction.scan(SESSION).unwrap();
+        let values: Vec<_> = scanned.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        assert_eq!(values, names.iter().map(|name| (name.clone().into(), name.clone().into())).collect::<Vec<_>>());
+        drop(transaction);
+        let (_, after) = memory.contents();
+        assert!(before.iter().zip(&after).all(|(old, new)| old.key == new.key && old.sealed != new.sealed));
     }
 
     #[test]

@@ -161,18 +161,23 @@ impl SqliteTransaction<'_> {
         })
     }
 
+    fn put(&self, records: &[SealedRecord]) -> rusqlite::Result<()> {
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO record (class, name, sealed) VALUES (?1, ?2, ?3)
+             ON CONFLICT (class, name) DO UPDATE SET sealed = excluded.sealed",
+        )?;
+        for SealedRecord { key, sealed } in records {
+            put.execute(params![key.class.byte(), key.name, sealed])?;
+        }
+        Ok(())
+    }
+
     fn write(&self, patch: &SealedPatch, generation: i64) -> rusqlite::Result<()> {
         let mut delete = self.connection.prepare_cached("DELETE FROM record WHERE class = ?1 AND name = ?2")?;
         for key in &patch.deletes {
             delete.execute(params![key.class.byte(), key.name])?;
         }
-        let mut put = self.connection.prepare_cached(
-            "INSERT INTO record (class, name, sealed) VALUES (?1, ?2, ?3)
-             ON CONFLICT (class, name) DO UPDATE SET sealed = excluded.sealed",
-        )?;
-        for SealedRecord { key, sealed } in &patch.puts {
-            put.execute(params![key.class.byte(), key.name, sealed])?;
-        }
+        self.put(&patch.puts)?;
         self.connection
             .prepare_cached(
                 "UPDATE head SET generation = ?1, generation_tag = ?2, header = coalesce(?3, header) WHERE id = 0",
@@ -198,10 +203,22 @@ impl Transaction for SqliteTransaction<'_> {
             .map_err(refusal)
     }
 
-    fn scan(&self, class: RecordClass) -> Result<Vec<SealedRecord>, StoreError> {
-        let mut query =
-            self.connection.prepare_cached("SELECT name, sealed FROM record WHERE class = ?1").map_err(refusal)?;
-        let rows = query.query_map([class.byte()], |row| Ok((row.get(0)?, row.get(1)?))).map_err(refusal)?;
+    fn page(
+        &self,
+        class: RecordClass,
+        after: Option<&[u8; SEALED_NAME_LENGTH]>,
+        count: usize,
+    ) -> Result<Vec<SealedRecord>, StoreError> {
+        // Every name is greater than the empty one.
+        let after = after.map_or(&[][..], |name| name.as_slice());
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT name, sealed FROM record WHERE class = ?1 AND name > ?2 ORDER BY name LIMIT ?3")
+            .map_err(refusal)?;
+        let rows = query
+            .query_map(params![class.byte(), after, count], |row| Ok((row.get(0)?, row.get(1)?)))
+            .map_err(refusal)?;
         rows.map(|row| {
             let (name, sealed): (Vec<u8>, _) = row.map_err(refusal)?;
             let name: [u8; SEALED_NAME_LENGTH] = name.try_into().map_err(|_| StoreError::Corrupt { class })?;
@@ -215,6 +232,10 @@ impl Transaction for SqliteTransaction<'_> {
             self.connection.prepare_cached("SELECT DISTINCT class FROM record ORDER BY class").map_err(refusal)?;
         let rows = query.query_map([], |row| row.get::<_, u8>(0)).map_err(refusal)?;
         rows.map(|byte| byte.map(RecordClass::from_byte).map_err(refusal)).collect()
+    }
+
+    fn stage(&mut self, records: &[SealedRecord]) -> Result<(), StoreError> {
+        self.put(records).map_err(refusal)
     }
 
     fn commit(mut self, patch: SealedPatch, expected: u64) -> Result<u64, StoreError> {
@@ -283,6 +304,12 @@ fn make_file(file: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use crate::store::conformance::{Fixture, check};
+    use crate::store::seal::{SealedStore, Unlock};
+    use crate::store::{Patch, RecordKey};
+    use chacha20::ChaCha20Rng;
+    use medipeps_core::crypto::secret::Secret;
+    use medipeps_core::wire::client_store::ClientStoreHeader;
+    use rand_core::SeedableRng;
     use tempfile::TempDir;
 
     struct Folder(TempDir);
@@ -384,7 +411,7 @@ mod tests {
         let transaction = store.begin().unwrap();
         assert_eq!(transaction.head().generation, 1);
         assert_eq!(transaction.head().header, None);
-        assert_eq!(transaction.scan(CLASS).unwrap(), [record(1, vec![1; 100])]);
+        assert_eq!(transaction.page(CLASS, None, 9).unwrap(), [record(1, vec![1; 100])]);
         drop(transaction);
         limit(&store, 1_000_000);
         assert_eq!(store.begin().unwrap().commit(patch, 1).unwrap(), 2);
@@ -409,6 +436,33 @@ mod tests {
     }
 
     #[test]
+    fn the_state_key_of_yesterday_is_not_in_the_files() {
+        let folder = TempDir::new().unwrap();
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let (key, noon, day) = (Secret::from([2; 32]), 1_728_043_200_000, 86_400_000);
+        let unlock = Unlock::PlatformKey(&key);
+        let backend = SqliteStore::create(folder.path()).unwrap();
+        let mut store = SealedStore::create(backend, &unlock, noon, &mut rng).unwrap();
+        let mut patch = Patch::default();
+        patch.put(RecordKey::new(RecordClass::state(1), *b"session"), vec![7; 5000]);
+        store.begin(noon, &mut rng).unwrap().commit(&patch, &mut rng).unwrap();
+
+        let header = SqliteStore::open(folder.path()).unwrap().begin().unwrap().head().header.clone().unwrap();
+        let sealed_state_key = ClientStoreHeader::decode(&header).unwrap().sealed_state_key;
+        let found = || {
+            std::fs::read_dir(folder.path()).unwrap().any(|entry| {
+                let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+                bytes.windows(sealed_state_key.len()).any(|window| window == sealed_state_key)
+            })
+        };
+        assert!(found());
+        let transaction = store.begin(noon + day, &mut rng).unwrap();
+        let loaded = transaction.load(&[RecordKey::new(RecordClass::state(1), *b"session")]).unwrap();
+        assert_eq!(loaded[0].as_ref().unwrap().as_slice(), [7; 5000]);
+        assert!(!found());
+    }
+
+    #[test]
     fn handles_in_many_threads_wait_for_each_other() {
         let folder = TempDir::new().unwrap();
         drop(SqliteStore::create(folder.path()).unwrap());
@@ -429,6 +483,6 @@ mod tests {
         let mut store = SqliteStore::open(folder.path()).unwrap();
         let transaction = store.begin().unwrap();
         assert_eq!(transaction.head().generation, 100);
-        assert_eq!(transaction.scan(CLASS).unwrap(), [record(1, vec![100])]);
+        assert_eq!(transaction.page(CLASS, None, 9).unwrap(), [record(1, vec![100])]);
     }
 }
