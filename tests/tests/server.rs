@@ -1,0 +1,178 @@
+//! A real server as a process: its configuration, its start, its sudden and its orderly end.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use medipeps_core::invitation::Invitation;
+use serde_json::Value;
+
+use crate::process::{Ended, PATIENCE, Process, medipeps_server, run};
+
+/// The domain of the tests' addresses.
+pub const DOMAIN: &str = "clinic.example";
+/// How the line begins that a server prints once it can be used.
+const READY: &str = "listening on ";
+/// Bytes of the log that a failure shows.
+const LOG_TAIL: usize = 4000;
+
+/// A server with its folder. Dropping it kills the process; after a failed test it shows the end of the log.
+#[derive(Debug)]
+pub struct Server {
+    folder: PathBuf,
+    port: u16,
+    process: Option<Process>,
+    /// What processes before the present one have said.
+    said_before: String,
+}
+
+impl Server {
+    /// A server that runs, with the defaults.
+    #[track_caller]
+    pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "")
+    }
+
+    /// A server that runs, with more lines in its configuration.
+    #[track_caller]
+    pub fn start_with(folder: &Path, settings: &str) -> Self {
+        let mut server = Self::configured(folder, settings);
+        server.run();
+        server
+    }
+
+    /// A server that does not run yet.
+    pub fn configured(folder: &Path, settings: &str) -> Self {
+        fs::create_dir_all(folder).unwrap();
+        let server = Self { folder: folder.to_owned(), port: free_port(), process: None, said_before: String::new() };
+        let required = format!("domain = \"{DOMAIN}\"\nlisten = \"{}\"\ndata_dir = \"data\"\n", server.host());
+        fs::write(server.config(), required + settings).unwrap();
+        server
+    }
+
+    /// Starts the process and waits until it is ready.
+    #[track_caller]
+    pub fn run(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let mut process = Process::start(&mut self.command(&["run"]));
+        let start = std::time::Instant::now();
+        while !process.output().contains(READY) {
+            let ended = process.has_ended();
+            assert!(!ended && start.elapsed() < PATIENCE, "the server did not come up:\n{}", process.said());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        self.process = Some(process);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let ended = self.process.take().unwrap().kill();
+        self.remember(&ended);
+    }
+
+    /// SIGTERM, and exit code 0 within the time that the server promises.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        let process = self.process.take().unwrap();
+        process.terminate();
+        let ended = process.wait().done();
+        self.remember(&ended);
+    }
+
+    /// SIGTERM without waiting; the process is handed over.
+    pub fn begin_to_stop(&mut self) -> Process {
+        let process = self.process.take().unwrap();
+        process.terminate();
+        process
+    }
+
+    /// A subcommand, run to its end.
+    #[track_caller]
+    pub fn ask(&self, words: &[&str]) -> Ended {
+        run(&mut self.command(words))
+    }
+
+    /// The code of a new invitation: the last line, alone.
+    #[track_caller]
+    pub fn invite(&self) -> String {
+        let said = self.ask(&["invite", "--org", "Intensive care"]).done().output;
+        said.lines().last().unwrap().to_owned()
+    }
+
+    /// By which clients know this server.
+    pub fn key_hash(&self) -> [u8; 32] {
+        self.invite().parse::<Invitation>().unwrap().server_key_hash
+    }
+
+    /// What the server says that it knows.
+    #[track_caller]
+    pub fn inspect(&self) -> Value {
+        self.ask(&["inspect", "--json"]).done().json()
+    }
+
+    /// How many envelopes wait for an account.
+    #[track_caller]
+    pub fn queued(&self, address: &str) -> u64 {
+        let inspection = self.inspect();
+        let accounts = inspection["accounts"].as_array().unwrap();
+        let account = accounts.iter().find(|account| account["address"] == address).unwrap();
+        account["devices"].as_array().unwrap().iter().map(|device| device["queued"].as_u64().unwrap()).sum()
+    }
+
+    /// `HOST:PORT`.
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where it keeps everything.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("server.toml")
+    }
+
+    /// Everything that it has said and logged, on both outputs.
+    pub fn log(&self) -> String {
+        let now = self.process.as_ref().map(Process::said).unwrap_or_default();
+        format!("{}{now}", self.said_before)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(medipeps_server());
+        command.arg(words[0]).arg("--config").arg(self.config()).args(&words[1..]);
+        command
+    }
+
+    fn remember(&mut self, ended: &Ended) {
+        self.said_before.push_str(&ended.output);
+        self.said_before.push_str(&ended.complaints);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.char_indices().rev().nth(LOG_TAIL).map_or(0, |(at, _)| at);
+            eprintln!("the server said:\n{}", &log[from..]);
+        }
+    }
+}
+
+/// A UDP port that nobody has, below the ones that the system hands out by itself: a client's socket cannot take it
+/// while the server is away.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
