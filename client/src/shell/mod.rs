@@ -1,6 +1,8 @@
 //! What touches network and time on a device. The engine decides; this does.
 
 pub mod address;
+#[cfg(feature = "native")]
+pub mod agent;
 pub mod backoff;
 #[cfg(feature = "native")]
 pub mod connection;

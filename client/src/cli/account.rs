@@ -1,0 +1,175 @@
+//! `medipeps account create`
+
+use std::path::Path;
+
+use clap::Subcommand;
+use data_encoding::BASE32_NOPAD;
+use medipeps_core::Address;
+use medipeps_core::crypto::secret::Secret;
+use medipeps_core::invitation::Invitation;
+use zeroize::Zeroizing;
+
+use super::{CommandError, output, passphrase};
+use crate::engine::{CreateAccount, Event, Input};
+use crate::shell::address::ServerAddress;
+use crate::shell::agent::Agent;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make an account with an invitation; run again, it goes on where it was stopped
+    Create(Create),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Create {
+    /// Where the server is
+    #[arg(long, value_name = "HOST:PORT")]
+    server: ServerAddress,
+    /// The invitation code that the server's operator gave you
+    #[arg(long, value_name = "CODE")]
+    invite: String,
+    /// Your name, as recipients see it; the server does not learn it
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// The address; without it one is made of the name and the server's domain
+    #[arg(long, value_name = "LOCAL@DOMAIN")]
+    address: Option<Address>,
+}
+
+pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
+    let Command::Create(create) = command;
+    let invitation: Invitation = create.invite.parse()?;
+    let (mut agent, address) = prepare(home, &create, &invitation).await?;
+    let command = CreateAccount {
+        address: address.clone(),
+        name: create.name.trim().to_owned(),
+        server: create.server.to_string(),
+        invitation,
+    };
+    let (mut registered, mut refusal) = (false, None);
+    let mut show = |event: &Event| match event {
+        Event::AccountPrepared { recovery_key, .. } => print_recovery_key(recovery_key),
+        Event::Registered => registered = true,
+        Event::RegistrationRefused { code } => refusal = Some(code.clone()),
+        _ => {}
+    };
+    let failure = agent.run(Input::CreateAccount(command), &mut show).await?;
+    agent.close().await;
+    if registered {
+        return output::print(&format!("{address} is ready.\n"));
+    }
+    if let Some(code) = refusal {
+        return Err(CommandError::Failed(refused(&address, &code)));
+    }
+    let why = failure.map_or_else(|| "the server gave no answer".to_owned(), |failure| failure.to_string());
+    Err(CommandError::Failed(format!(
+        "{address} is not registered yet: {why}\n  The keys are kept; run the same command again to go on."
+    )))
+}
+
+/// Opens the home, or makes it; and settles on an address, before anything is made.
+async fn prepare(home: &Path, create: &Create, invitation: &Invitation) -> Result<(Agent, Address), CommandError> {
+    if Agent::exists(home) {
+        let mut agent = super::open(home)?;
+        let begun = agent.credentials()?.map(|credentials| credentials.address);
+        let address = match (&create.address, begun) {
+            (Some(address), _) => address.clone(),
+            (None, Some(begun)) => begun,
+            (None, None) => suggest(create, invitation).await?,
+        };
+        return Ok((agent, address));
+    }
+    let address = match &create.address {
+        Some(address) => address.clone(),
+        None => suggest(create, invitation).await?,
+    };
+    Ok((Agent::create(home, &passphrase::ask_new()?)?, address))
+}
+
+async fn suggest(create: &Create, invitation: &Invitation) -> Result<Address, CommandError> {
+    let domain = Agent::domain_of(&create.server.to_string(), invitation.server_key_hash).await?;
+    let local = local_part(&create.name);
+    format!("{local}@{domain}").parse().map_err(|_| {
+        CommandError::Use(format!("no address can be made of this name; choose one with --address LOCAL@{domain}"))
+    })
+}
+
+/// `Dr Élise O'Brien-Noël` becomes `dr.elise.obrien-noel`.
+fn local_part(name: &str) -> String {
+    let mut local = String::new();
+    for letter in name.trim().chars().flat_map(char::to_lowercase) {
+        match letter {
+            'a'..='z' | '0'..='9' | '-' | '_' => local.push(letter),
+            'à' | 'á' | 'â' | 'ã' | 'å' => local.push('a'),
+            'ä' | 'æ' => local.push_str("ae"),
+            'ç' => local.push('c'),
+            'è' | 'é' | 'ê' | 'ë' => local.push('e'),
+            'ì' | 'í' | 'î' | 'ï' => local.push('i'),
+            'ñ' => local.push('n'),
+            'ò' | 'ó' | 'ô' | 'õ' | 'ø' => local.push('o'),
+            'ö' | 'œ' => local.push_str("oe"),
+            'ù' | 'ú' | 'û' => local.push('u'),
+            'ü' => local.push_str("ue"),
+            'ý' | 'ÿ' => local.push('y'),
+            'ß' => local.push_str("ss"),
+            ' ' | '.' | ',' if !local.is_empty() && !local.ends_with('.') => local.push('.'),
+            _ => {}
+        }
+    }
+    local.trim_end_matches('.').to_owned()
+}
+
+fn refused(address: &Address, code: &str) -> String {
+    let advice = match code {
+        "AddressTaken" => {
+            "the address belongs to somebody else; choose another with --address and run the command again"
+        }
+        "WrongDomain" => {
+            "the server keeps another domain; choose --address LOCAL@DOMAIN of its domain and run the command again"
+        }
+        "InvitationUnknown" => {
+            "the server does not know the invitation; ask for a new one and run the command again with it"
+        }
+        "InvitationUsed" => "the invitation has been used; ask for a new one and run the command again with it",
+        "InvitationExpired" => "the invitation has run out; ask for a new one and run the command again with it",
+        _ => "run the same command again later",
+    };
+    format!("the server refused {address} ({code}): {advice}")
+}
+
+/// Shown as soon as the keys are stored, before anything else can fail.
+fn print_recovery_key(key: &Secret<32>) {
+    let encoded = Zeroizing::new(BASE32_NOPAD.encode(key.as_bytes()));
+    let mut groups = Zeroizing::new(String::new());
+    for (index, letter) in encoded.chars().enumerate() {
+        if index > 0 && index % 4 == 0 {
+            groups.push(if index % 28 == 0 { '\n' } else { ' ' });
+            if index % 28 == 0 {
+                groups.push_str("  ");
+            }
+        }
+        groups.push(letter);
+    }
+    // Whether it can be shown or not, the account goes on; it is said again that it was shown once.
+    let _ = output::print(&format!(
+        "Recovery key, shown this once and kept nowhere:\n\n  {}\n\nWrite it down and lock it away, not on this machine. With it you can take the account over to new keys if all its\ndevices are lost; whoever finds it can do the same.\n\n",
+        *groups
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_local_parts() {
+        for (name, local) in [
+            ("Dr Claire Martin", "dr.claire.martin"),
+            ("Élise O'Brien-Noël", "elise.obrien-noel"),
+            ("  M. Jürgen  Weiß ", "m.juergen.weiss"),
+            ("王", ""),
+        ] {
+            assert_eq!(local_part(name), local);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `medipeps contact add`, `medipeps contact list`
+
+use std::path::Path;
+
+use clap::Subcommand;
+use medipeps_core::Address;
+use serde::Serialize;
+
+use super::{CommandError, output, time};
+use crate::engine::{ContactProblem, ContactSummary, Event, Input};
+use crate::shell::address::ServerAddress;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Fetch and pin somebody's keys, and show the safety number
+    Add(Add),
+    /// List contacts
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    /// Whose
+    #[arg(value_name = "ADDRESS")]
+    address: Address,
+    /// Where the server of the address's domain is, unless it is your own
+    #[arg(long, value_name = "HOST:PORT")]
+    server: Option<ServerAddress>,
+    /// Take keys that are not the pinned ones; compare safety numbers first, over the phone for instance
+    #[arg(long)]
+    accept_new_key: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A contact, as JSON has it.
+#[derive(Debug, Serialize)]
+pub(super) struct ContactJson {
+    address: String,
+    safety_number: String,
+    statement_version: u64,
+    devices: usize,
+    added_at: String,
+    key_changed: bool,
+}
+
+impl From<&ContactSummary> for ContactJson {
+    fn from(contact: &ContactSummary) -> Self {
+        Self {
+            address: contact.address.to_string(),
+            safety_number: contact.safety_number.clone(),
+            statement_version: contact.statement_version,
+            devices: contact.devices,
+            added_at: time::iso(contact.added),
+            key_changed: contact.key_changed,
+        }
+    }
+}
+
+pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Add(arguments) => add(home, arguments).await,
+        Command::List { json } => list(home, json),
+    }
+}
+
+async fn add(home: &Path, arguments: Add) -> Result<(), CommandError> {
+    let Add { address, server, accept_new_key, json } = arguments;
+    let mut agent = super::open(home)?;
+    if let Some(server) = server {
+        let set = Input::SetServer { domain: address.domain().to_owned(), endpoint: server.to_string() };
+        agent.run(set, &mut |_| {}).await?;
+    }
+    let (mut pinned, mut refusal) = (None, None);
+    let mut show = |event: &Event| match event {
+        Event::ContactPinned { address: shown, new } if *shown == address => pinned = Some(*new),
+        Event::ContactRefused { address: shown, problem } if *shown == address => refusal = Some(problem.clone()),
+        _ => {}
+    };
+    let failure = agent.run(Input::AddContact { address: address.clone(), accept_new_key }, &mut show).await?;
+    if let Some(problem) = refusal {
+        agent.close().await;
+        return Err(CommandError::Failed(refused(&address, &problem)));
+    }
+    let Some(new) = pinned else {
+        agent.close().await;
+        return Err(failure.map_or_else(|| CommandError::Failed("the server gave no answer".to_owned()), Into::into));
+    };
+    // Mail that waited for this decision goes out now; if not, with the next sync.
+    agent.send_due(&mut |_| {}).await?;
+    let contacts = agent.contacts()?;
+    agent.close().await;
+    let contact = contacts.iter().find(|contact| contact.address == address);
+    let contact = contact.ok_or_else(|| CommandError::Failed("the contact was not stored".to_owned()))?;
+    if json {
+        return output::print_json(&ContactJson::from(contact));
+    }
+    let state = if new { "is pinned" } else { "is known by its newest keys" };
+    output::print(&format!(
+        "{address} {state}. Safety number:\n\n{}\nCompare it with what {address} sees for you, over the phone or face to face. If it differs, somebody stands\nbetween you.\n",
+        safety_number_lines(&contact.safety_number)
+    ))
+}
+
+/// Sixty digits in three lines of four groups.
+fn safety_number_lines(number: &str) -> String {
+    let groups: Vec<&str> = number.split(' ').collect();
+    groups.chunks(4).map(|line| format!("  {}\n", line.join(" "))).collect()
+}
+
+fn refused(address: &Address, problem: &ContactProblem) -> String {
+    match problem {
+        ContactProblem::KeyChanged => format!(
+            "the server gives other keys for {address} than the pinned ones. Either {address} has a new account key, or somebody stands between you.\n  Ask {address} by another way, over the phone for instance. If the keys are right, run `contact add {address} --accept-new-key` and compare the safety number"
+        ),
+        ContactProblem::UnknownAccount => format!("its server does not know {address}; check the spelling"),
+        problem => format!("{address} was not accepted: {problem}"),
+    }
+}
+
+fn list(home: &Path, json: bool) -> Result<(), CommandError> {
+    let contacts = super::open(home)?.contacts()?;
+    if json {
+        return output::print_json(&contacts.iter().map(ContactJson::from).collect::<Vec<_>>());
+    }
+    if contacts.is_empty() {
+        return output::print("No contacts yet. `contact add ADDRESS` adds one.\n");
+    }
+    let mut rows = vec![["ADDRESS", "ADDED", "KEYS", "SAFETY NUMBER"].map(str::to_owned).to_vec()];
+    rows.extend(contacts.iter().map(|contact| {
+        let keys = if contact.key_changed { "CHANGED, not accepted" } else { "pinned" };
+        vec![contact.address.to_string(), time::short(contact.added), keys.to_owned(), contact.safety_number.clone()]
+    }));
+    output::print(&output::columns(&rows))
+}

@@ -1,0 +1,65 @@
+//! `medipeps export`
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use data_encoding::BASE64;
+use serde::Serialize;
+
+use super::contact::ContactJson;
+use super::read::{MessageJson, json};
+use super::{CommandError, output};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The file; one that exists is replaced
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// One line of an export.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Line {
+    Account { address: String, name: String, server: String },
+    Contact(ContactJson),
+    Message(MessageJson),
+}
+
+/// Messages and contacts, each a line of JSON. No key of any kind is among them.
+pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError> {
+    let mut agent = super::open(home)?;
+    let failed = || CommandError::file(arguments.out.display());
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = BufWriter::new(options.open(&arguments.out).map_err(failed())?);
+    let mut lines = 0;
+    let mut write = |line: &Line| {
+        lines += 1;
+        let text = serde_json::to_string(line).map_err(std::io::Error::other).map_err(failed())?;
+        writeln!(file, "{text}").map_err(failed())
+    };
+    if let Some(account) = agent.status()?.account {
+        let address = account.address.to_string();
+        write(&Line::Account { address, name: account.name, server: account.server })?;
+    }
+    for contact in agent.contacts()? {
+        write(&Line::Contact(ContactJson::from(&contact)))?;
+    }
+    for summary in agent.messages()?.into_iter().rev() {
+        let detail = agent.message(summary.id)?;
+        let mut message = json(&detail, &[]);
+        for (shown, file) in message.attachments.iter_mut().zip(&detail.content.attachments) {
+            shown.data = Some(BASE64.encode(&file.data));
+        }
+        write(&Line::Message(message))?;
+    }
+    file.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all()).map_err(failed())?;
+    output::print(&format!(
+        "{lines} lines in {}. They are readable by whoever has the file.\n",
+        arguments.out.display()
+    ))
+}

@@ -1,0 +1,274 @@
+//! `medipeps mail send`
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Subcommand, ValueEnum};
+use medipeps_core::Address;
+use medipeps_core::kind::{ReceiptsWanted, Urgency, text_of_html};
+use medipeps_core::wire::client_records::{RecipientRecord, RecipientState};
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+
+use super::{CommandError, attachment, output};
+use crate::engine::{Event, Input, LocalId, SendMail};
+use crate::shell::agent::Agent;
+
+/// Bytes of a body file that are read; what is over the protocol's limit is refused by it, by name.
+const BODY_FILE_LENGTH_MAX: u64 = 16 << 20;
+/// Between two tries while waiting.
+const PAUSE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Put a mail into the outbox and try to send it
+    Send(Send),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Send {
+    /// For whom; may be repeated
+    #[arg(long, required = true, value_name = "ADDRESS")]
+    to: Vec<Address>,
+    /// Who gets a copy; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    cc: Vec<Address>,
+    /// One line
+    #[arg(long)]
+    subject: String,
+    /// The text; HTML if the name ends in .html or .htm; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    body_file: PathBuf,
+    /// A file to go with it, up to 48 KiB all together; may be repeated
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+    /// The mail that this one answers
+    #[arg(long, value_name = "ID")]
+    reply_to: Option<String>,
+    /// How soon it must be read
+    #[arg(long, value_enum, default_value_t = UrgencyArgument::Routine)]
+    urgency: UrgencyArgument,
+    /// Ask to be told; may be repeated
+    #[arg(long, value_enum)]
+    receipt: Vec<ReceiptArgument>,
+    /// Seconds to try; after that it stays in the outbox for `sync`
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    wait: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum UrgencyArgument {
+    /// In the course of the day
+    Routine,
+    /// Within the hour
+    Urgent,
+    /// A life depends on it
+    Vital,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReceiptArgument {
+    /// When it has reached the recipient's device
+    Delivered,
+    /// When it has been shown
+    Displayed,
+}
+
+/// What became of a mail, as JSON has it.
+#[derive(Debug, Serialize)]
+struct SentJson {
+    id: String,
+    state: &'static str,
+    recipients: Vec<RecipientJson>,
+}
+
+/// How far a mail has come with one recipient, as JSON has it.
+#[derive(Debug, Serialize)]
+pub(super) struct RecipientJson {
+    address: String,
+    role: &'static str,
+    state: &'static str,
+    code: Option<String>,
+}
+
+impl From<&RecipientRecord> for RecipientJson {
+    fn from(recipient: &RecipientRecord) -> Self {
+        Self {
+            address: recipient.address.to_string(),
+            role: if recipient.copy { "cc" } else { "to" },
+            state: state_name(recipient.state),
+            code: recipient.code.clone(),
+        }
+    }
+}
+
+pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
+    let Command::Send(arguments) = command;
+    let mut command = compose(&arguments)?;
+    let mut agent = super::open(home)?;
+    if let Some(typed) = &arguments.reply_to {
+        let ids: Vec<LocalId> = agent.messages()?.iter().map(|message| message.id).collect();
+        command.in_reply_to = Some(output::find_id(typed, &ids)?);
+    }
+    let mut id = None;
+    let mut show = |event: &Event| {
+        if let Event::MessageQueued { id: queued } = event {
+            id = Some(*queued);
+        }
+    };
+    agent.run(Input::SendMail(command), &mut show).await?;
+    let id = id.ok_or_else(|| CommandError::Failed("the mail was not queued".to_owned()))?;
+    let (recipients, problem) = try_for(&mut agent, id, Duration::from_secs(arguments.wait)).await?;
+    agent.close().await;
+    let state = summary(&recipients);
+    if arguments.json {
+        let recipients = recipients.iter().map(RecipientJson::from).collect();
+        output::print_json(&SentJson { id: output::id(&id), state, recipients })?;
+    } else {
+        output::print(&format!("{} {state}\n", output::id(&id)))?;
+        explain(&recipients, problem.as_deref());
+    }
+    if state == "failed" { Err(CommandError::Silent) } else { Ok(()) }
+}
+
+fn compose(arguments: &Send) -> Result<SendMail, CommandError> {
+    let body = read_body(&arguments.body_file)?;
+    let extension = arguments.body_file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    let is_html = matches!(extension.as_deref(), Some("html" | "htm"));
+    let (text, html) = if is_html { (text_of_html(&body), Some(body)) } else { (body, None) };
+    Ok(SendMail {
+        to: arguments.to.clone(),
+        cc: arguments.cc.clone(),
+        subject: arguments.subject.clone(),
+        text,
+        html,
+        attachments: arguments.attach.iter().map(|path| attachment::read(path)).collect::<Result<_, _>>()?,
+        urgency: match arguments.urgency {
+            UrgencyArgument::Routine => Urgency::Routine,
+            UrgencyArgument::Urgent => Urgency::Urgent,
+            UrgencyArgument::Vital => Urgency::Vital,
+        },
+        receipts_wanted: ReceiptsWanted {
+            delivered: arguments.receipt.contains(&ReceiptArgument::Delivered),
+            displayed: arguments.receipt.contains(&ReceiptArgument::Displayed),
+            processed: false,
+        },
+        in_reply_to: None,
+    })
+}
+
+fn read_body(path: &Path) -> Result<String, CommandError> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(BODY_FILE_LENGTH_MAX + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(BODY_FILE_LENGTH_MAX + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(CommandError::file(path.display()))?;
+    if bytes.len() as u64 > BODY_FILE_LENGTH_MAX {
+        return Err(CommandError::Failed(format!("{} is no mail: it is over 16 MiB", path.display())));
+    }
+    String::from_utf8(bytes).map_err(|_| CommandError::Failed(format!("{} is not UTF-8 text", path.display())))
+}
+
+/// Sends until every recipient is settled or the time is over. Also returns what stood in the way last.
+async fn try_for(
+    agent: &mut Agent,
+    id: LocalId,
+    wait: Duration,
+) -> Result<(Vec<RecipientRecord>, Option<String>), CommandError> {
+    let end = Instant::now() + wait;
+    loop {
+        let problem = match agent.send_due(&mut |_| {}).await {
+            Ok(failure) => failure.map(|failure| failure.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        let recipients = agent.message(id)?.message.recipients;
+        // What a person must decide first does not change by waiting.
+        let waits = |recipient: &RecipientRecord| {
+            recipient.state == RecipientState::Queued && recipient.code.as_deref() != Some("recipient_key_changed")
+        };
+        if !recipients.iter().any(waits) || Instant::now() + PAUSE > end {
+            return Ok((recipients, problem));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// `queued` while it waits for anybody, `failed` if it went to nobody.
+pub(super) fn summary(recipients: &[RecipientRecord]) -> &'static str {
+    let states = || recipients.iter().map(|recipient| recipient.state);
+    if states().any(|state| state == RecipientState::Queued) {
+        return "queued";
+    }
+    let reached = states().filter(|state| *state != RecipientState::Failed);
+    match reached.min() {
+        None => "failed",
+        Some(state) => state_name(if state == RecipientState::Delivered && recipients.len() == 1 {
+            RecipientState::Delivered
+        } else {
+            state.max(RecipientState::Accepted)
+        }),
+    }
+}
+
+pub(super) const fn state_name(state: RecipientState) -> &'static str {
+    match state {
+        RecipientState::Queued => "queued",
+        RecipientState::Accepted => "accepted",
+        RecipientState::Delivered => "delivered",
+        RecipientState::Displayed => "displayed",
+        RecipientState::Failed => "failed",
+    }
+}
+
+/// On standard error, so that standard output is the id and the state alone.
+fn explain(recipients: &[RecipientRecord], problem: Option<&str>) {
+    for recipient in recipients {
+        let address = &recipient.address;
+        match (recipient.state, recipient.code.as_deref()) {
+            (RecipientState::Failed, Some("unknown_account")) => {
+                eprintln!("{address}: its server does not know this address");
+            }
+            (RecipientState::Failed, code) => eprintln!("{address}: failed ({})", code.unwrap_or("unknown")),
+            (RecipientState::Queued, Some("recipient_key_changed")) => eprintln!(
+                "{address}: its keys are not the pinned ones; nothing was sent. Ask by another way, then run `contact add {address} --accept-new-key`"
+            ),
+            (RecipientState::Queued, code) => {
+                let why = problem.or(code).map(|why| format!(" ({})", output::line(why))).unwrap_or_default();
+                eprintln!("{address}: waits in the outbox{why}; `sync` sends it");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_mail_is_its_slowest_recipient_s() {
+        use RecipientState::{Accepted, Delivered, Failed, Queued};
+        let summary_of = |states: &[RecipientState]| {
+            let recipient = |state: &RecipientState| RecipientRecord {
+                address: "a@b".parse().unwrap(),
+                copy: false,
+                state: *state,
+                code: None,
+                at: 0,
+            };
+            summary(&states.iter().map(recipient).collect::<Vec<_>>())
+        };
+        assert_eq!(summary_of(&[Accepted, Queued]), "queued");
+        assert_eq!(summary_of(&[Failed, Queued]), "queued");
+        assert_eq!(summary_of(&[Failed, Failed]), "failed");
+        assert_eq!(summary_of(&[Failed, Accepted]), "accepted");
+        assert_eq!(summary_of(&[Delivered, Accepted]), "accepted");
+        assert_eq!(summary_of(&[Delivered]), "delivered");
+    }
+}

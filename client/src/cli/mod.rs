@@ -1,0 +1,213 @@
+//! The command `medipeps`: one module for each command, which parses, calls the agent and prints.
+
+mod account;
+mod attachment;
+mod contact;
+mod export;
+mod inbox;
+mod mail;
+mod output;
+mod passphrase;
+mod read;
+mod status;
+mod sync;
+mod time;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use medipeps_core::invitation::InvitationError;
+use thiserror::Error;
+
+use crate::account_store::HandleError;
+use crate::engine::EngineError;
+use crate::shell::address::ServerAddressError;
+use crate::shell::agent::{Agent, AgentError, NetworkError};
+use crate::shell::connection::ConnectError;
+use crate::store::StoreError;
+
+/// Encrypted mail for health professionals and patients.
+///
+/// The passphrase is asked for, or taken from MEDIPEPS_PASSPHRASE. Exit codes: 0 done, 1 failed, 2 wrong use.
+#[derive(Debug, Parser)]
+#[command(name = "medipeps", version, max_term_width = 100)]
+struct Arguments {
+    /// Folder of the account on this machine
+    #[arg(long, global = true, env = "MEDIPEPS_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make an account
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Other accounts, and the keys they are known by
+    #[command(subcommand)]
+    Contact(contact::Command),
+    /// Write mail
+    #[command(subcommand)]
+    Mail(mail::Command),
+    /// Send what waits and fetch what has come
+    Sync(sync::Arguments),
+    /// List received mail, newest first
+    Inbox(inbox::Arguments),
+    /// Show one message, save its attachments
+    Read(read::Arguments),
+    /// Show how things are: account, outbox, what could not be read
+    Status(status::Arguments),
+    /// Write everything readable to a file, in plain text
+    Export(export::Arguments),
+}
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub(crate) enum CommandError {
+    /// The account, the store or the network.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// An invitation code that cannot be one.
+    #[error("the invitation is not usable: {0}")]
+    Invitation(#[from] InvitationError),
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The command was called in a way that can never work.
+    #[error("{0}")]
+    Use(String),
+    /// Something else that the person can do something about.
+    #[error("{0}")]
+    Failed(String),
+    /// What was to be said has been said.
+    #[error("")]
+    Silent,
+}
+
+impl From<HandleError> for CommandError {
+    fn from(error: HandleError) -> Self {
+        Self::Agent(error.into())
+    }
+}
+
+impl From<NetworkError> for CommandError {
+    fn from(error: NetworkError) -> Self {
+        Self::Agent(error.into())
+    }
+}
+
+impl From<ServerAddressError> for CommandError {
+    fn from(error: ServerAddressError) -> Self {
+        Self::Use(error.to_string())
+    }
+}
+
+impl CommandError {
+    /// A file that cannot be read or written.
+    fn file(path: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { path: path.to_string(), source }
+    }
+
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Use(_) | Self::Invitation(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// What to do about it, where the error alone does not say.
+    fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Agent(AgentError::Handle(HandleError::Store(error))) => match error {
+                StoreError::Missing => Some("make one with `medipeps --home DIR account create`, or check --home"),
+                StoreError::WrongPassphrase => {
+                    Some("try again; without the passphrase nothing in this folder can be read")
+                }
+                _ => None,
+            },
+            Self::Agent(AgentError::Handle(HandleError::Engine(EngineError::StateRolledBack))) => {
+                Some("if you restored a backup, go back to the newer state if you still have it")
+            }
+            Self::Agent(AgentError::Network(NetworkError::Connect(error))) => match error {
+                ConnectError::Unreachable(_) => {
+                    Some("check the address and the network; nothing is lost, try again later")
+                }
+                ConnectError::ServerKeyChanged { .. } | ConnectError::HelloSignature => {
+                    Some("nothing was sent; ask whoever runs the server before you do anything else")
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Reads the arguments, runs the command, prints, and says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_standard_error();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("medipeps: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(arguments));
+    // Output that nobody could read is a failure too; a reader that has gone (`| head`) is not.
+    let result = result.and_then(|()| match io::stdout().flush() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::file("standard output")(error)),
+        _ => Ok(()),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CommandError::Silent) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("medipeps: {}", output::line(&error.to_string()));
+            if let Some(advice) = error.advice() {
+                eprintln!("  {advice}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), CommandError> {
+    let home = arguments
+        .home
+        .ok_or_else(|| CommandError::Use("say where the account is: --home DIR, or MEDIPEPS_HOME".to_owned()))?;
+    match arguments.command {
+        Command::Account(command) => account::run(&home, command).await,
+        Command::Contact(command) => contact::run(&home, command).await,
+        Command::Mail(command) => mail::run(&home, command).await,
+        Command::Sync(arguments) => sync::run(&home, arguments).await,
+        Command::Inbox(arguments) => inbox::run(&home, &arguments),
+        Command::Read(arguments) => read::run(&home, &arguments).await,
+        Command::Status(arguments) => status::run(&home, &arguments),
+        Command::Export(arguments) => export::run(&home, &arguments),
+    }
+}
+
+/// Opens the account of a home, asking for the passphrase.
+fn open(home: &std::path::Path) -> Result<Agent, CommandError> {
+    if !Agent::exists(home) {
+        return Err(AgentError::from(StoreError::Missing).into());
+    }
+    Ok(Agent::open(home, &passphrase::ask()?)?)
+}
+
+/// Warnings, or what MEDIPEPS_LOG asks for. Nothing of any content is ever logged.
+fn log_to_standard_error() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MEDIPEPS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+}

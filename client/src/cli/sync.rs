@@ -1,0 +1,79 @@
+//! `medipeps sync`
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{CommandError, output};
+use crate::engine::Event;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Seconds to stay connected after everything has been fetched
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a sync did, as JSON has it.
+#[derive(Debug, Default, Serialize)]
+struct SyncJson {
+    received: Vec<String>,
+    sent: usize,
+    receipts: usize,
+    failed: usize,
+    undecryptable: usize,
+    waiting: usize,
+}
+
+pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), CommandError> {
+    use medipeps_core::wire::client_records::RecipientState;
+
+    let mut agent = super::open(home)?;
+    let mut report = SyncJson::default();
+    let mut notes = Vec::new();
+    let mut show = |event: &Event| {
+        match event {
+        Event::MessageReceived { id } => report.received.push(output::id(id)),
+        Event::RecipientState { state: RecipientState::Accepted, .. } => report.sent += 1,
+        Event::RecipientState { state: RecipientState::Delivered | RecipientState::Displayed, .. } => {
+            report.receipts += 1;
+        }
+        Event::RecipientState { state: RecipientState::Failed, .. } => report.failed += 1,
+        Event::Undecryptable { .. } => report.undecryptable += 1,
+        Event::SenderChecked { address, impostor: true } => {
+            notes.push(format!("mail under the address {address} was not from {address}; it is marked"));
+        }
+        Event::StateRolledBack { stored, highest } => notes.push(format!(
+            "this store is at step {stored} and the server has seen step {highest}: it is an old copy. Its sessions and prekeys were dropped"
+        )),
+        Event::QueueRestarted => notes.push("the server was restored from a backup".to_owned()),
+        _ => {}
+    }
+    };
+    let result = agent.sync(Duration::from_secs(arguments.wait), &mut show).await;
+    report.waiting = agent.status()?.outbox.iter().filter(|entry| !entry.receipt).count();
+    agent.close().await;
+    for note in notes {
+        eprintln!("{note}");
+    }
+    if arguments.json {
+        output::print_json(&report)?;
+    } else {
+        let failed = if report.failed > 0 { format!(", {} failed", report.failed) } else { String::new() };
+        let undecryptable = match report.undecryptable {
+            0 => String::new(),
+            count => format!(", {count} could not be read (see `status`)"),
+        };
+        output::print(&format!(
+            "{} received, {} sent, {} waiting{failed}{undecryptable}\n",
+            report.received.len(),
+            report.sent,
+            report.waiting
+        ))?;
+    }
+    Ok(result?)
+}
