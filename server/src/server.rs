@@ -39,15 +39,15 @@ pub enum StartError {
     Control(#[from] ControlError),
 }
 
-/// A running server. It stops when [`Server::shutdown`] is called; a dropped one stops at once, without a word.
+/// A running server. [`Server::shutdown`] stops it in order; a dropped one closes its connections at once.
 pub struct Server {
     endpoint: Endpoint,
     local_address: SocketAddr,
     server_key: ServerKey,
     service: Arc<Service>,
     storage: Arc<dyn Storage>,
-    control: ControlSocket,
-    work: Work,
+    control: Option<ControlSocket>,
+    work: Option<Work>,
     finished: mpsc::Receiver<()>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -83,7 +83,17 @@ impl Server {
             tokio::spawn(accept(endpoint.clone(), Door::new(config), service.clone(), work.downgrade())),
             tokio::spawn(expire(storage.clone(), environment)),
         ];
-        Ok(Self { endpoint, local_address, server_key, service, storage, control, work, finished, tasks })
+        Ok(Self {
+            endpoint,
+            local_address,
+            server_key,
+            service,
+            storage,
+            control: Some(control),
+            work: Some(work),
+            finished,
+            tasks,
+        })
     }
 
     /// The address that the server listens on.
@@ -108,14 +118,22 @@ impl Server {
     pub async fn shutdown(mut self) {
         self.endpoint.set_server_config(None);
         self.service.stop();
-        self.control.close().await;
-        drop(self.work);
+        if let Some(control) = self.control.take() {
+            control.close().await;
+        }
+        self.work = None;
         let drained = timeout(Duration::from_millis(DRAIN_TIMEOUT_MS), self.finished.recv()).await;
         if drained.is_err() {
             tracing::warn!("requests were still under way when the time to stop was up");
         }
         self.endpoint.close(Close::ShuttingDown.code(), b"the server is stopping");
         let _ = timeout(Duration::from_millis(CLOSE_TIMEOUT_MS), self.endpoint.wait_idle()).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.endpoint.close(Close::ShuttingDown.code(), b"the server is stopping");
         for task in &self.tasks {
             task.abort();
         }

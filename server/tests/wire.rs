@@ -1,11 +1,29 @@
 //! Tests of the server over the wire, with a client that knows QUIC and frames and nothing else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, reason = "these are tests")]
 
+#[path = "wire/access.rs"]
+mod access;
 #[path = "wire/account.rs"]
 mod account;
 #[path = "wire/client.rs"]
 mod client;
+#[path = "wire/command.rs"]
+mod command;
+#[path = "wire/limits.rs"]
+mod limits;
 #[path = "wire/mail.rs"]
 mod mail;
+#[path = "wire/proof.rs"]
+mod proof;
+#[path = "wire/registration.rs"]
+mod registration;
 #[path = "wire/server.rs"]
 mod server;
+#[path = "wire/statement.rs"]
+mod statement;
+#[path = "wire/stubborn_storage.rs"]
+mod stubborn_storage;
+#[path = "wire/subscription.rs"]
+mod subscription;
+#[path = "wire/transport.rs"]
+mod transport;

@@ -58,10 +58,16 @@ impl ControlSocket {
     }
 
     /// Takes no more orders. The socket goes; a server that starts next makes its own.
-    pub(crate) async fn close(self) {
+    pub(crate) async fn close(mut self) {
         self.task.abort();
-        let _ = self.task.await;
+        let _ = (&mut self.task).await;
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

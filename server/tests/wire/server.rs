@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use medipeps_core::invitation::Invitation;
 use medipeps_core::wire::transport::Response;
@@ -10,16 +11,17 @@ use medipeps_server::service::invite;
 use medipeps_server::storage::{MemoryStorage, Storage};
 use medipeps_server::{Config, Server};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use crate::account::Account;
 use crate::client::Client;
+use crate::stubborn_storage::StubbornStorage;
 
 /// A running server and what it stands on.
 pub struct TestServer {
     pub server: Server,
-    pub config: Config,
     pub storage: Arc<MemoryStorage>,
-    pub folder: TempDir,
+    _folder: TempDir,
 }
 
 impl TestServer {
@@ -29,12 +31,25 @@ impl TestServer {
 
     /// A server with another configuration.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_on(change, |storage| storage).await
+    }
+
+    /// A server whose store announces nothing, and takes so long for a submission.
+    pub async fn start_stubborn(enqueue_takes: Duration) -> Self {
+        let wrap = |inner| Arc::new(StubbornStorage { inner, enqueue_takes, silence: watch::Sender::new(0) });
+        Self::start_on(|_| (), wrap).await
+    }
+
+    async fn start_on<S: Storage>(
+        change: impl FnOnce(&mut Config),
+        wrap: impl FnOnce(Arc<MemoryStorage>) -> Arc<S>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new("clinic.example", "127.0.0.1:0".parse().unwrap(), folder.path().join("data"));
         change(&mut config);
         let storage = Arc::new(MemoryStorage::new(config.queue_quota(), [7; 16]));
-        let server = Server::start(&config, storage.clone()).await.unwrap();
-        Self { server, config, storage, folder }
+        let server = Server::start(&config, wrap(storage.clone())).await.unwrap();
+        Self { server, storage, _folder: folder }
     }
 
     pub fn address(&self) -> SocketAddr {

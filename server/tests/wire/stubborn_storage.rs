@@ -1,0 +1,116 @@
+//! A store that never announces anything and takes its time: wake-ups are hints, and slow commits happen.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use medipeps_core::Address;
+use medipeps_server::storage::{
+    Account, AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount,
+    Invitation, InvitationError, MemoryStorage, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope,
+    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
+    TakenPrekeys,
+};
+use tokio::sync::watch;
+
+pub struct StubbornStorage {
+    pub inner: Arc<MemoryStorage>,
+    /// How long a submission takes.
+    pub enqueue_takes: Duration,
+    /// Kept, so that those who watch wait for ever.
+    pub silence: watch::Sender<u64>,
+}
+
+#[async_trait]
+impl Storage for StubbornStorage {
+    fn incarnation(&self) -> [u8; 16] {
+        self.inner.incarnation()
+    }
+    fn failure(&self) -> watch::Receiver<Option<StorageError>> {
+        self.inner.failure()
+    }
+    async fn create_invitation(&self, hash: [u8; 32], invitation: Invitation) -> Result<(), InvitationError> {
+        self.inner.create_invitation(hash, invitation).await
+    }
+    async fn register(&self, registration: Registration) -> Result<RegisterOutcome, RegisterError> {
+        self.inner.register(registration).await
+    }
+    async fn account(&self, address: &Address) -> Result<Option<Account>, StorageError> {
+        self.inner.account(address).await
+    }
+    async fn replace_statement(
+        &self,
+        address: &Address,
+        expected_version: u64,
+        statement: Vec<u8>,
+        new_version: u64,
+        devices: Vec<u32>,
+    ) -> Result<ReplaceOutcome, StatementError> {
+        self.inner.replace_statement(address, expected_version, statement, new_version, devices).await
+    }
+    async fn delete_account(&self, address: &Address, statement_version: u64) -> Result<(), StatementError> {
+        self.inner.delete_account(address, statement_version).await
+    }
+    async fn put_prekeys(
+        &self,
+        address: &Address,
+        device: u32,
+        sequence: u64,
+        prekeys: PrekeySet,
+    ) -> Result<(), PrekeyError> {
+        self.inner.put_prekeys(address, device, sequence, prekeys).await
+    }
+    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError> {
+        self.inner.take_prekeys(address).await
+    }
+    async fn prekey_status(&self, address: &Address, device: u32) -> Result<PrekeyStatus, PrekeyError> {
+        self.inner.prekey_status(address, device).await
+    }
+    async fn enqueue(&self, submission: Submission) -> Result<EnqueueOutcome, EnqueueError> {
+        tokio::time::sleep(self.enqueue_takes).await;
+        self.inner.enqueue(submission).await
+    }
+    async fn fetch(
+        &self,
+        address: &Address,
+        device: u32,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<QueuedEnvelope>, QueueError> {
+        self.inner.fetch(address, device, after, limit).await
+    }
+    async fn acknowledge(
+        &self,
+        address: &Address,
+        device: u32,
+        incarnation: [u8; 16],
+        up_to: u64,
+    ) -> Result<(), AcknowledgeError> {
+        self.inner.acknowledge(address, device, incarnation, up_to).await
+    }
+    async fn watch(&self, _address: &Address, _device: u32) -> Result<watch::Receiver<u64>, QueueError> {
+        Ok(self.silence.subscribe())
+    }
+    async fn expire(&self, now_ms: u64) -> Result<ExpireCounts, StorageError> {
+        self.inner.expire(now_ms).await
+    }
+    async fn expired_count(&self, address: &Address, device: u32) -> Result<u64, QueueError> {
+        self.inner.expired_count(address, device).await
+    }
+    async fn settle_expired(&self, address: &Address, device: u32, count: u64) -> Result<(), QueueError> {
+        self.inner.settle_expired(address, device, count).await
+    }
+    async fn report_generation(&self, address: &Address, device: u32, generation: u64) -> Result<u64, QueueError> {
+        self.inner.report_generation(address, device, generation).await
+    }
+    async fn export(&self, writer: Box<dyn Write + Send>) -> Result<(), ExportError> {
+        self.inner.export(writer).await
+    }
+    async fn import(&self, reader: Box<dyn Read + Send>) -> Result<(), ImportError> {
+        self.inner.import(reader).await
+    }
+    async fn inspect(&self, after: Option<&Address>, limit: usize) -> Result<Vec<InspectedAccount>, StorageError> {
+        self.inner.inspect(after, limit).await
+    }
+}
