@@ -13,6 +13,7 @@ use crate::engine::{
     self, AccountSummary, ContactSummary, Credentials, EngineError, Event, Input, Key, LoadedRecords, LocalId,
     MessageDetail, MessageSummary, Need, Outcome, Outgoing, Record, Seed, Step, Time, class, key,
 };
+use crate::fail_point::fail_point;
 use crate::store::seal::{SealedStore, SealedTransaction};
 use crate::store::{Patch, RecordClass, Store, StoreError};
 
@@ -95,6 +96,7 @@ impl<S: Store> AccountStore<S> {
         let mut attempts = 0;
         loop {
             attempts += 1;
+            fail_point!(BeforeLoad);
             let mut transaction = self.store.begin(now.0, rng)?;
             let mut seed = Zeroizing::new([0; 32]);
             rng.fill_bytes(&mut *seed);
@@ -103,7 +105,10 @@ impl<S: Store> AccountStore<S> {
             if patch.is_empty() {
                 return Ok(Handled { outgoing, events, generation });
             }
-            match transaction.commit(&patch, rng) {
+            fail_point!(BeforeCommit);
+            let committed = transaction.commit(&patch, rng);
+            fail_point!(AfterCommit);
+            match committed {
                 Ok(generation) => return Ok(Handled { outgoing, events, generation }),
                 Err(error) => {
                     // The medium may have failed after the last byte: what is there to the last byte was committed.

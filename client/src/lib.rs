@@ -4,7 +4,13 @@
 //! come the shells that touch disk, network and terminal. Without it the crate builds for a browser's Worker.
 
 pub mod account_store;
+#[cfg(feature = "native")]
+pub mod cli;
 pub mod engine;
+#[cfg(feature = "failpoints")]
+pub mod fail_point;
+#[cfg(not(feature = "failpoints"))]
+mod fail_point;
 pub mod limits;
 pub mod shell;
 pub mod store;

@@ -25,6 +25,7 @@ use crate::engine::{
     self, ContactSummary, Credentials, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, Outgoing,
     Send, Time,
 };
+use crate::fail_point::fail_point;
 use crate::limits::{BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, OUTBOX_ROUNDS_MAX, REQUEST_WAIT};
 use crate::store::StoreError;
 use crate::store::seal::{SealedStore, Unlock};
@@ -268,6 +269,7 @@ impl Agent {
         while let Some(input) = inputs.pop_front() {
             let handled = self.handle(&input)?;
             handled.events.iter().for_each(&mut *show);
+            fail_point!(AfterShow);
             for outgoing in &handled.outgoing {
                 round.wanted += 1;
                 // After a failure the rest of the round would only wait for the same.
@@ -303,15 +305,18 @@ impl Agent {
         let request = match &outgoing.send {
             Send::Request(request) => request.clone(),
             Send::Acknowledge { incarnation, up_to } => {
+                fail_point!(BeforeAcknowledge);
                 Request::Acknowledge(Acknowledge { incarnation: *incarnation, up_to: *up_to, generation })
             }
         };
         let (connection, fresh) = self.connection(&outgoing.connection, inputs).await?;
+        fail_point!(BeforeRequest);
         let mut answer = connection.request(&request).await;
         if matches!(answer, Err(RequestError::Closed(_))) && !fresh {
             self.forget(&outgoing.connection);
             answer = self.connection(&outgoing.connection, inputs).await?.0.request(&request).await;
         }
+        fail_point!(AfterReply);
         match answer {
             Ok(response) => Ok(Ok(response)),
             Err(RequestError::Refused(error)) => match error.known_code() {
@@ -414,7 +419,9 @@ impl Agent {
             key: &credentials.device_key,
             generation: self.store.generation(now(), &mut self.rng)?,
         };
+        fail_point!(BeforeProof);
         let (connection, reply) = Connection::proved(&expectation, &device).await.map_err(NetworkError::from)?;
+        fail_point!(AfterProof);
         self.proved = Some(connection);
         Ok(Some(Input::Authenticated { highest_generation: reply.highest_generation }))
     }
@@ -443,6 +450,7 @@ impl Agent {
         // A recipient's server that is away must not keep this account from its own mail.
         self.send_due(show).await?;
         let connection = self.proved.clone().ok_or(NetworkError::Stopping)?;
+        fail_point!(BeforeSubscribe);
         let mut subscription = connection.subscribe().await.map_err(NetworkError::from)?;
         backoff.succeeded();
         let (mut incarnation, mut pending) = ([0; 16], None);
@@ -464,6 +472,7 @@ impl Agent {
                 SubscriptionEvent::Delivery(first) => {
                     let (batch, after) = batch(&mut subscription, first).await?;
                     pending = after;
+                    fail_point!(AfterDelivery);
                     self.run(Input::Deliveries { incarnation, batch }, show).await?;
                     self.send_due(show).await?;
                     if self.proved.is_none() {

@@ -1,0 +1,84 @@
+//! Places where a test stops this process, to kill it there: between any two steps of sending and of receiving.
+//!
+//! Only with the feature `failpoints`, which no command that is installed has. Without it nothing of this is there.
+
+/// Stops here if a test asks for it. Without the feature `failpoints` it is nothing.
+macro_rules! fail_point {
+    ($point:ident) => {
+        #[cfg(feature = "failpoints")]
+        $crate::fail_point::FailPoint::$point.reach();
+    };
+}
+
+pub(crate) use fail_point;
+
+macro_rules! fail_points {
+    ($($(#[$documentation:meta])* $name:ident = $text:literal;)*) => {
+        /// A place where the process can be stopped.
+        #[cfg(feature = "failpoints")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum FailPoint { $($(#[$documentation])* $name,)* }
+
+        #[cfg(feature = "failpoints")]
+        impl FailPoint {
+            /// All places.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its name in the environment variable `FAILPOINTS`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+fail_points! {
+    /// An event is to be handled, nothing has been read yet.
+    BeforeLoad = "before_load";
+    /// The engine has decided, nothing has been written.
+    BeforeCommit = "before_commit";
+    /// The event is on the disk, nothing has been shown or sent.
+    AfterCommit = "after_commit";
+    /// The event has been shown, nothing has been sent.
+    AfterShow = "after_show";
+    /// The device is to be proved.
+    BeforeProof = "before_proof";
+    /// The server has taken the proof.
+    AfterProof = "after_proof";
+    /// A request is to be sent, the connection stands.
+    BeforeRequest = "before_request";
+    /// The server has answered, the answer has not been handled.
+    AfterReply = "after_reply";
+    /// Envelopes are committed, the server is to be told.
+    BeforeAcknowledge = "before_acknowledge";
+    /// The queue's push is to be opened.
+    BeforeSubscribe = "before_subscribe";
+    /// Envelopes have come, nothing has been done about them.
+    AfterDelivery = "after_delivery";
+}
+
+#[cfg(feature = "failpoints")]
+impl FailPoint {
+    /// Stops the calling thread for ever if `FAILPOINTS` has the action `return(FILE)` for this place, and makes that
+    /// file to tell so. `2*off->return(FILE)` lets it pass twice.
+    pub(crate) fn reach(self) {
+        if let Some(Some(marker)) = fail::eval(self.name(), |marker| marker) {
+            // Without the file the test finds out by its time limit.
+            let _ = std::fs::write(marker, self.name());
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+/// Reads `FAILPOINTS` and keeps to it for as long as the result lives.
+///
+/// # Panics
+/// If the variable cannot be read.
+#[cfg(feature = "failpoints")]
+#[must_use]
+pub fn from_environment() -> fail::FailScenario<'static> {
+    fail::FailScenario::setup()
+}
