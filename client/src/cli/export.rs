@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 enum Line {
     Account { address: String, name: String, server: String },
     Contact(ContactJson),
-    Message(MessageJson),
+    Message(Box<MessageJson>),
 }
 
 /// Messages and contacts, each a line of JSON. No key of any kind is among them.
@@ -55,7 +55,7 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
         for (shown, file) in message.attachments.iter_mut().zip(&detail.content.attachments) {
             shown.data = Some(BASE64.encode(&file.data));
         }
-        write(&Line::Message(message))?;
+        write(&Line::Message(Box::new(message)))?;
     }
     file.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all()).map_err(failed())?;
     output::print(&format!(

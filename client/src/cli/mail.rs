@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Subcommand, ValueEnum};
 use medipeps_core::Address;
 use medipeps_core::kind::{ReceiptsWanted, Urgency, text_of_html};
+use medipeps_core::limits::SUBJECT_LENGTH_MAX;
 use medipeps_core::wire::client_records::{RecipientRecord, RecipientState};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
@@ -136,6 +137,10 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
 }
 
 fn compose(arguments: &Send) -> Result<SendMail, CommandError> {
+    let subject = arguments.subject.trim();
+    if subject.len() > SUBJECT_LENGTH_MAX || subject.chars().any(char::is_control) {
+        return Err(CommandError::Use(format!("a subject is one line of at most {SUBJECT_LENGTH_MAX} bytes")));
+    }
     let body = read_body(&arguments.body_file)?;
     let extension = arguments.body_file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     let is_html = matches!(extension.as_deref(), Some("html" | "htm"));
@@ -143,7 +148,7 @@ fn compose(arguments: &Send) -> Result<SendMail, CommandError> {
     Ok(SendMail {
         to: arguments.to.clone(),
         cc: arguments.cc.clone(),
-        subject: arguments.subject.clone(),
+        subject: subject.to_owned(),
         text,
         html,
         attachments: arguments.attach.iter().map(|path| attachment::read(path)).collect::<Result<_, _>>()?,

@@ -140,6 +140,9 @@ impl CommandError {
                 ConnectError::Unreachable(_) => {
                     Some("check the address and the network; nothing is lost, try again later")
                 }
+                ConnectError::Certificate(_) => Some(
+                    "a server of another domain is known at first by a certificate of a public authority; ask whoever runs it",
+                ),
                 ConnectError::ServerKeyChanged { .. } | ConnectError::HelloSignature => {
                     Some("nothing was sent; ask whoever runs the server before you do anything else")
                 }
@@ -172,7 +175,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(CommandError::Silent) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("medipeps: {}", output::line(&error.to_string()));
+            eprintln!("medipeps: {}", output::block(&error.to_string()));
             if let Some(advice) = error.advice() {
                 eprintln!("  {advice}");
             }

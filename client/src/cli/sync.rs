@@ -68,8 +68,9 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
             0 => String::new(),
             count => format!(", {count} could not be read (see `status`)"),
         };
+        let receipts = if report.receipts > 0 { format!(", {} receipts", report.receipts) } else { String::new() };
         output::print(&format!(
-            "{} received, {} sent, {} waiting{failed}{undecryptable}\n",
+            "{} received{receipts}, {} sent, {} waiting{failed}{undecryptable}\n",
             report.received.len(),
             report.sent,
             report.waiting

@@ -61,9 +61,8 @@ pub(super) fn prekeys_fetched(
     reply: &FetchPrekeysReply,
 ) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
-    let statement = match Statement::decode(&reply.statement) {
-        Ok(statement) => statement,
-        Err(_) => return hold_up(transaction, address, "statement_refused", 0),
+    let Ok(statement) = Statement::decode(&reply.statement) else {
+        return hold_up(transaction, address, "statement_refused", 0);
     };
     match contact::pin(transaction, address, &statement, false)? {
         Pinned::Accepted => {}
@@ -422,6 +421,6 @@ fn waiting_for(transaction: &mut Transaction<'_>, address: &Address) -> Result<V
 
 fn oldest_first(transaction: &mut Transaction<'_>) -> Result<Vec<OutboxRecord>, Stop> {
     let mut entries: Vec<OutboxRecord> = entries(transaction)?.into_iter().map(|(_, entry)| entry).collect();
-    entries.sort_by(|one, other| (one.created, one.content_id).cmp(&(other.created, other.content_id)));
+    entries.sort_by_key(|entry| (entry.created, entry.content_id));
     Ok(entries)
 }

@@ -30,7 +30,7 @@ use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 /// What an envelope came to.
 enum Opened {
     /// Content that a session decrypted; with the sender's statement where a first flight carried it.
-    Message { peer: PeerDevice, content: Zeroizing<Vec<u8>>, statement: Option<Statement> },
+    Message { peer: PeerDevice, content: Zeroizing<Vec<u8>>, statement: Option<Box<Statement>> },
     /// It came before.
     Duplicate,
     /// It cannot be read, or is refused.
@@ -266,7 +266,7 @@ fn open_first_flight(
     accept_statement(transaction, sender)?;
     sesame::begin(transaction, &peer, &session, true)?;
     keys.hints.insert(session.id().0, HintKeys(session.hint_keys()));
-    Ok(Opened::Message { peer, content, statement: Some(sender.clone()) })
+    Ok(Opened::Message { peer, content, statement: Some(Box::new(sender.clone())) })
 }
 
 /// Holds the statement of a first flight against what is known about its account.
@@ -317,7 +317,7 @@ fn accept_statement(transaction: &mut Transaction<'_>, sender: &Statement) -> Re
 fn keep(
     transaction: &mut Transaction<'_>,
     peer: &PeerDevice,
-    statement: Option<Statement>,
+    statement: Option<Box<Statement>>,
     encoded: &[u8],
     delivery: &Delivery,
 ) -> Result<Option<(Undecryptable, Option<Address>)>, Stop> {
@@ -344,7 +344,7 @@ fn keep(
     };
     if !checked {
         let claimed = match statement {
-            Some(statement) => Some(statement),
+            Some(statement) => Some(*statement),
             None => statement_check::claimed(transaction, &peer.address, &peer.account_key)?,
         };
         let Some(statement) = claimed else {

@@ -246,7 +246,7 @@ impl Record for Bytes {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        Ok(Zeroizing::new(bytes.to_vec()))
+        Ok(Self::new(bytes.to_vec()))
     }
 }
 

@@ -16,7 +16,7 @@ fn add(world: &mut World, number: usize, other: usize, accept_new_key: bool) {
 fn with_new_keys(world: &mut World, number: usize) -> usize {
     let address = world.address(number);
     world.server.accounts.remove(&address);
-    world.join(&address.local().to_owned())
+    world.join(address.local())
 }
 
 #[test]
