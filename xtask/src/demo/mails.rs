@@ -11,7 +11,14 @@ pub(super) const PATIENT: Patient<'static> =
 
 /// A mail without attachment, not addressed yet.
 pub(super) fn mail(subject: &str, body: &str) -> Draft {
-    Draft { to: Vec::new(), cc: Vec::new(), subject: subject.to_owned(), body: body.to_owned(), attachment: None }
+    Draft {
+        to: Vec::new(),
+        cc: Vec::new(),
+        subject: subject.to_owned(),
+        body: body.to_owned(),
+        attachment: None,
+        answers: None,
+    }
 }
 
 /// The mail with the report.

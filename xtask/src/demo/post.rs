@@ -73,6 +73,21 @@ impl<'a> Post<'a> {
         Ok(())
     }
 
+    /// An answer to the mail with this subject, which its writer fetches first.
+    pub(super) fn answer(&self, from: usize, subject: &str, body: &str) -> Result<Draft, DemoError> {
+        let start = Instant::now();
+        loop {
+            self.people[from].sync(1)?;
+            let answers = self.people[from].id_of(subject)?;
+            if answers.is_some() {
+                return Ok(Draft { answers, ..mails::mail(&format!("Re: {subject}"), body) });
+            }
+            if start.elapsed() > ARRIVAL {
+                return Err(DemoError::Broken(format!("'{subject}' did not arrive, so it cannot be answered")));
+            }
+        }
+    }
+
     /// Sends several mails one after the other, and kills the server once the first is accepted.
     pub(super) fn send_into_a_crash(&mut self, from: usize, to: usize, server: &mut Server) -> Result<(), DemoError> {
         let draft = |number: usize| {

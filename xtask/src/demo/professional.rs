@@ -40,6 +40,8 @@ pub(super) struct Draft {
     pub(super) body: String,
     /// File name and contents.
     pub(super) attachment: Option<(String, Vec<u8>)>,
+    /// The id, in the writer's own inbox, of the mail that this one answers.
+    pub(super) answers: Option<String>,
 }
 
 /// A mail as its recipient reads it.
@@ -116,6 +118,9 @@ impl Professional {
             fs::write(&file, bytes).map_err(DemoError::system(name.clone()))?;
             option("--attach", file.to_string_lossy().into_owned());
         }
+        if let Some(id) = &draft.answers {
+            option("--reply-to", id.clone());
+        }
         option("--wait", wait_seconds.to_string());
         words.push("--json".to_owned());
         let said = self.run_json(&words)?;
@@ -133,6 +138,12 @@ impl Professional {
     /// Every mail in the inbox, read one by one, attachments saved and read back.
     pub(super) fn read_inbox(&self) -> Result<Vec<Letter>, DemoError> {
         self.inbox()?.iter().map(|entry| self.read(entry)).collect()
+    }
+
+    /// The id of the mail with this subject, once it is in the inbox.
+    pub(super) fn id_of(&self, subject: &str) -> Result<Option<String>, DemoError> {
+        let inbox = self.inbox()?;
+        inbox.iter().find(|entry| entry["subject"] == subject).map(|entry| text_of(entry, "id")).transpose()
     }
 
     /// How many mails are in the inbox.
@@ -157,12 +168,12 @@ impl Professional {
     fn read(&self, entry: &Value) -> Result<Letter, DemoError> {
         let id = text_of(entry, "id")?;
         let folder = self.scratch.join("saved").join(&id);
-        fs::create_dir_all(&folder).map_err(DemoError::system("saved"))?;
         let mail = self.run_json(&["read", &id, "--json", "--save", &folder.to_string_lossy()])?;
         let mut attachments = Vec::new();
         for attachment in mail["attachments"].as_array().into_iter().flatten() {
             let name = text_of(attachment, "name")?;
-            let bytes = fs::read(folder.join(&name)).map_err(DemoError::system(format!("the saved {name}")))?;
+            let bytes =
+                fs::read(text_of(attachment, "saved_as")?).map_err(DemoError::system(format!("the saved {name}")))?;
             if attachment["size"].as_u64() != u64::try_from(bytes.len()).ok() {
                 return Err(DemoError::Broken(format!("{name} has another size than `read --json` says")));
             }

@@ -92,7 +92,8 @@ pub(super) fn tell(commands: &Commands, folder: &Path, progress: &Progress, keep
     server.start_again()?;
     progress.say(&format!("the server runs again (process {})", server.process().unwrap_or_default()));
 
-    post.send(karim, &[claire], &[lucie], mail("Re: Discharge summary for tomorrow", mails::REPLY), 20, None)?;
+    let answer = post.answer(karim, "Discharge summary for tomorrow", mails::REPLY)?;
+    post.send(karim, &[claire], &[lucie], answer, 20, None)?;
     post.send(lucie, &[claire, karim], &[], mail("Transport booked for ten o'clock", mails::TRANSPORT), 20, None)?;
     post.deliver()?;
     post.compare()?;

@@ -10,7 +10,8 @@ use crate::suite::report::Ended;
 /// Runs cargo-deny. The advisory database lies on another host than the crates do, so it may be out of reach where the
 /// crates are not; then the advisories count as skipped, never as passed.
 pub(super) fn run(run: &Run) -> Result<Ended, ProcessError> {
-    let mut check = run.project.cargo(["deny", "--all-features", "check", "bans", "licenses", "sources"]);
+    let mut check =
+        run.project.cargo(["deny", "--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
     println!("$ {}", process::as_typed(&check));
     let mut counts = Counts::one(process::stream(&mut check, |_| ())?);
     let mut notes = Vec::new();

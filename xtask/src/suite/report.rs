@@ -92,7 +92,7 @@ pub(super) fn print_plan(run: &Run, suites: &[&Suite]) {
 pub(super) fn not_run(run: &Run, suite: &Suite, missing: &[&'static Need]) -> Outcome {
     let mut notes = Vec::new();
     for need in missing {
-        notes.push(format!("not run: {} is missing; {}", need.name, need.advice(run.project)));
+        notes.push(format!("not run, missing: {}; {}", need.name, need.advice(run.project)));
     }
     let by_hand = missing.iter().all(|need| need.ways(run.project).is_empty());
     if !run.install && !by_hand {
