@@ -1,4 +1,4 @@
-//! The records of the store: their classes, names and types. `spec/storage-client.md`, section "Records".
+//! The records of the store: their classes, names and types. `spec/client-engine.md`, section "Records".
 
 use std::marker::PhantomData;
 
