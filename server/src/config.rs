@@ -215,10 +215,9 @@ impl Config {
             .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         let mut config = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        for relative in [Some(&mut config.data_dir), config.certificate.as_mut(), config.private_key.as_mut()] {
-            if let Some(relative) = relative {
-                *relative = folder.join(&*relative);
-            }
+        let certificate = [config.certificate.as_mut(), config.private_key.as_mut()];
+        for relative in certificate.into_iter().flatten().chain([&mut config.data_dir]) {
+            *relative = folder.join(&*relative);
         }
         Ok(config)
     }

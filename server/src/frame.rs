@@ -1,9 +1,24 @@
 //! Frames: four bytes of length, big-endian, and so many bytes. `spec/transport.md`, section "Frames".
 
 use std::io;
+use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::limits::REQUEST_READ_STEP;
+
+/// Bytes of frames that may be in memory at once, over all who share it.
+#[derive(Debug, Clone)]
+pub(crate) struct FrameMemory(Arc<Semaphore>);
+
+/// A frame, and its share of the memory.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) bytes: Vec<u8>,
+    _share: Option<OwnedSemaphorePermit>,
+}
 
 /// Why no frame was read.
 #[derive(Debug, Error)]
@@ -17,25 +32,53 @@ pub(crate) enum FrameError {
     /// The other end stopped in the middle, or before the beginning.
     #[error("the stream ended inside a frame")]
     Truncated,
+    /// Too much is in memory already.
+    #[error("there is no memory for the frame")]
+    NoMemory,
     /// Reading failed.
     #[error("the stream failed: {0}")]
     Read(#[from] io::Error),
 }
 
+impl FrameMemory {
+    /// Room for so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes)))
+    }
+}
+
 /// Reads one frame of at most `limit` bytes. Memory is taken as the bytes come, not as the length claims.
-pub(crate) async fn read_frame(reader: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<Vec<u8>, FrameError> {
+pub(crate) async fn read_frame(
+    reader: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+    memory: &FrameMemory,
+) -> Result<Frame, FrameError> {
     let mut length = [0; 4];
     reader.read_exact(&mut length).await.map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => FrameError::Truncated,
         _ => FrameError::Read(error),
     })?;
-    let length = u32::from_be_bytes(length);
-    if length as usize > limit {
-        return Err(FrameError::TooLong { length: length as usize });
+    let length = u32::from_be_bytes(length) as usize;
+    if length > limit {
+        return Err(FrameError::TooLong { length });
     }
     let mut bytes = Vec::new();
-    reader.take(u64::from(length)).read_to_end(&mut bytes).await?;
-    if bytes.len() == length as usize { Ok(bytes) } else { Err(FrameError::Truncated) }
+    let mut share: Option<OwnedSemaphorePermit> = None;
+    while bytes.len() < length {
+        let step = REQUEST_READ_STEP.min(length - bytes.len());
+        let count = (&mut *reader).take(step as u64).read_to_end(&mut bytes).await?;
+        if count < step {
+            return Err(FrameError::Truncated);
+        }
+        // Counted when it is there: whoever only claims a length takes nothing from others.
+        let permits = u32::try_from(step).map_err(|_| FrameError::NoMemory)?;
+        let more = memory.0.clone().try_acquire_many_owned(permits).map_err(|_| FrameError::NoMemory)?;
+        match &mut share {
+            Some(share) => share.merge(more),
+            None => share = Some(more),
+        }
+    }
+    Ok(Frame { bytes, _share: share })
 }
 
 /// Writes one frame.
@@ -51,13 +94,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_frame_comes_back() {
+        let memory = FrameMemory::new(3);
         let mut bytes = Vec::new();
         write_frame(&mut bytes, b"abc").await.unwrap();
         assert_eq!(bytes, b"\0\0\0\x03abc");
-        assert_eq!(read_frame(&mut bytes.as_slice(), 3).await.unwrap(), b"abc");
-        assert!(matches!(read_frame(&mut bytes.as_slice(), 2).await, Err(FrameError::TooLong { length: 3 })));
+        assert_eq!(read_frame(&mut bytes.as_slice(), 3, &memory).await.unwrap().bytes, b"abc");
+        let refused = read_frame(&mut bytes.as_slice(), 2, &memory).await;
+        assert!(matches!(refused, Err(FrameError::TooLong { length: 3 })));
         for cut in 0..bytes.len() {
-            assert!(matches!(read_frame(&mut &bytes[..cut], 3).await, Err(FrameError::Truncated)), "{cut}");
+            let refused = read_frame(&mut &bytes[..cut], 3, &memory).await;
+            assert!(matches!(refused, Err(FrameError::Truncated)), "{cut}");
         }
+    }
+
+    #[tokio::test]
+    async fn frames_share_their_memory_and_give_it_back() {
+        let length = 2 * REQUEST_READ_STEP + 1;
+        let memory = FrameMemory::new(length + 10);
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, &vec![7; length]).await.unwrap();
+        let first = read_frame(&mut bytes.as_slice(), length, &memory).await.unwrap();
+        let second = read_frame(&mut bytes.as_slice(), length, &memory).await;
+        assert!(matches!(second, Err(FrameError::NoMemory)));
+        drop(first);
+        assert_eq!(read_frame(&mut bytes.as_slice(), length, &memory).await.unwrap().bytes, vec![7; length]);
     }
 }

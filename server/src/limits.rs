@@ -67,6 +67,13 @@ pub const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
 pub const HELLO_TIMEOUT_MS: u64 = 10_000;
 /// Milliseconds in which a whole request must have come: 512 KiB at 140 kbit/s.
 pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
+/// Bytes of requests in memory at once, over all connections. Past it requests are refused and come again: a crowd of slow
+/// submissions must not take the memory of the machine.
+pub const REQUEST_MEMORY_MAX: usize = 256 << 20;
+/// Bytes of a request that are read before they are counted against the above.
+pub const REQUEST_READ_STEP: usize = 16 << 10;
+/// Milliseconds after which to repeat a request that there was no memory for.
+pub const REQUEST_MEMORY_RETRY_MS: u64 = 1_000;
 /// Milliseconds in which a client must take a frame. A phone that slept longer connects again and gets it once more.
 pub const WRITE_TIMEOUT_MS: u64 = 60_000;
 /// Milliseconds that the end of an answer may take to be confirmed by the client.

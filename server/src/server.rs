@@ -14,9 +14,11 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::config::Config;
 use crate::control::{ControlError, ControlSocket};
 use crate::environment::{Environment, SystemEnvironment};
+use crate::frame::FrameMemory;
 use crate::key_file::KeyFileError;
 use crate::limits::{
     CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS, HANDSHAKE_TIMEOUT_MS, HANDSHAKES_BEFORE_RETRY,
+    REQUEST_MEMORY_MAX,
 };
 use crate::network_address::NetworkAddress;
 use crate::server_key::ServerKey;
@@ -221,6 +223,7 @@ impl Drop for Places {
 }
 
 async fn accept(endpoint: Endpoint, door: Door, service: Arc<Service>, work: mpsc::WeakSender<()>) {
+    let memory = FrameMemory::new(REQUEST_MEMORY_MAX);
     while let Some(incoming) = endpoint.accept().await {
         if door.is_busy() && incoming.may_retry() && !incoming.remote_address_validated() {
             // It can fail only for a client that has shown its address.
@@ -232,16 +235,16 @@ async fn accept(endpoint: Endpoint, door: Door, service: Arc<Service>, work: mps
             continue;
         };
         let Some(places) = door.enter(incoming.remote_address().ip().into()) else {
-            tracing::warn!("a connection was refused: too many are open");
+            tracing::debug!("a connection was refused: too many are open");
             incoming.refuse();
             continue;
         };
-        let (service, work) = (service.clone(), work.clone());
+        let (service, memory, work) = (service.clone(), memory.clone(), work.clone());
         tokio::spawn(async move {
             let quic = shake_hands(incoming).await;
             drop(handshake);
             if let Some(quic) = quic {
-                serve(quic, service, work).await;
+                serve(quic, service, memory, work).await;
             }
             drop(places);
         });

@@ -69,7 +69,6 @@ enum Failure {
 
 impl Failure {
     /// It did not work.
-    #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
     fn failed(error: impl Display) -> Self {
         Self::Failed(error.to_string())
     }

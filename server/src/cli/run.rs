@@ -7,14 +7,15 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Failure, print, store};
 use crate::config::{Config, LogFormat};
-use crate::server::Server;
+use crate::server::{Server, StartError};
+use crate::transport::endpoint::ListenError;
 
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     start_logs(config)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
     let storage = store::open(config).await.map_err(Failure::failed)?;
-    let server = Server::start(config, Arc::new(storage)).await.map_err(Failure::failed)?;
+    let server = Server::start(config, Arc::new(storage)).await.map_err(not_started)?;
     let (address, hash) = (server.local_addr(), server.server_key().hash());
     tracing::info!(%address, server_key = %hash, domain = config.domain, "listening");
     print(&format!("listening on {address}, server key {hash}\n"))?;
@@ -29,6 +30,14 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     server.shutdown().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A certificate that is of no use is a mistake in the configuration.
+fn not_started(error: StartError) -> Failure {
+    match error {
+        StartError::Listen(ListenError::Certificate(_)) => Failure::Usage(error.to_string()),
+        error => Failure::failed(error),
+    }
 }
 
 fn start_logs(config: &Config) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 
 use super::ControlError;
 use super::socket::reach;
-use crate::frame::{read_frame, write_frame};
+use crate::frame::{FrameMemory, read_frame, write_frame};
 use crate::limits::CONTROL_FRAME_LENGTH_MAX;
 
 /// Asks the server that listens on the socket; `None` when there is none.
@@ -27,7 +27,8 @@ pub(crate) async fn ask(path: &Path, request: &ControlRequest) -> Result<Option<
     stream.set_nonblocking(true).map_err(failed)?;
     let mut stream = UnixStream::from_std(stream).map_err(failed)?;
     write_frame(&mut stream, &request.encode()).await.map_err(failed)?;
-    let frame = read_frame(&mut stream, CONTROL_FRAME_LENGTH_MAX).await;
+    let memory = FrameMemory::new(CONTROL_FRAME_LENGTH_MAX);
+    let frame = read_frame(&mut stream, CONTROL_FRAME_LENGTH_MAX, &memory).await;
     let frame = frame.map_err(|error| failed(io::Error::other(error)))?;
-    Ok(Some(ControlResponse::decode(&frame)?))
+    Ok(Some(ControlResponse::decode(&frame.bytes)?))
 }

@@ -82,14 +82,20 @@ impl Store {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial).map_err(failed)?;
+        let written = self.export_to(&partial, path).await;
+        let removed = std::fs::remove_file(&partial).map_err(failed);
+        written.and(removed)
+    }
+
+    async fn export_to(&self, partial: &Path, path: &Path) -> Result<(), String> {
+        let failed = |error: io::Error| format!("{}: {error}", path.display());
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(partial);
+        let file = file.map_err(failed)?;
         let writer = io::BufWriter::new(file.try_clone().map_err(failed)?);
         self.storage.export(Box::new(writer)).await.map_err(|error| error.to_string())?;
         file.sync_all().map_err(failed)?;
         // Unlike a rename, this replaces nothing.
-        std::fs::hard_link(&partial, path).map_err(failed)?;
-        std::fs::remove_file(&partial).map_err(failed)
+        std::fs::hard_link(partial, path).map_err(failed)
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::{ControlError, Store};
 use crate::config::Config;
 use crate::environment::Environment;
-use crate::frame::{read_frame, write_frame};
+use crate::frame::{FrameMemory, read_frame, write_frame};
 use crate::limits::{CONTROL_FRAME_LENGTH_MAX, REQUEST_TIMEOUT_MS};
 use crate::server_key::ServerKey;
 use crate::storage::Storage;
@@ -93,9 +93,10 @@ pub(super) fn reach<T>(path: &Path, open: impl FnOnce(&Path) -> io::Result<T>) -
 }
 
 async fn answer(mut stream: UnixStream, store: &Store) -> io::Result<()> {
-    let read = read_frame(&mut stream, CONTROL_FRAME_LENGTH_MAX);
+    let memory = FrameMemory::new(CONTROL_FRAME_LENGTH_MAX);
+    let read = read_frame(&mut stream, CONTROL_FRAME_LENGTH_MAX, &memory);
     let frame = timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), read).await?.map_err(io::Error::other)?;
-    let response = match ControlRequest::decode(&frame) {
+    let response = match ControlRequest::decode(&frame.bytes) {
         Ok(request) => store.carry_out(request).await,
         Err(error) => ControlResponse::Error(error.to_string()),
     };

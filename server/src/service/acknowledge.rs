@@ -17,17 +17,17 @@ impl Service {
         if request.incarnation != self.storage.incarnation() {
             return Err(wrong_incarnation());
         }
-        // First the generation: a device that loses its state after this answer must find the higher one here.
-        self.storage.report_generation(address, device_id, request.generation).await.map_err(queue_failed)?;
-        self.storage.acknowledge(address, device_id, request.incarnation, request.up_to).await.map_err(|error| {
-            match error {
-                AcknowledgeError::UnknownDevice => refuse(ErrorCode::UnknownDevice),
-                AcknowledgeError::ForeignIncarnation => wrong_incarnation(),
-                AcknowledgeError::BeyondAssigned { .. } => {
-                    ErrorReply::new(ErrorCode::AcknowledgeAhead, error.to_string())
-                }
-                AcknowledgeError::Storage(error) => storage_failed(error),
-            }
+        // Both go into one commit where the engine can; the device is told once both are on the disk.
+        let (reported, acknowledged) = tokio::join!(
+            self.storage.report_generation(address, device_id, request.generation),
+            self.storage.acknowledge(address, device_id, request.incarnation, request.up_to),
+        );
+        reported.map_err(queue_failed)?;
+        acknowledged.map_err(|error| match error {
+            AcknowledgeError::UnknownDevice => refuse(ErrorCode::UnknownDevice),
+            AcknowledgeError::ForeignIncarnation => wrong_incarnation(),
+            AcknowledgeError::BeyondAssigned { .. } => ErrorReply::new(ErrorCode::AcknowledgeAhead, error.to_string()),
+            AcknowledgeError::Storage(error) => storage_failed(error),
         })?;
         self.subscriptions.acknowledged(address, device_id, request.up_to);
         Ok(Response::Done)

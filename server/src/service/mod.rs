@@ -192,7 +192,6 @@ fn rate_limited(retry_after_ms: u64) -> ErrorReply {
 }
 
 /// What a client is told when the store fails; the log is told the rest.
-#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn storage_failed(error: StorageError) -> ErrorReply {
     match error {
         StorageError::Failed(_) => {

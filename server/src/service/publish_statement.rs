@@ -47,7 +47,6 @@ fn check_device_keys(current: &Statement, next: &Statement) -> Result<(), ErrorR
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn refused(error: Refusal) -> ErrorReply {
     let code = match error {
         Refusal::NotNewer | Refusal::PreviousHash => ErrorCode::StatementVersion,

@@ -12,8 +12,11 @@ use quinn::{RecvStream, SendStream, VarInt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::frame::{FrameError, read_frame, write_frame};
-use crate::limits::{FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, REQUEST_TASKS_MAX, REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS};
+use crate::frame::{FrameError, FrameMemory, read_frame, write_frame};
+use crate::limits::{
+    FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX, REQUEST_TIMEOUT_MS,
+    WRITE_TIMEOUT_MS,
+};
 use crate::service::{Answer, Connection, Service, Sink, SinkClosed, access};
 
 /// Held by everything that shutdown waits for.
@@ -37,7 +40,12 @@ impl Close {
 }
 
 /// Serves one connection until it closes.
-pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>, work: mpsc::WeakSender<()>) {
+pub(crate) async fn serve(
+    quic: quinn::Connection,
+    service: Arc<Service>,
+    memory: FrameMemory,
+    work: mpsc::WeakSender<()>,
+) {
     let mut exporter: Exporter = [0; EXPORTER_LENGTH];
     if quic.export_keying_material(&mut exporter, label::TLS_EXPORTER.as_bytes(), b"").is_err() {
         quic.close(Close::NoExporter.code(), b"no TLS exporter");
@@ -59,9 +67,9 @@ pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>, work: 
         };
         let Ok((send, receive)) = stream else { return };
         let stream = Stream { quic: quic.clone(), service: service.clone(), connection: connection.clone(), send };
-        let work = work.clone();
+        let (work, memory) = (work.clone(), memory.clone());
         tokio::spawn(async move {
-            stream.serve(receive, &work).await;
+            stream.serve(receive, &memory, &work).await;
             drop(task);
         });
     }
@@ -75,14 +83,24 @@ struct Stream {
 }
 
 impl Stream {
-    async fn serve(mut self, mut receive: RecvStream, work: &mpsc::WeakSender<()>) {
-        let read = timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), read_frame(&mut receive, FRAME_LENGTH_MAX)).await;
+    async fn serve(mut self, mut receive: RecvStream, memory: &FrameMemory, work: &mpsc::WeakSender<()>) {
+        let read = read_frame(&mut receive, FRAME_LENGTH_MAX, memory);
+        let read = timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), read).await;
         // Whatever follows the frame is of no interest; on a finished stream this does nothing.
         let _ = receive.stop(VarInt::from_u32(0));
+        // The frame's share of the memory is held until the request has been answered.
+        let frame;
         let request = match read {
-            Ok(Ok(frame)) => Request::decode(&frame).map_err(|error| malformed(&error)),
+            Ok(Ok(whole)) => {
+                frame = whole;
+                Request::decode(&frame.bytes).map_err(|error| malformed(&error))
+            }
             Ok(Err(FrameError::TooLong { .. })) => {
                 Err(ErrorReply::new(ErrorCode::TooLarge, "the frame is over the limit"))
+            }
+            Ok(Err(FrameError::NoMemory)) => {
+                let error = ErrorReply::new(ErrorCode::RateLimited, "too many requests are under way");
+                Err(error.retry_after(REQUEST_MEMORY_RETRY_MS))
             }
             Ok(Err(FrameError::Truncated | FrameError::Read(_))) | Err(_) => return,
         };

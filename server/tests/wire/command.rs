@@ -198,7 +198,7 @@ fn wrong_use_and_wrong_configurations_exit_with_2() {
     rewrite(format!("log_filter = \"medipeps=loud\"\n{sample}"));
     failing(&["run", "--config", config], 2, "log_filter");
     rewrite(format!("certificate = \"none.pem\"\nprivate_key = \"none.key\"\n{sample}"));
-    failing(&["run", "--config", config], 1, "none.pem");
+    failing(&["run", "--config", config], 2, "none.pem");
     rewrite(sample);
     let absent = Path::new(config).with_file_name("absent");
     failing(&["import", "--config", config, "--in", absent.to_str().unwrap()], 1, "absent");

@@ -86,6 +86,17 @@ async fn no_more_connections_than_the_configuration_allows() {
     }
 }
 
+/// Past the first few, clients must show that their address is their own, which costs a round trip and nothing else.
+#[tokio::test]
+async fn a_burst_of_connections_is_served() {
+    let test = TestServer::start().await;
+    let address = test.address();
+    let connections: Vec<_> = (0..100).map(|_| tokio::spawn(Client::connect(address))).collect();
+    for connection in connections {
+        connection.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_stopping_server_finishes_what_it_has_begun() {
     let test = TestServer::start_stubborn(Duration::from_millis(700)).await;
