@@ -125,7 +125,7 @@ impl Person {
         option("--subject", draft.subject.clone());
         option("--body-file", body.to_str().unwrap().to_owned());
         draft.attach.iter().for_each(|file| option("--attach", file.to_str().unwrap().to_owned()));
-        draft.in_reply_to.iter().for_each(|id| option("--in-reply-to", id.clone()));
+        draft.in_reply_to.iter().for_each(|id| option("--reply-to", id.clone()));
         draft.wait.iter().for_each(|seconds| option("--wait", seconds.to_string()));
         words.push("--json".to_owned());
         words

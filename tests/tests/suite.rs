@@ -6,6 +6,12 @@ mod architecture;
 #[cfg(test)]
 mod bare_account;
 #[cfg(test)]
+mod client_crash;
+#[cfg(test)]
+mod mail;
+#[cfg(test)]
+mod person;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod server;
