@@ -70,3 +70,22 @@ pub(super) enum Admission {
     Subscribe(Arc<ProvedDevice>),
     Acknowledge(Arc<ProvedDevice>, Acknowledge),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specification_has_the_same_rules() {
+        let specification = include_str!("../../../spec/transport.md");
+        let (_, section) = specification.split_once("## Which request on which connection").unwrap();
+        let listed: Vec<(String, String)> = section
+            .lines()
+            .take_while(|line| !line.starts_with("## "))
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+            .map(|(name, rest)| (name.to_owned(), rest.split(" | ").next().unwrap().to_owned()))
+            .collect();
+        let rules: Vec<_> = RULES.iter().map(|(name, access)| ((*name).to_owned(), format!("{access:?}"))).collect();
+        assert_eq!(listed, rules);
+    }
+}
