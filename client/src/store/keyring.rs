@@ -295,5 +295,5 @@ fn hmac_sha256(key: &Secret<32>, parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-#[cfg(all(test, feature = "native"))]
+#[cfg(test)]
 mod vectors;

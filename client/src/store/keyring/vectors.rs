@@ -2,6 +2,8 @@
 //!
 //! `MEDIPEPS_WRITE_VECTORS=1 cargo test -p medipeps-client vectors` writes it anew after a change of the format.
 
+#![cfg(feature = "native")]
+
 use std::path::Path;
 
 use chacha20::ChaCha20Rng;
