@@ -9,6 +9,7 @@ mod project;
 mod readme;
 mod suite;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -34,11 +35,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // `cargo demo --json` and `cargo demo -- --json` are the same: the first lone `--` says nothing here.
-    let mut separator_seen = false;
-    let words = std::env::args_os()
-        .filter(|word| separator_seen || word != "--" || !std::mem::replace(&mut separator_seen, true));
-    let arguments = Arguments::parse_from(words);
+    let arguments = Arguments::parse_from(without_separator(std::env::args_os()));
     let done = Project::find().map_err(Into::into).and_then(|project| match arguments.command {
         Command::Test(arguments) => suite::run(&project, &arguments),
         Command::Bench(arguments) => bench::run(&project, &arguments),
@@ -49,6 +46,32 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Leaves out the first lone `--`, so that `cargo demo --json` and `cargo demo -- --json` are the same.
+fn without_separator(words: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let mut seen = false;
+    words.filter(move |word| {
+        let is_first = !seen && word == "--";
+        seen |= is_first;
+        !is_first
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_separator_says_nothing() {
+        let left = |words: &[&str]| without_separator(words.iter().map(OsString::from)).collect::<Vec<_>>();
+        assert_eq!(left(&["x", "demo", "--", "--json"]), left(&["x", "demo", "--json"]));
+        assert_eq!(left(&["x", "--", "test", "--"]), ["x", "test", "--"]);
+        for words in [&["x", "demo", "--json"][..], &["x", "demo", "--", "--json"]] {
+            let parsed = Arguments::try_parse_from(without_separator(words.iter().map(OsString::from)));
+            assert!(matches!(parsed.unwrap().command, Command::Demo(_)));
         }
     }
 }
