@@ -210,15 +210,7 @@ pub(super) fn summary(recipients: &[RecipientRecord]) -> &'static str {
     if states().any(|state| state == RecipientState::Queued) {
         return "queued";
     }
-    let reached = states().filter(|state| *state != RecipientState::Failed);
-    match reached.min() {
-        None => "failed",
-        Some(state) => state_name(if state == RecipientState::Delivered && recipients.len() == 1 {
-            RecipientState::Delivered
-        } else {
-            state.max(RecipientState::Accepted)
-        }),
-    }
+    states().filter(|state| *state != RecipientState::Failed).min().map_or("failed", state_name)
 }
 
 pub(super) const fn state_name(state: RecipientState) -> &'static str {

@@ -6,4 +6,6 @@ mod delivery;
 mod identity_change;
 mod prekeys;
 mod sending;
+mod simulation;
+mod two_processes;
 mod world;

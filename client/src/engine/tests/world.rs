@@ -235,6 +235,8 @@ impl Client {
     }
 
     pub(super) fn messages(&mut self, now: u64) -> Vec<MessageSummary> {
+        // The first look of a day is a commit, which may have been told to fail.
+        let _ = self.store.generation(Time(now), &mut self.rng);
         self.store.messages(Time(now), &mut self.rng).unwrap()
     }
 
@@ -433,6 +435,7 @@ impl World {
 
     pub(super) fn detail(&mut self, number: usize, id: LocalId) -> MessageDetail {
         let client = &mut self.clients[number];
+        let _ = client.store.generation(Time(self.now), &mut client.rng);
         client.store.message(id, Time(self.now), &mut client.rng).unwrap().unwrap()
     }
 
