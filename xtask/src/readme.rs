@@ -81,9 +81,20 @@ fn wait(project: &Project, mut shell: Child, home: &Path) -> Result<(), ReadmeEr
     }
     let _ = shell.wait();
     if done.is_err() {
-        println!("(in the scratch home {})", home.display());
+        show_logs(home);
     }
     done
+}
+
+/// What the programs that the blocks started wrote into files called `.log`, wherever below the home.
+fn show_logs(folder: &Path) {
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            show_logs(&path);
+        } else if path.extension().is_some_and(|extension| extension == "log") {
+            println!("--- {}\n{}", path.display(), String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()));
+        }
+    }
 }
 
 fn shell_line(project: &Project, line: &str) -> Command {

@@ -20,6 +20,8 @@ const MAILS_INTO_THE_CRASH: usize = 4;
 pub(super) struct Sent {
     /// Who wrote it, by number.
     pub(super) from: usize,
+    /// Their address.
+    pub(super) sender: String,
     /// Who must get it, by number.
     pub(super) recipients: Vec<usize>,
     /// What was written.
@@ -133,7 +135,8 @@ impl<'a> Post<'a> {
     fn note(&mut self, from: usize, recipients: Vec<usize>, draft: Draft, state: String) {
         let to = draft.to.iter().chain(&draft.cc).cloned().collect::<Vec<_>>().join(", ");
         self.progress.say(&format!("{} -> {to}: '{}' {state}", self.people[from].address(), draft.subject));
-        self.sent.push(Sent { from, recipients, draft, state, arrived: BTreeMap::new(), whole: false });
+        let sender = self.people[from].address();
+        self.sent.push(Sent { from, sender, recipients, draft, state, arrived: BTreeMap::new(), whole: false });
     }
 
     /// Everyone syncs until all has arrived, and once more, so that what would come twice comes.
@@ -168,13 +171,12 @@ impl<'a> Post<'a> {
         let inboxes: Vec<Vec<Letter>> = self.people.iter().map(Professional::read_inbox).collect::<Result<_, _>>()?;
         for sent in &mut self.sent {
             sent.whole = true;
-            let from = self.people[sent.from].address();
             for recipient in &sent.recipients {
                 let same_subject = inboxes[*recipient].iter().filter(|letter| letter.subject == sent.draft.subject);
                 let letters: Vec<&Letter> = same_subject.collect();
                 sent.arrived.insert(self.people[*recipient].address(), letters.len());
                 sent.whole &= !letters.is_empty()
-                    && letters.iter().all(|letter| letter.from == from && letter.holds(&sent.draft));
+                    && letters.iter().all(|letter| letter.from == sent.sender && letter.holds(&sent.draft));
             }
         }
         for (number, inbox) in inboxes.iter().enumerate() {

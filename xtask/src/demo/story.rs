@@ -40,6 +40,7 @@ impl Story {
     pub(super) fn to_json(&self, took: Duration) -> Value {
         let mail = |mail: &Sent| {
             json!({
+                "from": mail.sender,
                 "subject": mail.draft.subject, "to": mail.draft.to, "cc": mail.draft.cc, "when_sent": mail.state,
                 "attachments": mail.draft.attachment.iter().map(|(name, bytes)| json!({"name": name, "size": bytes.len()})).collect::<Vec<_>>(),
                 "arrived": mail.arrived, "whole": mail.whole,
