@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-use chacha20::ChaCha20;
-use chacha20::cipher::{KeyIvInit, StreamCipher};
+use chacha20::{R20, hchacha};
 use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -138,9 +137,8 @@ impl Envelope {
             *last &= 0x7f;
         }
         let secret = seal_key.decapsulate(&ciphertext).map_err(|_| EnvelopeError::NotForThisKey)?;
-        let plaintext = aead::open_once(&first_flight_key(&secret), &self.prefix.with(sent), sealed)
+        let plaintext = aead::open_once(&first_flight_key(&secret), &self.prefix.with(sent), sealed.to_vec())
             .map_err(|_| EnvelopeError::NotForThisKey)?;
-        let plaintext = Zeroizing::new(plaintext);
         let message = unpad(&plaintext).ok_or(EnvelopeError::NotForThisKey)?;
         Ok(InitialMessage::decode(message)?)
     }
@@ -185,10 +183,15 @@ impl HintKey {
     }
 
     /// The first bytes of the ChaCha20 block of this key and the nonce (RFC 8439 section 2.3, counter 0).
+    ///
+    /// HChaCha20 does the same rounds on the same state and leaves out the last addition, which for the first word adds
+    /// the first constant. It computes one block, where the stream cipher computes four and keeps one.
     fn hint(&self, nonce: &[u8; NONCE_LENGTH]) -> [u8; HINT_LENGTH] {
-        let mut hint = [0; HINT_LENGTH];
-        ChaCha20::new(self.0.as_bytes().into(), nonce.into()).apply_keystream(&mut hint);
-        hint
+        let mut counter_and_nonce = [0; 16];
+        counter_and_nonce[4..].copy_from_slice(nonce);
+        let block = hchacha::<R20>(self.0.as_bytes().into(), &counter_and_nonce.into());
+        let word = u32::from_le_bytes([block[0], block[1], block[2], block[3]]);
+        word.wrapping_add(u32::from_le_bytes(*b"expa")).to_le_bytes()
     }
 }
 
@@ -228,7 +231,7 @@ pub(crate) fn padded_for_session(content: &[u8]) -> Result<Zeroizing<Vec<u8>>, E
 
 /// Content with the mark alone, for a message that travels inside a first flight, which is padded itself.
 pub(crate) fn marked(content: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut padded = Zeroizing::new(Vec::with_capacity(content.len() + 1));
+    let mut padded = Zeroizing::new(Vec::with_capacity(content.len() + 1 + TAG_LENGTH));
     padded.extend_from_slice(content);
     padded.push(PADDING_MARK);
     padded
@@ -255,7 +258,7 @@ pub(crate) fn seal_first_flight(
     prefix.hint.copy_from_slice(&random[NONCE_LENGTH..NONCE_LENGTH + HINT_LENGTH]);
     // X25519 leaves the top bit clear; a random one is one mark fewer between first flights and session envelopes.
     ciphertext[x_wing::CIPHERTEXT_LENGTH - 1] |= random[NONCE_LENGTH + HINT_LENGTH] & 0x80;
-    let sealed = aead::seal_once(&first_flight_key(&secret), &prefix.with(&ciphertext), &plaintext);
+    let sealed = aead::seal_once(&first_flight_key(&secret), &prefix.with(&ciphertext), plaintext);
     Ok([prefix.encode().as_slice(), &ciphertext, &sealed].concat())
 }
 
@@ -268,7 +271,7 @@ fn padded(content: &[u8], overhead: usize) -> Result<Zeroizing<Vec<u8>>, Envelop
     let largest = ENVELOPE_SIZES[ENVELOPE_SIZES.len() - 1];
     let size = ENVELOPE_SIZES.into_iter().find(|&size| size >= needed);
     let size = size.ok_or(EnvelopeError::TooLong { over: needed.saturating_sub(largest) })?;
-    let mut padded = Zeroizing::new(Vec::with_capacity(size - overhead));
+    let mut padded = Zeroizing::new(Vec::with_capacity(size - overhead + TAG_LENGTH));
     padded.extend_from_slice(content);
     padded.push(PADDING_MARK);
     padded.resize(size - overhead, 0);
@@ -301,6 +304,16 @@ mod tests {
         }
         let too_long = vec![1; (64 << 10) - SESSION_OVERHEAD];
         assert_eq!(padded_for_session(&too_long), Err(EnvelopeError::TooLong { over: 1 }));
+    }
+
+    #[test]
+    fn the_hint_is_the_beginning_of_the_chacha20_block() {
+        use chacha20::cipher::{KeyIvInit, StreamCipher};
+        for byte in 0..=255 {
+            let mut block = [0; HINT_LENGTH];
+            chacha20::ChaCha20::new(&[byte; 32].into(), &[!byte; 12].into()).apply_keystream(&mut block);
+            assert_eq!(HintKey::from_secret(Secret::from([byte; 32])).hint(&[!byte; 12]), block);
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! ChaCha20-Poly1305 (RFC 8439) with full-length tags.
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
+use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
+use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce, Tag};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use super::secret::Secret;
 
@@ -19,20 +20,37 @@ pub struct AeadError;
 /// A key and the one nonce that it is used with.
 pub type SingleUseKey = Secret<44>;
 
-/// Seals under a key and nonce that are used this once.
+/// Seals under a key and nonce that are used this once. The ciphertext takes the plaintext's place, so that nothing is
+/// copied and nothing is left to wipe.
 #[must_use]
-pub fn seal_once(key: &SingleUseKey, associated_data: &[u8], plaintext: &[u8]) -> Vec<u8> {
+pub fn seal_once(key: &SingleUseKey, associated_data: &[u8], mut plaintext: Zeroizing<Vec<u8>>) -> Vec<u8> {
     let (key, nonce) = key.as_bytes().split_at(32);
-    seal_slices(key, nonce, associated_data, plaintext)
+    let (cipher, nonce) = cipher_and_nonce(key, nonce);
+    let tag = match cipher.encrypt_inout_detached(nonce, associated_data, plaintext.as_mut_slice().into()) {
+        Ok(tag) => tag,
+        Err(_) => unreachable!("only 256 GiB are too long for ChaCha20 (RFC 8439 section 2.8)"),
+    };
+    plaintext.extend_from_slice(&tag);
+    std::mem::take(&mut *plaintext)
 }
 
 /// Opens what [`seal_once`] made.
 ///
 /// # Errors
 /// [`AeadError`] if anything differs.
-pub fn open_once(key: &SingleUseKey, associated_data: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, AeadError> {
+pub fn open_once(
+    key: &SingleUseKey,
+    associated_data: &[u8],
+    ciphertext: Vec<u8>,
+) -> Result<Zeroizing<Vec<u8>>, AeadError> {
     let (key, nonce) = key.as_bytes().split_at(32);
-    open_slices(key, nonce, associated_data, ciphertext)
+    let (cipher, nonce) = cipher_and_nonce(key, nonce);
+    let mut buffer = Zeroizing::new(ciphertext);
+    let length = buffer.len().checked_sub(TAG_LENGTH).ok_or(AeadError)?;
+    let tag = Tag::try_from(&buffer[length..]).map_err(|_| AeadError)?;
+    buffer.truncate(length);
+    cipher.decrypt_inout_detached(nonce, associated_data, buffer.as_mut_slice().into(), &tag).map_err(|_| AeadError)?;
+    Ok(buffer)
 }
 
 /// Seals under a key that is used with other nonces too.

@@ -34,9 +34,7 @@ impl DhPublicKey {
     /// [`DhError::NotCanonical`]
     pub fn from_slice(bytes: &[u8]) -> Result<Self, DhError> {
         let bytes: [u8; 32] = bytes.try_into().map_err(|_| DhError::NotCanonical)?;
-        // p = 2^255 - 19: the encodings from p up are those with 255 set bits but for the lowest byte.
-        let above = bytes[31] == 0x7f && bytes[1..31].iter().all(|&byte| byte == 0xff) && bytes[0] >= 0xed;
-        if bytes[31] & 0x80 != 0 || above { Err(DhError::NotCanonical) } else { Ok(Self(bytes)) }
+        if bytes[31] & 0x80 != 0 || !is_below_p(&bytes) { Err(DhError::NotCanonical) } else { Ok(Self(bytes)) }
     }
 
     /// The 32 bytes.
@@ -44,6 +42,12 @@ impl DhPublicKey {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// Whether 255 little-endian bits are a field element in its canonical form; bit 255 is not looked at.
+pub(super) fn is_below_p(bytes: &[u8; 32]) -> bool {
+    // p = 2^255 - 19: the encodings from p up are those with 255 set bits but for the lowest byte.
+    bytes[31] & 0x7f != 0x7f || bytes[1..31].iter().any(|&byte| byte != 0xff) || bytes[0] < 0xed
 }
 
 impl fmt::Debug for DhPublicKey {

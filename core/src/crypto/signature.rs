@@ -10,8 +10,8 @@ use super::secret::Secret;
 use crate::label::Label;
 
 /// A public key: a point in canonical encoding that is not of small order.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct VerifyingKey([u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
 
 /// A private key; wiped when dropped, printed as `..`.
 #[derive(Clone)]
@@ -47,15 +47,16 @@ impl VerifyingKey {
     pub fn from_slice(bytes: &[u8]) -> Result<Self, SignatureError> {
         let bytes: [u8; 32] = bytes.try_into().map_err(|_| SignatureError::Key)?;
         let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).map_err(|_| SignatureError::Key)?;
-        // A second encoding of the same point would make two identities out of one key.
-        let canonical = key.to_edwards().compress().to_bytes() == bytes;
-        if key.is_weak() || !canonical { Err(SignatureError::Key) } else { Ok(Self(bytes)) }
+        // A second encoding of the same point would make two identities out of one key. Of the two ways to write one, y
+        // from p up is looked for here; a sign on x = 0 is found among the points of small order.
+        let canonical = super::dh::is_below_p(&bytes);
+        if key.is_weak() || !canonical { Err(SignatureError::Key) } else { Ok(Self(key)) }
     }
 
     /// The 32 bytes.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
     }
 
     /// Verifies a signature over the label and the parts, joined.
@@ -64,15 +65,13 @@ impl VerifyingKey {
     /// [`SignatureError::Signature`]
     pub fn verify(&self, label: Label, parts: &[&[u8]], signature: &[u8]) -> Result<(), SignatureError> {
         let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Signature)?;
-        ed25519_dalek::VerifyingKey::from_bytes(&self.0)
-            .and_then(|key| key.verify_strict(&message(label, parts), &signature))
-            .map_err(|_| SignatureError::Signature)
+        self.0.verify_strict(&message(label, parts), &signature).map_err(|_| SignatureError::Signature)
     }
 }
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "VerifyingKey({})", data_encoding::HEXLOWER.encode(&self.0))
+        write!(formatter, "VerifyingKey({})", data_encoding::HEXLOWER.encode(self.as_bytes()))
     }
 }
 
@@ -97,7 +96,7 @@ impl SigningKey {
     /// The public key that goes with it.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey(self.0.verifying_key().to_bytes())
+        VerifyingKey(self.0.verifying_key())
     }
 
     /// Signs the label and the parts, joined.
@@ -125,6 +124,18 @@ mod tests {
         assert!(key.verifying_key().verify(label::SIGNED_PREKEY, &[b"ab"], &signature).is_ok());
         assert!(key.verifying_key().verify(label::KEM_PREKEY, &[b"ab"], &signature).is_err());
         assert!(key.verifying_key().verify(label::SIGNED_PREKEY, &[b"ac"], &signature).is_err());
+    }
+
+    #[test]
+    fn a_second_encoding_of_a_point_is_refused() {
+        // y = p + 3 and y = p + 4 encode y = 3 and y = 4; at least one of those is a point, and none is taken.
+        for low in 0xed_u8..=0xff {
+            for sign in [0x7f, 0xff] {
+                let mut bytes = [0xff; 32];
+                (bytes[0], bytes[31]) = (low, sign);
+                assert_eq!(VerifyingKey::from_slice(&bytes), Err(SignatureError::Key));
+            }
+        }
     }
 
     #[test]

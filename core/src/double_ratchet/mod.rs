@@ -25,6 +25,8 @@ pub use skipped::{SkippedKey, SkippedKeys};
 pub struct DoubleRatchet {
     /// DHs
     pub(crate) dh_secret: DhSecretKey,
+    /// The public half of DHs, which every header carries.
+    pub(crate) dh_public: DhPublicKey,
     /// DHr
     pub(crate) dh_remote: Option<DhPublicKey>,
     /// RK
@@ -89,6 +91,7 @@ struct Advance {
 #[derive(Debug)]
 struct DhStep {
     dh_secret: DhSecretKey,
+    dh_public: DhPublicKey,
     dh_remote: DhPublicKey,
     root_key: Secret<32>,
     sending: Chain,
@@ -138,6 +141,7 @@ impl DoubleRatchet {
         let shared = dh_secret.agree(&remote).map_err(|_| ReceiveError::RatchetKey)?;
         let [root_key, chain_key, next_header_key_sending] = derive_root(&keys.root_key, &shared);
         Ok(Self {
+            dh_public: dh_secret.public_key(),
             dh_secret,
             dh_remote: Some(remote),
             root_key,
@@ -154,6 +158,7 @@ impl DoubleRatchet {
     #[must_use]
     pub fn responder(keys: InitialKeys, signed_prekey: DhSecretKey) -> Self {
         Self {
+            dh_public: signed_prekey.public_key(),
             dh_secret: signed_prekey,
             dh_remote: None,
             root_key: keys.root_key,
@@ -172,11 +177,7 @@ impl DoubleRatchet {
     /// [`SendError`]
     pub fn send(&mut self, nonce: &[u8; 12]) -> Result<Sending, SendError> {
         let chain = self.sending.as_mut().ok_or(SendError::NoSendingChain)?;
-        let header = Header {
-            ratchet_key: self.dh_secret.public_key(),
-            previous_length: self.previous_length,
-            number: chain.next,
-        };
+        let header = Header { ratchet_key: self.dh_public, previous_length: self.previous_length, number: chain.next };
         let message_key = chain.step().ok_or(SendError::ChainExhausted)?;
         let header_key = chain.header_key.clone();
         Ok(Sending { header: header.seal(&header_key, nonce), header_key, message_key })
@@ -223,6 +224,7 @@ impl DoubleRatchet {
             Change::Advance(advance) => {
                 if let Some(step) = advance.step {
                     self.dh_secret = step.dh_secret;
+                    self.dh_public = step.dh_public;
                     self.dh_remote = Some(step.dh_remote);
                     self.root_key = step.root_key;
                     self.sending = Some(step.sending);
@@ -269,6 +271,7 @@ impl DoubleRatchet {
         let [root_key, chain_key, next_header_key_sending] = derive_root(&root_key, &agree(&dh_secret)?);
         newly_skipped.extend(receiving.skip_to(header.number)?);
         let step = DhStep {
+            dh_public: dh_secret.public_key(),
             dh_secret,
             dh_remote: header.ratchet_key,
             root_key,

@@ -152,7 +152,7 @@ impl Session {
     ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
         let message = envelope.ratchet_message().ok_or(DecryptError::NoHeaderKey)?;
         let hinted = |header_key: &Secret<32>| envelope.matches(&HintKey::of(header_key));
-        self.open(&message, hinted, rng)
+        self.open(message, hinted, rng)
     }
 
     /// Decrypts a further first flight of this session's handshake.
@@ -167,7 +167,7 @@ impl Session {
         if initial.session_id() != self.id {
             return Err(DecryptError::NoHeaderKey);
         }
-        self.open(&initial.ratchet_message, |_| true, rng)
+        self.open(initial.ratchet_message.clone(), |_| true, rng)
     }
 
     /// By which envelopes of this session are found: two keys, and one for each chain with skipped messages.
@@ -199,10 +199,10 @@ impl Session {
     ) -> Result<Vec<u8>, EncryptError> {
         let Some(pending) = self.pending.clone() else {
             let plaintext = padded_for_session(content)?;
-            let (message, hint_key) = self.seal(&plaintext, rng)?;
+            let (message, hint_key) = self.seal(plaintext, rng)?;
             return Ok(message.into_envelope(&hint_key));
         };
-        let (message, _) = self.seal(&marked(content), rng)?;
+        let (message, _) = self.seal(marked(content), rng)?;
         let initial = InitialMessageFields {
             sender_statement: own.statement.encoded().to_vec(),
             sender_device_id: own.device_id,
@@ -212,7 +212,11 @@ impl Session {
         Ok(envelope::seal_first_flight(&initial.encode(), &pending.seal_prekey, rng)?)
     }
 
-    fn seal(&mut self, plaintext: &[u8], rng: &mut impl CryptoRng) -> Result<(RatchetMessage, HintKey), SendError> {
+    fn seal(
+        &mut self,
+        plaintext: Zeroizing<Vec<u8>>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(RatchetMessage, HintKey), SendError> {
         let mut nonce = [0; 12];
         rng.fill_bytes(&mut nonce);
         let sending = self.ratchet.send(&nonce)?;
@@ -224,20 +228,20 @@ impl Session {
 
     fn open(
         &mut self,
-        message: &RatchetMessage,
+        message: RatchetMessage,
         accepts: impl Fn(&Secret<32>) -> bool,
         rng: &mut impl CryptoRng,
     ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
         let receiving = self.ratchet.receive(&message.header, &message.nonce, accepts, rng)?;
         let key = message_key(&receiving.message_key, &message.nonce);
         let associated_data = self.message_associated_data(&message.nonce, message.header.as_bytes());
-        let plaintext = Zeroizing::new(
-            aead::open_once(&key, &associated_data, &message.ciphertext).map_err(|_| DecryptError::Ciphertext)?,
-        );
-        let content = Zeroizing::new(unpad(&plaintext).ok_or(DecryptError::Padding)?.to_vec());
+        let mut plaintext =
+            aead::open_once(&key, &associated_data, message.ciphertext).map_err(|_| DecryptError::Ciphertext)?;
+        let length = unpad(&plaintext).ok_or(DecryptError::Padding)?.len();
+        plaintext.truncate(length);
         self.ratchet.apply(receiving);
         self.pending = None;
-        Ok(content)
+        Ok(plaintext)
     }
 
     /// version, hash of the session's associated data, nonce, encrypted header.

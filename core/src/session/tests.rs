@@ -124,7 +124,7 @@ fn a_flipped_bit_in_each_field_of_an_initial_message_is_refused() {
     let (mut alice, mut bob) = (Party::new("alice", 1, 1), Party::new("bob", 2, 1));
     let mut at_alice = alice.initiate(&bob, 0);
     let pending = at_alice.pending.clone().unwrap();
-    let (message, _) = at_alice.seal(&marked(b"content"), &mut alice.rng).unwrap();
+    let (message, _) = at_alice.seal(marked(b"content"), &mut alice.rng).unwrap();
     let fields = InitialMessageFields {
         sender_statement: alice.statement.encoded().to_vec(),
         sender_device_id: 1,

@@ -57,6 +57,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<State, WireError> {
 fn encode_ratchet(ratchet: &DoubleRatchet) -> proto::RatchetState {
     proto::RatchetState {
         dh_secret: bytes(&ratchet.dh_secret.to_secret()),
+        dh_public: ratchet.dh_public.as_bytes().to_vec(),
         dh_remote: ratchet.dh_remote.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
         root_key: bytes(&ratchet.root_key),
         sending: ratchet.sending.as_ref().map(encode_chain),
@@ -97,6 +98,7 @@ fn decode_ratchet(message: &proto::RatchetState) -> Result<DoubleRatchet, WireEr
         .collect::<Result<_, WireError>>()?;
     Ok(DoubleRatchet {
         dh_secret: DhSecretKey::from_secret(&secret(&message.dh_secret, "dh_secret")?),
+        dh_public: DhPublicKey::from_slice(&message.dh_public).map_err(|_| WireError::Bounds("dh_public"))?,
         dh_remote,
         root_key: secret(&message.root_key, "root_key")?,
         sending: message.sending.as_ref().map(decode_chain).transpose()?,
