@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
 
 use medipeps_client::fail_point::FailPoint;
 
+use crate::correspondent::{Correspondent, text};
 use crate::person::{Draft, Person};
 use crate::process::{Process, medipeps_with_fail_points, wait_until};
 use crate::server::Server;
@@ -41,7 +41,7 @@ const PASSES_MAX: usize = 40;
 /// Runs a command until it has passed a point so many times and reaches it again, and kills it there. False if it ends
 /// before.
 #[track_caller]
-fn kill_at(mut command: Command, point: FailPoint, passes: usize, marker: &Path) -> bool {
+pub fn kill_at(mut command: Command, point: FailPoint, passes: usize, marker: &Path) -> bool {
     let pass = if passes == 0 { String::new() } else { format!("{passes}*off->") };
     command.env("FAILPOINTS", format!("{}={pass}return({})", point.name(), marker.display()));
     let mut process = Process::start(&mut command);
@@ -56,7 +56,7 @@ fn kill_at(mut command: Command, point: FailPoint, passes: usize, marker: &Path)
 }
 
 /// Every pass of every point, until the command no longer comes so far. The action is told where the process died.
-fn at_every_pass(points: &[FailPoint], mut kill: impl FnMut(FailPoint, usize) -> bool) -> usize {
+pub fn at_every_pass(points: &[FailPoint], mut kill: impl FnMut(FailPoint, usize) -> bool) -> usize {
     let mut kills = 0;
     for point in points {
         let mut passes = 0;
@@ -82,39 +82,42 @@ fn sigkill_of_the_client_between_any_two_steps_of_send() {
     let server = Server::start(folder.path());
     let claire = Person::with_account(folder.path(), &server, "Dr Claire Martin", "claire");
     let dying = claire.with_program(medipeps_with_fail_points());
-    let karim = Person::with_account(folder.path(), &server, "Karim Benali", "karim");
+    let mut beside = Correspondent::beside(&claire);
+    let mut karim = Correspondent::register(folder.path(), &server, "karim");
     let marker = folder.path().join("reached");
-    let sent = || claire.status()["sent"].as_u64().unwrap();
-    let recipients = Mutex::new(Recipients::new(folder.path(), &server));
+    let mut strangers = 0;
     let kills = at_every_pass(SENDING, |point, passes| {
         // Someone new each time, so that prekeys are fetched and a handshake is made each time; and someone known.
-        let stranger = recipients.lock().unwrap().next();
+        strangers += 1;
+        let mut stranger = Correspondent::register(folder.path(), &server, &format!("stranger-{strangers}"));
         let subject = format!("{} {passes}", point.name());
         let draft = Draft {
-            to: vec![stranger.address()],
-            cc: vec![karim.address()],
+            to: vec![stranger.address.clone()],
+            cc: vec![karim.address.clone()],
             body: format!("killed at {subject}"),
             subject: subject.clone(),
-            wait: Some(5),
             ..Draft::default()
         };
-        let before = sent();
+        let before = beside.status().sent;
         let killed = kill_at(dying.command(&dying.mail_send(&draft)), point, passes, &marker);
-        if killed && sent() == before {
-            // It died before the mail was in the outbox, and its id was not printed: a person sends it again.
+        if beside.status().sent == before {
+            // It died before the mail was in the outbox: a person sends it again.
             claire.send_now(&draft);
+        } else if killed {
+            claire.sync();
         }
-        claire.sync();
-        assert_eq!(sent(), before + 1, "{subject}");
-        assert_eq!(claire.status()["outbox"], serde_json::json!([]), "{subject}");
-        for recipient in [&stranger, &karim] {
-            assert_eq!(recipient.receive(&subject)["body"], draft.body, "{subject}");
-            assert_eq!(recipient.status()["undecryptable_total"], 0, "{subject}");
+        let status = beside.status();
+        assert_eq!(status.sent, before + 1, "{subject}");
+        assert!(status.outbox.is_empty(), "{subject}: {:?}", status.outbox);
+        for recipient in [&mut stranger, &mut karim] {
+            recipient.sync();
+            assert_eq!(text(&recipient.only(&subject)), draft.body);
+            assert_eq!(recipient.status().queue.undecryptable, 0, "{subject}");
         }
         killed
     });
     assert!(kills >= 20, "only {kills} kills");
-    karim.send_now(&Draft::to(&claire, "still there", "yes"));
+    karim.send(&claire.address(), "still there", "yes", Vec::new());
     assert_eq!(claire.receive("still there")["body"], "yes");
 }
 
@@ -124,46 +127,32 @@ fn sigkill_of_the_client_between_any_two_steps_of_receive() {
     let server = Server::start(folder.path());
     let karim = Person::with_account(folder.path(), &server, "Karim Benali", "karim");
     let dying = karim.with_program(medipeps_with_fail_points());
+    let mut beside = Correspondent::beside(&karim);
     let marker = folder.path().join("reached");
-    let senders = Mutex::new(Recipients::new(folder.path(), &server));
+    let mut strangers = 0;
     let kills = at_every_pass(RECEIVING, |point, passes| {
         // Someone new each time: a first flight uses up prekeys.
-        let sender = senders.lock().unwrap().next();
+        strangers += 1;
+        let mut stranger = Correspondent::register(folder.path(), &server, &format!("stranger-{strangers}"));
         let subjects = ["first", "second"].map(|which| format!("{which} {} {passes}", point.name()));
         for subject in &subjects {
-            sender.send_now(&Draft::to(&karim, subject, &format!("body of {subject}")));
+            stranger.send(&karim.address(), subject, &format!("body of {subject}"), Vec::new());
         }
         let killed = kill_at(dying.command(&["sync"]), point, passes, &marker);
-        karim.sync();
-        for subject in &subjects {
-            assert_eq!(karim.only(subject)["body"], format!("body of {subject}"));
+        if killed {
+            karim.sync();
         }
-        assert_eq!(karim.status()["undecryptable_total"], 0, "{subjects:?}");
-        assert_eq!(server.queued(&karim.address()), 0, "{subjects:?}");
+        for subject in &subjects {
+            assert_eq!(text(&beside.only(subject)), format!("body of {subject}"));
+        }
+        assert_eq!(beside.status().queue.undecryptable, 0, "{subjects:?}");
         // The answer goes over the session that the killed process made, or its successor.
-        karim.send_now(&Draft::to(&sender, &subjects[0], "answer"));
-        assert_eq!(sender.receive(&subjects[0])["body"], "answer");
+        beside.send(&stranger.address, "answer", &subjects[0], Vec::new());
+        stranger.sync();
+        assert_eq!(text(&stranger.only("answer")), subjects[0]);
         killed
     });
     assert!(kills >= 20, "only {kills} kills");
-}
-
-/// People who come one after another, each with a new account.
-struct Recipients<'a> {
-    folder: &'a Path,
-    server: &'a Server,
-    count: usize,
-}
-
-impl<'a> Recipients<'a> {
-    const fn new(folder: &'a Path, server: &'a Server) -> Self {
-        Self { folder, server, count: 0 }
-    }
-
-    fn next(&mut self) -> Person {
-        self.count += 1;
-        // A test's few names may live as long as its process.
-        let local: &'static str = Box::leak(format!("person-{}", self.count).into_boxed_str());
-        Person::with_account(self.folder, self.server, "Someone New", local)
-    }
+    assert_eq!(server.queued(&karim.address()), 0);
+    assert_eq!(karim.inbox().len(), 2 * strangers);
 }

@@ -63,6 +63,11 @@ impl Person {
         format!("{}@{DOMAIN}", self.local)
     }
 
+    /// What opens the home.
+    pub fn passphrase(&self) -> String {
+        format!("passphrase of {}", self.local)
+    }
+
     /// Where the account lies.
     pub fn home(&self) -> PathBuf {
         self.folder.join("home")
@@ -84,7 +89,7 @@ impl Person {
     pub fn command<S: AsRef<std::ffi::OsStr>>(&self, words: &[S]) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--home").arg(self.home()).args(words);
-        command.env("MEDIPEPS_PASSPHRASE", format!("passphrase of {}", self.local)).env_remove("FAILPOINTS");
+        command.env("MEDIPEPS_PASSPHRASE", self.passphrase()).env_remove("FAILPOINTS");
         command
     }
 

@@ -22,6 +22,7 @@ const LOG_TAIL: usize = 4000;
 #[derive(Debug)]
 pub struct Server {
     folder: PathBuf,
+    data_dir: &'static str,
     port: u16,
     process: Option<Process>,
     /// What processes before the present one have said.
@@ -46,10 +47,17 @@ impl Server {
     /// A server that does not run yet.
     pub fn configured(folder: &Path, settings: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
-        let server = Self { folder: folder.to_owned(), port: free_port(), process: None, said_before: String::new() };
-        let required = format!("domain = \"{DOMAIN}\"\nlisten = \"{}\"\ndata_dir = \"data\"\n", server.host());
-        fs::write(server.config(), required + settings).unwrap();
+        let (port, data_dir) = (free_port(), "data");
+        let folder = folder.to_owned();
+        let server = Self { folder, data_dir, port, process: None, said_before: String::new() };
+        server.write_config(settings);
         server
+    }
+
+    /// Another data directory, beside the one so far.
+    pub fn move_to(&mut self, data_dir: &'static str) {
+        self.data_dir = data_dir;
+        self.write_config("");
     }
 
     /// Starts the process and waits until it is ready.
@@ -94,6 +102,12 @@ impl Server {
         run(&mut self.command(words))
     }
 
+    /// The sample configuration.
+    #[track_caller]
+    pub fn sample(&self) -> String {
+        run(Command::new(medipeps_server()).arg("config")).done().output
+    }
+
     /// The code of a new invitation: the last line, alone.
     #[track_caller]
     pub fn invite(&self) -> String {
@@ -128,7 +142,7 @@ impl Server {
 
     /// Where it keeps everything.
     pub fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.folder.join(self.data_dir)
     }
 
     /// Its configuration file.
@@ -146,6 +160,12 @@ impl Server {
         let mut command = Command::new(medipeps_server());
         command.arg(words[0]).arg("--config").arg(self.config()).args(&words[1..]);
         command
+    }
+
+    fn write_config(&self, settings: &str) {
+        let (host, data_dir) = (self.host(), self.data_dir);
+        let required = format!("domain = \"{DOMAIN}\"\nlisten = \"{host}\"\ndata_dir = \"{data_dir}\"\n");
+        fs::write(self.config(), required + settings).unwrap();
     }
 
     fn remember(&mut self, ended: &Ended) {

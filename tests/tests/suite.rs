@@ -4,9 +4,15 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod attachments;
+#[cfg(test)]
 mod bare_account;
 #[cfg(test)]
 mod client_crash;
+#[cfg(test)]
+mod correspondent;
+#[cfg(test)]
+mod invitations;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
@@ -14,6 +20,20 @@ mod person;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod recipients;
+#[cfg(test)]
+mod restore;
+#[cfg(test)]
+mod secrecy;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
+mod server_away;
+#[cfg(test)]
 mod server_crash;
+#[cfg(test)]
+mod shutdown;
+#[cfg(test)]
+mod two_processes;
+#[cfg(test)]
+mod wrong_use;
