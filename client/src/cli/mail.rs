@@ -189,7 +189,7 @@ async fn try_for(
     let end = Instant::now() + wait;
     loop {
         let problem = match agent.send_due(&mut |_| {}).await {
-            Ok(failure) => failure.map(|failure| failure.to_string()),
+            Ok(problem) => problem,
             Err(error) => Some(error.to_string()),
         };
         let recipients = agent.message(id)?.message.recipients;

@@ -23,6 +23,8 @@ mod transaction;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Response};
 
 pub use account::{AccountSummary, Credentials};
@@ -76,8 +78,11 @@ pub enum Input {
     SendMail(SendMail),
     /// A message was shown to a person.
     MarkDisplayed(LocalId),
-    /// Do what is due: send the outbox, ask about senders, look after prekeys. Also after every start.
-    Tick,
+    /// Do what is due: send the outbox, ask about senders. Also after every start.
+    Tick {
+        /// Domains whose servers cannot be reached now: what is for them is left alone.
+        unreachable: BTreeSet<String>,
+    },
     /// The server has taken the proof of device.
     Authenticated {
         /// The highest generation that the device had reported before.
@@ -159,9 +164,9 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::AddContact { address, accept_new_key } => contact::add(transaction, address, *accept_new_key),
         Input::SendMail(command) => composition::send_mail(transaction, command),
         Input::MarkDisplayed(id) => receipt::mark_displayed(transaction, id),
-        Input::Tick => {
-            statement_check::ask_due(transaction)?;
-            outbox::send_due(transaction)
+        Input::Tick { unreachable } => {
+            statement_check::ask_due(transaction, unreachable)?;
+            outbox::send_due(transaction, unreachable)
         }
         Input::Authenticated { highest_generation } => {
             if account::check_generation(transaction, *highest_generation)? {

@@ -27,13 +27,13 @@ use crate::limits::{OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS, RETRY_FIRST_MS, RETRY_MAX
 
 /// Sends what is due: entries that are encrypted go out again, others are encrypted where there are sessions, and for
 /// the rest the recipient's prekeys are asked for.
-pub(super) fn send_due(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
+pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet<String>) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     let now = transaction.now.0;
     let mut fetched = BTreeSet::new();
     let mut handled = 0;
     for entry in oldest_first(transaction)? {
-        if entry.blocked.is_some() || entry.next_attempt > now {
+        if entry.blocked.is_some() || entry.next_attempt > now || unreachable.contains(entry.recipient.domain()) {
             continue;
         }
         if handled == OUTBOX_BATCH_MAX {

@@ -1,5 +1,7 @@
 //! Senders who wrote before they were contacts: their own server is asked whether the address is theirs.
 
+use std::collections::BTreeSet;
+
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::identity::{Change, Statement};
@@ -45,7 +47,7 @@ pub(super) fn note(transaction: &mut Transaction<'_>, statement: &Statement, mes
 }
 
 /// Asks about every sender who is due and whose server is known. Senders of other servers stay unchecked.
-pub(super) fn ask_due(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
+pub(super) fn ask_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet<String>) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     let mut asked: Option<Address> = None;
     let mut senders = senders(transaction)?;
@@ -54,7 +56,8 @@ pub(super) fn ask_due(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
         let address = sender.address;
         let known =
             address.domain() == own.address().domain() || transaction.load(&key::server(address.domain()))?.is_some();
-        if known && sender.next_attempt <= transaction.now.0 && asked.as_ref() != Some(&address) {
+        let reachable = known && !unreachable.contains(address.domain());
+        if reachable && sender.next_attempt <= transaction.now.0 && asked.as_ref() != Some(&address) {
             contact::ask(transaction, &address, false);
             asked = Some(address);
         }

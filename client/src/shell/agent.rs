@@ -3,7 +3,7 @@
 //! Every event is committed before anything of it is sent or shown. When the network fails, the outbox keeps what was to
 //! be sent; when the process stops, the next one goes on with what the disk has.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::DirBuilder;
 use std::io;
 use std::path::Path;
@@ -15,6 +15,7 @@ use medipeps_core::wire::transport::{
 };
 use rand_core::SeedableRng;
 use thiserror::Error;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::address::{ServerAddress, ServerAddressError};
@@ -22,8 +23,8 @@ use super::backoff::Backoff;
 use super::connection::{ConnectError, Connection, Device, RequestError, ServerExpectation, ServerTrust, Subscription};
 use crate::account_store::{AccountStore, HandleError, Handled, Status};
 use crate::engine::{
-    self, ContactSummary, Credentials, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, Outgoing,
-    Send, Time,
+    self, ContactSummary, Correlation, Credentials, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary,
+    Outgoing, Send, Time,
 };
 use crate::fail_point::fail_point;
 use crate::limits::{BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, OUTBOX_ROUNDS_MAX, REQUEST_WAIT};
@@ -41,7 +42,36 @@ pub struct Agent {
     rng: ChaCha20Rng,
     proved: Option<Connection>,
     anonymous: BTreeMap<String, Connection>,
+    /// By domain.
+    unreachable: BTreeMap<String, Unreachable>,
 }
+
+/// A server that could not be asked.
+#[derive(Debug)]
+struct Unreachable {
+    backoff: Backoff,
+    until: Instant,
+    problem: String,
+}
+
+impl Unreachable {
+    fn new() -> Self {
+        Self { backoff: Backoff::new(), until: Instant::now(), problem: String::new() }
+    }
+}
+
+/// A request with the connection that it goes over.
+#[derive(Debug)]
+struct Ready {
+    /// Its place in the step.
+    index: usize,
+    request: Request,
+    connection: Connection,
+    /// Whether the connection was made for it.
+    fresh: bool,
+}
+
+type Answer = Result<Response, RequestError>;
 
 /// Why something could not be done.
 #[derive(Debug, Error)]
@@ -151,7 +181,13 @@ impl Agent {
     }
 
     fn on(store: SealedStore<SqliteStore>, rng: ChaCha20Rng) -> Self {
-        Self { store: AccountStore::new(store), rng, proved: None, anonymous: BTreeMap::new() }
+        Self {
+            store: AccountStore::new(store),
+            rng,
+            proved: None,
+            anonymous: BTreeMap::new(),
+            unreachable: BTreeMap::new(),
+        }
     }
 
     /// Handles an input and everything that comes of it. A network failure is no error: what was to be sent is kept,
@@ -163,18 +199,21 @@ impl Agent {
         Ok(self.round(input, show).await?.failure)
     }
 
-    /// Sends what is due, until nothing is or the network fails.
+    /// Sends what is due, until nothing is. A server that cannot be reached keeps only its own mail waiting, and is not
+    /// tried again for a while; what stands in the way is returned.
     ///
     /// # Errors
     /// [`AgentError::Handle`]
-    pub async fn send_due(&mut self, show: Show<'_>) -> Result<Option<NetworkError>, AgentError> {
+    pub async fn send_due(&mut self, show: Show<'_>) -> Result<Option<String>, AgentError> {
         for _ in 0..OUTBOX_ROUNDS_MAX {
-            let round = self.round(Input::Tick, show).await?;
-            if round.wanted == 0 || round.failure.is_some() {
-                return Ok(round.failure);
+            let now = Instant::now();
+            let waits = self.unreachable.iter().filter(|(_, one)| one.until > now);
+            let unreachable = waits.map(|(domain, _)| domain.clone()).collect();
+            if self.round(Input::Tick { unreachable }, show).await?.wanted == 0 {
+                break;
             }
         }
-        Ok(None)
+        Ok(self.unreachable.values().next().map(|one| one.problem.clone()))
     }
 
     /// Sends what is due, fetches everything that has come, and stays connected for as long as `wait` says, connecting
@@ -270,21 +309,8 @@ impl Agent {
             let handled = self.handle(&input)?;
             handled.events.iter().for_each(&mut *show);
             fail_point!(AfterShow);
-            for outgoing in &handled.outgoing {
-                round.wanted += 1;
-                // After a failure the rest of the round would only wait for the same.
-                if round.failure.is_some() && outgoing.connection != engine::Connection::Proved {
-                    continue;
-                }
-                match self.exchange(outgoing, handled.generation, &mut inputs).await {
-                    Ok(result) => inputs.push_back(Input::Reply { to: outgoing.reply_to.clone(), result }),
-                    Err(AgentError::Network(failure)) => {
-                        tracing::debug!(%failure, "a request was not sent");
-                        round.failure.get_or_insert(failure);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+            round.wanted += handled.outgoing.len();
+            self.exchange(&handled, &mut inputs, &mut round.failure).await?;
         }
         Ok(round)
     }
@@ -294,57 +320,111 @@ impl Agent {
         Ok(handled)
     }
 
-    /// Sends one request. A connection that has died while nobody looked is replaced once; every request may be
-    /// repeated.
+    /// Sends what a step has to send: side by side, but one after the other for each recipient, so that mail arrives in
+    /// the order in which it was written. The answers become inputs.
     async fn exchange(
         &mut self,
+        handled: &Handled,
+        inputs: &mut VecDeque<Input>,
+        failure: &mut Option<NetworkError>,
+    ) -> Result<(), AgentError> {
+        let mut failed: BTreeSet<engine::Connection> = BTreeSet::new();
+        let mut lines: BTreeMap<String, Vec<Ready>> = BTreeMap::new();
+        for (index, outgoing) in handled.outgoing.iter().enumerate() {
+            if failed.contains(&outgoing.connection) {
+                continue;
+            }
+            match self.connection(&outgoing.connection, inputs).await {
+                Ok((connection, fresh)) => {
+                    let ready = Ready { index, request: request(outgoing, handled.generation), connection, fresh };
+                    lines.entry(line(index, &outgoing.reply_to)).or_default().push(ready);
+                }
+                Err(AgentError::Network(error)) => {
+                    self.note(&mut failed, &outgoing.connection, error, failure);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        fail_point!(BeforeRequest);
+        let mut tasks = JoinSet::new();
+        for line in lines.into_values() {
+            tasks.spawn(async move {
+                let mut answers = Vec::new();
+                for ready in line {
+                    let answer = ready.connection.request(&ready.request).await;
+                    answers.push((ready, answer));
+                }
+                answers
+            });
+        }
+        let mut answers: Vec<(Ready, Answer)> = tasks.join_all().await.into_iter().flatten().collect();
+        fail_point!(AfterReply);
+        answers.sort_by_key(|(ready, _)| ready.index);
+        for (ready, answer) in answers {
+            let outgoing = &handled.outgoing[ready.index];
+            match self.understand(outgoing, ready, answer, inputs).await {
+                Ok(result) => inputs.push_back(Input::Reply { to: outgoing.reply_to.clone(), result }),
+                Err(AgentError::Network(error)) => {
+                    self.note(&mut failed, &outgoing.connection, error, failure);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What an answer means. A connection that had died while nobody looked is replaced once; every request may be
+    /// repeated.
+    async fn understand(
+        &mut self,
         outgoing: &Outgoing,
-        generation: u64,
+        ready: Ready,
+        mut answer: Answer,
         inputs: &mut VecDeque<Input>,
     ) -> Result<Result<Response, ErrorReply>, AgentError> {
-        let request = match &outgoing.send {
-            Send::Request(request) => request.clone(),
-            Send::Acknowledge { incarnation, up_to } => {
-                fail_point!(BeforeAcknowledge);
-                Request::Acknowledge(Acknowledge { incarnation: *incarnation, up_to: *up_to, generation })
-            }
-        };
-        let (connection, fresh) = self.connection(&outgoing.connection, inputs).await?;
-        fail_point!(BeforeRequest);
-        let mut answer = connection.request(&request).await;
-        if matches!(answer, Err(RequestError::Closed(_))) && !fresh {
-            self.forget(&outgoing.connection);
-            answer = self.connection(&outgoing.connection, inputs).await?.0.request(&request).await;
+        if matches!(answer, Err(RequestError::Closed(_))) && !ready.fresh {
+            self.forget(&outgoing.connection, Some(&ready.connection));
+            answer = self.connection(&outgoing.connection, inputs).await?.0.request(&ready.request).await;
         }
-        fail_point!(AfterReply);
-        match answer {
-            Ok(response) => Ok(Ok(response)),
+        let failure = match answer {
+            Ok(response) => return Ok(Ok(response)),
+            // What cannot be read counts as a failure of the server, so that it is not asked again at once.
+            Err(error @ (RequestError::Wire(_) | RequestError::Unexpected)) => {
+                return Ok(Err(ErrorReply::new(ErrorCode::Internal, error.to_string())));
+            }
             Err(RequestError::Refused(error)) => match error.known_code() {
-                Some(ErrorCode::ShuttingDown) => {
-                    self.forget(&outgoing.connection);
-                    Err(NetworkError::Stopping.into())
-                }
+                Some(ErrorCode::ShuttingDown) => NetworkError::Stopping,
                 Some(
                     ErrorCode::HelloRequired
                     | ErrorCode::ProofRequired
                     | ErrorCode::WrongConnection
                     | ErrorCode::ProofRefused
                     | ErrorCode::ExporterRequired,
-                ) => {
-                    self.forget(&outgoing.connection);
-                    Err(NetworkError::Refused(error.message).into())
-                }
-                _ => Ok(Err(error)),
+                ) => NetworkError::Refused(error.message),
+                _ => return Ok(Err(error)),
             },
-            // What cannot be read counts as a failure of the server, so that it is not asked again at once.
-            Err(error @ (RequestError::Wire(_) | RequestError::Unexpected)) => {
-                Ok(Err(ErrorReply::new(ErrorCode::Internal, error.to_string())))
-            }
-            Err(error) => {
-                self.forget(&outgoing.connection);
-                Err(NetworkError::from(error).into())
-            }
+            Err(error) => error.into(),
+        };
+        self.forget(&outgoing.connection, None);
+        Err(failure.into())
+    }
+
+    /// Remembers that a server could not be asked, and for how long not to try it again.
+    fn note(
+        &mut self,
+        failed: &mut BTreeSet<engine::Connection>,
+        connection: &engine::Connection,
+        error: NetworkError,
+        failure: &mut Option<NetworkError>,
+    ) {
+        tracing::debug!(%error, "a request was not sent");
+        failed.insert(connection.clone());
+        if let engine::Connection::Anonymous(domain) = connection {
+            let unreachable = self.unreachable.entry(domain.clone()).or_insert_with(Unreachable::new);
+            unreachable.until = Instant::now() + unreachable.backoff.failed(Duration::ZERO, &mut self.rng);
+            unreachable.problem = error.to_string();
         }
+        failure.get_or_insert(error);
     }
 
     /// The connection, and whether it was made just now.
@@ -395,6 +475,7 @@ impl Agent {
             let server_key_hash = connection.server_key_hash();
             inputs.push_back(Input::PinServer { domain: domain.to_owned(), server_key_hash });
         }
+        self.unreachable.remove(domain);
         self.anonymous.insert(domain.to_owned(), connection.clone());
         Ok((connection, true))
     }
@@ -426,11 +507,19 @@ impl Agent {
         Ok(Some(Input::Authenticated { highest_generation: reply.highest_generation }))
     }
 
-    fn forget(&mut self, connection: &engine::Connection) {
+    /// Drops a connection; if `only` is given, only if it is still that one.
+    fn forget(&mut self, connection: &engine::Connection, only: Option<&Connection>) {
+        let is_meant = |kept: &Connection| only.is_none_or(|only| only.is(kept));
         match connection {
-            engine::Connection::Proved => self.proved = None,
+            engine::Connection::Proved => {
+                if self.proved.as_ref().is_some_and(is_meant) {
+                    self.proved = None;
+                }
+            }
             engine::Connection::Anonymous(domain) => {
-                self.anonymous.remove(domain);
+                if self.anonymous.get(domain).is_some_and(is_meant) {
+                    self.anonymous.remove(domain);
+                }
             }
             engine::Connection::Registration => self.anonymous.clear(),
         }
@@ -492,6 +581,25 @@ impl Agent {
                 SubscriptionEvent::Displaced => return Err(NetworkError::Displaced.into()),
             }
         }
+    }
+}
+
+/// The request to send.
+fn request(outgoing: &Outgoing, generation: u64) -> Request {
+    match &outgoing.send {
+        Send::Request(request) => request.clone(),
+        Send::Acknowledge { incarnation, up_to } => {
+            fail_point!(BeforeAcknowledge);
+            Request::Acknowledge(Acknowledge { incarnation: *incarnation, up_to: *up_to, generation })
+        }
+    }
+}
+
+/// What may not overtake one another has the same line: everything for one recipient.
+fn line(index: usize, correlation: &Correlation) -> String {
+    match correlation {
+        Correlation::Submit { recipient, .. } => recipient.to_string(),
+        _ => index.to_string(),
     }
 }
 

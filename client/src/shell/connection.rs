@@ -181,6 +181,12 @@ impl Connection {
         }
     }
 
+    /// Whether both are clones of one connection.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.quic.stable_id() == other.quic.stable_id()
+    }
+
     /// The hash by which to pin this server.
     #[must_use]
     pub fn server_key_hash(&self) -> [u8; 32] {

@@ -4,7 +4,7 @@
 use medipeps_core::kind::ReceiptsWanted;
 use medipeps_core::wire::client_records::RecipientState;
 
-use super::world::{Client, Fuse, Killed, World, mail};
+use super::world::{Client, Fuse, Killed, World, mail, tick};
 use crate::engine::{Event, Input, SendMail};
 
 /// More steps than any of the scenarios has.
@@ -14,7 +14,7 @@ const STEPS_MAX: usize = 60;
 fn send(world: &mut World, number: usize, fuse: &mut Fuse) -> Result<(), Killed> {
     for _ in 0..10 {
         let before = world.server.log.len();
-        world.run_until(number, &Input::Tick, fuse)?.unwrap();
+        world.run_until(number, &tick(), fuse)?.unwrap();
         if world.server.log.len() == before {
             break;
         }

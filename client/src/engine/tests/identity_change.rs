@@ -4,7 +4,7 @@ use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::identity::{Statement, StatementIssue};
 use medipeps_core::wire::client_records::RecipientState;
 
-use super::world::{World, engine_error, mail};
+use super::world::{World, engine_error, mail, tick};
 use crate::engine::{ContactProblem, EngineError, Event, Input, Time};
 
 fn add(world: &mut World, number: usize, other: usize, accept_new_key: bool) {
@@ -122,7 +122,7 @@ fn an_old_copy_of_the_store_is_found_out_and_its_keys_are_dropped() {
     assert_eq!(world.texts(1), ["first"], "messages are kept");
     let refused = [
         Input::SendMail(mail(&claire, "no")),
-        Input::Tick,
+        tick(),
         Input::Authenticated { highest_generation: 0 },
         Input::Deliveries { incarnation: [1; 16], batch: Vec::new() },
     ];

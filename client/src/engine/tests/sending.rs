@@ -5,7 +5,7 @@ use medipeps_core::wire::client_records::RecipientState;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request};
 use rand_core::SeedableRng;
 
-use super::world::{World, engine_error, mail};
+use super::world::{World, engine_error, mail, tick};
 use crate::account_store::decide;
 use crate::engine::{Attachment, EngineError, Event, Input, SendMail, Time};
 use crate::limits::{OUTBOX_TRIED_MS, RETRY_MAX_MS};
@@ -130,7 +130,7 @@ fn a_lost_answer_does_not_send_twice() {
     world.send(0, mail(&world.address(1), "first"));
     let command = Input::SendMail(mail(&world.address(1), "second"));
     world.clients[0].handle(&command, world.now).unwrap();
-    let handled = world.clients[0].handle(&Input::Tick, world.now).unwrap();
+    let handled = world.clients[0].handle(&tick(), world.now).unwrap();
     // The request arrives, the answer does not.
     world.exchange(0, &handled.outgoing[0], handled.generation);
     world.send_all(0);
@@ -175,6 +175,29 @@ fn a_server_that_never_takes_it_makes_the_message_fail_in_time() {
     assert!(attempts as u64 >= OUTBOX_TRIED_MS / (RETRY_MAX_MS * 2), "given up after {attempts}");
 }
 
+#[test]
+fn a_server_that_cannot_be_reached_holds_up_its_own_mail_only() {
+    let mut world = World::new(&["claire", "paul"]);
+    let set = Input::SetServer { domain: "other.example".into(), endpoint: "other.example:4433".into() };
+    world.run(0, &set).unwrap();
+    // Contacts of the other domain, as if its server had answered before it went away.
+    let eve: medipeps_core::Address = "eve@other.example".parse().unwrap();
+    world.clients.push(super::world::Client::new_at(eve.clone(), 50, world.now));
+    let creation = world.creation(2);
+    world.run(2, &creation).unwrap();
+    world.run(0, &Input::AddContact { address: eve.clone(), accept_new_key: false }).unwrap();
+    for _ in 0..crate::limits::OUTBOX_BATCH_MAX + 1 {
+        world.clients[0].handle(&Input::SendMail(mail(&eve, "for later")), world.now).unwrap();
+        world.later(1);
+    }
+    let command = mail(&world.address(1), "now");
+    world.clients[0].handle(&Input::SendMail(command), world.now).unwrap();
+    let unreachable = std::collections::BTreeSet::from(["other.example".to_owned()]);
+    world.run(0, &Input::Tick { unreachable }).unwrap();
+    let submitted = world.server.submitted();
+    assert_eq!(submitted.iter().map(|submit| submit.address.local()).collect::<Vec<_>>(), ["paul"]);
+}
+
 /// Every key, nonce and id of a step that was thrown away stays unused: the two runs have no bytes in common that are
 /// random.
 #[test]
@@ -182,7 +205,7 @@ fn a_failed_commit_is_run_again_with_a_fresh_seed() {
     let mut world = World::new(&["claire", "paul"]);
     let command = Input::SendMail(mail(&world.address(1), "hello"));
     world.clients[0].handle(&command, world.now).unwrap();
-    let fetch = world.clients[0].handle(&Input::Tick, world.now).unwrap().outgoing.remove(0);
+    let fetch = world.clients[0].handle(&tick(), world.now).unwrap().outgoing.remove(0);
     let reply = world.exchange(0, &fetch, 0).unwrap();
 
     let client = &mut world.clients[0];
@@ -196,7 +219,7 @@ fn a_failed_commit_is_run_again_with_a_fresh_seed() {
     // What the run that was thrown away would have sent, and what was sent.
     let mut before = World::new(&["claire", "paul"]);
     before.clients[0].handle(&command, before.now).unwrap();
-    before.clients[0].handle(&Input::Tick, before.now).unwrap();
+    before.clients[0].handle(&tick(), before.now).unwrap();
     let steps = [seeds[0], seeds[1]].map(|seed| {
         let client = &mut before.clients[0];
         let mut transaction = client.store.store_mut().begin(before.now, &mut client.rng).unwrap();

@@ -9,7 +9,7 @@ use medipeps_core::wire::client_records::RecipientState;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply};
 use rand_core::{Rng, SeedableRng};
 
-use super::world::{World, mail};
+use super::world::{World, mail, tick};
 use crate::account_store::HandleError;
 use crate::engine::{Input, LocalId, SendMail, Time};
 use crate::limits::{PREKEY_ROTATION_S, RETRY_MAX_MS};
@@ -40,7 +40,7 @@ impl Simulation {
         let other = if other >= client { other + 1 } else { other };
         match self.below(20) {
             0..=5 => self.write(client, other),
-            6..=9 => self.die_during(client, Input::Tick),
+            6..=9 => self.die_during(client, tick()),
             10..=13 => self.receive(client),
             14 => self.shuffle(client),
             15 => self.world.clients[client].restart(),

@@ -215,10 +215,13 @@ pub(super) fn refuse<T>(code: ErrorCode) -> Result<T, ErrorReply> {
 
 impl Client {
     pub(super) fn new(name: &str, seed: u8, now: u64) -> Self {
+        Self::new_at(format!("{name}@{DOMAIN}").parse().unwrap(), seed, now)
+    }
+
+    pub(super) fn new_at(address: Address, seed: u8, now: u64) -> Self {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let disk = MemoryStore::new();
         let sealed = SealedStore::create(disk.clone(), &Unlock::PlatformKey(&unlock()), now, &mut rng).unwrap();
-        let address = format!("{name}@{DOMAIN}").parse().unwrap();
         Self { address, disk, store: AccountStore::new(sealed), events: Vec::new(), rng }
     }
 
@@ -251,6 +254,11 @@ impl Client {
         });
         reasons.collect()
     }
+}
+
+/// Do what is due; every server can be reached.
+pub(super) fn tick() -> Input {
+    Input::Tick { unreachable: std::collections::BTreeSet::new() }
 }
 
 /// A mail with nothing but a text.
@@ -369,7 +377,7 @@ impl World {
     pub(super) fn send_all(&mut self, number: usize) {
         for _ in 0..100 {
             let before = self.server.log.len();
-            self.run(number, &Input::Tick).unwrap();
+            self.run(number, &tick()).unwrap();
             if self.server.log.len() == before {
                 return;
             }
