@@ -26,9 +26,8 @@ pub type SingleUseKey = Secret<44>;
 pub fn seal_once(key: &SingleUseKey, associated_data: &[u8], mut plaintext: Zeroizing<Vec<u8>>) -> Vec<u8> {
     let (key, nonce) = key.as_bytes().split_at(32);
     let (cipher, nonce) = cipher_and_nonce(key, nonce);
-    let tag = match cipher.encrypt_inout_detached(nonce, associated_data, plaintext.as_mut_slice().into()) {
-        Ok(tag) => tag,
-        Err(_) => unreachable!("only 256 GiB are too long for ChaCha20 (RFC 8439 section 2.8)"),
+    let Ok(tag) = cipher.encrypt_inout_detached(nonce, associated_data, plaintext.as_mut_slice().into()) else {
+        unreachable!("only 256 GiB are too long for ChaCha20 (RFC 8439 section 2.8)");
     };
     plaintext.extend_from_slice(&tag);
     std::mem::take(&mut *plaintext)
