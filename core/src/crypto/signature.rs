@@ -10,8 +10,8 @@ use super::secret::Secret;
 use crate::label::Label;
 
 /// A public key: a point in canonical encoding that is not of small order.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VerifyingKey([u8; 32]);
 
 /// A private key; wiped when dropped, printed as `..`.
 #[derive(Clone)]
@@ -50,13 +50,13 @@ impl VerifyingKey {
         // A second encoding of the same point would make two identities out of one key. Of the two ways to write one, y
         // from p up is looked for here; a sign on x = 0 is found among the points of small order.
         let canonical = super::dh::is_below_p(&bytes);
-        if key.is_weak() || !canonical { Err(SignatureError::Key) } else { Ok(Self(key)) }
+        if key.is_weak() || !canonical { Err(SignatureError::Key) } else { Ok(Self(bytes)) }
     }
 
     /// The 32 bytes.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        self.0.as_bytes()
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// Verifies a signature over the label and the parts, joined.
@@ -65,7 +65,9 @@ impl VerifyingKey {
     /// [`SignatureError::Signature`]
     pub fn verify(&self, label: Label, parts: &[&[u8]], signature: &[u8]) -> Result<(), SignatureError> {
         let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Signature)?;
-        self.0.verify_strict(&message(label, parts), &signature).map_err(|_| SignatureError::Signature)
+        ed25519_dalek::VerifyingKey::from_bytes(&self.0)
+            .and_then(|key| key.verify_strict(&message(label, parts), &signature))
+            .map_err(|_| SignatureError::Signature)
     }
 }
 
@@ -96,7 +98,7 @@ impl SigningKey {
     /// The public key that goes with it.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey(self.0.verifying_key())
+        VerifyingKey(self.0.verifying_key().to_bytes())
     }
 
     /// Signs the label and the parts, joined.
