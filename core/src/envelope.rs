@@ -111,7 +111,13 @@ impl Envelope {
     /// Whether the hint says that a session with this key is meant. A stranger's envelope matches once in 2^32.
     #[must_use]
     pub fn matches(&self, key: &HintKey) -> bool {
-        key.hint(&self.prefix.nonce) == self.prefix.hint
+        self.matches_stored(key.0.as_bytes())
+    }
+
+    /// [`Self::matches`] for a hint key as it lies in the store, so that a table of thousands is gone through in place.
+    #[must_use]
+    pub fn matches_stored(&self, key: &[u8; 32]) -> bool {
+        hint(key, &self.prefix.nonce) == self.prefix.hint
     }
 
     /// The rest, read as a session message.
@@ -182,17 +188,21 @@ impl HintKey {
         &self.0
     }
 
-    /// The first bytes of the ChaCha20 block of this key and the nonce (RFC 8439 section 2.3, counter 0).
-    ///
-    /// HChaCha20 does the same rounds on the same state and leaves out the last addition, which for the first word adds
-    /// the first constant. It computes one block, where the stream cipher computes four and keeps one.
     fn hint(&self, nonce: &[u8; NONCE_LENGTH]) -> [u8; HINT_LENGTH] {
-        let mut counter_and_nonce = [0; 16];
-        counter_and_nonce[4..].copy_from_slice(nonce);
-        let block = hchacha::<R20>(self.0.as_bytes().into(), &counter_and_nonce.into());
-        let word = u32::from_le_bytes([block[0], block[1], block[2], block[3]]);
-        word.wrapping_add(u32::from_le_bytes(*b"expa")).to_le_bytes()
+        hint(self.0.as_bytes(), nonce)
     }
+}
+
+/// The first bytes of the ChaCha20 block of a hint key and a nonce (RFC 8439 section 2.3, counter 0).
+///
+/// HChaCha20 does the same rounds on the same state and leaves out the last addition, which for the first word adds
+/// the first constant. It computes one block, where the stream cipher computes four and keeps one.
+fn hint(key: &[u8; 32], nonce: &[u8; NONCE_LENGTH]) -> [u8; HINT_LENGTH] {
+    let mut counter_and_nonce = [0; 16];
+    counter_and_nonce[4..].copy_from_slice(nonce);
+    let block = hchacha::<R20>(key.into(), &counter_and_nonce.into());
+    let word = u32::from_le_bytes([block[0], block[1], block[2], block[3]]);
+    word.wrapping_add(u32::from_le_bytes(*b"expa")).to_le_bytes()
 }
 
 impl RatchetMessage {

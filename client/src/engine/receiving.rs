@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use medipeps_core::Address;
+use medipeps_core::crypto::x_wing;
 use medipeps_core::envelope::{Envelope, EnvelopeError};
 use medipeps_core::handshake::InitialMessage;
 use medipeps_core::identity::{Change, Statement};
@@ -26,6 +27,7 @@ use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
 use super::{contact, receipt, statement_check};
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
+use crate::store::seal::ClassRecords;
 
 /// What an envelope came to.
 enum Opened {
@@ -38,10 +40,12 @@ enum Opened {
 }
 
 /// The keys that first flights are sealed to, and the hint keys of all sessions.
-struct Keys {
+struct Keys<'a> {
     prekeys: Option<PrekeysRecord>,
-    seals: Vec<medipeps_core::crypto::x_wing::DecapsulationKey>,
-    /// Sessions whose hint keys have changed in this batch have them here anew.
+    seals: Vec<x_wing::DecapsulationKey>,
+    /// As they were before this batch.
+    stored_hints: &'a ClassRecords,
+    /// Of the sessions that this batch has begun or moved.
     hints: BTreeMap<[u8; 16], HintKeys>,
 }
 
@@ -95,7 +99,7 @@ fn queue_of(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result
 fn receive_one(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
-    keys: &mut Keys,
+    keys: &mut Keys<'_>,
     queue: &mut QueueRecord,
     delivery: &Delivery,
 ) -> Result<(), Stop> {
@@ -121,22 +125,24 @@ fn receive_one(
     Ok(())
 }
 
-impl Keys {
-    fn load(transaction: &mut Transaction<'_>) -> Result<Self, Stop> {
-        let hints = transaction.scan::<HintKeys>(class::HINT)?;
-        let hints = hints.into_iter().filter_map(|(key, hints)| Some((key.name().try_into().ok()?, hints))).collect();
+impl<'a> Keys<'a> {
+    fn load(transaction: &mut Transaction<'a>) -> Result<Self, Stop> {
+        let stored_hints = transaction.stored_class(class::HINT)?;
         let prekeys = transaction.load(&key::prekeys())?;
         let mut seals = Vec::new();
         for set in prekeys.iter().flat_map(|prekeys| [&prekeys.current].into_iter().chain(&prekeys.retired)) {
             seals.extend(transaction.load(&key::seal_prekey(set.seal_prekey_id))?);
         }
-        Ok(Self { prekeys, seals, hints })
+        Ok(Self { prekeys, seals, stored_hints, hints: BTreeMap::new() })
     }
 
     /// Sessions that an envelope may belong to; nearly always one or none.
     fn hinted(&self, envelope: &Envelope) -> Vec<SessionId> {
-        let matches = |hints: &HintKeys| hints.0.iter().any(|key| envelope.matches(key));
-        self.hints.iter().filter(|(_, hints)| matches(hints)).map(|(id, _)| SessionId(*id)).collect()
+        let stored = |keys: &[u8]| keys.as_chunks::<32>().0.iter().any(|key| envelope.matches_stored(key));
+        let stored = self.stored_hints.iter().filter(|(_, keys)| stored(keys)).filter_map(|(id, _)| id.try_into().ok());
+        let unmoved = stored.filter(|id| !self.hints.contains_key(id));
+        let moved = self.hints.iter().filter(|(_, hints)| hints.0.iter().any(|key| envelope.matches(key)));
+        unmoved.chain(moved.map(|(id, _)| *id)).map(SessionId).collect()
     }
 
     fn is_last_resort(&self, kem_prekey_id: u32) -> bool {
@@ -150,7 +156,12 @@ impl Keys {
     }
 }
 
-fn open(transaction: &mut Transaction<'_>, own: &OwnDevice, keys: &mut Keys, encoded: &[u8]) -> Result<Opened, Stop> {
+fn open(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    keys: &mut Keys<'_>,
+    encoded: &[u8],
+) -> Result<Opened, Stop> {
     let Ok(envelope) = Envelope::decode(encoded) else { return Ok(refused(Undecryptable::Envelope, None)) };
     let mut failure = None;
     for id in keys.hinted(&envelope) {
@@ -179,7 +190,7 @@ fn open(transaction: &mut Transaction<'_>, own: &OwnDevice, keys: &mut Keys, enc
 /// The session has moved: it is stored and becomes the active one of its pair.
 fn decrypted(
     transaction: &mut Transaction<'_>,
-    keys: &mut Keys,
+    keys: &mut Keys<'_>,
     mut record: SessionRecord,
     session: &Session,
     content: Zeroizing<Vec<u8>>,
@@ -211,7 +222,7 @@ fn device_refused(transaction: &mut Transaction<'_>, peer: &PeerDevice) -> Resul
 fn open_first_flight(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
-    keys: &mut Keys,
+    keys: &mut Keys<'_>,
     initial: &InitialMessage,
 ) -> Result<Opened, Stop> {
     let sender = initial.sender();

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::outcome::{Connection, EngineError, Event, Lookup, Need, Outgoing, Send, Step, View};
 use super::records::{Key, Record};
 use super::{Correlation, Time};
+use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
 
 /// 32 random bytes, fresh for every step.
@@ -119,6 +120,14 @@ impl<'a> Transaction<'a> {
         }
         records.sort_by(|(one, _), (other, _)| one.record().cmp(other.record()));
         Ok(records)
+    }
+
+    /// All records of a class as the store has them, without this step's changes and without a copy.
+    pub(super) fn stored_class(&mut self, class: RecordClass) -> Result<&'a ClassRecords, Stop> {
+        self.view.class(class).ok_or_else(|| {
+            self.needs.insert(Need::Class(class));
+            Stop::Needs
+        })
     }
 
     /// Sets a record.
