@@ -1,6 +1,7 @@
 //! The command `medipeps` as a new user meets it, without any server.
 
 #![cfg(feature = "native")]
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::net::UdpSocket;
 use std::path::Path;

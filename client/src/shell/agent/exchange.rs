@@ -1,0 +1,305 @@
+//! Sends what the engine wants sent and hands the answers back to it, over connections that are made when they are needed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use medipeps_core::wire::transport::{Acknowledge, ErrorCode, ErrorReply, Request, Response};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::{Agent, AgentError, NetworkError, Show, now};
+use crate::account_store::Handled;
+use crate::engine::{self, Correlation, Credentials, EngineError, Input, Outgoing, Send};
+use crate::fail_point::fail_point;
+use crate::shell::address::ServerAddress;
+use crate::shell::backoff::Backoff;
+use crate::shell::connection::{Connection, Device, RequestError, ServerExpectation, ServerTrust};
+
+/// A server that could not be asked.
+#[derive(Debug)]
+pub(super) struct Unreachable {
+    backoff: Backoff,
+    /// Not tried again before this.
+    pub(super) until: Instant,
+    /// What was wrong.
+    pub(super) problem: String,
+}
+
+impl Unreachable {
+    fn new() -> Self {
+        Self { backoff: Backoff::new(), until: Instant::now(), problem: String::new() }
+    }
+}
+
+/// A request with the connection that it goes over.
+#[derive(Debug)]
+struct Ready {
+    /// Its place in the step.
+    index: usize,
+    request: Request,
+    connection: Connection,
+    /// Whether the connection was made for it.
+    fresh: bool,
+}
+
+type Answer = Result<Response, RequestError>;
+
+/// What one input led to.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// Requests that the engine wanted to send.
+    pub(super) wanted: usize,
+    /// The first that could not be sent.
+    pub(super) failure: Option<NetworkError>,
+}
+
+impl Agent {
+    /// Handles an input and everything that comes of it.
+    pub(super) async fn round(&mut self, input: Input, show: Show<'_>) -> Result<Round, AgentError> {
+        let mut round = Round::default();
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let handled = self.handle(&input)?;
+            handled.events.iter().for_each(&mut *show);
+            fail_point!(AfterShow);
+            round.wanted += handled.outgoing.len();
+            self.exchange(&handled, &mut inputs, &mut round.failure).await?;
+        }
+        Ok(round)
+    }
+
+    fn handle(&mut self, input: &Input) -> Result<Handled, AgentError> {
+        let mut handle = || self.store.handle(input, now(), &mut self.rng);
+        // The disk, or another process that holds the lock, must not keep the connections from being served.
+        let handled = match Handle::current().runtime_flavor() {
+            RuntimeFlavor::MultiThread => tokio::task::block_in_place(handle),
+            _ => handle(),
+        };
+        Ok(handled?)
+    }
+
+    /// Sends what a step has to send: side by side, but one after the other for each recipient, so that mail arrives in
+    /// the order in which it was written. The answers become inputs.
+    async fn exchange(
+        &mut self,
+        handled: &Handled,
+        inputs: &mut VecDeque<Input>,
+        failure: &mut Option<NetworkError>,
+    ) -> Result<(), AgentError> {
+        let mut failed: BTreeSet<engine::Connection> = BTreeSet::new();
+        let mut lines: BTreeMap<String, Vec<Ready>> = BTreeMap::new();
+        for (index, outgoing) in handled.outgoing.iter().enumerate() {
+            if failed.contains(&outgoing.connection) {
+                continue;
+            }
+            match self.connection(&outgoing.connection, inputs).await {
+                Ok((connection, fresh)) => {
+                    let ready = Ready { index, request: request(outgoing, handled.generation), connection, fresh };
+                    lines.entry(line(index, &outgoing.reply_to)).or_default().push(ready);
+                }
+                Err(AgentError::Network(error)) => {
+                    self.note(&mut failed, &outgoing.connection, error, failure);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        fail_point!(BeforeRequest);
+        let mut tasks = JoinSet::new();
+        for line in lines.into_values() {
+            tasks.spawn(async move {
+                let mut answers = Vec::new();
+                for ready in line {
+                    let answer = ready.connection.request(&ready.request).await;
+                    answers.push((ready, answer));
+                }
+                answers
+            });
+        }
+        let mut answers: Vec<(Ready, Answer)> = tasks.join_all().await.into_iter().flatten().collect();
+        fail_point!(AfterReply);
+        answers.sort_by_key(|(ready, _)| ready.index);
+        for (ready, answer) in answers {
+            let outgoing = &handled.outgoing[ready.index];
+            match self.understand(outgoing, ready, answer, inputs).await {
+                Ok(result) => inputs.push_back(Input::Reply { to: outgoing.reply_to.clone(), result }),
+                Err(AgentError::Network(error)) => {
+                    self.note(&mut failed, &outgoing.connection, error, failure);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// What an answer means. A connection that had died while nobody looked is replaced once; every request may be
+    /// repeated.
+    async fn understand(
+        &mut self,
+        outgoing: &Outgoing,
+        ready: Ready,
+        mut answer: Answer,
+        inputs: &mut VecDeque<Input>,
+    ) -> Result<Result<Response, ErrorReply>, AgentError> {
+        if matches!(answer, Err(RequestError::Closed(_))) && !ready.fresh {
+            self.forget(&outgoing.connection, Some(&ready.connection));
+            answer = self.connection(&outgoing.connection, inputs).await?.0.request(&ready.request).await;
+        }
+        let failure = match answer {
+            Ok(response) => return Ok(Ok(response)),
+            // What cannot be read counts as a failure of the server, so that it is not asked again at once.
+            Err(error @ (RequestError::Wire(_) | RequestError::Unexpected)) => {
+                return Ok(Err(ErrorReply::new(ErrorCode::Internal, error.to_string())));
+            }
+            Err(RequestError::Refused(error)) => match error.known_code() {
+                Some(ErrorCode::ShuttingDown) => NetworkError::Stopping,
+                Some(
+                    ErrorCode::HelloRequired
+                    | ErrorCode::ProofRequired
+                    | ErrorCode::WrongConnection
+                    | ErrorCode::ProofRefused
+                    | ErrorCode::ExporterRequired,
+                ) => NetworkError::Refused(error.message),
+                _ => return Ok(Err(error)),
+            },
+            Err(error) => error.into(),
+        };
+        self.forget(&outgoing.connection, None);
+        Err(failure.into())
+    }
+
+    /// Remembers that a server could not be asked, and for how long not to try it again.
+    fn note(
+        &mut self,
+        failed: &mut BTreeSet<engine::Connection>,
+        connection: &engine::Connection,
+        error: NetworkError,
+        failure: &mut Option<NetworkError>,
+    ) {
+        tracing::debug!(%error, "a request was not sent");
+        failed.insert(connection.clone());
+        if let engine::Connection::Anonymous(domain) = connection {
+            let unreachable = self.unreachable.entry(domain.clone()).or_insert_with(Unreachable::new);
+            unreachable.until = Instant::now() + unreachable.backoff.failed(Duration::ZERO, &mut self.rng);
+            unreachable.problem = error.to_string();
+        }
+        failure.get_or_insert(error);
+    }
+
+    /// The connection, and whether it was made just now.
+    async fn connection(
+        &mut self,
+        kind: &engine::Connection,
+        inputs: &mut VecDeque<Input>,
+    ) -> Result<(Connection, bool), AgentError> {
+        let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
+        match kind {
+            engine::Connection::Proved => {
+                let fresh = self.proved.is_none();
+                inputs.extend(self.prove(&credentials).await?);
+                let connection = self.proved.clone().ok_or(NetworkError::Stopping)?;
+                Ok((connection, fresh))
+            }
+            engine::Connection::Registration => {
+                let domain = credentials.address.domain().to_owned();
+                self.anonymous_connection(&domain, &credentials, inputs).await
+            }
+            engine::Connection::Anonymous(domain) => self.anonymous_connection(domain, &credentials, inputs).await,
+        }
+    }
+
+    async fn anonymous_connection(
+        &mut self,
+        domain: &str,
+        credentials: &Credentials,
+        inputs: &mut VecDeque<Input>,
+    ) -> Result<(Connection, bool), AgentError> {
+        if let Some(connection) = self.anonymous.get(domain) {
+            return Ok((connection.clone(), false));
+        }
+        let own = domain == credentials.address.domain();
+        let (endpoint, pin) = if own {
+            (credentials.server.clone(), Some(credentials.server_key_hash))
+        } else {
+            let server = self.store.server(domain, now(), &mut self.rng)?;
+            let server = server.ok_or_else(|| EngineError::UnknownServer(domain.to_owned()))?;
+            (server.endpoint, server.server_key_hash)
+        };
+        let address: ServerAddress = endpoint.parse().map_err(NetworkError::from)?;
+        // Before registration the server says itself that the address is not of its domain, with a code.
+        let expected = (credentials.registered || !own).then_some(domain);
+        let expectation = ServerExpectation { address: &address, trust: pin.into(), domain: expected };
+        let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
+        if pin.is_none() {
+            let server_key_hash = connection.server_key_hash();
+            inputs.push_back(Input::PinServer { domain: domain.to_owned(), server_key_hash });
+        }
+        self.unreachable.remove(domain);
+        self.anonymous.insert(domain.to_owned(), connection.clone());
+        Ok((connection, true))
+    }
+
+    /// Proves the device unless that is done; what the server says about the device's state goes to the engine.
+    pub(super) async fn prove(&mut self, credentials: &Credentials) -> Result<Option<Input>, AgentError> {
+        if self.proved.is_some() {
+            return Ok(None);
+        }
+        if !credentials.registered {
+            return Err(EngineError::NotRegistered.into());
+        }
+        let address: ServerAddress = credentials.server.parse().map_err(NetworkError::from)?;
+        let expectation = ServerExpectation {
+            address: &address,
+            trust: ServerTrust::Pinned(credentials.server_key_hash),
+            domain: Some(credentials.address.domain()),
+        };
+        let device = Device {
+            address: &credentials.address,
+            device_id: credentials.device_id,
+            key: &credentials.device_key,
+            generation: self.store.generation(now(), &mut self.rng)?,
+        };
+        fail_point!(BeforeProof);
+        let (connection, reply) = Connection::proved(&expectation, &device).await.map_err(NetworkError::from)?;
+        fail_point!(AfterProof);
+        self.proved = Some(connection);
+        Ok(Some(Input::Authenticated { highest_generation: reply.highest_generation }))
+    }
+
+    /// Drops a connection; if `only` is given, only if it is still that one.
+    fn forget(&mut self, connection: &engine::Connection, only: Option<&Connection>) {
+        let is_meant = |kept: &Connection| only.is_none_or(|only| only.is(kept));
+        match connection {
+            engine::Connection::Proved => {
+                if self.proved.as_ref().is_some_and(is_meant) {
+                    self.proved = None;
+                }
+            }
+            engine::Connection::Anonymous(domain) => {
+                if self.anonymous.get(domain).is_some_and(is_meant) {
+                    self.anonymous.remove(domain);
+                }
+            }
+            engine::Connection::Registration => self.anonymous.clear(),
+        }
+    }
+}
+
+/// The request to send.
+fn request(outgoing: &Outgoing, generation: u64) -> Request {
+    match &outgoing.send {
+        Send::Request(request) => request.clone(),
+        Send::Acknowledge { incarnation, up_to } => {
+            fail_point!(BeforeAcknowledge);
+            Request::Acknowledge(Acknowledge { incarnation: *incarnation, up_to: *up_to, generation })
+        }
+    }
+}
+
+/// What may not overtake one another has the same line: everything for one recipient.
+fn line(index: usize, correlation: &Correlation) -> String {
+    match correlation {
+        Correlation::Submit { recipient, .. } => recipient.to_string(),
+        _ => index.to_string(),
+    }
+}

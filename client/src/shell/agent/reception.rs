@@ -1,0 +1,161 @@
+//! Stays connected, takes what the server pushes, and connects again where the connection is lost.
+
+use std::time::Duration;
+
+use medipeps_core::wire::transport::{Delivery, ErrorCode, SubscriptionEvent};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::{Agent, AgentError, NetworkError, Show};
+use crate::engine::{EngineError, Input};
+use crate::fail_point::fail_point;
+use crate::limits::{BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, REQUEST_WAIT};
+use crate::shell::backoff::Backoff;
+use crate::shell::connection::{ConnectError, RequestError, Subscription};
+
+/// How an attempt to receive ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Everything has been fetched, and there is no time left to wait for more.
+    Drained,
+    /// The time is over.
+    Over,
+}
+
+impl Agent {
+    /// Sends what is due, fetches everything that has come, and stays connected for as long as `wait` says, connecting
+    /// again where the connection is lost.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]; [`AgentError::Network`] if the queue was not emptied once.
+    pub async fn sync(&mut self, wait: Duration, show: Show<'_>) -> Result<(), AgentError> {
+        let end = Instant::now() + wait;
+        let (mut backoff, mut drained) = (Backoff::new(), false);
+        loop {
+            let failure = match self.receive(end, &mut drained, &mut backoff, show).await {
+                Ok(_) => return Ok(()),
+                Err(AgentError::Network(NetworkError::Displaced)) => return Err(NetworkError::Displaced.into()),
+                Err(AgentError::Network(failure)) => failure,
+                Err(error) => return Err(error),
+            };
+            self.proved = None;
+            let pause = backoff.failed(Duration::ZERO, &mut self.rng);
+            if is_final(&failure) || Instant::now() + pause >= end {
+                return if drained { Ok(()) } else { Err(failure.into()) };
+            }
+            sleep(pause).await;
+        }
+    }
+
+    async fn receive(
+        &mut self,
+        end: Instant,
+        drained: &mut bool,
+        backoff: &mut Backoff,
+        show: Show<'_>,
+    ) -> Result<End, AgentError> {
+        let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
+        if let Some(authenticated) = self.prove(&credentials).await? {
+            self.run(authenticated, show).await?;
+        }
+        // A recipient's server that is away must not keep this account from its own mail.
+        self.send_due(show).await?;
+        let connection = self.proved.clone().ok_or(NetworkError::Stopping)?;
+        fail_point!(BeforeSubscribe);
+        let mut subscription = connection.subscribe().await.map_err(NetworkError::from)?;
+        backoff.succeeded();
+        let (mut incarnation, mut pending) = ([0; 16], None);
+        loop {
+            let event = match pending.take() {
+                Some(event) => event,
+                None => match next(&mut subscription, end, *drained).await? {
+                    Some(event) => event,
+                    None if Instant::now() >= end => return Ok(End::Over),
+                    None => {
+                        // Another process may have put something into the outbox, or something is due again.
+                        self.send_due(show).await?;
+                        continue;
+                    }
+                },
+            };
+            match event {
+                SubscriptionEvent::Open(opened) => incarnation = opened,
+                SubscriptionEvent::Delivery(first) => {
+                    let (batch, after) = batch(&mut subscription, first).await?;
+                    pending = after;
+                    fail_point!(AfterDelivery);
+                    self.run(Input::Deliveries { incarnation, batch }, show).await?;
+                    self.send_due(show).await?;
+                    if self.proved.is_none() {
+                        // The acknowledgement did not get through; the server will deliver again.
+                        return Err(NetworkError::Stopping.into());
+                    }
+                }
+                SubscriptionEvent::QueueEmpty => {
+                    *drained = true;
+                    if Instant::now() >= end {
+                        return Ok(End::Drained);
+                    }
+                }
+                SubscriptionEvent::Expired(count) => {
+                    self.run(Input::Expired(count), show).await?;
+                }
+                SubscriptionEvent::Displaced => return Err(NetworkError::Displaced.into()),
+            }
+        }
+    }
+}
+
+/// The next event. `None` when it is time to look after other things, which it never is before the queue was emptied.
+async fn next(
+    subscription: &mut Subscription,
+    end: Instant,
+    drained: bool,
+) -> Result<Option<SubscriptionEvent>, NetworkError> {
+    let now = Instant::now();
+    let until = if drained { end.min(now + OUTBOX_LOOK_INTERVAL) } else { now + REQUEST_WAIT };
+    match timeout_at(until, subscription.next()).await {
+        Ok(Ok(Some(event))) => Ok(Some(event)),
+        Ok(Ok(None)) => Err(NetworkError::Stopping),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) if drained => Ok(None),
+        Err(_) => Err(RequestError::TimedOut.into()),
+    }
+}
+
+/// What has come by now, up to a limit: one transaction and one acknowledgement for all of it. Also the event after it,
+/// if that is something else.
+async fn batch(
+    subscription: &mut Subscription,
+    first: Delivery,
+) -> Result<(Vec<Delivery>, Option<SubscriptionEvent>), NetworkError> {
+    let mut batch = vec![first];
+    while batch.len() < DELIVERY_BATCH_MAX {
+        match timeout(BATCH_WAIT, subscription.next()).await {
+            Ok(Ok(Some(SubscriptionEvent::Delivery(delivery)))) => batch.push(delivery),
+            Ok(Ok(other)) => return Ok((batch, other)),
+            // What was received is worth committing; the failure shows again at the next read.
+            Ok(Err(_)) | Err(_) => break,
+        }
+    }
+    Ok((batch, None))
+}
+
+/// Whether trying again later is of no use until a person has done something.
+fn is_final(failure: &NetworkError) -> bool {
+    match failure {
+        NetworkError::Connect(ConnectError::Request(RequestError::Refused(error))) => {
+            matches!(
+                error.known_code(),
+                Some(ErrorCode::ProofRefused | ErrorCode::UnknownAccount | ErrorCode::UnknownDevice)
+            )
+        }
+        NetworkError::Connect(
+            ConnectError::ServerKeyChanged { .. }
+            | ConnectError::WrongDomain { .. }
+            | ConnectError::HelloSignature
+            | ConnectError::Certificate(_),
+        )
+        | NetworkError::Address(_) => true,
+        _ => false,
+    }
+}
