@@ -5,8 +5,6 @@
 //! for what is no time, a line `value ID NUMBER` on the standard output. What it stands beside must be measured by the
 //! same run, or the ratio means nothing. A fixed amount in the measure's unit is so many times [`CONSTANT`].
 
-use std::fmt;
-
 use super::values::CONSTANT;
 
 /// A bench program.
@@ -54,6 +52,16 @@ pub(super) struct Measure {
 }
 
 impl Measure {
+    /// A budget for people: a ratio, or a value in the measure's unit where there is nothing beside it.
+    pub(super) fn show(&self, budget: Budget) -> String {
+        let (sign, bound) = match budget {
+            Budget::AtMost(bound) => ("<=", bound),
+            Budget::AtLeast(bound) => (">=", bound),
+        };
+        let bound = if self.beside.is_empty() { self.unit.show(bound) } else { bound.to_string() };
+        format!("{sign} {bound}")
+    }
+
     /// Every id that it needs.
     pub(super) fn ids(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.id).chain(self.beside.iter().map(|(id, _)| *id))
@@ -75,15 +83,6 @@ impl Budget {
         match self {
             Self::AtMost(bound) => value <= bound,
             Self::AtLeast(bound) => value >= bound,
-        }
-    }
-}
-
-impl fmt::Display for Budget {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AtMost(bound) => write!(formatter, "<= {bound}"),
-            Self::AtLeast(bound) => write!(formatter, ">= {bound}"),
         }
     }
 }

@@ -111,17 +111,16 @@ fn run_program(
 }
 
 fn print_table(rows: &[Row]) {
-    println!("{:<40} {:>14}  {:>8}  {:<12} beside", "measure", "value", "ratio", "budget");
+    println!("{:<40} {:>14}  {:>8}  {:<14} beside", "measure", "value", "ratio", "budget");
     for row in rows {
         let value = row.value.map_or_else(|| "not measured".to_owned(), |value| row.measure.unit.show(value));
         let ratio = row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
-        let budget = row
-            .measure
-            .budget
-            .map_or_else(|| "-".to_owned(), |budget| format!("{budget}{}", if row.holds() { "" } else { " OVER" }));
+        let over = if row.holds() { "" } else { " OVER" };
+        let budget =
+            row.measure.budget.map_or_else(|| "-".to_owned(), |budget| format!("{}{over}", row.measure.show(budget)));
         let part = |(id, times): &(&str, f64)| if *times == 1.0 { (*id).to_owned() } else { format!("{times} x {id}") };
         let beside: Vec<String> = row.measure.beside.iter().map(part).collect();
-        println!("{:<40} {value:>14}  {ratio:>8}  {budget:<12} {}", row.measure.label, beside.join(" + "));
+        println!("{:<40} {value:>14}  {ratio:>8}  {budget:<14} {}", row.measure.label, beside.join(" + "));
     }
 }
 
@@ -129,7 +128,7 @@ fn as_json(rows: &[Row]) -> Value {
     let row = |row: &Row| {
         json!({
             "label": row.measure.label, "id": row.measure.id, "value": row.value, "unit": row.measure.unit.name(), "ratio": row.ratio,
-            "beside": row.measure.beside, "budget": row.measure.budget.map(|budget| budget.to_string()), "holds": row.holds(),
+            "beside": row.measure.beside, "budget": row.measure.budget.map(|budget| row.measure.show(budget)), "holds": row.holds(),
         })
     };
     json!({ "ok": rows.iter().all(Row::holds), "measures": rows.iter().map(row).collect::<Vec<_>>() })
