@@ -9,15 +9,13 @@ use medipeps_core::limits::NAME_LENGTH_MAX;
 use medipeps_core::session::LocalDevice;
 use medipeps_core::wire::client_records::{AccountRecord, PeerRecord, PrekeysRecord, RecipientState, SessionRecord};
 use medipeps_core::wire::transport::{ErrorReply, Register, Request};
+use rand_core::Rng;
 
 use super::outcome::{Connection, EngineError, Event};
 use super::records::{Bytes, HintKeys, Record, class, key};
 use super::transaction::{Stop, Transaction};
 use super::{Correlation, CreateAccount, outbox, outcome, prekey_maintenance};
 use crate::store::RecordClass;
-
-/// The only device of a new account.
-const FIRST_DEVICE: u32 = 1;
 
 /// The device that this store is, with its keys.
 pub(super) struct OwnDevice {
@@ -146,7 +144,11 @@ fn make(transaction: &mut Transaction<'_>, command: &CreateAccount) -> Result<()
     let (account_key, recovery_key) = (SigningKey::random(rng), SigningKey::random(rng));
     let device = DeviceSecretKeys::random(rng);
     let recovery_hash = recovery_key_hash(&recovery_key.verifying_key());
-    let statement = first_statement(&command.address, &account_key, &device, recovery_hash, transaction.now.0)?;
+    // Drawn, so that an address that is given to somebody else later has another device: senders who still have sessions
+    // with this one are then told that their devices are stale, fetch, and see the other account key.
+    let device_id = transaction.rng.next_u32().max(1);
+    let keys = (&account_key, device_id, &device);
+    let statement = first_statement(&command.address, keys, recovery_hash, transaction.now.0)?;
     let record = AccountRecord {
         address: command.address.clone(),
         name: command.name.clone(),
@@ -155,7 +157,7 @@ fn make(transaction: &mut Transaction<'_>, command: &CreateAccount) -> Result<()
         account_key: account_key.to_secret(),
         device_signing_key: device.signing_key.to_secret(),
         device_dh_key: device.dh_key.to_secret(),
-        device_id: FIRST_DEVICE,
+        device_id,
         statement: statement.encoded().to_vec(),
         invitation: Some(command.invitation.secret.clone()),
         rolled_back: false,
@@ -186,7 +188,8 @@ fn go_on(transaction: &mut Transaction<'_>, before: AccountRecord, command: &Cre
     } else {
         let account_key = SigningKey::from_secret(&record.account_key);
         let hash = device.statement.recovery_key_hash();
-        let statement = first_statement(&record.address, &account_key, &device.keys, hash, transaction.now.0)?;
+        let keys = (&account_key, record.device_id, &device.keys);
+        let statement = first_statement(&record.address, keys, hash, transaction.now.0)?;
         record.statement = statement.encoded().to_vec();
         prekey_maintenance::first_upload(transaction, &record, &device.keys)?
     };
@@ -196,13 +199,12 @@ fn go_on(transaction: &mut Transaction<'_>, before: AccountRecord, command: &Cre
 
 fn first_statement(
     address: &Address,
-    account_key: &SigningKey,
-    device: &DeviceSecretKeys,
+    (account_key, device_id, device): (&SigningKey, u32, &DeviceSecretKeys),
     recovery_key_hash: [u8; 32],
     now_ms: u64,
 ) -> Result<Statement, EngineError> {
     let issued = now_ms / 1000;
-    let certificate = DeviceCertificate::issue(account_key, address, FIRST_DEVICE, &device.public_keys(), true, issued);
+    let certificate = DeviceCertificate::issue(account_key, address, device_id, &device.public_keys(), true, issued);
     let issue = StatementIssue { address, recovery_key_hash, previous: None, devices: vec![certificate], issued };
     Ok(issue.sign(account_key)?)
 }

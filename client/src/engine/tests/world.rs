@@ -181,7 +181,7 @@ impl ServerAccount {
         let one_time = self.uploads.iter().flat_map(|upload| &upload.one_time_prekeys).nth(self.given);
         let kem = self.uploads.iter().flat_map(|upload| &upload.one_time_kem_prekeys).nth(self.given);
         let bundle = EncodedBundle {
-            device_id: 1,
+            device_id: self.statement.devices()[0].device_id(),
             signed_prekey: newest.signed_prekey.encode(),
             one_time_prekey: one_time.map(medipeps_core::prekey::OneTimePrekey::encode),
             kem_prekey: kem.unwrap_or(&newest.last_resort_kem_prekey).encode(),
