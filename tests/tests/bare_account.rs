@@ -26,6 +26,7 @@ pub const ONE_TIME_PREKEYS: usize = 2;
 #[derive(Debug)]
 pub struct BareAccount {
     pub address: Address,
+    pub device_id: u32,
     key: SigningKey,
     device: DeviceSecretKeys,
     statement: Statement,
@@ -57,18 +58,21 @@ impl BareAccount {
     pub fn new(local: &str, seed: u8) -> Self {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let address: Address = format!("{local}@{DOMAIN}").parse().unwrap();
+        // As good as drawn: another account has another one.
+        let device_id = u32::from(seed);
         let [key, recovery] = [(); 2].map(|()| SigningKey::random(&mut rng));
         let device = DeviceSecretKeys::random(&mut rng);
         let issue = StatementIssue {
             address: &address,
             recovery_key_hash: recovery_key_hash(&recovery.verifying_key()),
             previous: None,
-            devices: vec![DeviceCertificate::issue(&key, &address, 1, &device.public_keys(), true, 5)],
+            devices: vec![DeviceCertificate::issue(&key, &address, device_id, &device.public_keys(), true, 5)],
             issued: 5,
         };
         let statement = issue.sign(&key).unwrap();
-        let prekeys = GeneratedPrekeys::draw(&device.signing_key, &address, 1, 1, 1, ONE_TIME_PREKEYS, 100, &mut rng);
-        Self { address, key, device, statement, prekeys }
+        let prekeys =
+            GeneratedPrekeys::draw(&device.signing_key, &address, device_id, 1, 1, ONE_TIME_PREKEYS, 100, &mut rng);
+        Self { address, device_id, key, device, statement, prekeys }
     }
 
     /// Takes up an invitation.
@@ -90,7 +94,8 @@ impl BareAccount {
         let address = place.host.parse().unwrap();
         let trust = ServerTrust::Pinned(place.key_hash);
         let server = ServerExpectation { address: &address, trust, domain: Some(DOMAIN) };
-        let device = Device { address: &self.address, device_id: 1, key: &self.device.signing_key, generation: 0 };
+        let device =
+            Device { address: &self.address, device_id: self.device_id, key: &self.device.signing_key, generation: 0 };
         Connection::proved(&server, &device).await.ok().map(|(connection, _)| connection)
     }
 
@@ -158,10 +163,10 @@ impl Queue {
 }
 
 /// An envelope of 4 KiB that begins with the id of its submission; a server cannot tell it from a real one.
-pub fn submission(to: &Address, id: [u8; 16]) -> Request {
+pub fn submission((to, device_id): (&Address, u32), id: [u8; 16]) -> Request {
     let mut envelope = id.to_vec();
     envelope.resize(4096, 0xa5);
-    let envelopes = vec![DeviceEnvelope { device_id: 1, envelope }];
+    let envelopes = vec![DeviceEnvelope { device_id, envelope }];
     Request::Submit(Submit { id, address: to.clone(), envelopes, payment: Payment::None })
 }
 

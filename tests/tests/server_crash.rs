@@ -69,7 +69,7 @@ fn parts(id: [u8; 16]) -> (u64, u64) {
 }
 
 /// Submits one after another, each until it is acknowledged, over connections that it makes anew when they break.
-async fn write(writer: u64, place: Place, to: Address, log: Arc<Log>, stop: Arc<AtomicBool>) {
+async fn write(writer: u64, place: Place, (to, device_id): (Address, u32), log: Arc<Log>, stop: Arc<AtomicBool>) {
     let mut connection: Option<Connection> = None;
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -77,7 +77,7 @@ async fn write(writer: u64, place: Place, to: Address, log: Arc<Log>, stop: Arc<
             connection = tokio::time::timeout(ANSWER, place.connect()).await.ok().flatten();
             continue;
         };
-        match open.request_within(&submission(&to, id(writer, number)), ANSWER).await {
+        match open.request_within(&submission((&to, device_id), id(writer, number)), ANSWER).await {
             Ok(Response::Submit(_)) => {
                 log.note(id(writer, number));
                 number += 1;
@@ -152,7 +152,7 @@ async fn sigkill_of_the_server_under_load_twenty_times_loses_nothing_acknowledge
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let queue = usize::from(writer % 2 == 1);
-        let to = accounts[queue].address.clone();
+        let to = (accounts[queue].address.clone(), accounts[queue].device_id);
         writers.spawn(write(writer, place.clone(), to, logs[queue].clone(), stop.clone()));
     }
     let acknowledged = || logs.iter().map(|log| log.count.load(Ordering::Relaxed)).sum::<u64>();

@@ -28,14 +28,14 @@ async fn a_server_that_is_told_to_stop_answers_what_it_has_accepted() {
 
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
-        let (place, to) = (place.clone(), account.address.clone());
+        let (place, to, device_id) = (place.clone(), account.address.clone(), account.device_id);
         writers.spawn(async move {
             let connection = place.connect().await.unwrap();
             let mut answered = Vec::new();
             for number in 0_u64.. {
                 let mut id = [writer; 16];
                 id[..8].copy_from_slice(&number.to_be_bytes());
-                match connection.request(&submission(&to, id)).await {
+                match connection.request(&submission((&to, device_id), id)).await {
                     Ok(Response::Submit(_)) => answered.push(id),
                     Ok(other) => panic!("a submission was answered with {other:?}"),
                     Err(RequestError::Refused(error)) => {
