@@ -10,9 +10,11 @@ use medipeps_core::invitation::Invitation;
 use zeroize::Zeroizing;
 
 use super::{CommandError, output, passphrase};
+use crate::account_store::HandleError;
 use crate::engine::{CreateAccount, Event, Input};
 use crate::shell::address::ServerAddress;
-use crate::shell::agent::Agent;
+use crate::shell::agent::{Agent, AgentError};
+use crate::store::StoreError;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -69,8 +71,7 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
 
 /// Opens the home, or makes it; and settles on an address, before anything is made.
 async fn prepare(home: &Path, create: &Create, invitation: &Invitation) -> Result<(Agent, Address), CommandError> {
-    if Agent::exists(home) {
-        let mut agent = super::open(home)?;
+    if let Some(mut agent) = open_begun(home)? {
         let begun = agent.credentials()?.map(|credentials| credentials.address);
         let address = match (&create.address, begun) {
             (Some(address), _) => address.clone(),
@@ -84,6 +85,18 @@ async fn prepare(home: &Path, create: &Create, invitation: &Invitation) -> Resul
         None => suggest(create, invitation).await?,
     };
     Ok((Agent::create(home, &passphrase::ask_new()?)?, address))
+}
+
+/// The account that is there already. A store whose making was interrupted before anything was in it is none.
+fn open_begun(home: &Path) -> Result<Option<Agent>, CommandError> {
+    if !Agent::exists(home) {
+        return Ok(None);
+    }
+    match super::open(home) {
+        Ok(agent) => Ok(Some(agent)),
+        Err(CommandError::Agent(AgentError::Handle(HandleError::Store(StoreError::Missing)))) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn suggest(create: &Create, invitation: &Invitation) -> Result<Address, CommandError> {

@@ -40,7 +40,7 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
     let mut write = |line: &Line| {
         lines += 1;
         let text = serde_json::to_string(line).map_err(std::io::Error::other).map_err(failed())?;
-        writeln!(file, "{text}").map_err(failed())
+        writeln!(file, "{}", output::escaped_json(&text)).map_err(failed())
     };
     if let Some(account) = agent.status()?.account {
         let address = account.address.to_string();

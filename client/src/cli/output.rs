@@ -95,10 +95,23 @@ pub(super) fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Prints one JSON document. Control characters in it are escaped by JSON itself.
+/// Prints one JSON document.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     let text = serde_json::to_string_pretty(value).map_err(|error| CommandError::Failed(error.to_string()))?;
-    print(&format!("{text}\n"))
+    print(&format!("{}\n", escaped_json(&text)))
+}
+
+/// JSON escapes only the C0 controls; the rest of what could command a terminal stands inside strings and is escaped too.
+pub(super) fn escaped_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter != '\n' && is_harmful(letter) {
+            let _ = write!(text, "\\u{:04x}", u32::from(letter));
+        } else {
+            text.push(letter);
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -111,6 +124,14 @@ mod tests {
         assert!(line(hostile).chars().all(|letter| !is_harmful(letter)));
         assert_eq!(block("a\r\nb\tc\u{1b}[2J\rd"), "a\nb\tc\u{fffd}[2J\u{fffd}d");
         assert_eq!(line("Élodie Ὀδυσσεύς 你好 ✓"), "Élodie Ὀδυσσεύς 你好 ✓");
+    }
+
+    #[test]
+    fn json_cannot_command_the_terminal_either_and_says_the_same() {
+        let hostile = "a\u{1b}[2J\u{9b}31m\u{202e}\u{7f}\n\"é";
+        let json = escaped_json(&serde_json::to_string_pretty(&[hostile]).unwrap());
+        assert!(json.chars().all(|letter| letter == '\n' || !is_harmful(letter)), "{json}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [hostile]);
     }
 
     #[test]

@@ -7,8 +7,6 @@ mod exchange;
 mod reception;
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
-use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -49,14 +47,6 @@ pub enum AgentError {
     /// The engine or the store refuses. Nothing was changed.
     #[error(transparent)]
     Handle(#[from] HandleError),
-    /// The folder cannot be made.
-    #[error("cannot make the folder {folder}: {source}")]
-    Folder {
-        /// Its path.
-        folder: String,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     Randomness,
@@ -110,11 +100,9 @@ impl Agent {
     /// Makes the folder, for this user alone, and an empty store in it.
     ///
     /// # Errors
-    /// [`AgentError::Folder`], and what the store says.
+    /// What the store says.
     pub fn create(folder: &Path, passphrase: &str) -> Result<Self, AgentError> {
         let mut rng = random()?;
-        make_private_folder(folder)
-            .map_err(|source| AgentError::Folder { folder: folder.display().to_string(), source })?;
         let store = SqliteStore::create(folder)?;
         let unlock = Unlock::Passphrase(passphrase.as_bytes());
         let sealed = SealedStore::create(store, &unlock, now().0, &mut rng)?;
@@ -242,12 +230,4 @@ fn random() -> Result<ChaCha20Rng, AgentError> {
     let mut seed = zeroize::Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(|_| AgentError::Randomness)?;
     Ok(ChaCha20Rng::from_seed(*seed))
-}
-
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
