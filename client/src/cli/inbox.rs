@@ -109,7 +109,7 @@ fn sent_rows(messages: &[MessageSummary]) -> Vec<Vec<String>> {
         rows.push(vec![
             output::short_id(id, &ids),
             time::short(message.created),
-            summary(&message.recipients).to_owned(),
+            summary(&message.sender, &message.recipients).to_owned(),
             output::cut(&to.join(", "), COLUMN_LETTERS),
             output::cut(&output::line(&message.subject), COLUMN_LETTERS),
         ]);
@@ -142,7 +142,7 @@ fn sent_json(message: &MessageSummary) -> SentJson {
         kind: kind_name(message.kind),
         subject: message.subject.clone(),
         created_at: time::iso(message.created),
-        state: summary(&message.recipients),
+        state: summary(&message.sender, &message.recipients),
         urgency: urgency_name(message.urgency),
         attachments: message.attachments,
         thread: output::id(&message.thread),

@@ -124,8 +124,9 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
     agent.run(Input::SendMail(command), &mut show).await?;
     let id = id.ok_or_else(|| CommandError::Failed("the mail was not queued".to_owned()))?;
     let (recipients, problem) = try_for(&mut agent, id, Duration::from_secs(arguments.wait)).await?;
+    let sender = agent.message(id)?.message.sender;
     agent.close().await;
-    let state = summary(&recipients);
+    let state = summary(&sender, &recipients);
     if arguments.json {
         let recipients = recipients.iter().map(RecipientJson::from).collect();
         output::print_json(&SentJson { id: output::id(&id), state, recipients })?;
@@ -204,13 +205,13 @@ async fn try_for(
     }
 }
 
-/// `queued` while it waits for anybody, `failed` if it went to nobody.
-pub(super) fn summary(recipients: &[RecipientRecord]) -> &'static str {
-    let states = || recipients.iter().map(|recipient| recipient.state);
-    if states().any(|state| state == RecipientState::Queued) {
-        return "queued";
-    }
-    states().filter(|state| *state != RecipientState::Failed).min().map_or("failed", state_name)
+/// The state of the slowest recipient, those who failed aside: `failed` if it went to nobody. A copy to oneself counts
+/// only where there is nobody else.
+pub(super) fn summary(sender: &Address, recipients: &[RecipientRecord]) -> &'static str {
+    let alone = recipients.iter().all(|recipient| recipient.address == *sender);
+    let others = recipients.iter().filter(|recipient| alone || recipient.address != *sender);
+    let states = others.map(|recipient| recipient.state).filter(|state| *state != RecipientState::Failed);
+    states.min().map_or("failed", state_name)
 }
 
 pub(super) const fn state_name(state: RecipientState) -> &'static str {
@@ -259,7 +260,7 @@ mod tests {
                 code: None,
                 at: 0,
             };
-            summary(&states.iter().map(recipient).collect::<Vec<_>>())
+            summary(&"me@b".parse().unwrap(), &states.iter().map(recipient).collect::<Vec<_>>())
         };
         assert_eq!(summary_of(&[Accepted, Queued]), "queued");
         assert_eq!(summary_of(&[Failed, Queued]), "queued");
@@ -267,5 +268,15 @@ mod tests {
         assert_eq!(summary_of(&[Failed, Accepted]), "accepted");
         assert_eq!(summary_of(&[Delivered, Accepted]), "accepted");
         assert_eq!(summary_of(&[Delivered]), "delivered");
+        let copy = |address: &str, state| RecipientRecord {
+            address: address.parse().unwrap(),
+            copy: true,
+            state,
+            code: None,
+            at: 0,
+        };
+        let me = "me@b".parse().unwrap();
+        assert_eq!(summary(&me, &[copy("a@b", Failed), copy("me@b", Delivered)]), "failed");
+        assert_eq!(summary(&me, &[copy("me@b", Delivered)]), "delivered");
     }
 }
