@@ -1,7 +1,7 @@
 //! Running other programs: asking them something quietly, or showing what they say while reading along.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use thiserror::Error;
@@ -80,19 +80,30 @@ pub(crate) fn listen(command: &mut Command, mut see: impl FnMut(&str)) -> Result
     child.wait().map(|status| status.success()).map_err(|source| ProcessError::Output { program, source })
 }
 
-/// The command as a person would type it.
+/// The command as a person would type it in the project's root.
 pub(crate) fn as_typed(command: &Command) -> String {
     let mut words: Vec<String> = command
         .get_envs()
         .filter_map(|(name, value)| value.map(|value| (name.to_string_lossy(), value.to_string_lossy())))
         .filter(|(name, _)| name != "PATH")
-        .map(|(name, value)| format!("{name}={}", quoted(&value)))
+        .map(|(name, value)| format!("{name}={}", quoted(&shortened(&value))))
         .collect();
     let program = Path::new(command.get_program());
     let is_cargo = program.file_stem().is_some_and(|name| name == "cargo"); // by its path, cargo is no easier to type
     words.push(if is_cargo { "cargo".to_owned() } else { quoted(&program.to_string_lossy()) });
-    words.extend(command.get_args().map(|word| quoted(&word.to_string_lossy())));
+    words.extend(command.get_args().map(|word| quoted(&shortened(&word.to_string_lossy()))));
     words.join(" ")
+}
+
+/// A path as seen from the project's root, or from the home folder: where this machine keeps them is of no use to others.
+fn shortened(word: &str) -> String {
+    let below = |folder: Option<PathBuf>| {
+        let rest = word.strip_prefix(folder?.to_str()?)?.strip_prefix('/')?;
+        Some(rest.to_owned())
+    };
+    below(std::env::current_dir().ok())
+        .or_else(|| below(std::env::home_dir()).map(|rest| format!("~/{rest}")))
+        .unwrap_or_else(|| word.to_owned())
 }
 
 /// A word for a POSIX shell.
