@@ -9,7 +9,7 @@ use medipeps_client::fail_point::FailPoint;
 
 use crate::correspondent::{Correspondent, text};
 use crate::person::{Draft, Person};
-use crate::process::{Process, medipeps_with_fail_points, wait_until};
+use crate::process::{Process, medipeps_with_fail_points, run, wait_until};
 use crate::server::Server;
 
 /// Points that a `mail send` to someone new passes.
@@ -65,6 +65,7 @@ pub fn at_every_pass(points: &[FailPoint], mut kill: impl FnMut(FailPoint, usize
             assert!(passes < PASSES_MAX, "{} is passed without end", point.name());
         }
         assert!(passes > 0, "{} was never reached", point.name());
+        println!("{}: {passes} kills", point.name());
         kills += passes;
     }
     kills
@@ -104,7 +105,9 @@ fn sigkill_of_the_client_between_any_two_steps_of_send() {
             // It died before the mail was in the outbox: a person sends it again.
             claire.send_now(&draft);
         } else if killed {
-            claire.sync();
+            let mut sync = claire.command(&["sync", "--json"]);
+            let synced = run(sync.env("MEDIPEPS_LOG", "medipeps_client=debug")).done();
+            assert_eq!(synced.json()["waiting"], 0, "{subject}: {synced:?}");
         }
         let status = beside.status();
         assert_eq!(status.sent, before + 1, "{subject}");

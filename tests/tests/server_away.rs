@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use crate::correspondent::Correspondent;
 use crate::person::{Draft, Person};
+use crate::process::{Process, wait_until};
 use crate::server::Server;
 
 #[test]
@@ -63,4 +65,28 @@ fn another_tls_certificate_is_as_good_and_another_server_key_is_refused() {
     assert!(refused.complaints.contains("key has changed"), "{refused:?}");
     assert_eq!(server.queued(&karim.address()), 0, "nothing may go to a server that cannot prove itself");
     assert_eq!(claire.status()["outbox"].as_array().unwrap().len(), 1, "it is kept");
+}
+
+#[test]
+fn a_sync_that_waits_is_pushed_to_and_connects_again_after_the_server_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let claire = Person::with_account(folder.path(), &server, "Dr Claire Martin", "claire");
+    let karim = Person::with_account(folder.path(), &server, "Karim Benali", "karim");
+    let mut beside = Correspondent::beside(&karim);
+    let waiting = Process::start(&mut karim.command(&["sync", "--wait", "55", "--json"]));
+    claire.send_now(&Draft::to(&karim, "pushed", "1"));
+    wait_until("the mail was pushed", || beside.status().received == 1);
+    server.kill();
+    server.run();
+    claire.send_now(&Draft::to(&karim, "after the crash", "2"));
+    wait_until("the mail was pushed over a new connection", || beside.status().received == 2);
+    // The same process has put out what another one queued meanwhile.
+    let sent = karim.send(&Draft { wait: Some(0), ..Draft::to(&claire, "answer", "3") });
+    assert!(["queued", "accepted"].contains(&sent["state"].as_str().unwrap()), "{sent}");
+    wait_until("the answer is sent", || beside.status().outbox.is_empty());
+    let ended = waiting.kill();
+    assert_eq!(ended.status.code(), None, "it was still waiting: {ended:?}");
+    assert_eq!(claire.receive("answer")["body"], "3");
+    assert_eq!(karim.subjects(), ["after the crash", "pushed"]);
 }

@@ -108,7 +108,7 @@ fn shortened(word: &str) -> String {
 
 /// A word for a POSIX shell.
 pub(crate) fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=./:,@+".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=./:,@+~".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()
     } else {
