@@ -368,4 +368,36 @@ mod tests {
         keys.upload.one_time_kem_prekeys.push(last_resort);
         assert_eq!(verify(&keys.upload), Err(PrekeyError::LastResort));
     }
+
+    #[test]
+    fn a_flipped_bit_anywhere_in_an_upload_is_refused() {
+        let (device, keys) = generated(1);
+        let encoded = keys.upload.sign(&device);
+        for bit in (0..encoded.len() * 8).step_by(7) {
+            let mut bytes = encoded.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(PrekeyUpload::verify(&bytes, &device.verifying_key()).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_each_field_of_a_bundle_is_refused() {
+        let (device, keys) = generated(1);
+        let bundle = keys.bundle(0);
+        let flipped = |field: fn(&mut EncodedBundle) -> &mut Vec<u8>, bit: usize| {
+            let mut bundle = bundle.clone();
+            field(&mut bundle)[bit / 8] ^= 1 << (bit % 8);
+            PrekeyBundle::verify(&bundle, &device.verifying_key())
+        };
+        let fields: [(&str, fn(&mut EncodedBundle) -> &mut Vec<u8>); 3] = [
+            ("signed_prekey", |bundle| &mut bundle.signed_prekey),
+            ("kem_prekey", |bundle| &mut bundle.kem_prekey),
+            ("seal_prekey", |bundle| &mut bundle.seal_prekey),
+        ];
+        for (name, field) in fields {
+            for bit in (0..field(&mut bundle.clone()).len() * 8).step_by(5) {
+                assert!(flipped(field, bit).is_err(), "{name} bit {bit}");
+            }
+        }
+    }
 }

@@ -153,6 +153,23 @@ fn a_flipped_bit_in_each_field_of_an_initial_message_is_refused() {
 }
 
 #[test]
+fn a_flipped_bit_in_an_unsigned_one_time_prekey_fails_the_handshake() {
+    let (mut alice, mut bob) = (Party::new("alice", 1, 1), Party::new("bob", 2, 1));
+    for bit in 0..255 {
+        let mut bundle = bob.bundle(0);
+        let prekey = bundle.one_time_prekey.as_mut().unwrap();
+        let mut key = *prekey.key.as_bytes();
+        key[bit / 8] ^= 1 << (bit % 8);
+        let Ok(altered) = crate::crypto::dh::DhPublicKey::from_slice(&key) else { continue };
+        prekey.key = altered;
+        let own = LocalDevice { statement: &alice.statement, device_id: 1, keys: &alice.keys };
+        let mut at_alice = Session::initiate(&own, &bob.statement, &bundle, &mut alice.rng).unwrap();
+        let flight = alice.encrypt(&mut at_alice, b"content").open_first_flight(bob.seal_key()).unwrap();
+        assert!(bob.respond(&flight).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
 fn a_handshake_with_no_one_time_key_left_works() {
     let (mut alice, mut bob) = (Party::new("alice", 1, 0), Party::new("bob", 2, 0));
     let mut at_alice = alice.initiate(&bob, 0);
