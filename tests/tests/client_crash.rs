@@ -78,6 +78,19 @@ fn every_fail_point_is_visited() {
 }
 
 #[test]
+fn the_command_that_is_installed_has_no_fail_points() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let claire = Person::new(folder.path(), "Dr Claire Martin", "claire");
+    let marker = folder.path().join("reached");
+    let all: Vec<_> =
+        FailPoint::ALL.iter().map(|point| format!("{}=return({})", point.name(), marker.display())).collect();
+    let mut create = claire.command(&claire.account_create(&server, &server.invite()));
+    run(create.env("FAILPOINTS", all.join(";"))).done();
+    assert!(!marker.exists());
+}
+
+#[test]
 fn sigkill_of_the_client_between_any_two_steps_of_send() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
