@@ -200,7 +200,7 @@ impl Connection {
     }
 
     /// Sends one request on a stream of its own and waits for its answer, at most
-    /// [`REQUEST_WAIT`](crate::limits::REQUEST_WAIT).
+    /// [`REQUEST_WAIT`].
     ///
     /// # Errors
     /// [`RequestError`]; an error reply of the server is [`RequestError::Refused`]. [`Request::Subscribe`] goes by
