@@ -115,13 +115,18 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         let ids: Vec<LocalId> = agent.messages()?.iter().map(|message| message.id).collect();
         command.in_reply_to = Some(output::find_id(typed, &ids)?);
     }
-    let mut id = None;
+    let (mut id, mut printed) = (None, Ok(()));
     let mut show = |event: &Event| {
         if let Event::MessageQueued { id: queued } = event {
             id = Some(*queued);
+            // Before anything is tried: whoever is interrupted from here on knows that the mail is in the outbox.
+            if !arguments.json {
+                printed = output::print(&format!("{} ", output::id(queued)));
+            }
         }
     };
     agent.run(Input::SendMail(command), &mut show).await?;
+    printed?;
     let id = id.ok_or_else(|| CommandError::Failed("the mail was not queued".to_owned()))?;
     let (recipients, problem) = try_for(&mut agent, id, Duration::from_secs(arguments.wait)).await?;
     let sender = agent.message(id)?.message.sender;
@@ -131,7 +136,7 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         let recipients = recipients.iter().map(RecipientJson::from).collect();
         output::print_json(&SentJson { id: output::id(&id), state, recipients })?;
     } else {
-        output::print(&format!("{} {state}\n", output::id(&id)))?;
+        output::print(&format!("{state}\n"))?;
         explain(&recipients, problem.as_deref());
     }
     if state == "failed" { Err(CommandError::Silent) } else { Ok(()) }

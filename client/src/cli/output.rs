@@ -89,7 +89,7 @@ pub(super) fn find_id(typed: &str, all: &[LocalId]) -> Result<LocalId, CommandEr
 
 /// Prints text. A reader that has gone away (`| head`) is no failure.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
-    match io::stdout().write_all(text.as_bytes()) {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::file("standard output")(error)),
         _ => Ok(()),
     }
