@@ -1,0 +1,49 @@
+//! `spec/proto/client_records.proto`: what a client keeps in its store, before the store seals it.
+//!
+//! Everything that may hold a secret is encoded into [`Zeroizing`] bytes.
+
+mod account;
+mod contact;
+mod message;
+mod outbox;
+mod prekeys;
+mod queue;
+mod session;
+
+pub use account::AccountRecord;
+pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord};
+pub use message::{MessageRecord, RecipientRecord, RecipientState, SenderCheck};
+pub use outbox::OutboxRecord;
+pub use prekeys::{PrekeySet, PrekeysRecord};
+pub use queue::{QueueRecord, UndecryptableRecord};
+pub use session::{PeerDeviceRecord, PeerRecord, SessionRecord};
+
+use zeroize::Zeroizing;
+
+use super::{WireError, fixed};
+use crate::Address;
+use crate::crypto::secret::Secret;
+
+fn address(text: &str) -> Result<Address, WireError> {
+    Address::from_canonical(text).map_err(|_| WireError::Bounds("address"))
+}
+
+fn secret<const N: usize>(bytes: Vec<u8>, field: &'static str) -> Result<Secret<N>, WireError> {
+    Secret::from_slice(&Zeroizing::new(bytes)).ok_or(WireError::Bounds(field))
+}
+
+fn text(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn some_bytes(bytes: Vec<u8>) -> Option<Vec<u8>> {
+    (!bytes.is_empty()).then_some(bytes)
+}
+
+fn optional_id(bytes: &[u8], field: &'static str) -> Result<Option<[u8; 16]>, WireError> {
+    if bytes.is_empty() { Ok(None) } else { fixed(bytes, field).map(Some) }
+}
+
+fn ids(list: &[Vec<u8>], field: &'static str) -> Result<Vec<[u8; 16]>, WireError> {
+    list.iter().map(|id| fixed(id, field)).collect()
+}
