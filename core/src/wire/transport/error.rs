@@ -1,0 +1,142 @@
+//! Why a request failed, in codes that never change their meaning.
+
+/// A failed request. Codes are in `spec/errors.md` and [`ErrorCode`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorReply {
+    /// The stable code; an unknown one is kept as a number.
+    pub code: u32,
+    /// For logs, in English, without content.
+    pub message: String,
+    /// With [`ErrorCode::StaleDevices`].
+    pub stale_devices: Option<StaleDevices>,
+    /// Milliseconds to wait, with codes that say so; 0 otherwise.
+    pub retry_after: u64,
+}
+
+/// Which devices a submission should have had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleDevices {
+    /// Devices of the recipient without an envelope.
+    pub missing: Vec<u32>,
+    /// Envelopes for devices that are none of the recipient's.
+    pub extra: Vec<u32>,
+    /// Version of the recipient's statement.
+    pub statement_version: u64,
+}
+
+macro_rules! error_codes {
+    ($($(#[$documentation:meta])* $name:ident = $code:literal;)*) => {
+        /// The stable codes of [`ErrorReply`]; `spec/errors.md` says what a client does about each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum ErrorCode { $($(#[$documentation])* $name = $code,)* }
+
+        impl ErrorCode {
+            /// All codes.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The code's name as in `spec/errors.md`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The request could not be read, or a field is out of its bounds.
+    Malformed = 1;
+    /// A frame or field is larger than its limit.
+    TooLarge = 2;
+    /// The connection did not begin with `Hello`.
+    HelloRequired = 3;
+    /// The request needs a proof of device on this connection.
+    ProofRequired = 4;
+    /// The request is anonymous and this connection has proved a device, or the other way round.
+    WrongConnection = 5;
+    /// The proof of device does not verify: key, nonce, domain or exporter differ.
+    ProofRefused = 6;
+    /// The proof leaves out the TLS exporter on a transport that has one.
+    ExporterRequired = 7;
+    /// No such account here.
+    UnknownAccount = 10;
+    /// No such device in the account's statement.
+    UnknownDevice = 11;
+    /// The address belongs to another account.
+    AddressTaken = 12;
+    /// The address is not of this server's domain.
+    WrongDomain = 13;
+    /// The invitation is unknown.
+    InvitationUnknown = 14;
+    /// The invitation has been used.
+    InvitationUsed = 15;
+    /// The invitation has run out.
+    InvitationExpired = 16;
+    /// The statement does not verify.
+    StatementRefused = 17;
+    /// The statement is not the one after the current one.
+    StatementVersion = 18;
+    /// The prekeys do not verify.
+    PrekeysRefused = 19;
+    /// The upload's sequence number is not above the last one.
+    PrekeySequence = 20;
+    /// The envelopes do not fit the recipient's devices; `stale_devices` says how.
+    StaleDevices = 30;
+    /// The recipient's queue is full; `retry_after` is a guess.
+    QueueFull = 31;
+    /// The same submission id came with other envelopes.
+    SubmissionIdReused = 32;
+    /// The acknowledgement is for another incarnation of the store.
+    WrongIncarnation = 33;
+    /// The acknowledgement is for what was never pushed.
+    AcknowledgeAhead = 34;
+    /// Too many requests; wait `retry_after`.
+    RateLimited = 40;
+    /// The server is stopping; connect again after `retry_after`.
+    ShuttingDown = 41;
+    /// The store cannot take anything now; nothing was acknowledged.
+    StorageUnavailable = 42;
+    /// Something failed that should not have.
+    Internal = 43;
+}
+
+impl ErrorReply {
+    /// An error with neither details nor a time to wait.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code: code as u32, message: message.into(), stale_devices: None, retry_after: 0 }
+    }
+
+    /// The same with a time to wait, in milliseconds.
+    #[must_use]
+    pub const fn retry_after(mut self, milliseconds: u64) -> Self {
+        self.retry_after = milliseconds;
+        self
+    }
+
+    /// The code, if this version knows it.
+    #[must_use]
+    pub fn known_code(&self) -> Option<ErrorCode> {
+        ErrorCode::ALL.iter().copied().find(|code| *code as u32 == self.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specification_lists_the_same_error_codes() {
+        let specification = include_str!("../../../../spec/errors.md");
+        let listed: Vec<_> = specification
+            .lines()
+            .filter_map(|line| {
+                let mut cells = line.strip_prefix("| ")?.split(" | ");
+                Some((cells.next()?.trim().parse::<u32>().ok()?, cells.next()?.trim_matches('`').to_owned()))
+            })
+            .collect();
+        let known: Vec<_> = ErrorCode::ALL.iter().map(|code| (*code as u32, code.name().to_owned())).collect();
+        assert_eq!(listed, known);
+    }
+}

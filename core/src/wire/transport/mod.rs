@@ -1,0 +1,69 @@
+//! `spec/proto/transport.proto`: what passes between a client and a server.
+
+mod error;
+mod request;
+mod response;
+
+pub use error::{ErrorCode, ErrorReply, StaleDevices};
+pub use request::{Acknowledge, Authenticate, DeleteAccount, DeviceEnvelope, FetchPrekeys, Register, Request, Submit};
+pub use response::{
+    AuthenticateReply, Delivery, FetchPrekeysReply, HelloReply, PrekeyStatusReply, Response, SubmitReply,
+    SubscriptionEvent,
+};
+
+use super::{WireError, proto};
+use crate::limits::{FRAME_LENGTH_MAX, STATEMENT_LENGTH_MAX};
+
+/// How the two ends are connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// QUIC with ALPN `medipeps/1`; a TLS exporter can be had.
+    Quic,
+}
+
+/// What pays for an anonymous request. Tokens come with a later version of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payment {
+    /// Nothing; the request counts against the limits of the queue and of the network address.
+    None,
+}
+
+impl Transport {
+    /// The number that stands for it, on the wire and in what is signed.
+    #[must_use]
+    pub const fn encode(self) -> i32 {
+        match self {
+            Self::Quic => proto::Transport::Quic as i32,
+        }
+    }
+
+    fn decode(number: i32) -> Result<Self, WireError> {
+        match proto::Transport::try_from(number) {
+            Ok(proto::Transport::Quic) => Ok(Self::Quic),
+            Ok(proto::Transport::Unspecified) | Err(_) => Err(WireError::Bounds("transport")),
+        }
+    }
+}
+
+impl Payment {
+    fn encode(self) -> proto::Payment {
+        match self {
+            Self::None => proto::Payment { payment: Some(proto::payment::Payment::None(proto::NoPayment {})) },
+        }
+    }
+
+    fn decode(payment: Option<proto::Payment>) -> Result<Self, WireError> {
+        match payment.and_then(|payment| payment.payment) {
+            Some(proto::payment::Payment::None(_)) => Ok(Self::None),
+            None => Err(WireError::Missing("payment")),
+        }
+    }
+}
+
+fn check_frame(bytes: &[u8]) -> Result<(), WireError> {
+    if bytes.len() > FRAME_LENGTH_MAX { Err(WireError::Bounds("frame")) } else { Ok(()) }
+}
+
+fn statement(bytes: Vec<u8>) -> Result<Vec<u8>, WireError> {
+    if bytes.is_empty() || bytes.len() > STATEMENT_LENGTH_MAX { Err(WireError::Bounds("statement")) } else { Ok(bytes) }
+}

@@ -1,0 +1,309 @@
+//! What a client asks.
+
+use prost::Message;
+
+use super::{Payment, Transport, check_frame, statement};
+use crate::Address;
+use crate::limits::{DEVICES_MAX, ENVELOPE_SIZES};
+use crate::wire::{WireError, fixed, proto};
+
+/// What a client asks. One a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// First of every connection.
+    Hello,
+    /// Proof of device.
+    Authenticate(Authenticate),
+    /// Makes an account.
+    Register(Register),
+    /// Replaces the account statement: an encoded `SignedStatement`.
+    PublishStatement(Vec<u8>),
+    /// Hands over prekeys: an encoded `SignedPrekeyUpload`.
+    PublishPrekeys(Vec<u8>),
+    /// How many one-time prekeys are left.
+    PrekeyStatus,
+    /// Deletes the account.
+    DeleteAccount(DeleteAccount),
+    /// Opens the push of queued envelopes.
+    Subscribe,
+    /// Everything up to a number has been committed by the device.
+    Acknowledge(Acknowledge),
+    /// The newest statement of an account.
+    FetchStatement(Address),
+    /// Statement and one prekey bundle a device; takes one-time keys.
+    FetchPrekeys(FetchPrekeys),
+    /// Puts envelopes into the queues of a recipient's devices.
+    Submit(Submit),
+}
+
+/// A proof of device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authenticate {
+    /// The account.
+    pub address: Address,
+    /// The device, 1 and up.
+    pub device_id: u32,
+    /// As the client sees it.
+    pub transport: Transport,
+    /// Whether the signature covers the TLS exporter.
+    pub exporter_bound: bool,
+    /// Ed25519, by the device key.
+    pub signature: [u8; 64],
+    /// Generation of the device's store.
+    pub generation: u64,
+}
+
+/// Makes an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// The secret out of the invitation code.
+    pub invitation: [u8; 16],
+    /// An encoded `SignedStatement`, version 1.
+    pub statement: Vec<u8>,
+    /// Encoded `SignedPrekeyUpload`s, one a device.
+    pub prekeys: Vec<Vec<u8>>,
+}
+
+/// Deletes an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteAccount {
+    /// The account.
+    pub address: Address,
+    /// The version of its current statement.
+    pub statement_version: u64,
+    /// Ed25519, by the account key.
+    pub signature: [u8; 64],
+}
+
+/// The device has committed what it got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledge {
+    /// Of the server's store, as the subscription told it.
+    pub incarnation: [u8; 16],
+    /// The highest sequence number committed.
+    pub up_to: u64,
+    /// Generation of the device's store after that commit.
+    pub generation: u64,
+}
+
+/// Statement and bundles of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchPrekeys {
+    /// The account.
+    pub address: Address,
+    /// What pays for it.
+    pub payment: Payment,
+}
+
+/// Envelopes for all devices of one recipient, taken all or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submit {
+    /// Random; the same id gets the first answer again.
+    pub id: [u8; 16],
+    /// The recipient.
+    pub address: Address,
+    /// One a device.
+    pub envelopes: Vec<DeviceEnvelope>,
+    /// What pays for it.
+    pub payment: Payment,
+}
+
+/// One device's envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceEnvelope {
+    /// The device.
+    pub device_id: u32,
+    /// Encoded, of one of [`ENVELOPE_SIZES`].
+    pub envelope: Vec<u8>,
+}
+
+impl Request {
+    /// The bytes of one frame, without its length.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        use proto::request::Request as R;
+        let request = match self.clone() {
+            Self::Hello => R::Hello(proto::Hello {}),
+            Self::Authenticate(proof) => R::Authenticate(proto::Authenticate {
+                address: proof.address.to_string(),
+                device_id: proof.device_id,
+                transport: proof.transport.encode(),
+                exporter_bound: proof.exporter_bound,
+                signature: proof.signature.to_vec(),
+                generation: proof.generation,
+            }),
+            Self::Register(register) => R::Register(proto::Register {
+                invitation: register.invitation.to_vec(),
+                statement: register.statement,
+                prekeys: register.prekeys,
+            }),
+            Self::PublishStatement(statement) => R::PublishStatement(proto::PublishStatement { statement }),
+            Self::PublishPrekeys(upload) => R::PublishPrekeys(proto::PublishPrekeys { upload }),
+            Self::PrekeyStatus => R::PrekeyStatus(proto::PrekeyStatus {}),
+            Self::DeleteAccount(deletion) => R::DeleteAccount(proto::DeleteAccount {
+                address: deletion.address.to_string(),
+                statement_version: deletion.statement_version,
+                signature: deletion.signature.to_vec(),
+            }),
+            Self::Subscribe => R::Subscribe(proto::Subscribe {}),
+            Self::Acknowledge(acknowledge) => R::Acknowledge(proto::Acknowledge {
+                incarnation: acknowledge.incarnation.to_vec(),
+                up_to: acknowledge.up_to,
+                generation: acknowledge.generation,
+            }),
+            Self::FetchStatement(address) => R::FetchStatement(proto::FetchStatement { address: address.to_string() }),
+            Self::FetchPrekeys(fetch) => R::FetchPrekeys(proto::FetchPrekeys {
+                address: fetch.address.to_string(),
+                payment: Some(fetch.payment.encode()),
+            }),
+            Self::Submit(submit) => R::Submit(proto::Submit {
+                id: submit.id.to_vec(),
+                address: submit.address.to_string(),
+                envelopes: submit
+                    .envelopes
+                    .into_iter()
+                    .map(|one| proto::DeviceEnvelope { device_id: one.device_id, envelope: one.envelope })
+                    .collect(),
+                payment: Some(submit.payment.encode()),
+            }),
+        };
+        proto::Request { request: Some(request) }.encode_to_vec()
+    }
+
+    /// Reads one frame.
+    ///
+    /// # Errors
+    /// [`WireError`] names the first field that is not as `spec/transport.md` has it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        use proto::request::Request as R;
+        check_frame(bytes)?;
+        let request = proto::Request::decode(bytes)?.request.ok_or(WireError::Missing("request"))?;
+        Ok(match request {
+            R::Hello(_) => Self::Hello,
+            R::Authenticate(proof) => Self::Authenticate(Authenticate {
+                address: address(&proof.address)?,
+                device_id: device_id(proof.device_id)?,
+                transport: Transport::decode(proof.transport)?,
+                exporter_bound: proof.exporter_bound,
+                signature: fixed(&proof.signature, "signature")?,
+                generation: proof.generation,
+            }),
+            R::Register(register) => {
+                if register.prekeys.is_empty() || register.prekeys.len() > DEVICES_MAX {
+                    return Err(WireError::Bounds("prekeys"));
+                }
+                Self::Register(Register {
+                    invitation: fixed(&register.invitation, "invitation")?,
+                    statement: statement(register.statement)?,
+                    prekeys: register.prekeys,
+                })
+            }
+            R::PublishStatement(publish) => Self::PublishStatement(statement(publish.statement)?),
+            R::PublishPrekeys(publish) => Self::PublishPrekeys(publish.upload),
+            R::PrekeyStatus(_) => Self::PrekeyStatus,
+            R::DeleteAccount(deletion) => Self::DeleteAccount(DeleteAccount {
+                address: address(&deletion.address)?,
+                statement_version: deletion.statement_version,
+                signature: fixed(&deletion.signature, "signature")?,
+            }),
+            R::Subscribe(_) => Self::Subscribe,
+            R::Acknowledge(acknowledge) => Self::Acknowledge(Acknowledge {
+                incarnation: fixed(&acknowledge.incarnation, "incarnation")?,
+                up_to: acknowledge.up_to,
+                generation: acknowledge.generation,
+            }),
+            R::FetchStatement(fetch) => Self::FetchStatement(address(&fetch.address)?),
+            R::FetchPrekeys(fetch) => Self::FetchPrekeys(FetchPrekeys {
+                address: address(&fetch.address)?,
+                payment: Payment::decode(fetch.payment)?,
+            }),
+            R::Submit(submit) => Self::Submit(Submit {
+                id: fixed(&submit.id, "id")?,
+                address: address(&submit.address)?,
+                envelopes: envelopes(submit.envelopes)?,
+                payment: Payment::decode(submit.payment)?,
+            }),
+        })
+    }
+}
+
+fn address(text: &str) -> Result<Address, WireError> {
+    Address::from_canonical(text).map_err(|_| WireError::Bounds("address"))
+}
+
+fn device_id(id: u32) -> Result<u32, WireError> {
+    if id == 0 { Err(WireError::Bounds("device_id")) } else { Ok(id) }
+}
+
+/// One envelope a device, of sizes that envelopes have.
+fn envelopes(envelopes: Vec<proto::DeviceEnvelope>) -> Result<Vec<DeviceEnvelope>, WireError> {
+    if envelopes.is_empty() || envelopes.len() > DEVICES_MAX {
+        return Err(WireError::Bounds("envelopes"));
+    }
+    let mut parsed: Vec<DeviceEnvelope> = Vec::with_capacity(envelopes.len());
+    for one in envelopes {
+        let device_id = device_id(one.device_id)?;
+        if parsed.iter().any(|other| other.device_id == device_id) {
+            return Err(WireError::Bounds("device_id"));
+        }
+        if !ENVELOPE_SIZES.contains(&one.envelope.len()) {
+            return Err(WireError::Bounds("envelope"));
+        }
+        parsed.push(DeviceEnvelope { device_id, envelope: one.envelope });
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn submit(envelopes: Vec<DeviceEnvelope>) -> Request {
+        Request::Submit(Submit { id: [1; 16], address: "a@b".parse().unwrap(), envelopes, payment: Payment::None })
+    }
+
+    #[test]
+    fn requests_come_back_as_they_were_sent() {
+        let address: Address = "claire@clinic.example".parse().unwrap();
+        let requests = [
+            Request::Hello,
+            Request::Authenticate(Authenticate {
+                address: address.clone(),
+                device_id: 1,
+                transport: Transport::Quic,
+                exporter_bound: true,
+                signature: [7; 64],
+                generation: 9,
+            }),
+            Request::Register(Register { invitation: [2; 16], statement: vec![1], prekeys: vec![vec![2]] }),
+            Request::PublishStatement(vec![3]),
+            Request::PublishPrekeys(vec![4]),
+            Request::PrekeyStatus,
+            Request::DeleteAccount(DeleteAccount {
+                address: address.clone(),
+                statement_version: 3,
+                signature: [8; 64],
+            }),
+            Request::Subscribe,
+            Request::Acknowledge(Acknowledge { incarnation: [5; 16], up_to: 6, generation: 7 }),
+            Request::FetchStatement(address.clone()),
+            Request::FetchPrekeys(FetchPrekeys { address, payment: Payment::None }),
+            submit(vec![DeviceEnvelope { device_id: 1, envelope: vec![0; 4096] }]),
+        ];
+        for request in requests {
+            assert_eq!(Request::decode(&request.encode()), Ok(request));
+        }
+    }
+
+    #[test]
+    fn submissions_out_of_bounds_are_refused_by_field() {
+        let decode = |envelopes| Request::decode(&submit(envelopes).encode());
+        let envelope = |device_id, length| DeviceEnvelope { device_id, envelope: vec![0; length] };
+        assert_eq!(decode(vec![]), Err(WireError::Bounds("envelopes")));
+        assert_eq!(decode(vec![envelope(0, 4096)]), Err(WireError::Bounds("device_id")));
+        assert_eq!(decode(vec![envelope(1, 4096), envelope(1, 4096)]), Err(WireError::Bounds("device_id")));
+        assert_eq!(decode(vec![envelope(1, 4095)]), Err(WireError::Bounds("envelope")));
+        let many = (1..=DEVICES_MAX as u32 + 1).map(|id| envelope(id, 4096)).collect();
+        assert_eq!(decode(many), Err(WireError::Bounds("envelopes")));
+    }
+}

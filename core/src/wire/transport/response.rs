@@ -1,0 +1,240 @@
+//! What a server answers, once or, to a subscription, again and again.
+
+use prost::Message;
+
+use super::{ErrorReply, StaleDevices, Transport, check_frame, statement};
+use crate::limits::DEVICES_MAX;
+use crate::wire::{WireError, fixed, proto};
+
+/// What a server answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// The request failed.
+    Error(ErrorReply),
+    /// To [`Request::Hello`](super::Request::Hello).
+    Hello(HelloReply),
+    /// To [`Request::Authenticate`](super::Request::Authenticate).
+    Authenticate(AuthenticateReply),
+    /// To requests with nothing to tell.
+    Done,
+    /// To [`Request::PrekeyStatus`](super::Request::PrekeyStatus).
+    PrekeyStatus(PrekeyStatusReply),
+    /// To [`Request::Subscribe`](super::Request::Subscribe), again and again.
+    Subscription(SubscriptionEvent),
+    /// To [`Request::FetchStatement`](super::Request::FetchStatement): an encoded `SignedStatement`.
+    FetchStatement(Vec<u8>),
+    /// To [`Request::FetchPrekeys`](super::Request::FetchPrekeys).
+    FetchPrekeys(FetchPrekeysReply),
+    /// To [`Request::Submit`](super::Request::Submit).
+    Submit(SubmitReply),
+}
+
+/// The server's nonce and the proof of its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HelloReply {
+    /// Good for one proof of device on this connection.
+    pub nonce: [u8; 32],
+    /// The domain whose accounts this server keeps.
+    pub domain: String,
+    /// Ed25519.
+    pub server_key: [u8; 32],
+    /// Ed25519, by the server key.
+    pub signature: [u8; 64],
+    /// As the server sees it.
+    pub transport: Transport,
+}
+
+/// The answer to a proof of device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthenticateReply {
+    /// Highest generation that the device reported before.
+    pub highest_generation: u64,
+    /// Version of the account's statement at the server.
+    pub statement_version: u64,
+    /// Of the server's store.
+    pub incarnation: [u8; 16],
+}
+
+/// What is left at the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PrekeyStatusReply {
+    /// X25519 one-time prekeys.
+    pub one_time_prekeys: u32,
+    /// ML-KEM one-time prekeys.
+    pub one_time_kem_prekeys: u32,
+    /// Of the last upload.
+    pub sequence: u64,
+}
+
+/// Answer to [`Request::FetchPrekeys`](super::Request::FetchPrekeys).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchPrekeysReply {
+    /// An encoded `SignedStatement`.
+    pub statement: Vec<u8>,
+    /// Encoded `PrekeyBundle`s.
+    pub bundles: Vec<Vec<u8>>,
+}
+
+/// Answer to [`Request::Submit`](super::Request::Submit): the envelopes are on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubmitReply {
+    /// This id had been taken before.
+    pub duplicate: bool,
+}
+
+/// What a subscription pushes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubscriptionEvent {
+    /// First: the incarnation of the server's store.
+    Open([u8; 16]),
+    /// An envelope.
+    Delivery(Delivery),
+    /// Everything so far has been pushed and acknowledged.
+    QueueEmpty,
+    /// A newer subscription of this device has taken over; nothing more comes.
+    Displaced,
+    /// So many messages ran out of time before the device came for them.
+    Expired(u64),
+}
+
+/// One queued envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Rises within the queue.
+    pub sequence: u64,
+    /// Milliseconds since 1970, by the server's clock.
+    pub received: u64,
+    /// Encoded envelope.
+    pub envelope: Vec<u8>,
+}
+
+impl Response {
+    /// The bytes of one frame, without its length.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        use proto::response::Response as R;
+        let response = match self.clone() {
+            Self::Error(error) => R::Error(proto::Error {
+                code: error.code,
+                message: error.message,
+                stale_devices: error.stale_devices.map(|stale| proto::StaleDevices {
+                    missing: stale.missing,
+                    extra: stale.extra,
+                    statement_version: stale.statement_version,
+                }),
+                retry_after: error.retry_after,
+            }),
+            Self::Hello(hello) => R::Hello(proto::HelloReply {
+                nonce: hello.nonce.to_vec(),
+                domain: hello.domain,
+                server_key: hello.server_key.to_vec(),
+                signature: hello.signature.to_vec(),
+                transport: hello.transport.encode(),
+            }),
+            Self::Authenticate(reply) => R::Authenticate(proto::AuthenticateReply {
+                highest_generation: reply.highest_generation,
+                statement_version: reply.statement_version,
+                incarnation: reply.incarnation.to_vec(),
+            }),
+            Self::Done => R::Done(proto::Done {}),
+            Self::PrekeyStatus(status) => R::PrekeyStatus(proto::PrekeyStatusReply {
+                one_time_prekeys: status.one_time_prekeys,
+                one_time_kem_prekeys: status.one_time_kem_prekeys,
+                sequence: status.sequence,
+            }),
+            Self::Subscription(event) => R::Subscription(event.encode()),
+            Self::FetchStatement(statement) => R::FetchStatement(proto::FetchStatementReply { statement }),
+            Self::FetchPrekeys(reply) => {
+                R::FetchPrekeys(proto::FetchPrekeysReply { statement: reply.statement, bundles: reply.bundles })
+            }
+            Self::Submit(reply) => R::Submit(proto::SubmitReply { duplicate: reply.duplicate }),
+        };
+        proto::Response { response: Some(response) }.encode_to_vec()
+    }
+
+    /// Reads one frame.
+    ///
+    /// # Errors
+    /// [`WireError`] names the first field that is not as `spec/transport.md` has it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        use proto::response::Response as R;
+        check_frame(bytes)?;
+        let response = proto::Response::decode(bytes)?.response.ok_or(WireError::Missing("response"))?;
+        Ok(match response {
+            R::Error(error) => Self::Error(ErrorReply {
+                code: error.code,
+                message: error.message,
+                stale_devices: error.stale_devices.map(|stale| StaleDevices {
+                    missing: stale.missing,
+                    extra: stale.extra,
+                    statement_version: stale.statement_version,
+                }),
+                retry_after: error.retry_after,
+            }),
+            R::Hello(hello) => Self::Hello(HelloReply {
+                nonce: fixed(&hello.nonce, "nonce")?,
+                domain: domain(hello.domain)?,
+                server_key: fixed(&hello.server_key, "server_key")?,
+                signature: fixed(&hello.signature, "signature")?,
+                transport: Transport::decode(hello.transport)?,
+            }),
+            R::Authenticate(reply) => Self::Authenticate(AuthenticateReply {
+                highest_generation: reply.highest_generation,
+                statement_version: reply.statement_version,
+                incarnation: fixed(&reply.incarnation, "incarnation")?,
+            }),
+            R::Done(_) => Self::Done,
+            R::PrekeyStatus(status) => Self::PrekeyStatus(PrekeyStatusReply {
+                one_time_prekeys: status.one_time_prekeys,
+                one_time_kem_prekeys: status.one_time_kem_prekeys,
+                sequence: status.sequence,
+            }),
+            R::Subscription(event) => Self::Subscription(SubscriptionEvent::decode(event)?),
+            R::FetchStatement(reply) => Self::FetchStatement(statement(reply.statement)?),
+            R::FetchPrekeys(reply) => {
+                if reply.bundles.is_empty() || reply.bundles.len() > DEVICES_MAX {
+                    return Err(WireError::Bounds("bundles"));
+                }
+                Self::FetchPrekeys(FetchPrekeysReply { statement: statement(reply.statement)?, bundles: reply.bundles })
+            }
+            R::Submit(reply) => Self::Submit(SubmitReply { duplicate: reply.duplicate }),
+        })
+    }
+}
+
+impl SubscriptionEvent {
+    fn encode(self) -> proto::SubscriptionEvent {
+        use proto::subscription_event::Event as E;
+        let event = match self {
+            Self::Open(incarnation) => E::Open(proto::SubscriptionOpen { incarnation: incarnation.to_vec() }),
+            Self::Delivery(delivery) => E::Delivery(proto::Delivery {
+                sequence: delivery.sequence,
+                received: delivery.received,
+                envelope: delivery.envelope,
+            }),
+            Self::QueueEmpty => E::QueueEmpty(proto::QueueEmpty {}),
+            Self::Displaced => E::Displaced(proto::Displaced {}),
+            Self::Expired(count) => E::Expired(proto::Expired { count }),
+        };
+        proto::SubscriptionEvent { event: Some(event) }
+    }
+
+    fn decode(event: proto::SubscriptionEvent) -> Result<Self, WireError> {
+        use proto::subscription_event::Event as E;
+        Ok(match event.event.ok_or(WireError::Missing("event"))? {
+            E::Open(open) => Self::Open(fixed(&open.incarnation, "incarnation")?),
+            E::Delivery(delivery) => Self::Delivery(Delivery {
+                sequence: delivery.sequence,
+                received: delivery.received,
+                envelope: delivery.envelope,
+            }),
+            E::QueueEmpty(_) => Self::QueueEmpty,
+            E::Displaced(_) => Self::Displaced,
+            E::Expired(expired) => Self::Expired(expired.count),
+        })
+    }
+}
+
+fn domain(text: String) -> Result<String, WireError> {
+    if crate::address::is_domain(&text) { Ok(text) } else { Err(WireError::Bounds("domain")) }
+}
