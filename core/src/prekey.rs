@@ -380,16 +380,18 @@ mod tests {
         }
     }
 
+    type Field = fn(&mut EncodedBundle) -> &mut Vec<u8>;
+
     #[test]
     fn a_flipped_bit_in_each_field_of_a_bundle_is_refused() {
         let (device, keys) = generated(1);
         let bundle = keys.bundle(0);
-        let flipped = |field: fn(&mut EncodedBundle) -> &mut Vec<u8>, bit: usize| {
+        let flipped = |field: Field, bit: usize| {
             let mut bundle = bundle.clone();
             field(&mut bundle)[bit / 8] ^= 1 << (bit % 8);
             PrekeyBundle::verify(&bundle, &device.verifying_key())
         };
-        let fields: [(&str, fn(&mut EncodedBundle) -> &mut Vec<u8>); 3] = [
+        let fields: [(&str, Field); 3] = [
             ("signed_prekey", |bundle| &mut bundle.signed_prekey),
             ("kem_prekey", |bundle| &mut bundle.kem_prekey),
             ("seal_prekey", |bundle| &mut bundle.seal_prekey),

@@ -238,3 +238,44 @@ impl SubscriptionEvent {
 fn domain(text: String) -> Result<String, WireError> {
     if crate::address::is_domain(&text) { Ok(text) } else { Err(WireError::Bounds("domain")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::transport::{ErrorCode, StaleDevices};
+
+    #[test]
+    fn responses_come_back_as_they_were_sent() {
+        let stale = StaleDevices { missing: vec![1], extra: vec![2, 3], statement_version: 4 };
+        let error = ErrorReply { stale_devices: Some(stale), ..ErrorReply::new(ErrorCode::StaleDevices, "changed") };
+        let event = Response::Subscription;
+        let responses = [
+            Response::Error(error.retry_after(5)),
+            Response::Hello(HelloReply {
+                nonce: [1; 32],
+                domain: "clinic.example".into(),
+                server_key: [2; 32],
+                signature: [3; 64],
+                transport: Transport::Quic,
+            }),
+            Response::Authenticate(AuthenticateReply {
+                highest_generation: 4,
+                statement_version: 5,
+                incarnation: [6; 16],
+            }),
+            Response::Done,
+            Response::PrekeyStatus(PrekeyStatusReply { one_time_prekeys: 7, one_time_kem_prekeys: 8, sequence: 9 }),
+            event(SubscriptionEvent::Open([10; 16])),
+            event(SubscriptionEvent::Delivery(Delivery { sequence: 11, received: 12, envelope: vec![13] })),
+            event(SubscriptionEvent::QueueEmpty),
+            event(SubscriptionEvent::Displaced),
+            event(SubscriptionEvent::Expired(14)),
+            Response::FetchStatement(vec![15]),
+            Response::FetchPrekeys(FetchPrekeysReply { statement: vec![16], bundles: vec![vec![17]] }),
+            Response::Submit(SubmitReply { duplicate: true }),
+        ];
+        for response in responses {
+            assert_eq!(Response::decode(&response.encode()), Ok(response));
+        }
+    }
+}
