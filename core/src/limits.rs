@@ -18,8 +18,8 @@ pub const ENVELOPE_LENGTH_MAX: usize = 64 << 10;
 pub const CONTENT_LENGTH_MAX: usize = 54 << 10;
 /// Bytes of one inline attachment, and of all of them together; larger ones go as blobs.
 pub const INLINE_ATTACHMENTS_LENGTH_MAX: usize = 48 << 10;
-/// Inline attachments in one message.
-pub const INLINE_ATTACHMENTS_MAX: usize = 16;
+/// Attachments of one message, inline and as blobs: a folder of photographs still fits the largest envelope.
+pub const ATTACHMENTS_MAX: usize = 64;
 /// Bytes of an attachment's file name, in UTF-8.
 pub const ATTACHMENT_NAME_LENGTH_MAX: usize = 255;
 /// Bytes of a mail's subject, in UTF-8 (RFC 5322 section 2.1.1 allows 998 a line).
@@ -40,3 +40,17 @@ pub const ONE_TIME_PREKEYS_PER_UPLOAD_MAX: usize = 100;
 pub const FRAME_LENGTH_MAX: usize = 1 << 20;
 /// Envelopes pushed to a subscription and not yet acknowledged.
 pub const UNACKNOWLEDGED_MAX: usize = 256;
+/// Bytes of an attachment's plaintext: 16 GiB, so that a chunk's number fits 32 bits and a part's digest list half a megabyte.
+pub const ATTACHMENT_LENGTH_MAX: u64 = 16 << 30;
+/// Bytes of plaintext in one chunk of an attachment.
+pub const ATTACHMENT_CHUNK_LENGTH: usize = 64 << 10;
+/// Bytes of plaintext in one part of an attachment: what has a digest of its own, and what is sealed or opened at a time.
+pub const ATTACHMENT_PART_LENGTH: usize = 4 << 20;
+/// Bytes of one piece of a blob, the last one aside: eight sealed chunks, so that a part begins where a piece does.
+pub const BLOB_PIECE_LENGTH: usize = 8 * (ATTACHMENT_CHUNK_LENGTH + 16);
+/// Bytes of a blob: the largest attachment, padded (it is a power of two and needs no padding), with a tag a chunk and the
+/// commitment. What a server takes may be less.
+pub const BLOB_LENGTH_MAX: u64 =
+    ATTACHMENT_LENGTH_MAX / ATTACHMENT_CHUNK_LENGTH as u64 * (ATTACHMENT_CHUNK_LENGTH as u64 + 16) + 32;
+/// Bytes of a body that goes as a blob, encoded.
+pub const BODY_BLOB_LENGTH_MAX: u64 = 16 << 20;

@@ -9,8 +9,7 @@ use zeroize::Zeroizing;
 use super::{Mail, Receipt};
 use crate::Address;
 use crate::limits::{
-    ATTACHMENT_NAME_LENGTH_MAX, CONTENT_LENGTH_MAX, INLINE_ATTACHMENTS_LENGTH_MAX, INLINE_ATTACHMENTS_MAX,
-    NAME_LENGTH_MAX,
+    ATTACHMENT_NAME_LENGTH_MAX, ATTACHMENTS_MAX, CONTENT_LENGTH_MAX, INLINE_ATTACHMENTS_LENGTH_MAX, NAME_LENGTH_MAX,
 };
 use crate::wire::{self, WireError};
 
@@ -142,7 +141,7 @@ pub enum ContentError {
         length: usize,
     },
     /// Too many attachments.
-    #[error("a message has at most {INLINE_ATTACHMENTS_MAX} attachments; there are {count}")]
+    #[error("a message has at most {ATTACHMENTS_MAX} attachments; there are {count}")]
     TooManyAttachments {
         /// How many.
         count: usize,
@@ -208,7 +207,7 @@ impl Content {
         {
             return Err(ContentError::Field("patient"));
         }
-        if self.attachments.len() > INLINE_ATTACHMENTS_MAX {
+        if self.attachments.len() > ATTACHMENTS_MAX {
             return Err(ContentError::TooManyAttachments { count: self.attachments.len() });
         }
         let mut length = 0;
@@ -327,7 +326,7 @@ mod tests {
         assert_eq!(with(vec![attachment(length)]), Err(ContentError::AttachmentTooLarge { name, length }));
         let two = vec![attachment(length - 1), attachment(1)];
         assert_eq!(with(two), Err(ContentError::AttachmentsTooLarge { length }));
-        let many = vec![attachment(1); INLINE_ATTACHMENTS_MAX + 1];
+        let many = vec![attachment(1); ATTACHMENTS_MAX + 1];
         let count = many.len();
         assert_eq!(with(many), Err(ContentError::TooManyAttachments { count }));
         assert!(with(vec![attachment(length - 1)]).is_ok());

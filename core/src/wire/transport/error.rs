@@ -91,6 +91,12 @@ error_codes! {
     WrongIncarnation = 33;
     /// The acknowledgement is for what was never pushed.
     AcknowledgeAhead = 34;
+    /// No such blob here: it was never finished, it has run out, or it was deleted.
+    UnknownBlob = 35;
+    /// The blob was begun with another secret or length, or the piece is not one of it or was stored with other bytes.
+    BlobMismatch = 36;
+    /// There is no room for another blob of this size now.
+    BlobStoreFull = 37;
     /// Too many requests; wait `retry_after`.
     RateLimited = 40;
     /// The server is stopping; connect again after `retry_after`.

@@ -5,10 +5,13 @@ mod request;
 mod response;
 
 pub use error::{ErrorCode, ErrorReply, StaleDevices};
-pub use request::{Acknowledge, Authenticate, DeleteAccount, DeviceEnvelope, FetchPrekeys, Register, Request, Submit};
+pub use request::{
+    Acknowledge, Authenticate, BeginBlob, DeleteAccount, DeleteBlob, DeviceEnvelope, FetchBlob, FetchPrekeys,
+    PutBlobPiece, Register, Request, Submit,
+};
 pub use response::{
-    AuthenticateReply, Delivery, FetchPrekeysReply, HelloReply, PrekeyStatusReply, Response, SubmitReply,
-    SubscriptionEvent,
+    AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, HelloReply, PrekeyStatusReply,
+    PutBlobPieceReply, Response, SubmitReply, SubscriptionEvent,
 };
 
 use super::{WireError, proto};

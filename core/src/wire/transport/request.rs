@@ -1,10 +1,12 @@
 //! What a client asks.
 
+use std::ops::RangeInclusive;
+
 use prost::Message;
 
 use super::{Payment, Transport, check_frame, statement};
 use crate::Address;
-use crate::limits::{DEVICES_MAX, ENVELOPE_SIZES};
+use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, ENVELOPE_SIZES};
 use crate::wire::{WireError, fixed, proto};
 
 /// What a client asks. One a stream.
@@ -34,6 +36,14 @@ pub enum Request {
     FetchPrekeys(FetchPrekeys),
     /// Puts envelopes into the queues of a recipient's devices.
     Submit(Submit),
+    /// Begins a blob, or asks how far it has come.
+    BeginBlob(BeginBlob),
+    /// Hands over one piece of a blob.
+    PutBlobPiece(PutBlobPiece),
+    /// Asks for bytes of a whole blob.
+    FetchBlob(FetchBlob),
+    /// Deletes a blob, finished or not.
+    DeleteBlob(DeleteBlob),
 }
 
 /// A proof of device.
@@ -117,6 +127,72 @@ pub struct DeviceEnvelope {
     pub envelope: Vec<u8>,
 }
 
+/// Begins a blob. The same again changes nothing and tells how far it has come.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BeginBlob {
+    /// Random; whoever knows it may fetch the blob.
+    pub id: [u8; 32],
+    /// Random, known to the uploader alone.
+    pub upload_secret: [u8; 16],
+    /// Bytes of the whole blob, 1 to [`BLOB_LENGTH_MAX`].
+    pub length: u64,
+    /// What pays for it.
+    pub payment: Payment,
+}
+
+/// One piece of a blob. The same again changes nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PutBlobPiece {
+    /// Of the blob.
+    pub id: [u8; 32],
+    /// As in [`BeginBlob`].
+    pub upload_secret: [u8; 16],
+    /// Counted from 0.
+    pub index: u32,
+    /// [`BLOB_PIECE_LENGTH`] bytes; the last piece has what is left.
+    pub data: Vec<u8>,
+}
+
+/// Bytes of a whole blob.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FetchBlob {
+    /// Of the blob.
+    pub id: [u8; 32],
+    /// In bytes.
+    pub offset: u64,
+    /// 1 to [`BLOB_PIECE_LENGTH`] bytes.
+    pub length: u32,
+}
+
+/// Deletes a blob, finished or not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DeleteBlob {
+    /// Of the blob.
+    pub id: [u8; 32],
+    /// As in [`BeginBlob`].
+    pub upload_secret: [u8; 16],
+}
+
+/// The ids of blobs and the secrets of uploads open doors, so they are not printed.
+macro_rules! redacted {
+    ($($name:ident { $($field:ident),* })*) => {
+        $(impl std::fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let mut structure = formatter.debug_struct(stringify!($name));
+                $(structure.field(stringify!($field), &self.$field);)*
+                structure.finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+redacted! {
+    BeginBlob { length }
+    PutBlobPiece { index }
+    FetchBlob { offset, length }
+    DeleteBlob {}
+}
+
 impl Request {
     /// The bytes of one frame, without its length.
     #[must_use]
@@ -165,6 +241,25 @@ impl Request {
                     .map(|one| proto::DeviceEnvelope { device_id: one.device_id, envelope: one.envelope })
                     .collect(),
                 payment: Some(submit.payment.encode()),
+            }),
+            Self::BeginBlob(begin) => R::BeginBlob(proto::BeginBlob {
+                id: begin.id.to_vec(),
+                upload_secret: begin.upload_secret.to_vec(),
+                length: begin.length,
+                payment: Some(begin.payment.encode()),
+            }),
+            Self::PutBlobPiece(piece) => R::PutBlobPiece(proto::PutBlobPiece {
+                id: piece.id.to_vec(),
+                upload_secret: piece.upload_secret.to_vec(),
+                index: piece.index,
+                data: piece.data,
+            }),
+            Self::FetchBlob(fetch) => {
+                R::FetchBlob(proto::FetchBlob { id: fetch.id.to_vec(), offset: fetch.offset, length: fetch.length })
+            }
+            Self::DeleteBlob(deletion) => R::DeleteBlob(proto::DeleteBlob {
+                id: deletion.id.to_vec(),
+                upload_secret: deletion.upload_secret.to_vec(),
             }),
         };
         proto::Request { request: Some(request) }.encode_to_vec()
@@ -223,12 +318,43 @@ impl Request {
                 envelopes: envelopes(submit.envelopes)?,
                 payment: Payment::decode(submit.payment)?,
             }),
+            R::BeginBlob(begin) => Self::BeginBlob(BeginBlob {
+                id: fixed(&begin.id, "id")?,
+                upload_secret: fixed(&begin.upload_secret, "upload_secret")?,
+                length: within(begin.length, 1..=BLOB_LENGTH_MAX, "length")?,
+                payment: Payment::decode(begin.payment)?,
+            }),
+            R::PutBlobPiece(piece) => {
+                within(piece.data.len() as u64, 1..=BLOB_PIECE_LENGTH as u64, "data")?;
+                Self::PutBlobPiece(PutBlobPiece {
+                    id: fixed(&piece.id, "id")?,
+                    upload_secret: fixed(&piece.upload_secret, "upload_secret")?,
+                    index: piece.index,
+                    data: piece.data,
+                })
+            }
+            R::FetchBlob(fetch) => {
+                within(u64::from(fetch.length), 1..=BLOB_PIECE_LENGTH as u64, "length")?;
+                Self::FetchBlob(FetchBlob {
+                    id: fixed(&fetch.id, "id")?,
+                    offset: within(fetch.offset, 0..=BLOB_LENGTH_MAX, "offset")?,
+                    length: fetch.length,
+                })
+            }
+            R::DeleteBlob(deletion) => Self::DeleteBlob(DeleteBlob {
+                id: fixed(&deletion.id, "id")?,
+                upload_secret: fixed(&deletion.upload_secret, "upload_secret")?,
+            }),
         })
     }
 }
 
 fn address(text: &str) -> Result<Address, WireError> {
     Address::from_canonical(text).map_err(|_| WireError::Bounds("address"))
+}
+
+fn within(number: u64, bounds: RangeInclusive<u64>, field: &'static str) -> Result<u64, WireError> {
+    if bounds.contains(&number) { Ok(number) } else { Err(WireError::Bounds(field)) }
 }
 
 fn device_id(id: u32) -> Result<u32, WireError> {
@@ -262,6 +388,28 @@ mod tests {
         Request::Submit(Submit { id: [1; 16], address: "a@b".parse().unwrap(), envelopes, payment: Payment::None })
     }
 
+    fn piece(length: usize) -> Request {
+        Request::PutBlobPiece(PutBlobPiece { id: [1; 32], upload_secret: [2; 16], index: 3, data: vec![4; length] })
+    }
+
+    fn fetch(offset: u64, length: u32) -> Request {
+        Request::FetchBlob(FetchBlob { id: [1; 32], offset, length })
+    }
+
+    #[test]
+    fn blob_requests_out_of_bounds_are_refused_by_field() {
+        let refused = |request: Request| Request::decode(&request.encode()).unwrap_err();
+        assert_eq!(refused(piece(0)), WireError::Bounds("data"));
+        assert_eq!(refused(piece(BLOB_PIECE_LENGTH + 1)), WireError::Bounds("data"));
+        assert_eq!(refused(fetch(0, 0)), WireError::Bounds("length"));
+        assert_eq!(refused(fetch(0, BLOB_PIECE_LENGTH as u32 + 1)), WireError::Bounds("length"));
+        assert_eq!(refused(fetch(BLOB_LENGTH_MAX + 1, 1)), WireError::Bounds("offset"));
+        for length in [0, BLOB_LENGTH_MAX + 1] {
+            let begin = BeginBlob { id: [1; 32], upload_secret: [2; 16], length, payment: Payment::None };
+            assert_eq!(refused(Request::BeginBlob(begin)), WireError::Bounds("length"));
+        }
+    }
+
     #[test]
     fn requests_come_back_as_they_were_sent() {
         let address: Address = "claire@clinic.example".parse().unwrap();
@@ -289,6 +437,15 @@ mod tests {
             Request::FetchStatement(address.clone()),
             Request::FetchPrekeys(FetchPrekeys { address, payment: Payment::None }),
             submit(vec![DeviceEnvelope { device_id: 1, envelope: vec![0; 4096] }]),
+            Request::BeginBlob(BeginBlob {
+                id: [1; 32],
+                upload_secret: [2; 16],
+                length: BLOB_LENGTH_MAX,
+                payment: Payment::None,
+            }),
+            piece(BLOB_PIECE_LENGTH),
+            fetch(BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH as u32),
+            Request::DeleteBlob(DeleteBlob { id: [1; 32], upload_secret: [2; 16] }),
         ];
         for request in requests {
             assert_eq!(Request::decode(&request.encode()), Ok(request));

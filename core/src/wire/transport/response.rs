@@ -3,8 +3,11 @@
 use prost::Message;
 
 use super::{ErrorReply, StaleDevices, Transport, check_frame, statement};
-use crate::limits::DEVICES_MAX;
+use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX};
 use crate::wire::{WireError, fixed, proto};
+
+/// Pieces of the largest blob.
+const BLOB_PIECES_MAX: usize = BLOB_LENGTH_MAX.div_ceil(BLOB_PIECE_LENGTH as u64) as usize;
 
 /// What a server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,12 @@ pub enum Response {
     FetchPrekeys(FetchPrekeysReply),
     /// To [`Request::Submit`](super::Request::Submit).
     Submit(SubmitReply),
+    /// To [`Request::BeginBlob`](super::Request::BeginBlob).
+    BeginBlob(BeginBlobReply),
+    /// To [`Request::PutBlobPiece`](super::Request::PutBlobPiece).
+    PutBlobPiece(PutBlobPieceReply),
+    /// To [`Request::FetchBlob`](super::Request::FetchBlob).
+    FetchBlob(FetchBlobReply),
 }
 
 /// The server's nonce and the proof of its key.
@@ -80,6 +89,46 @@ pub struct FetchPrekeysReply {
 pub struct SubmitReply {
     /// This id had been taken before.
     pub duplicate: bool,
+}
+
+/// How far a blob has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeginBlobReply {
+    /// Which pieces are on the disk: piece i is bit (i mod 8), counted from the lowest, of byte (i div 8).
+    pub stored_pieces: Vec<u8>,
+    /// When the server drops the blob, in milliseconds since 1970.
+    pub expires: u64,
+}
+
+/// The piece is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PutBlobPieceReply {
+    /// So are all others: the blob can be fetched.
+    pub complete: bool,
+}
+
+/// Bytes of a blob.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FetchBlobReply {
+    /// Fewer than were asked for only where the blob ends.
+    pub data: Vec<u8>,
+    /// Bytes of the whole blob.
+    pub blob_length: u64,
+}
+
+impl std::fmt::Debug for FetchBlobReply {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "FetchBlobReply({} of {} bytes)", self.data.len(), self.blob_length)
+    }
+}
+
+impl BeginBlobReply {
+    /// Whether a piece is on the disk.
+    #[must_use]
+    pub fn is_stored(&self, index: u32) -> bool {
+        let byte = usize::try_from(index / 8).ok().and_then(|byte| self.stored_pieces.get(byte));
+        byte.is_some_and(|byte| byte & (1 << (index % 8)) != 0)
+    }
 }
 
 /// What a subscription pushes.
@@ -148,6 +197,13 @@ impl Response {
                 R::FetchPrekeys(proto::FetchPrekeysReply { statement: reply.statement, bundles: reply.bundles })
             }
             Self::Submit(reply) => R::Submit(proto::SubmitReply { duplicate: reply.duplicate }),
+            Self::BeginBlob(reply) => {
+                R::BeginBlob(proto::BeginBlobReply { stored_pieces: reply.stored_pieces, expires: reply.expires })
+            }
+            Self::PutBlobPiece(reply) => R::PutBlobPiece(proto::PutBlobPieceReply { complete: reply.complete }),
+            Self::FetchBlob(reply) => {
+                R::FetchBlob(proto::FetchBlobReply { data: reply.data, blob_length: reply.blob_length })
+            }
         };
         proto::Response { response: Some(response) }.encode_to_vec()
     }
@@ -198,6 +254,19 @@ impl Response {
                 Self::FetchPrekeys(FetchPrekeysReply { statement: statement(reply.statement)?, bundles: reply.bundles })
             }
             R::Submit(reply) => Self::Submit(SubmitReply { duplicate: reply.duplicate }),
+            R::BeginBlob(reply) => {
+                if reply.stored_pieces.len() > BLOB_PIECES_MAX.div_ceil(8) {
+                    return Err(WireError::Bounds("stored_pieces"));
+                }
+                Self::BeginBlob(BeginBlobReply { stored_pieces: reply.stored_pieces, expires: reply.expires })
+            }
+            R::PutBlobPiece(reply) => Self::PutBlobPiece(PutBlobPieceReply { complete: reply.complete }),
+            R::FetchBlob(reply) => {
+                if reply.data.len() > BLOB_PIECE_LENGTH {
+                    return Err(WireError::Bounds("data"));
+                }
+                Self::FetchBlob(FetchBlobReply { data: reply.data, blob_length: reply.blob_length })
+            }
         })
     }
 }
@@ -273,9 +342,19 @@ mod tests {
             Response::FetchStatement(vec![15]),
             Response::FetchPrekeys(FetchPrekeysReply { statement: vec![16], bundles: vec![vec![17]] }),
             Response::Submit(SubmitReply { duplicate: true }),
+            Response::BeginBlob(BeginBlobReply { stored_pieces: vec![18], expires: 19 }),
+            Response::PutBlobPiece(PutBlobPieceReply { complete: true }),
+            Response::FetchBlob(FetchBlobReply { data: vec![20], blob_length: 21 }),
         ];
         for response in responses {
             assert_eq!(Response::decode(&response.encode()), Ok(response));
         }
+    }
+
+    #[test]
+    fn stored_pieces_are_read_from_the_lowest_bit() {
+        let reply = BeginBlobReply { stored_pieces: vec![0b1000_0001, 0b10], expires: 0 };
+        let stored: Vec<u32> = (0..40).filter(|index| reply.is_stored(*index)).collect();
+        assert_eq!(stored, [0, 7, 9]);
     }
 }
