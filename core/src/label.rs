@@ -77,6 +77,10 @@ labels! {
     DELETE_ACCOUNT = "Medipeps delete account";
     /// Hashes the secret of an invitation, which the server keeps only as this hash.
     INVITATION_HASH = "Medipeps invitation hash";
+    /// Derives the payload key and the commitment of an attachment from its key.
+    ATTACHMENT_KEYS = "Medipeps v0 attachment keys";
+    /// Hashes the digests of an attachment's parts into its root.
+    ATTACHMENT_ROOT = "Medipeps v0 attachment root";
     /// Derives the key that wraps a store's master key, from a stretched passphrase or a platform key.
     STORE_WRAPPING_KEY = "Medipeps store wrapping key";
     /// Derives the store key from the master key.

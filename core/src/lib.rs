@@ -4,6 +4,7 @@
 //! repository describes everything that this crate puts on the wire or on disk.
 
 pub mod address;
+pub mod attachment;
 pub mod crypto;
 pub mod double_ratchet;
 pub mod envelope;

@@ -487,6 +487,7 @@ fn content_vectors() {
         receipts_wanted: ReceiptsWanted { delivered: true, displayed: true, processed: false },
         fallback_text: "Mail: Results".into(),
         attachments: vec![],
+        body_blob: None,
         sender_statement_version: 1,
         body: Body::Mail(Mail {
             subject: "Results".into(),

@@ -8,8 +8,10 @@ use zeroize::Zeroizing;
 
 use super::{Mail, Receipt};
 use crate::Address;
+use crate::attachment::BlobReference;
 use crate::limits::{
-    ATTACHMENT_NAME_LENGTH_MAX, ATTACHMENTS_MAX, CONTENT_LENGTH_MAX, INLINE_ATTACHMENTS_LENGTH_MAX, NAME_LENGTH_MAX,
+    ATTACHMENT_NAME_LENGTH_MAX, ATTACHMENTS_MAX, BODY_BLOB_LENGTH_MAX, CONTENT_LENGTH_MAX,
+    INLINE_ATTACHMENTS_LENGTH_MAX, NAME_LENGTH_MAX,
 };
 use crate::wire::{self, WireError};
 
@@ -46,8 +48,10 @@ pub struct Content {
     pub receipts_wanted: ReceiptsWanted,
     /// Shown by a client that does not know the kind.
     pub fallback_text: String,
-    /// Small files, inside the message.
-    pub attachments: Vec<InlineAttachment>,
+    /// Files, in the order in which the sender named them.
+    pub attachments: Vec<Attachment>,
+    /// Where the whole body is, if `body` has only what a list shows of it: see [`Content::with_body`].
+    pub body_blob: Option<BlobReference>,
     /// Version of the sender's statement when it was written.
     pub sender_statement_version: u64,
     /// The kind and what it says.
@@ -102,40 +106,48 @@ pub struct ReceiptsWanted {
     pub processed: bool,
 }
 
-/// A small file inside the message.
+/// A file that goes with a message.
 #[derive(Clone, PartialEq, Eq)]
-pub struct InlineAttachment {
+pub struct Attachment {
     /// As the sender named it. Whoever saves it makes it harmless first.
     pub name: String,
-    /// For instance `application/pdf`.
+    /// For instance `application/pdf`, as the sender says.
     pub media_type: String,
-    /// The file.
-    pub data: Vec<u8>,
+    /// Where its bytes are.
+    pub place: AttachmentPlace,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AttachmentPlace {
+    /// Inside the message: a small file.
+    Inline(Vec<u8>),
+    /// At a server, sealed.
+    Blob(BlobReference),
 }
 
 /// Why content cannot be sent, or is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ContentError {
-    /// The text or the HTML alone is larger than a message.
-    #[error("the body has {length} bytes; {CONTENT_LENGTH_MAX} fit a message until bodies go as blobs")]
+    /// A body that goes as a blob is larger than bodies may be.
+    #[error("the body has {length} bytes; a message has at most {BODY_BLOB_LENGTH_MAX}")]
     BodyTooLarge {
         /// Bytes.
-        length: usize,
+        length: u64,
     },
-    /// One attachment is larger than what travels inside a message.
-    #[error(
-        "the attachment \"{name}\" has {length} bytes; {INLINE_ATTACHMENTS_LENGTH_MAX} fit a message until attachments go as blobs"
-    )]
+    /// The body in a blob is not the one that the message belongs to.
+    #[error("the body in the blob does not belong to the message")]
+    BodyMismatch,
+    /// An attachment inside the message is larger than what travels there.
+    #[error("the attachment \"{name}\" has {length} bytes; {INLINE_ATTACHMENTS_LENGTH_MAX} fit inside a message")]
     AttachmentTooLarge {
         /// Its name.
         name: String,
         /// Bytes.
         length: usize,
     },
-    /// All attachments together are larger than what travels inside a message.
-    #[error(
-        "the attachments have {length} bytes together; {INLINE_ATTACHMENTS_LENGTH_MAX} fit a message until attachments go as blobs"
-    )]
+    /// All attachments inside the message are larger together than what travels there.
+    #[error("the attachments have {length} bytes together; {INLINE_ATTACHMENTS_LENGTH_MAX} fit inside a message")]
     AttachmentsTooLarge {
         /// Bytes.
         length: usize,
@@ -196,6 +208,21 @@ impl Content {
         Ok(content)
     }
 
+    /// Puts the whole body in place of the short one. `bytes` is the plaintext of [`Content::body_blob`].
+    ///
+    /// # Errors
+    /// [`ContentError`], above all [`ContentError::BodyMismatch`] if the short body is not that of this one: what a list
+    /// has shown must not turn into something else.
+    pub fn with_body(mut self, bytes: &[u8]) -> Result<Self, ContentError> {
+        let body = wire::content::body_of_kind(wire::content::kind_number(&self.body), bytes)?;
+        if body.short() != self.body {
+            return Err(ContentError::BodyMismatch);
+        }
+        self.body = body;
+        self.validate()?;
+        Ok(self)
+    }
+
     fn validate(&self) -> Result<(), ContentError> {
         for (text, field) in [(&self.sender_name, "sender_name"), (&self.sender_role, "sender_role")] {
             if text.len() > NAME_LENGTH_MAX {
@@ -218,18 +245,57 @@ impl Content {
             if attachment.media_type.len() > NAME_LENGTH_MAX {
                 return Err(ContentError::Field("attachments.media_type"));
             }
-            if attachment.data.len() > INLINE_ATTACHMENTS_LENGTH_MAX {
-                let (name, length) = (attachment.name.clone(), attachment.data.len());
+            let AttachmentPlace::Inline(data) = &attachment.place else { continue };
+            if data.len() > INLINE_ATTACHMENTS_LENGTH_MAX {
+                let (name, length) = (attachment.name.clone(), data.len());
                 return Err(ContentError::AttachmentTooLarge { name, length });
             }
-            length += attachment.data.len();
+            length += data.len();
         }
         if length > INLINE_ATTACHMENTS_LENGTH_MAX {
             return Err(ContentError::AttachmentsTooLarge { length });
         }
+        if let Some(blob) = &self.body_blob
+            && blob.length > BODY_BLOB_LENGTH_MAX
+        {
+            return Err(ContentError::BodyTooLarge { length: blob.length });
+        }
         match &self.body {
             Body::Mail(mail) => mail.validate(),
             Body::Receipt(_) | Body::Unknown { .. } => Ok(()),
+        }
+    }
+}
+
+impl Body {
+    /// The encoded message of the kind, as a blob has it.
+    ///
+    /// # Errors
+    /// [`ContentError::BodyTooLarge`]
+    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, ContentError> {
+        let bytes = wire::content::body_bytes(self);
+        let length = bytes.len() as u64;
+        if length > BODY_BLOB_LENGTH_MAX { Err(ContentError::BodyTooLarge { length }) } else { Ok(bytes) }
+    }
+
+    /// What of it stays in the message when the whole goes as a blob: of a mail everything but text and HTML.
+    #[must_use]
+    pub fn short(&self) -> Self {
+        match self {
+            Self::Mail(mail) => Self::Mail(mail.short()),
+            Self::Receipt(_) => self.clone(),
+            Self::Unknown { kind, .. } => Self::Unknown { kind: *kind, body: Vec::new() },
+        }
+    }
+}
+
+impl Attachment {
+    /// Bytes of the file.
+    #[must_use]
+    pub const fn length(&self) -> u64 {
+        match &self.place {
+            AttachmentPlace::Inline(data) => data.len() as u64,
+            AttachmentPlace::Blob(blob) => blob.length,
         }
     }
 }
@@ -252,18 +318,50 @@ impl fmt::Debug for PatientReference {
     }
 }
 
-impl fmt::Debug for InlineAttachment {
+impl fmt::Debug for AttachmentPlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "InlineAttachment({} bytes)", self.data.len())
+        formatter.write_str(match self {
+            Self::Inline(_) => "Inline(..)",
+            Self::Blob(_) => "Blob(..)",
+        })
+    }
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Attachment({} bytes)", self.length())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::secret::Secret;
     use crate::kind::{MailRecipient, ReceiptEvent, RecipientRole};
+    use crate::limits::ATTACHMENT_LENGTH_MAX;
 
-    pub(crate) fn mail(text: &str) -> Content {
+    fn inline(name: &str, length: usize) -> Attachment {
+        let place = AttachmentPlace::Inline(vec![7; length]);
+        Attachment { name: name.into(), media_type: "application/octet-stream".into(), place }
+    }
+
+    fn blob(name: &str, length: u64) -> Attachment {
+        let place = AttachmentPlace::Blob(reference(length));
+        Attachment { name: name.into(), media_type: "video/mp4".into(), place }
+    }
+
+    fn reference(length: u64) -> BlobReference {
+        BlobReference {
+            domain: "clinic.example".into(),
+            id: [1; 32],
+            key: Secret::from([2; 32]).into(),
+            length,
+            root: [3; 32],
+            expires: 4,
+        }
+    }
+
+    fn mail(text: &str) -> Content {
         Content {
             id: MessageId([1; 16]),
             thread: MessageId([1; 16]),
@@ -278,11 +376,8 @@ mod tests {
             patient: Some(PatientReference { identifier: "1".into(), assigning_authority: "1.2".into() }),
             receipts_wanted: ReceiptsWanted { delivered: true, displayed: false, processed: true },
             fallback_text: "A mail".into(),
-            attachments: vec![InlineAttachment {
-                name: "report.xml".into(),
-                media_type: "application/xml".into(),
-                data: vec![1, 2, 3],
-            }],
+            attachments: vec![inline("report.xml", 3), blob("film.mp4", 5 << 30)],
+            body_blob: None,
             sender_statement_version: 1,
             body: Body::Mail(Mail {
                 subject: "Results".into(),
@@ -308,18 +403,41 @@ mod tests {
     }
 
     #[test]
-    fn a_body_over_the_limit_is_refused_by_name() {
-        let length = 65 * 1024;
-        assert_eq!(mail(&"a".repeat(length)).encode(), Err(ContentError::BodyTooLarge { length }));
+    fn a_body_in_a_blob_comes_back_and_must_be_the_message_s_own() {
+        let whole = mail(&"a".repeat(1 << 20));
+        assert!(matches!(whole.encode(), Err(ContentError::MessageTooLarge { .. })));
+        let bytes = whole.body.encode().unwrap();
+        let sent =
+            Content { body: whole.body.short(), body_blob: Some(reference(bytes.len() as u64)), ..whole.clone() };
+        let received = Content::decode(&sent.encode().unwrap()).unwrap();
+        assert_eq!(received.clone().with_body(&bytes).unwrap().body, whole.body);
+        let mut other = whole.body.clone();
+        if let Body::Mail(mail) = &mut other {
+            mail.subject = "Something else".into();
+        }
+        let other = other.encode().unwrap();
+        assert_eq!(received.clone().with_body(&other), Err(ContentError::BodyMismatch));
+        assert!(matches!(received.with_body(&bytes[1..]), Err(ContentError::Malformed(_))));
+        let length = BODY_BLOB_LENGTH_MAX + 1;
+        let over = Content { body_blob: Some(reference(length)), ..sent };
+        assert_eq!(over.encode(), Err(ContentError::BodyTooLarge { length }));
+    }
+
+    #[test]
+    fn a_blob_without_a_domain_or_over_the_limit_is_refused() {
+        let decode = |reference: BlobReference| {
+            let attachments = vec![Attachment { place: AttachmentPlace::Blob(reference), ..inline("a", 0) }];
+            Content::decode(&wire::content::encode(&Content { attachments, ..mail("a") }))
+        };
+        let bounds = |field| Err(ContentError::Malformed(WireError::Bounds(field)));
+        assert_eq!(decode(reference(ATTACHMENT_LENGTH_MAX + 1)), bounds("length"));
+        assert_eq!(decode(BlobReference { domain: "not a domain".into(), ..reference(1) }), bounds("domain"));
+        assert!(decode(reference(ATTACHMENT_LENGTH_MAX)).is_ok());
     }
 
     #[test]
     fn attachments_over_the_limit_are_refused_by_name() {
-        let attachment = |length| InlineAttachment {
-            name: "scan.png".into(),
-            media_type: "image/png".into(),
-            data: vec![0; length],
-        };
+        let attachment = |length| inline("scan.png", length);
         let with = |attachments| Content { attachments, ..mail("a") }.encode();
         let length = INLINE_ATTACHMENTS_LENGTH_MAX + 1;
         let name = "scan.png".to_owned();
@@ -334,11 +452,7 @@ mod tests {
 
     #[test]
     fn parts_that_fit_alone_and_not_together_are_refused() {
-        let attachments = vec![InlineAttachment {
-            name: "scan.png".into(),
-            media_type: "image/png".into(),
-            data: vec![0; INLINE_ATTACHMENTS_LENGTH_MAX],
-        }];
+        let attachments = vec![inline("scan.png", INLINE_ATTACHMENTS_LENGTH_MAX)];
         let content = Content { attachments, ..mail(&"a".repeat(10_000)) };
         assert!(matches!(content.encode(), Err(ContentError::MessageTooLarge { .. })));
     }

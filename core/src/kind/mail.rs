@@ -2,7 +2,7 @@
 
 use super::content::ContentError;
 use crate::Address;
-use crate::limits::{CONTENT_LENGTH_MAX, RECIPIENTS_MAX, SUBJECT_LENGTH_MAX};
+use crate::limits::{RECIPIENTS_MAX, SUBJECT_LENGTH_MAX};
 
 /// A mail: subject, text, optionally the same as HTML, and to whom it went.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,13 +36,14 @@ pub enum RecipientRole {
 }
 
 impl Mail {
+    /// What stays in the message when the whole goes as a blob: what lists show, and to whom it went.
+    pub(super) fn short(&self) -> Self {
+        Self { text: String::new(), html: None, ..self.clone() }
+    }
+
     pub(super) fn validate(&self) -> Result<(), ContentError> {
         if self.subject.len() > SUBJECT_LENGTH_MAX || self.subject.chars().any(char::is_control) {
             return Err(ContentError::Field("subject"));
-        }
-        let length = self.text.len().max(self.html.as_ref().map_or(0, String::len));
-        if length > CONTENT_LENGTH_MAX {
-            return Err(ContentError::BodyTooLarge { length });
         }
         if self.recipients.is_empty() || self.recipients.len() > RECIPIENTS_MAX {
             return Err(ContentError::Field("recipients"));

@@ -6,7 +6,7 @@ mod mail;
 mod receipt;
 
 pub use content::{
-    Body, Content, ContentError, InlineAttachment, MessageId, PatientReference, ReceiptsWanted, Urgency,
+    Attachment, AttachmentPlace, Body, Content, ContentError, MessageId, PatientReference, ReceiptsWanted, Urgency,
 };
 pub use html::{sanitise_html, text_of_html};
 pub use mail::{Mail, MailRecipient, RecipientRole};

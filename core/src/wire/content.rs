@@ -5,9 +5,11 @@ use zeroize::Zeroizing;
 
 use super::{WireError, fixed, proto};
 use crate::Address;
+use crate::attachment::{BlobReference, BlobReferenceError};
+use crate::crypto::secret::Secret;
 use crate::kind::{
-    Body, Content, InlineAttachment, Mail, MailRecipient, MessageId, PatientReference, Receipt, ReceiptEvent,
-    ReceiptsWanted, RecipientRole, Urgency, sanitise_html,
+    Attachment, AttachmentPlace, Body, Content, Mail, MailRecipient, MessageId, PatientReference, Receipt,
+    ReceiptEvent, ReceiptsWanted, RecipientRole, Urgency, sanitise_html,
 };
 
 const DELIVERED: u32 = 1;
@@ -46,14 +48,18 @@ pub(crate) fn encode(content: &Content) -> Zeroizing<Vec<u8>> {
         attachments: content
             .attachments
             .iter()
-            .map(|attachment| proto::InlineAttachment {
+            .map(|attachment| proto::Attachment {
                 name: attachment.name.clone(),
                 media_type: attachment.media_type.clone(),
-                data: attachment.data.clone(),
+                place: Some(match &attachment.place {
+                    AttachmentPlace::Inline(data) => proto::attachment::Place::Inline(data.clone()),
+                    AttachmentPlace::Blob(blob) => proto::attachment::Place::Blob(encode_blob_reference(blob)),
+                }),
             })
             .collect(),
         body,
         sender_statement_version: content.sender_statement_version,
+        body_blob: content.body_blob.as_ref().map(encode_blob_reference),
     };
     Zeroizing::new(message.encode_to_vec())
 }
@@ -96,14 +102,68 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Content, WireError> {
         attachments: message
             .attachments
             .into_iter()
-            .map(|attachment| InlineAttachment {
-                name: attachment.name,
-                media_type: attachment.media_type,
-                data: attachment.data,
+            .map(|attachment| {
+                Ok(Attachment {
+                    name: attachment.name,
+                    media_type: attachment.media_type,
+                    place: match attachment.place.ok_or(WireError::Missing("attachments.place"))? {
+                        proto::attachment::Place::Inline(data) => AttachmentPlace::Inline(data),
+                        proto::attachment::Place::Blob(blob) => AttachmentPlace::Blob(decode_blob_reference(blob)?),
+                    },
+                })
             })
-            .collect(),
+            .collect::<Result<_, WireError>>()?,
+        body_blob: message.body_blob.map(decode_blob_reference).transpose()?,
         sender_statement_version: message.sender_statement_version,
     })
+}
+
+/// Also a record of the client's.
+pub(super) fn encode_blob_reference(blob: &BlobReference) -> proto::BlobReference {
+    proto::BlobReference {
+        domain: blob.domain.clone(),
+        id: blob.id.to_vec(),
+        key: blob.key.secret().as_bytes().to_vec(),
+        length: blob.length,
+        root: blob.root.to_vec(),
+        expires: blob.expires,
+    }
+}
+
+pub(super) fn decode_blob_reference(blob: proto::BlobReference) -> Result<BlobReference, WireError> {
+    let key = Secret::from_slice(&Zeroizing::new(blob.key)).ok_or(WireError::Bounds("key"))?;
+    let reference = BlobReference {
+        domain: blob.domain,
+        id: fixed(&blob.id, "id")?,
+        key: key.into(),
+        length: blob.length,
+        root: fixed(&blob.root, "root")?,
+        expires: blob.expires,
+    };
+    match reference.validate() {
+        Ok(()) => Ok(reference),
+        Err(BlobReferenceError::Domain) => Err(WireError::Bounds("domain")),
+        Err(BlobReferenceError::Length(_)) => Err(WireError::Bounds("length")),
+    }
+}
+
+/// The encoded body alone, as it goes into a blob.
+pub(crate) fn body_bytes(body: &Body) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(encode_body(body).1)
+}
+
+/// A body out of a blob.
+pub(crate) fn body_of_kind(kind: u32, bytes: &[u8]) -> Result<Body, WireError> {
+    decode_body(kind, bytes.to_vec())
+}
+
+/// The number of a body's kind.
+pub(crate) fn kind_number(body: &Body) -> u32 {
+    match body {
+        Body::Mail(_) => proto::Kind::Mail as u32,
+        Body::Receipt(_) => proto::Kind::Receipt as u32,
+        Body::Unknown { kind, .. } => *kind,
+    }
 }
 
 fn encode_body(body: &Body) -> (u32, Vec<u8>) {
