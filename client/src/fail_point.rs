@@ -60,15 +60,23 @@ fail_points! {
 
 #[cfg(feature = "failpoints")]
 impl FailPoint {
-    /// Stops the calling thread for ever if `FAILPOINTS` has the action `return(FILE)` for this place, and makes that
-    /// file to tell so. `2*off->return(FILE)` lets it pass twice.
+    /// Does what `FAILPOINTS` says for this place.
+    ///
+    /// `return(FILE)` makes that file, to tell so, and stops the calling thread for ever. `return(note FILE)` adds the
+    /// place's name to the file and goes on: a trace of the process then shows what came before. `2*off->` in front lets
+    /// it pass twice.
     pub(crate) fn reach(self) {
-        if let Some(Some(marker)) = fail::eval(self.name(), |marker| marker) {
-            // Without the file the test finds out by its time limit.
-            let _ = std::fs::write(marker, self.name());
-            loop {
-                std::thread::park();
-            }
+        let Some(Some(asked)) = fail::eval(self.name(), |asked| asked) else { return };
+        if let Some(notes) = asked.strip_prefix("note ") {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(notes);
+            // Without the note the test finds out by itself.
+            let _ = file.and_then(|mut file| std::io::Write::write_all(&mut file, self.name().as_bytes()));
+            return;
+        }
+        // Without the file the test finds out by its time limit.
+        let _ = std::fs::write(asked, self.name());
+        loop {
+            std::thread::park();
         }
     }
 }

@@ -6,6 +6,10 @@ pub mod cli;
 pub mod config;
 mod control;
 pub mod environment;
+#[cfg(feature = "failpoints")]
+pub mod fail_point;
+#[cfg(not(feature = "failpoints"))]
+mod fail_point;
 mod frame;
 mod key_file;
 pub mod limits;

@@ -4,6 +4,7 @@ use medipeps_core::wire::transport::{Acknowledge, ErrorCode, ErrorReply, Respons
 
 use super::connection::ProvedDevice;
 use super::{Service, queue_failed, refuse, storage_failed};
+use crate::fail_point::fail_point;
 use crate::storage::AcknowledgeError;
 
 impl Service {
@@ -17,6 +18,7 @@ impl Service {
         if request.incarnation != self.storage.incarnation() {
             return Err(wrong_incarnation());
         }
+        fail_point!(BeforeAcknowledge);
         // Both go into one commit where the engine can; the device is told once both are on the disk.
         let (reported, acknowledged) = tokio::join!(
             self.storage.report_generation(address, device_id, request.generation),
@@ -29,6 +31,7 @@ impl Service {
             AcknowledgeError::BeyondAssigned { .. } => ErrorReply::new(ErrorCode::AcknowledgeAhead, error.to_string()),
             AcknowledgeError::Storage(error) => storage_failed(error),
         })?;
+        fail_point!(AfterAcknowledge);
         self.subscriptions.acknowledged(address, device_id, request.up_to);
         Ok(Response::Done)
     }

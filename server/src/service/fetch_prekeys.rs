@@ -4,6 +4,7 @@ use medipeps_core::prekey::EncodedBundle;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, FetchPrekeys, FetchPrekeysReply, Payment, Response};
 
 use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use crate::fail_point::fail_point;
 use crate::limits::NO_PREKEYS_RETRY_MS;
 use crate::storage::{PrekeyError, TakenKem, TakenPrekeys};
 
@@ -16,10 +17,12 @@ impl Service {
         let known = self.storage.account(&address).await.map_err(storage_failed)?;
         known.ok_or_else(|| refuse(ErrorCode::UnknownAccount))?;
         self.limiters.prekeys_per_recipient.take(address.clone(), moment.now_ms).map_err(rate_limited)?;
+        fail_point!(BeforeTakePrekeys);
         let taken = self.storage.take_prekeys(&address).await.map_err(|error| match error {
             PrekeyError::Storage(error) => storage_failed(error),
             _ => refuse(ErrorCode::UnknownAccount),
         })?;
+        fail_point!(AfterTakePrekeys);
         // The statement is read after the keys: a device that went in between is left out, never one too many told.
         let account = self.storage.account(&address).await.map_err(storage_failed)?;
         let account = account.ok_or_else(|| refuse(ErrorCode::UnknownAccount))?;

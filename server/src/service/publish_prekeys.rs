@@ -7,6 +7,7 @@ use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Response};
 use super::connection::ProvedDevice;
 use super::uploads::prekey_set;
 use super::{Service, internal, refuse, storage_failed};
+use crate::fail_point::fail_point;
 use crate::storage::PrekeyError;
 
 impl Service {
@@ -19,6 +20,7 @@ impl Service {
         if (&upload.address, upload.device_id) != (&device.address, device.device_id) {
             return Err(ErrorReply::new(ErrorCode::PrekeysRefused, "the upload is of another device"));
         }
+        fail_point!(BeforePutPrekeys);
         self.storage
             .put_prekeys(&device.address, device.device_id, upload.sequence, prekey_set(&upload))
             .await
@@ -28,6 +30,7 @@ impl Service {
                 PrekeyError::TooMany => ErrorReply::new(ErrorCode::PrekeysRefused, error.to_string()),
                 PrekeyError::Storage(error) => storage_failed(error),
             })?;
+        fail_point!(AfterPutPrekeys);
         Ok(Response::Done)
     }
 }

@@ -6,6 +6,7 @@ use medipeps_core::wire::transport::{
 use sha2::{Digest, Sha256};
 
 use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use crate::fail_point::fail_point;
 use crate::limits::QUEUE_FULL_RETRY_MS;
 use crate::storage::{EnqueueError, EnqueueOutcome, Submission};
 
@@ -26,7 +27,9 @@ impl Service {
             now_ms: moment.now_ms,
             expires_ms: moment.now_ms.saturating_add(self.envelope_retention_ms),
         };
+        fail_point!(BeforeSubmit);
         let EnqueueOutcome::Accepted { duplicate } = self.storage.enqueue(submission).await.map_err(refused)?;
+        fail_point!(AfterSubmit);
         Ok(Response::Submit(SubmitReply { duplicate }))
     }
 }

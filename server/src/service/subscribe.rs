@@ -17,6 +17,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::connection::ProvedDevice;
 use super::subscriptions::{Place, Signals};
 use super::{Service, queue_failed, refuse, shutting_down};
+use crate::fail_point::fail_point;
 use crate::limits::{RESCAN_INTERVAL_MS, SUBSCRIPTION_BATCH};
 use crate::storage::QueueError;
 
@@ -135,7 +136,9 @@ impl Subscription {
             if room == 0 {
                 return Ok(());
             }
+            fail_point!(BeforeFetch);
             let batch = self.fetch(progress.cursor, room.min(SUBSCRIPTION_BATCH)).await;
+            fail_point!(AfterFetch);
             let batch = match batch {
                 Err(QueueError::Corrupt { sequence }) => {
                     tracing::error!(sequence, "an envelope is damaged and passed over");
@@ -152,6 +155,7 @@ impl Subscription {
                 let delivery =
                     Delivery { sequence: queued.sequence, received: queued.received_ms, envelope: queued.envelope };
                 sink.send(&Response::Subscription(SubscriptionEvent::Delivery(delivery))).await?;
+                fail_point!(AfterDelivery);
             }
         }
         if progress.in_flight.is_empty() && !progress.told_empty {

@@ -12,6 +12,7 @@ use quinn::{RecvStream, SendStream, VarInt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::fail_point::fail_point;
 use crate::frame::{FrameError, FrameMemory, read_frame, write_frame};
 use crate::limits::{
     FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX, REQUEST_TIMEOUT_MS,
@@ -117,6 +118,7 @@ impl Stream {
         };
         match answer {
             Answer::Response(response) => {
+                fail_point!(BeforeAnswer);
                 let _ = self.send(&response).await;
             }
             Answer::Subscription(subscription) => subscription.run(&mut self).await,

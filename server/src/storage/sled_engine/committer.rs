@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::layout::QueueKey;
 use super::records::{Changes, Effects, Records};
 use super::segment::{self, SegmentWriter};
+use crate::fail_point::fail_point;
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
 use crate::storage::StorageError;
 
@@ -182,6 +183,7 @@ impl Writer {
                 batch.push(operation);
             }
             let committed = self.commit(&mut batch);
+            fail_point!(BeforeCommitAnswer);
             for operation in batch {
                 operation.answer(committed.clone());
             }
@@ -213,7 +215,9 @@ impl Writer {
     /// refers to.
     pub(super) fn apply(&mut self) -> Result<(), StorageError> {
         let records = &mut self.records;
+        fail_point!(BeforeBodySync);
         self.segments.sync().map_err(|error| records.fail("syncing a segment", error))?;
+        fail_point!(AfterBodySync);
         self.shared.mark(&self.staged);
         let mut batch = sled::Batch::default();
         for (key, value) in std::mem::take(&mut records.pending) {
@@ -222,7 +226,9 @@ impl Writer {
                 None => batch.remove(key),
             }
         }
+        fail_point!(BeforeApply);
         records.tree.apply_batch(batch).map_err(|error| records.fail("changing records", error))?;
+        fail_point!(AfterApply);
         self.applied.add(std::mem::take(&mut self.staged));
         Ok(())
     }
@@ -230,7 +236,10 @@ impl Writer {
     /// Puts the tree on the disk.
     pub(super) fn sync(&self) -> Result<(), StorageError> {
         self.database.flush().map_err(|error| self.records.fail("flushing sled", error))?;
-        self.file.sync_all().map_err(|error| self.records.fail("syncing sled's file", error))
+        fail_point!(AfterFlush);
+        self.file.sync_all().map_err(|error| self.records.fail("syncing sled's file", error))?;
+        fail_point!(AfterFileSync);
+        Ok(())
     }
 
     /// Does what follows from changes that are on the disk.
