@@ -9,6 +9,7 @@ mod outbox;
 mod prekeys;
 mod queue;
 mod session;
+mod transfer;
 
 pub use account::AccountRecord;
 pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord};
@@ -17,6 +18,7 @@ pub use outbox::OutboxRecord;
 pub use prekeys::{PrekeySet, PrekeysRecord};
 pub use queue::{QueueRecord, UndecryptableRecord};
 pub use session::{PeerDeviceRecord, PeerRecord, SessionRecord};
+pub use transfer::{BodyFetchRecord, UploadRecord, UploadRole, UploadSource};
 
 use zeroize::Zeroizing;
 
