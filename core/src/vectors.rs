@@ -9,6 +9,7 @@ use data_encoding::HEXLOWER;
 use rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
+use crate::attachment::BlobReference;
 use crate::crypto::dh::DhSecretKey;
 use crate::crypto::kdf;
 use crate::crypto::secret::Secret;
@@ -17,7 +18,9 @@ use crate::crypto::x_wing;
 use crate::envelope::{Envelope, HintKey};
 use crate::identity::{DeviceCertificate, DeviceSecretKeys, StatementIssue, recovery_key_hash, safety_number};
 use crate::invitation::Invitation;
-use crate::kind::{Body, Content, Mail, MailRecipient, MessageId, ReceiptsWanted, RecipientRole, Urgency};
+use crate::kind::{
+    Attachment, AttachmentPlace, Body, Content, Mail, MailRecipient, MessageId, ReceiptsWanted, RecipientRole, Urgency,
+};
 use crate::label;
 use crate::pqxdh::{Agreements, End, associated_data};
 use crate::prekey::{KemPrekey, OneTimePrekey, SealPrekey, SignedPrekey};
@@ -26,15 +29,16 @@ use crate::session::{LocalDevice, ResponderPrekeys, Session};
 use crate::test_party::Party;
 use crate::test_rng::rng;
 use crate::wire::transport::{
-    Acknowledge, Authenticate, Delivery, DeviceEnvelope, ErrorCode, ErrorReply, FetchPrekeys, Payment, Request,
-    Response, StaleDevices, Submit, SubscriptionEvent, Transport,
+    Acknowledge, Authenticate, BeginBlob, BeginBlobReply, DeleteBlob, Delivery, DeviceEnvelope, ErrorCode, ErrorReply,
+    FetchBlob, FetchBlobReply, FetchPrekeys, Payment, PutBlobPiece, PutBlobPieceReply, Request, Response, StaleDevices,
+    Submit, SubscriptionEvent, Transport,
 };
 
-fn hex(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     HEXLOWER.encode(bytes.as_ref())
 }
 
-fn secret(seed: u8) -> Secret<32> {
+pub(crate) fn secret(seed: u8) -> Secret<32> {
     Secret::from([seed; 32])
 }
 
@@ -45,7 +49,7 @@ fn copy(rng: &ChaCha20Rng) -> ChaCha20Rng {
     copy
 }
 
-fn check(name: &str, vectors: &Value) {
+pub(crate) fn check(name: &str, vectors: &Value) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors").join(format!("{name}.json"));
     let text = serde_json::to_string_pretty(vectors).unwrap() + "\n";
     if std::env::var_os("MEDIPEPS_WRITE_VECTORS").is_some() {
@@ -417,6 +421,21 @@ fn transport_vectors() {
                 payment: Payment::None,
             }),
         ),
+        (
+            "begin_blob",
+            Request::BeginBlob(BeginBlob {
+                id: [9; 32],
+                upload_secret: [10; 16],
+                length: 65_584,
+                payment: Payment::None,
+            }),
+        ),
+        (
+            "put_blob_piece",
+            Request::PutBlobPiece(PutBlobPiece { id: [9; 32], upload_secret: [10; 16], index: 1, data: vec![11; 32] }),
+        ),
+        ("fetch_blob", Request::FetchBlob(FetchBlob { id: [9; 32], offset: 65_552, length: 32 })),
+        ("delete_blob", Request::DeleteBlob(DeleteBlob { id: [9; 32], upload_secret: [10; 16] })),
     ];
     let stale = StaleDevices { missing: vec![2], extra: vec![1], statement_version: 3 };
     let responses = [
@@ -436,6 +455,9 @@ fn transport_vectors() {
                 envelope: vec![0; 4096],
             })),
         ),
+        ("begin_blob", Response::BeginBlob(BeginBlobReply { stored_pieces: vec![0b101], expires: 1_700_000_000_000 })),
+        ("put_blob_piece", Response::PutBlobPiece(PutBlobPieceReply { complete: true })),
+        ("fetch_blob", Response::FetchBlob(FetchBlobReply { data: vec![12; 32], blob_length: 65_584 })),
     ];
     let named = |frames: Vec<(&str, Vec<u8>)>| -> Value {
         frames.into_iter().map(|(name, bytes)| (name.to_owned(), Value::from(hex(bytes)))).collect()
@@ -472,6 +494,14 @@ fn transport_vectors() {
 
 #[test]
 fn content_vectors() {
+    let reference = BlobReference {
+        domain: "clinic.example".into(),
+        id: [9; 32],
+        key: secret(0x41).into(),
+        length: 200_000_000,
+        root: [13; 32],
+        expires: 1_700_000_000_000,
+    };
     let content = Content {
         id: MessageId([1; 16]),
         thread: MessageId([1; 16]),
@@ -486,7 +516,18 @@ fn content_vectors() {
         patient: None,
         receipts_wanted: ReceiptsWanted { delivered: true, displayed: true, processed: false },
         fallback_text: "Mail: Results".into(),
-        attachments: vec![],
+        attachments: vec![
+            Attachment {
+                name: "potassium.txt".into(),
+                media_type: "text/plain".into(),
+                place: AttachmentPlace::Inline(b"6.1".to_vec()),
+            },
+            Attachment {
+                name: "scan.pdf".into(),
+                media_type: "application/pdf".into(),
+                place: AttachmentPlace::Blob(reference.clone()),
+            },
+        ],
         body_blob: None,
         sender_statement_version: 1,
         body: Body::Mail(Mail {
@@ -499,6 +540,8 @@ fn content_vectors() {
             }],
         }),
     };
+    let body = BlobReference { length: 300_000, ..reference };
+    let with_body_blob = Content { body: content.body.short(), body_blob: Some(body), ..content.clone() };
     check(
         "content",
         &json!({
@@ -506,6 +549,7 @@ fn content_vectors() {
             "subject": "Results",
             "text": "Potassium 6.1 mmol/L",
             "encoded": hex(content.encode().unwrap()),
+            "encoded_with_body_in_a_blob": hex(with_body_blob.encode().unwrap()),
         }),
     );
 }

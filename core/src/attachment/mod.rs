@@ -15,6 +15,8 @@ mod reference;
 mod seal;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use rand_core::CryptoRng;

@@ -92,6 +92,8 @@ impl Budget {
 pub(super) enum Unit {
     /// A time in nanoseconds, which is how criterion has them.
     Nanoseconds,
+    /// A time in nanoseconds for 4 MiB of something.
+    NanosecondsFor4MiB,
     /// A time in milliseconds.
     Milliseconds,
     /// How many a second.
@@ -104,7 +106,7 @@ impl Unit {
     /// Its name in JSON.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Nanoseconds => "ns",
+            Self::Nanoseconds | Self::NanosecondsFor4MiB => "ns",
             Self::Milliseconds => "ms",
             Self::PerSecond => "1/s",
             Self::Bytes => "bytes",
@@ -117,6 +119,7 @@ impl Unit {
             Self::Nanoseconds if value >= 1e6 => format!("{:.2} ms", value / 1e6),
             Self::Nanoseconds if value >= 1e3 => format!("{:.1} us", value / 1e3),
             Self::Nanoseconds => format!("{value:.0} ns"),
+            Self::NanosecondsFor4MiB => format!("{:.2} ms, {:.0} MB/s", value / 1e6, f64::from(4 << 20) / value * 1e3),
             Self::Milliseconds => format!("{value:.2} ms"),
             Self::PerSecond => format!("{value:.0} /s"),
             Self::Bytes => format!("{value:.0} bytes"),
@@ -130,7 +133,7 @@ pub(super) static PROGRAMS: &[Program] = &[
         package: "medipeps-core",
         bench: "core",
         reads: Reads::Criterion,
-        groups: &["primitive", "message", "pqxdh", "lookup"],
+        groups: &["primitive", "message", "pqxdh", "lookup", "attachment"],
     },
     Program { package: "medipeps-server", bench: "storage", reads: Reads::Json, groups: &["storage"] },
 ];
@@ -138,6 +141,20 @@ pub(super) static PROGRAMS: &[Program] = &[
 /// A time that has a budget as a ratio to its parts.
 const fn time(label: &'static str, id: &'static str, beside: &'static [(&'static str, f64)], at_most: f64) -> Measure {
     Measure { label, id, unit: Unit::Nanoseconds, beside, budget: Some(Budget::AtMost(at_most)) }
+}
+
+/// A time for 4 MiB.
+const fn part(
+    label: &'static str,
+    id: &'static str,
+    beside: &'static [(&'static str, f64)],
+    at_most: Option<f64>,
+) -> Measure {
+    let budget = match at_most {
+        Some(bound) => Some(Budget::AtMost(bound)),
+        None => None,
+    };
+    Measure { label, id, unit: Unit::NanosecondsFor4MiB, beside, budget }
 }
 
 /// The measures, with the budgets of DESIGN.md.
@@ -203,6 +220,13 @@ pub(super) static MEASURES: &[Measure] = &[
         beside: &[],
         budget: Some(Budget::AtMost(8192.0)),
     },
+    part("attachment, seal and hash 4 MiB", "attachment/seal", PASSES_4_MIB, Some(1.0 / 0.9)),
+    part("attachment, open and hash 4 MiB", "attachment/open", PASSES_4_MIB, Some(1.0 / 0.9)),
+    part("attachment, seal, beside the AEAD alone", "attachment/seal", AEAD_4_MIB, None),
+    part("attachment, open, beside the AEAD alone", "attachment/open", AEAD_4_MIB, None),
+    // Half the time of two parts, were the two cores ours alone and memory no matter.
+    time("attachment, two parts sealed on two cores", "attachment/seal-two-on-two-cores", &[("attachment/seal", 2.0)], 0.65),
+    time("attachment, two parts opened on two cores", "attachment/open-two-on-two-cores", &[("attachment/open", 2.0)], 0.65),
     Measure {
         label: "durable enqueue, 512 in flight",
         id: "storage/rows/2/per_second",
@@ -229,3 +253,6 @@ const OPENED_4_KIB: &[(&str, f64)] =
     &[("primitive/open-header", 1.0), ("primitive/open-4KiB", 1.0), ("primitive/hmac", 2.0), ("primitive/hkdf", 2.0)];
 const OPENED_64_KIB: &[(&str, f64)] =
     &[("primitive/open-header", 1.0), ("primitive/open-64KiB", 1.0), ("primitive/hmac", 2.0), ("primitive/hkdf", 2.0)];
+/// One pass of each over a part.
+const PASSES_4_MIB: &[(&str, f64)] = &[("primitive/aead-4MiB", 1.0), ("primitive/sha256-4MiB", 1.0)];
+const AEAD_4_MIB: &[(&str, f64)] = &[("primitive/aead-4MiB", 1.0)];

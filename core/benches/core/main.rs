@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop at the first surprise")]
 #![allow(missing_docs, reason = "criterion_group! makes a public function")]
 
+mod attachment;
+
 use chacha20::ChaCha20Rng;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use medipeps_core::Address;
@@ -202,6 +204,6 @@ criterion_group! {
         .sample_size(40)
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1));
-    targets = primitives, messages, handshakes, lookup
+    targets = primitives, messages, handshakes, lookup, attachment::attachments
 }
 criterion_main!(benches);
