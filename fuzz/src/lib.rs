@@ -7,6 +7,7 @@
 //! `corpus/NAME/`; the replay test names what is missing.
 
 mod altered;
+mod attachment;
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
@@ -117,6 +118,11 @@ targets! {
         altered::refuses(data);
     }
 
+    /// A sealed attachment with bytes changed, cut or added: refused.
+    altered_attachment(data) {
+        attachment::refuses(data);
+    }
+
     /// Sessions at rest; what is read refuses a foreign envelope and stays as it was.
     session_state(data) {
         let Ok(mut session) = Session::decode(data) else { return };
@@ -166,7 +172,7 @@ targets! {
             client_records::ContactRecord, client_records::ServerRecord, client_records::MessageRecord,
             client_records::OutboxRecord, client_records::SessionRecord, client_records::PeerRecord,
             client_records::QueueRecord, client_records::UnconfirmedSenderRecord,
-            client_records::UndecryptableRecord,
+            client_records::UndecryptableRecord, client_records::UploadRecord, client_records::BodyFetchRecord,
         );
     }
 
