@@ -6,6 +6,7 @@
 pub mod address;
 pub mod attachment;
 pub mod crypto;
+pub mod document;
 pub mod double_ratchet;
 pub mod envelope;
 pub mod handshake;

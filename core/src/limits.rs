@@ -54,3 +54,27 @@ pub const BLOB_LENGTH_MAX: u64 =
     ATTACHMENT_LENGTH_MAX / ATTACHMENT_CHUNK_LENGTH as u64 * (ATTACHMENT_CHUNK_LENGTH as u64 + 16) + 32;
 /// Bytes of a body that goes as a blob, encoded.
 pub const BODY_BLOB_LENGTH_MAX: u64 = 16 << 20;
+/// Bytes from a file's beginning that tell what it is; a preview fetches no more for that.
+pub const DOCUMENT_PREFIX_LENGTH_MAX: usize = 64 << 10;
+/// Bytes of a PDF that are searched for what acts by itself.
+pub const PDF_SCAN_LENGTH_MAX: usize = 64 << 20;
+/// Bytes of an image whose metadata is removed: twice what the largest cameras write.
+pub const IMAGE_LENGTH_MAX: usize = 128 << 20;
+/// Bytes of a clinical document: its body in base64 and a header.
+pub const CDA_LENGTH_MAX: usize = 32 << 20;
+/// Bytes of a clinical document's body: twice what French secure mail takes by default.
+pub const CDA_BODY_LENGTH_MAX: usize = 20 << 20;
+/// XML elements inside each other; the deepest that CDA's header needs is 12.
+pub const CDA_DEPTH_MAX: usize = 32;
+/// Elements, texts, comments and processing instructions of a clinical document; published examples have about 600.
+pub const CDA_NODES_MAX: usize = 20_000;
+/// Bytes of one start tag with its attributes.
+pub const CDA_TAG_LENGTH_MAX: usize = 8 << 10;
+/// Attributes and namespace declarations of one element.
+pub const CDA_ATTRIBUTES_MAX: usize = 64;
+/// Bytes of a name, title or display text, in UTF-8.
+pub const CDA_TEXT_LENGTH_MAX: usize = 1024;
+/// Bytes of a root, extension, code or media type.
+pub const CDA_IDENTIFIER_LENGTH_MAX: usize = 128;
+/// Authors, service events, related documents, given names or identifiers of one document or person.
+pub const CDA_PARTICIPANTS_MAX: usize = 16;

@@ -6,7 +6,7 @@ use crate::demo;
 use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
-use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, RUSTFMT, VECTORS, WASM};
+use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, RUSTFMT, VECTORS, WASM, XMLLINT};
 use crate::suite::report::Ended;
 use crate::suite::{Run, Suite, Work, deny, fuzz, published, wasm};
 
@@ -68,8 +68,8 @@ pub(super) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "published-vectors",
-        checks: "the vectors that others publish (Wycheproof, X-Wing)",
-        needs: &[&VECTORS],
+        checks: "what others publish: vectors (Wycheproof, X-Wing), CDA schemas and examples",
+        needs: &[&VECTORS, &XMLLINT],
         minutes: 0.5,
         work: Work::Own(published::run),
     },

@@ -148,7 +148,7 @@ pub(super) static WASM: Need = Need {
 /// The published vectors, which are not part of the project.
 pub(super) static VECTORS: Need = Need {
     name: "the published vectors",
-    probe: |project| ["wycheproof", "x-wing.json"].iter().all(|name| project.vectors().join(name).exists()),
+    probe: |project| ["wycheproof", "x-wing.json", "cda"].iter().all(|name| project.vectors().join(name).exists()),
     mend: Mend::ByHand(
         "put them into one folder and name it in MEDIPEPS_VECTORS (default ../shared/vectors): wycheproof/ from \
          https://github.com/C2SP/wycheproof testvectors_v1, mls/ from https://github.com/mlswg/mls-implementations \
@@ -157,6 +157,15 @@ pub(super) static VECTORS: Need = Need {
     ),
     minutes: 5.0,
     megabytes: 60,
+};
+
+/// A validator for XML schemas.
+pub(super) static XMLLINT: Need = Need {
+    name: "xmllint",
+    probe: |project| succeeds(project.command("xmllint").arg("--version")),
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["libxml2-utils"])]),
+    minutes: 0.5,
+    megabytes: 3,
 };
 
 /// A rustup component; without rustup, Debian's package of the same.

@@ -1,0 +1,3 @@
+//! What an attachment is, and documents as types.
+
+pub mod cda;
