@@ -62,6 +62,15 @@ impl Evidence {
         self.origins = origins;
     }
 
+    /// Looks for lines of a file and for its name, and for nothing else from here on.
+    pub(super) fn of_a_file(&mut self, name: &str, lines: &[String]) {
+        let lines =
+            lines.iter().map(|line| Needle { label: format!("'{}'", line.trim_end()), bytes: line.clone().into() });
+        self.needles = lines.chain([Needle { label: format!("the name {name}"), bytes: name.into() }]).collect();
+        self.searcher = Searcher::new(&self.needles);
+        self.origins.clear();
+    }
+
     /// Searches every file that the server keeps, their names, its log, and its own export of what it stores.
     pub(super) fn look_at(
         &mut self,
@@ -71,6 +80,56 @@ impl Evidence {
         progress: &Progress,
     ) -> Result<(), DemoError> {
         let before = (self.bytes, self.finds.len());
+        let files = self.look_into_files(server, folder, when)?;
+        let export = folder.join("server-export");
+        server.export(&export)?;
+        let bytes = fs::read(&export).map_err(DemoError::system("the server's export"))?;
+        let _ = fs::remove_file(&export);
+        self.look_into(&bytes, RawDeflate::Everywhere, &format!("the server's export, {when}"));
+        self.say_found(&format!("{files} files and the export of the server {when}"), before, progress);
+        Ok(())
+    }
+
+    /// The same without the export, for when it is large.
+    pub(super) fn look_at_files(
+        &mut self,
+        server: &Server,
+        folder: &Path,
+        when: &str,
+        progress: &Progress,
+    ) -> Result<(), DemoError> {
+        let before = (self.bytes, self.finds.len());
+        let files = self.look_into_files(server, folder, when)?;
+        self.say_found(&format!("{files} files of the server {when}"), before, progress);
+        Ok(())
+    }
+
+    /// Searches files that must have everything.
+    pub(super) fn control_in(&self, files: &[PathBuf], progress: &Progress) -> Result<(), DemoError> {
+        let mut found = vec![false; self.needles.len()];
+        for path in files {
+            let bytes = fs::read(path).map_err(DemoError::system(path.display().to_string()))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            for haystack in [bytes.as_slice(), name.as_bytes()] {
+                self.searcher.search(haystack).iter().for_each(|find| found[find.needle] = true);
+            }
+        }
+        let count = found.iter().filter(|found| **found).count();
+        progress.say(&format!("  control: the same search of the saved file finds {count} of {}", found.len()));
+        if count == found.len() { Ok(()) } else { Err(DemoError::Broken("the search misses what is there".to_owned())) }
+    }
+
+    fn say_found(&self, what: &str, before: (usize, usize), progress: &Progress) {
+        progress.say(&format!(
+            "searched {what}, {} bytes with what unpacks: {} finds",
+            self.bytes - before.0,
+            self.finds.len() - before.1
+        ));
+        self.finds[before.1..].iter().for_each(|find| progress.say(&format!("  FOUND: {find}")));
+    }
+
+    /// Every file that the server keeps, their names, and its log; gives back how many there are.
+    fn look_into_files(&mut self, server: &Server, folder: &Path, when: &str) -> Result<usize, DemoError> {
         let mut files = vec![server.log(), server.config()];
         collect_files(&server.data(), &mut files)?;
         if files.len() < 3 {
@@ -82,19 +141,7 @@ impl Evidence {
             self.look_into(name.as_bytes(), RawDeflate::Nowhere, &format!("the file name {name}, {when}"));
             self.look_into(&bytes, RawDeflate::Nowhere, &format!("{name}, {when}"));
         }
-        let export = folder.join("server-export");
-        server.export(&export)?;
-        let bytes = fs::read(&export).map_err(DemoError::system("the server's export"))?;
-        let _ = fs::remove_file(&export);
-        self.look_into(&bytes, RawDeflate::Everywhere, &format!("the server's export, {when}"));
-        progress.say(&format!(
-            "searched {} files and the export of the server {when}, {} bytes with what unpacks: {} finds",
-            files.len(),
-            self.bytes - before.0,
-            self.finds.len() - before.1
-        ));
-        self.finds[before.1..].iter().for_each(|find| progress.say(&format!("  FOUND: {find}")));
-        Ok(())
+        Ok(files.len())
     }
 
     fn look_into(&mut self, bytes: &[u8], raw_deflate: RawDeflate, place: &str) {

@@ -1,11 +1,12 @@
 //! `cargo demo`: the two released commands, driven as processes.
 //!
-//! Three professionals exchange mail and a report over a real server, which is killed on the way and started again. Then
-//! every byte that the server kept or logged is searched for what they wrote.
+//! Three professionals exchange mail, a report and a large file over a real server, which is killed on the way and started
+//! again. Then every byte that the server kept or logged is searched for what they wrote.
 
 mod cda;
 mod encoding;
 mod evidence;
+mod large;
 mod mails;
 mod post;
 mod professional;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -105,6 +105,23 @@ impl Professional {
 
     /// Writes a mail and tries for so many seconds; gives back its state, `accepted` or `queued`.
     pub(super) fn send(&self, draft: &Draft, wait_seconds: u32) -> Result<String, DemoError> {
+        let mut words = self.words_of(draft, wait_seconds)?;
+        if let Some((name, bytes)) = &draft.attachment {
+            let file = self.scratch.join(name);
+            fs::write(&file, bytes).map_err(DemoError::system(name.clone()))?;
+            words.extend(["--attach".to_owned(), file.to_string_lossy().into_owned()]);
+        }
+        state_of(&self.run_json(&words)?)
+    }
+
+    /// Begins to send a mail with a file that is too large to be held here, and lets it run.
+    pub(super) fn begin_sending(&self, draft: &Draft, file: &Path, wait_seconds: u32) -> Result<Sending, DemoError> {
+        let mut words = self.words_of(draft, wait_seconds)?;
+        words.extend(["--attach".to_owned(), file.to_string_lossy().into_owned()]);
+        Ok(Sending(self.spawn(&words)?))
+    }
+
+    fn words_of(&self, draft: &Draft, wait_seconds: u32) -> Result<Vec<String>, DemoError> {
         let body = self.scratch.join("body.txt");
         fs::write(&body, &draft.body).map_err(DemoError::system("body.txt"))?;
         let mut words = vec!["mail".to_owned(), "send".to_owned()];
@@ -113,21 +130,23 @@ impl Professional {
         draft.cc.iter().for_each(|address| option("--cc", address.clone()));
         option("--subject", draft.subject.clone());
         option("--body-file", body.to_string_lossy().into_owned());
-        if let Some((name, bytes)) = &draft.attachment {
-            let file = self.scratch.join(name);
-            fs::write(&file, bytes).map_err(DemoError::system(name.clone()))?;
-            option("--attach", file.to_string_lossy().into_owned());
-        }
         if let Some(id) = &draft.answers {
             option("--reply-to", id.clone());
         }
         option("--wait", wait_seconds.to_string());
         words.push("--json".to_owned());
-        let said = self.run_json(&words)?;
-        let state = said["state"].as_str().filter(|state| ["accepted", "queued"].contains(state));
-        state
-            .map(str::to_owned)
-            .ok_or_else(|| DemoError::Broken(format!("`mail send` said neither accepted nor queued: {said}")))
+        Ok(words)
+    }
+
+    /// Saves the attachments of the mail with this id; gives back where they lie.
+    pub(super) fn save(&self, id: &str, folder: &Path) -> Result<Vec<PathBuf>, DemoError> {
+        let mail = self.run_json(&["read", id, "--json", "--save", &folder.to_string_lossy()])?;
+        mail["attachments"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| text_of(one, "saved_as").map(PathBuf::from))
+            .collect()
     }
 
     /// Sends what waits and fetches what came.
@@ -196,35 +215,99 @@ impl Professional {
 
     /// Runs the command to its end and gives back its standard output.
     fn run<S: AsRef<str>>(&self, words: &[S]) -> Result<String, DemoError> {
+        self.spawn(words)?.finish(PATIENCE)
+    }
+
+    fn spawn<S: AsRef<str>>(&self, words: &[S]) -> Result<Running, DemoError> {
         // Files instead of pipes: nothing blocks however much is said.
         let (said, complaints) = (self.scratch.join("stdout"), self.scratch.join("stderr"));
         let create = |path: &Path| File::create(path).map_err(DemoError::system(path.display().to_string()));
         let mut command = Command::new(&self.program);
         command.arg("--home").arg(&self.home).args(words.iter().map(AsRef::as_ref));
         let typed = as_typed(&command); // without the passphrase
-        let failed = |problem: String| DemoError::Command { command: typed.clone(), problem };
         command.env("MEDIPEPS_PASSPHRASE", self.passphrase());
         command.stdin(Stdio::null()).stdout(create(&said)?).stderr(create(&complaints)?);
-        let mut child = command.spawn().map_err(DemoError::system("medipeps"))?;
+        let child = command.spawn().map_err(DemoError::system("medipeps"))?;
+        Ok(Running { child, typed, said, complaints })
+    }
+}
+
+/// A command that runs.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    typed: String,
+    said: PathBuf,
+    complaints: PathBuf,
+}
+
+impl Running {
+    /// Waits for its end and gives back its standard output.
+    fn finish(mut self, patience: Duration) -> Result<String, DemoError> {
+        let failed = |problem: String| DemoError::Command { command: self.typed.clone(), problem };
         let start = Instant::now();
         let status = loop {
-            match child.try_wait().map_err(DemoError::system("medipeps"))? {
+            match self.child.try_wait().map_err(DemoError::system("medipeps"))? {
                 Some(status) => break status,
-                None if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
-                None => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(failed(format!("it did not end within {} s", PATIENCE.as_secs())));
-                }
+                None if start.elapsed() < patience => std::thread::sleep(Duration::from_millis(5)),
+                None => return Err(failed(format!("it did not end within {} s", patience.as_secs()))),
             }
         };
         let read = |path: &Path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned());
         if status.success() {
-            read(&said).map_err(DemoError::system("stdout"))
+            read(&self.said).map_err(DemoError::system("stdout"))
         } else {
-            Err(failed(format!("{status}: {}", read(&complaints).unwrap_or_default())))
+            Err(failed(format!("{status}: {}", read(&self.complaints).unwrap_or_default())))
         }
     }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A mail whose file goes up.
+#[derive(Debug)]
+pub(super) struct Sending(Running);
+
+impl Sending {
+    /// How far it says that it has come, in percent.
+    pub(super) fn percent(&self) -> u32 {
+        percent(
+            &fs::read(&self.0.complaints).map(|said| String::from_utf8_lossy(&said).into_owned()).unwrap_or_default(),
+        )
+    }
+
+    /// Whether it still runs.
+    pub(super) fn runs(&mut self) -> bool {
+        matches!(self.0.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end and gives back the mail's state.
+    pub(super) fn finish(self, patience: Duration) -> Result<String, DemoError> {
+        let said = self.0.finish(patience)?;
+        let json = serde_json::from_str(&said);
+        state_of(&json.map_err(|error| DemoError::Broken(format!("`mail send` printed no JSON ({error}): {said}")))?)
+    }
+}
+
+/// The last number before a percent sign.
+fn percent(said: &str) -> u32 {
+    let before = said.rfind('%').map_or("", |end| said[..end].trim_end());
+    let digits = before.len() - before.trim_end_matches(|letter: char| letter.is_ascii_digit()).len();
+    before[before.len() - digits..].parse().unwrap_or(0)
+}
+
+fn state_of(said: &Value) -> Result<String, DemoError> {
+    let state = said["state"].as_str().filter(|state| ["accepted", "queued"].contains(state));
+    state
+        .map(str::to_owned)
+        .ok_or_else(|| DemoError::Broken(format!("`mail send` said neither accepted nor queued: {said}")))
 }
 
 /// The first run of groups of digits that has as many digits as a safety number.
@@ -253,6 +336,14 @@ fn text_of(value: &Value, key: &str) -> Result<String, DemoError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_is_the_last_percentage() {
+        assert_eq!(percent("film: 10 %\nfilm: 35% of 200 MB\n"), 35);
+        assert_eq!(percent("film: 7 % of"), 7);
+        assert_eq!(percent("connecting\n% nothing"), 0);
+        assert_eq!(percent(""), 0);
+    }
 
     #[test]
     fn a_safety_number_is_read_however_it_is_grouped() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::evidence::{Control, Evidence};
+use super::large::{self, LargeFile};
 use super::mails::{self, mail};
 use super::post::{Post, Sent};
 use super::professional::Professional;
@@ -25,6 +26,7 @@ pub(super) struct Story {
     bytes_searched: usize,
     control: Control,
     known: Value,
+    large: LargeFile,
 }
 
 impl Story {
@@ -34,6 +36,7 @@ impl Story {
             && self.finds.is_empty()
             && self.control.missing.is_empty()
             && self.control.expected > 0
+            && self.large.passed()
     }
 
     /// The JSON of `cargo demo --json`.
@@ -56,6 +59,7 @@ impl Story {
             "bytes_searched": self.bytes_searched,
             "control": {"expected": self.control.expected, "found": self.control.found(), "missing": self.control.missing},
             "server_knows": self.known,
+            "large_file": self.large.to_json(),
         })
     }
 }
@@ -110,14 +114,20 @@ pub(super) fn tell(commands: &Commands, folder: &Path, progress: &Progress, keep
     ));
     control.missing.iter().for_each(|missing| progress.say(&format!("  NOT FOUND: {missing}")));
 
+    server.start_again()?;
+    let large = large::send([&people[claire], &people[karim]], &mut server, folder, &mut evidence, progress)?;
+    if !keep {
+        server.stop()?;
+    }
+
     progress.say("what the server knew while the first two mails waited (it routes by addresses; sizes are padded):");
     known_table(&known).iter().for_each(|line| progress.say(line));
     progress.say("  and: when each was sent, the network addresses of connections, which domain's members may write");
     if keep {
-        server.start_again()?;
         say_what_next(commands, &server, &people, progress);
     }
-    let story = Story { mails: post.sent, finds: evidence.finds, bytes_searched: evidence.bytes, control, known };
+    let story =
+        Story { mails: post.sent, finds: evidence.finds, bytes_searched: evidence.bytes, control, known, large };
     let (mails, copies) = (story.mails.len(), story.mails.iter().map(|mail| mail.recipients.len()).sum::<usize>());
     let arrived = story.mails.iter().filter(|mail| mail.passed()).count();
     progress.say(&format!(
