@@ -98,6 +98,10 @@ pub(super) enum Unit {
     Milliseconds,
     /// How many a second.
     PerSecond,
+    /// How many megabytes a second.
+    MegabytesPerSecond,
+    /// A time in seconds.
+    Seconds,
     /// A size.
     Bytes,
 }
@@ -109,6 +113,8 @@ impl Unit {
             Self::Nanoseconds | Self::NanosecondsFor4MiB => "ns",
             Self::Milliseconds => "ms",
             Self::PerSecond => "1/s",
+            Self::MegabytesPerSecond => "MB/s",
+            Self::Seconds => "s",
             Self::Bytes => "bytes",
         }
     }
@@ -122,6 +128,8 @@ impl Unit {
             Self::NanosecondsFor4MiB => format!("{:.2} ms, {:.0} MB/s", value / 1e6, f64::from(4 << 20) / value * 1e3),
             Self::Milliseconds => format!("{value:.2} ms"),
             Self::PerSecond => format!("{value:.0} /s"),
+            Self::MegabytesPerSecond => format!("{value:.0} MB/s"),
+            Self::Seconds => format!("{value:.2} s"),
             Self::Bytes => format!("{value:.0} bytes"),
         }
     }
@@ -136,6 +144,7 @@ pub(super) static PROGRAMS: &[Program] = &[
         groups: &["primitive", "message", "pqxdh", "lookup", "attachment"],
     },
     Program { package: "medipeps-server", bench: "storage", reads: Reads::Json, groups: &["storage"] },
+    Program { package: "medipeps-client", bench: "transfer", reads: Reads::Json, groups: &["transfer"] },
 ];
 
 /// A time that has a budget as a ratio to its parts.
@@ -225,8 +234,18 @@ pub(super) static MEASURES: &[Measure] = &[
     part("attachment, seal, beside the AEAD alone", "attachment/seal", AEAD_4_MIB, None),
     part("attachment, open, beside the AEAD alone", "attachment/open", AEAD_4_MIB, None),
     // Half the time of two parts, were the two cores ours alone and memory no matter.
-    time("attachment, two parts sealed on two cores", "attachment/seal-two-on-two-cores", &[("attachment/seal", 2.0)], 0.65),
-    time("attachment, two parts opened on two cores", "attachment/open-two-on-two-cores", &[("attachment/open", 2.0)], 0.65),
+    time(
+        "attachment, two parts sealed on two cores",
+        "attachment/seal-two-on-two-cores",
+        &[("attachment/seal", 2.0)],
+        0.65,
+    ),
+    time(
+        "attachment, two parts opened on two cores",
+        "attachment/open-two-on-two-cores",
+        &[("attachment/open", 2.0)],
+        0.65,
+    ),
     Measure {
         label: "durable enqueue, 512 in flight",
         id: "storage/rows/2/per_second",
@@ -241,7 +260,37 @@ pub(super) static MEASURES: &[Measure] = &[
         beside: &[("storage/rows/0/disk_p99_ms", 2.0), (CONSTANT, 2.0)],
         budget: Some(Budget::AtMost(1.0)),
     },
+    // Sealed, hashed, and each piece on the server's disk before it is confirmed; the copy syncs once at its end.
+    Measure {
+        label: "256 MiB sent, beside a plain QUIC copy",
+        id: "transfer/send_less_small_mail_seconds",
+        unit: Unit::Seconds,
+        beside: &[("transfer/plain_seconds", 1.0)],
+        budget: None,
+    },
+    Measure {
+        label: "256 MiB saved, beside a plain QUIC copy",
+        id: "transfer/save_less_small_mail_seconds",
+        unit: Unit::Seconds,
+        beside: &[("transfer/plain_seconds", 1.0)],
+        budget: None,
+    },
+    rate("upload", "transfer/send_mb_per_s"),
+    rate("download", "transfer/save_mb_per_s"),
+    rate("plain QUIC copy", "transfer/plain_mb_per_s"),
+    Measure {
+        label: "the client's peak memory, unlocking included",
+        id: "transfer/client_peak_bytes",
+        unit: Unit::Bytes,
+        beside: &[],
+        budget: None,
+    },
 ];
+
+/// A rate of the transfer bench, for people: its budget, if it has one, is on the times.
+const fn rate(label: &'static str, id: &'static str) -> Measure {
+    Measure { label, id, unit: Unit::MegabytesPerSecond, beside: &[], budget: None }
+}
 
 /// What a message of the smallest padded size is made of: header and body under the AEAD, a chain step, a message key.
 // Both AEAD calls, the chain step, and the two KDFs of a message: its key, and the hint key of its header key.
