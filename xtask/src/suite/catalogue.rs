@@ -13,6 +13,9 @@ use crate::suite::{Run, Suite, Work, deny, fuzz, published, wasm};
 /// Property-test cases in a nightly run; proptest's default is 256.
 const PROPTEST_CASES_NIGHTLY: &str = "2560";
 
+/// Set for tests that do more in a nightly run: larger files, more cycles.
+const NIGHTLY: &str = "MEDIPEPS_NIGHTLY";
+
 /// Every suite, the quick ones first.
 pub(super) static SUITES: &[Suite] = &[
     Suite {
@@ -118,12 +121,12 @@ pub(super) static SUITES: &[Suite] = &[
     },
 ];
 
-/// `cargo test`, all of it whatever fails, with more property-test cases in a nightly run.
+/// `cargo test`, all of it whatever fails; in a nightly run with more property-test cases, and what asks for [`NIGHTLY`].
 fn tests(run: &Run, words: &[&str]) -> Command {
     let mut command = run.project.cargo(["test", "--no-fail-fast"]);
     command.args(words);
     if run.nightly {
-        command.env("PROPTEST_CASES", PROPTEST_CASES_NIGHTLY);
+        command.env("PROPTEST_CASES", PROPTEST_CASES_NIGHTLY).env(NIGHTLY, "1");
     }
     command
 }

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Set up what the suites need first: cargo tools into the cache, system packages and Rust components where they belong.
     #[arg(long)]
     install: bool,
-    /// Run longer: five minutes of fuzzing a target, ten times the property-test cases.
+    /// Run longer: five minutes of fuzzing a target, ten times the property-test cases, files of 5 GB.
     #[arg(long)]
     nightly: bool,
     /// Say what the suites are and what they need, and run nothing.
