@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use medipeps_core::wire::client_records::{
-    AccountRecord, ContactRecord, OutboxRecord, PrekeysRecord, QueueRecord, ServerRecord, UndecryptableRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, OutboxRecord, PrekeysRecord, QueueRecord, ServerRecord,
+    UndecryptableRecord, UploadRecord,
 };
 use rand_core::CryptoRng;
 use thiserror::Error;
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::engine::{
     self, AccountSummary, ContactSummary, Credentials, EngineError, Event, Input, Key, LoadedRecords, LocalId,
-    MessageDetail, MessageSummary, Need, Outcome, Outgoing, Record, Seed, Step, Time, class, key,
+    MessageDetail, MessageSummary, Need, Outcome, Outgoing, PendingUpload, Record, Seed, Step, Time, class, key,
 };
 use crate::fail_point::fail_point;
 use crate::store::seal::{SealedStore, SealedTransaction};
@@ -173,8 +174,54 @@ impl<S: Store> AccountStore<S> {
         let transaction = self.store.begin(now.0, rng)?;
         let message = load(&transaction, &key::message(&id))?;
         let content = load(&transaction, &key::content(&id))?;
+        let missing_body = load(&transaction, &key::body_fetch(&id))?;
         let (Some(message), Some(content)) = (message, content) else { return Ok(None) };
-        Ok(Some(MessageDetail::of(MessageSummary { id, message }, &content)?))
+        Ok(Some(MessageDetail::of(MessageSummary { id, message }, &content, missing_body)?))
+    }
+
+    /// What is still to be uploaded, with what has been read of it, oldest message first.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn uploads(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Vec<PendingUpload>, HandleError> {
+        let mut transaction = self.store.begin(now.0, rng)?;
+        let mut uploads = Vec::new();
+        for (_, value) in transaction.scan(class::UPLOAD)?.iter() {
+            let record: UploadRecord = decode(class::UPLOAD, value)?;
+            if record.finished.is_some() {
+                continue;
+            }
+            let keys: Vec<_> = PendingUpload::part_keys(&record).iter().map(|key| key.record().clone()).collect();
+            let stored = transaction.load(&keys)?.into_iter();
+            let digest = |value: Option<Zeroizing<Vec<u8>>>| value.map(|value| decode(class::UPLOAD_PART, &value));
+            let digests = stored.map(|value| digest(value).transpose()).collect::<Result<_, _>>()?;
+            uploads.push(PendingUpload { record, digests });
+        }
+        uploads.sort_by_key(|upload| (upload.record.created, upload.record.content_id, upload.record.role));
+        Ok(uploads)
+    }
+
+    /// Bodies that a device fetches without being asked: of checked senders, and not given up. Oldest message first.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn body_fetches(
+        &mut self,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<(LocalId, BodyFetchRecord)>, HandleError> {
+        let mut transaction = self.store.begin(now.0, rng)?;
+        let mut fetches = Vec::new();
+        for (name, value) in transaction.scan(class::BODY_FETCH)?.iter() {
+            let Ok(id) = LocalId::try_from(name) else { continue };
+            let record: BodyFetchRecord = decode(class::BODY_FETCH, value)?;
+            let Some(message) = load(&transaction, &key::message(&id))? else { continue };
+            if engine::body_is_wanted(message.sender_check, &record) {
+                fetches.push((message.received, id, record));
+            }
+        }
+        fetches.sort_by_key(|(received, id, _)| (*received, *id));
+        Ok(fetches.into_iter().map(|(_, id, record)| (id, record)).collect())
     }
 
     /// All contacts, by address.

@@ -24,6 +24,20 @@ pub const INACTIVE_SESSIONS_MAX: usize = 40;
 pub const UNANSWERED_SESSION_USED_MS: u64 = 14 * 24 * 3600 * 1000;
 /// Milliseconds for which a message is tried: 13 days, a day less than a server remembers the id of a submission.
 pub const OUTBOX_TRIED_MS: u64 = 13 * 24 * 3600 * 1000;
+/// Milliseconds for which an upload is tried, from when its message is queued: 7 days. A server drops what was begun and
+/// not finished after as long.
+pub const UPLOAD_TRIED_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Times that an upload begins anew because its file has changed: a file that somebody saves now and then, not one that is
+/// written to all the time.
+pub const UPLOAD_BEGUN_ANEW_MAX: u32 = 10;
+/// Milliseconds that a blob must live on when its message goes to the outbox: as long as the outbox tries, and 7 days for
+/// the recipient. A server that keeps blobs for 30 days from their begin leaves 23 after the longest upload.
+pub const BLOB_KEPT_MIN_MS: u64 = OUTBOX_TRIED_MS + 7 * 24 * 3600 * 1000;
+/// Milliseconds for which a body is tried to be fetched, from when the server took its message, whatever the sender says
+/// of the blob's life: 90 days.
+pub const BODY_FETCH_TRIED_MS: u64 = 90 * 24 * 3600 * 1000;
+/// Bytes of a content that are neither body nor attachments, at most: ids, times, the sender's name.
+pub const CONTENT_FRAME_LENGTH_MAX: usize = 512;
 /// Outbox entries that one step handles, so that a step stays short and its patch small.
 pub const OUTBOX_BATCH_MAX: usize = 16;
 /// Milliseconds to the second attempt after a server's refusal; each further wait is twice the one before.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use medipeps_client::engine::Attachment;
+use medipeps_client::engine::{Attachment, AttachmentSource};
 
 use crate::correspondent::Correspondent;
 use crate::person::{Draft, Person};
@@ -86,7 +86,7 @@ fn attachments_with_hostile_names_are_saved_where_they_were_told_to_and_nowhere_
     let attachments = names.iter().enumerate().map(|(index, name)| Attachment {
         name: (*name).to_owned(),
         media_type: "text/plain".to_owned(),
-        data: format!("content {index}").into_bytes(),
+        source: AttachmentSource::Inline(format!("content {index}").into_bytes()),
     });
     mallory.send(&karim.address(), "hostile", "see attached \u{1b}[2J", attachments.collect());
 

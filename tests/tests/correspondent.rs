@@ -56,6 +56,7 @@ impl Correspondent {
             urgency: Urgency::Routine,
             receipts_wanted: ReceiptsWanted::default(),
             in_reply_to: None,
+            body_copy: None,
         });
         let sent = self.runtime.block_on(async {
             self.agent.run(mail, &mut |_| {}).await?;

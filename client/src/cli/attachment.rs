@@ -8,7 +8,7 @@ use medipeps_core::limits::{ATTACHMENT_NAME_LENGTH_MAX, INLINE_ATTACHMENTS_LENGT
 
 use super::CommandError;
 use super::output::is_harmful;
-use crate::engine::Attachment;
+use crate::engine::{Attachment, AttachmentSource};
 
 /// Tries at a name that is not taken.
 const NUMBERED_NAMES_MAX: u32 = 10_000;
@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path) -> Result<Attachment, CommandError> {
             length.max(limit + 1),
         )));
     }
-    Ok(Attachment { media_type: media_type(&name).to_owned(), name, data })
+    Ok(Attachment { media_type: media_type(&name).to_owned(), name, source: AttachmentSource::Inline(data) })
 }
 
 /// Saves a received file under a harmless name that is not taken; returns the path.

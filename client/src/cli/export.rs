@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
+use medipeps_core::kind::AttachmentPlace;
 use serde::Serialize;
 
 use super::contact::ContactJson;
@@ -53,7 +54,9 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
         let detail = agent.message(summary.id)?;
         let mut message = json(&detail, &[]);
         for (shown, file) in message.attachments.iter_mut().zip(&detail.content.attachments) {
-            shown.data = Some(BASE64.encode(&file.data));
+            if let AttachmentPlace::Inline(data) = &file.place {
+                shown.data = Some(BASE64.encode(data));
+            }
         }
         write(&Line::Message(Box::new(message)))?;
     }

@@ -169,6 +169,7 @@ fn compose(arguments: &Send) -> Result<SendMail, CommandError> {
             processed: false,
         },
         in_reply_to: None,
+        body_copy: None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use medipeps_core::kind::{Body, Content, InlineAttachment, MailRecipient, RecipientRole};
+use medipeps_core::kind::{Attachment, AttachmentPlace, Body, Content, MailRecipient, RecipientRole};
 use medipeps_core::wire::client_records::{MessageRecord, SenderCheck};
 use serde::Serialize;
 
@@ -51,7 +51,7 @@ pub(super) struct MessageJson {
 pub(super) struct AttachmentJson {
     pub(super) name: String,
     pub(super) media_type: String,
-    pub(super) size: usize,
+    pub(super) size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) saved_as: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,21 +78,27 @@ pub(super) async fn run(home: &Path, arguments: &Arguments) -> Result<(), Comman
 
 fn save(folder: &Path, content: &Content) -> Result<Vec<PathBuf>, CommandError> {
     std::fs::create_dir_all(folder).map_err(CommandError::file(folder.display()))?;
-    content.attachments.iter().map(|file| attachment::save(folder, &file.name, &file.data)).collect()
+    let save = |file: &Attachment| match &file.place {
+        AttachmentPlace::Inline(data) => attachment::save(folder, &file.name, data),
+        AttachmentPlace::Blob(_) => {
+            Err(CommandError::Failed(format!("\"{}\" is not in the message", output::line(&file.name))))
+        }
+    };
+    content.attachments.iter().map(save).collect()
 }
 
 /// The message as JSON has it; `saved` has the paths of all attachments, or none.
 pub(super) fn json(detail: &MessageDetail, saved: &[PathBuf]) -> MessageJson {
-    let MessageDetail { id, message, content } = detail;
+    let MessageDetail { id, message, content, .. } = detail;
     let (body, html, recipients) = parts(content);
     let of_role = |role| {
         let addresses = recipients.iter().filter(move |recipient| recipient.role == role);
         addresses.map(|recipient| recipient.address.to_string()).collect()
     };
-    let attachment = |(index, file): (usize, &InlineAttachment)| AttachmentJson {
+    let attachment = |(index, file): (usize, &Attachment)| AttachmentJson {
         name: file.name.clone(),
         media_type: file.media_type.clone(),
-        size: file.data.len(),
+        size: file.length(),
         saved_as: saved.get(index).map(|path| path.display().to_string()),
         data: None,
     };
@@ -149,7 +155,7 @@ fn text(detail: &MessageDetail, saved: &[PathBuf]) -> String {
     }
     for (index, file) in content.attachments.iter().enumerate() {
         let place = saved.get(index).map(|path| format!(", saved as {}", path.display())).unwrap_or_default();
-        row("Attached:", format!("{} ({} bytes{place})", output::line(&file.name), file.data.len()));
+        row("Attached:", format!("{} ({} bytes{place})", output::line(&file.name), file.length()));
     }
     format!("{}\n{}\n", output::columns(&rows), output::block(body).trim_end_matches('\n'))
 }

@@ -14,8 +14,11 @@ use rand_core::Rng;
 use super::outcome::{Connection, EngineError, Event};
 use super::records::{Bytes, HintKeys, Record, class, key};
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, CreateAccount, outbox, outcome, prekey_maintenance};
+use super::{Correlation, CreateAccount, outbox, outcome, prekey_maintenance, upload};
 use crate::store::RecordClass;
+
+/// The code of messages that an old copy of the store cannot send any more.
+const ROLLED_BACK: &str = "state_rolled_back";
 
 /// The device that this store is, with its keys.
 pub(super) struct OwnDevice {
@@ -263,8 +266,9 @@ pub(super) fn check_generation(transaction: &mut Transaction<'_>, highest: u64) 
     drop_class::<x_wing::DecapsulationKey>(transaction, class::SEAL_PREKEY)?;
     drop_class::<Bytes>(transaction, class::LAST_RESORT_USE)?;
     drop_class::<Bytes>(transaction, class::SUBMISSION)?;
+    upload::drop_all(transaction, ROLLED_BACK)?;
     for (_, entry) in transaction.scan(class::OUTBOX)? {
-        outbox::finish(transaction, &entry, RecipientState::Failed, Some("state_rolled_back"))?;
+        outbox::finish(transaction, &entry, RecipientState::Failed, Some(ROLLED_BACK))?;
     }
     transaction.event(Event::StateRolledBack { stored, highest });
     Ok(false)

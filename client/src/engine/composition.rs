@@ -3,18 +3,23 @@
 use std::collections::BTreeSet;
 
 use medipeps_core::Address;
+use medipeps_core::attachment::{BlobReference, part_digest};
 use medipeps_core::invitation::Invitation;
 use medipeps_core::kind::{
-    Body, Content, InlineAttachment, Mail, MailRecipient, MessageId, ReceiptsWanted, RecipientRole, Urgency,
-    sanitise_html,
+    self, AttachmentPlace, Body, Content, ContentError, Mail, MailRecipient, MessageId, ReceiptsWanted, RecipientRole,
+    Urgency, sanitise_html,
 };
-use medipeps_core::limits::RECIPIENTS_MAX;
-use medipeps_core::wire::client_records::{MessageRecord, OutboxRecord, RecipientRecord, RecipientState, SenderCheck};
+use medipeps_core::limits::{ATTACHMENT_LENGTH_MAX, ATTACHMENT_PART_LENGTH, ATTACHMENTS_MAX, RECIPIENTS_MAX};
+use medipeps_core::wire::client_records::{
+    MessageRecord, OutboxRecord, RecipientRecord, RecipientState, SenderCheck, UploadRecord, UploadRole,
+};
 
 use super::account::OwnDevice;
+use super::attachment::{Attachment, AttachmentSource, SealedCopy};
 use super::outcome::{EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
+use super::upload::{self, UPLOADING};
 use super::{LocalId, receipt};
 
 /// The number of the kind `mail`.
@@ -31,17 +36,6 @@ pub struct CreateAccount {
     pub server: String,
     /// Out of the invitation code.
     pub invitation: Invitation,
-}
-
-/// A file to go with a mail.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Attachment {
-    /// As the recipient shall see it.
-    pub name: String,
-    /// For instance `application/pdf`.
-    pub media_type: String,
-    /// The file.
-    pub data: Vec<u8>,
 }
 
 /// A mail to be sent.
@@ -65,15 +59,27 @@ pub struct SendMail {
     pub receipts_wanted: ReceiptsWanted,
     /// The message that this one answers, by its id in this store.
     pub in_reply_to: Option<LocalId>,
+    /// Set where the body goes as a blob: of the encoded [`SendMail::body`].
+    pub body_copy: Option<SealedCopy>,
 }
 
-impl std::fmt::Debug for Attachment {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Attachment({} bytes)", self.data.len())
+impl SendMail {
+    /// The very body that will be stored, so that a shell can seal it beforehand.
+    ///
+    /// # Errors
+    /// [`EngineError::NoRecipients`], [`EngineError::TooManyRecipients`]
+    pub fn body(&self) -> Result<Body, EngineError> {
+        Ok(Body::Mail(Mail {
+            subject: self.subject.clone(),
+            text: self.text.clone(),
+            html: self.html.as_deref().map(sanitise_html),
+            recipients: recipients(self)?,
+        }))
     }
 }
 
-/// Stores the mail and one outbox entry for each recipient. Nothing leaves in this step.
+/// Stores the mail, and one outbox entry for each recipient if nothing of it must be uploaded before. Nothing leaves in this
+/// step.
 pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     let recipients = recipients(command)?;
@@ -89,11 +95,7 @@ pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -
         }
     };
     let now = transaction.now.0;
-    let attachments = command.attachments.iter().map(|attachment| InlineAttachment {
-        name: attachment.name.clone(),
-        media_type: attachment.media_type.clone(),
-        data: attachment.data.clone(),
-    });
+    let Parts { attachments, body, body_blob, uploads } = Parts::of(transaction, &own, id.0, command)?;
     let content = Content {
         id,
         thread,
@@ -108,17 +110,14 @@ pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -
         patient: None,
         receipts_wanted: command.receipts_wanted,
         fallback_text: String::new(),
-        attachments: attachments.collect(),
+        attachments,
+        body_blob,
         sender_statement_version: own.statement.version(),
-        body: Body::Mail(Mail {
-            subject: command.subject.clone(),
-            text: command.text.clone(),
-            html: command.html.as_deref().map(sanitise_html),
-            recipients: recipients.clone(),
-        }),
+        body,
     };
     // Refuses by name what does not fit, before anything is queued.
     let encoded = content.encode()?;
+    check_room_for_references(content.clone())?;
     let mut record = MessageRecord {
         sent: true,
         content_id: id.0,
@@ -140,7 +139,7 @@ pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -
     };
     for recipient in recipients {
         let to_self = &recipient.address == own.address();
-        if !to_self {
+        if !to_self && uploads.is_empty() {
             enqueue(transaction, id.0, &recipient.address, false);
         }
         record.recipients.push(RecipientRecord {
@@ -148,9 +147,12 @@ pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -
             copy: recipient.role == RecipientRole::Cc,
             // A copy to oneself is the message itself: it is here already.
             state: if to_self { RecipientState::Delivered } else { RecipientState::Queued },
-            code: None,
+            code: (!to_self && !uploads.is_empty()).then(|| UPLOADING.to_owned()),
             at: now,
         });
+    }
+    for upload in &uploads {
+        transaction.store(&key::upload(&upload.blob_id), upload);
     }
     transaction.store(&key::content(&id.0), &encoded);
     transaction.store(&key::message(&id.0), &record);
@@ -172,6 +174,91 @@ pub(super) fn enqueue(transaction: &mut Transaction<'_>, content_id: [u8; 16], r
         receipt,
     };
     transaction.store(&key::outbox(&content_id, recipient), &entry);
+}
+
+/// What a mail is made of, and what of it must be uploaded.
+struct Parts {
+    attachments: Vec<kind::Attachment>,
+    body: Body,
+    body_blob: Option<BlobReference>,
+    uploads: Vec<UploadRecord>,
+}
+
+impl Parts {
+    fn of(
+        transaction: &mut Transaction<'_>,
+        own: &OwnDevice,
+        content_id: [u8; 16],
+        command: &SendMail,
+    ) -> Result<Self, Stop> {
+        if command.attachments.len() > ATTACHMENTS_MAX {
+            return Err(ContentError::TooManyAttachments { count: command.attachments.len() }.into());
+        }
+        let (mut attachments, mut uploads) = (Vec::new(), Vec::new());
+        for (index, attachment) in (0..).zip(&command.attachments) {
+            let Attachment { name, media_type, source } = attachment;
+            let role = (content_id, UploadRole::Attachment(index));
+            if attachment.length() > ATTACHMENT_LENGTH_MAX {
+                let (name, length) = (name.clone(), attachment.length());
+                return Err(EngineError::AttachmentTooLarge { name, length }.into());
+            }
+            let upload = match source {
+                AttachmentSource::Inline(_) => None,
+                AttachmentSource::File { path, .. } if path.is_empty() => {
+                    return Err(EngineError::Source("a file has no path").into());
+                }
+                AttachmentSource::File { path, length, modified } => {
+                    Some(upload::of_file(transaction, role, (path, *length, *modified)))
+                }
+                AttachmentSource::SealedCopy(copy) => Some(upload::of_sealed_copy(transaction, role, copy)?),
+            };
+            let place = match (source, &upload) {
+                (AttachmentSource::Inline(data), _) => AttachmentPlace::Inline(data.clone()),
+                (_, Some(upload)) => AttachmentPlace::Blob(upload::reference(own, upload)),
+                (_, None) => return Err(EngineError::NoProgress.into()),
+            };
+            attachments.push(kind::Attachment { name: name.clone(), media_type: media_type.clone(), place });
+            uploads.extend(upload);
+        }
+        let (mut body, mut body_blob) = (command.body()?, None);
+        if let Some(copy) = &command.body_copy {
+            check_is_copy_of(copy, &body)?;
+            let upload = upload::of_sealed_copy(transaction, (content_id, UploadRole::Body), copy)?;
+            (body, body_blob) = (body.short(), Some(upload::reference(own, &upload)));
+            uploads.push(upload);
+        }
+        let mut ids = BTreeSet::new();
+        if !uploads.iter().all(|upload| ids.insert(upload.blob_id)) {
+            return Err(EngineError::Source("two sealed copies have one id").into());
+        }
+        Ok(Self { attachments, body, body_blob, uploads })
+    }
+}
+
+/// A recipient must find in the blob what was written, not what was sealed for another mail.
+fn check_is_copy_of(copy: &SealedCopy, body: &Body) -> Result<(), EngineError> {
+    let encoded = body.encode()?;
+    let digests = encoded.chunks(ATTACHMENT_PART_LENGTH).map(part_digest);
+    if copy.length == encoded.len() as u64 && digests.eq(copy.digests.iter().copied()) {
+        Ok(())
+    } else {
+        Err(EngineError::Source("it is not this mail's body"))
+    }
+}
+
+/// What is known only once the uploads are done, and the length of a file that changes meanwhile, must not make a message
+/// too large that was queued.
+fn check_room_for_references(mut content: Content) -> Result<(), EngineError> {
+    for attachment in &mut content.attachments {
+        if let AttachmentPlace::Blob(blob) = &mut attachment.place {
+            (blob.length, blob.expires) = (ATTACHMENT_LENGTH_MAX, u64::MAX);
+        }
+    }
+    if let Some(blob) = &mut content.body_blob {
+        blob.expires = u64::MAX;
+    }
+    content.encode()?;
+    Ok(())
 }
 
 /// The number of an urgency, as in `content.proto`.

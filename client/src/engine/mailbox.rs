@@ -1,7 +1,7 @@
 //! Messages as a person or a program reads them: out of records, changing nothing.
 
 use medipeps_core::kind::Content;
-use medipeps_core::wire::client_records::MessageRecord;
+use medipeps_core::wire::client_records::{BodyFetchRecord, MessageRecord};
 
 use super::LocalId;
 use super::outcome::EngineError;
@@ -24,8 +24,10 @@ pub struct MessageDetail {
     pub id: LocalId,
     /// What is known about it.
     pub message: MessageRecord,
-    /// What it says.
+    /// What it says; with the short body where the whole is a blob ([`MessageDetail::with_body`]).
     pub content: Content,
+    /// Set while the body, a blob, is not on this device.
+    pub missing_body: Option<BodyFetchRecord>,
 }
 
 impl MessageSummary {
@@ -59,7 +61,12 @@ impl MessageDetail {
     ///
     /// # Errors
     /// [`EngineError::Content`]
-    pub fn of(summary: MessageSummary, content: &[u8]) -> Result<Self, EngineError> {
-        Ok(Self { id: summary.id, message: summary.message, content: Content::decode(content)? })
+    pub fn of(
+        summary: MessageSummary,
+        content: &[u8],
+        missing_body: Option<BodyFetchRecord>,
+    ) -> Result<Self, EngineError> {
+        let MessageSummary { id, message } = summary;
+        Ok(Self { id, message, content: Content::decode(content)?, missing_body })
     }
 }

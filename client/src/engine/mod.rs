@@ -7,11 +7,14 @@
 //! was thrown away may have been seen by nobody, but nothing proves it.
 
 mod account;
+mod attachment;
+mod body;
 mod composition;
 mod contact;
 mod mailbox;
 mod outbox;
 mod outcome;
+mod placement;
 mod prekey_maintenance;
 mod receipt;
 mod receiving;
@@ -19,6 +22,7 @@ mod records;
 mod sesame;
 mod statement_check;
 mod transaction;
+mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -28,15 +32,19 @@ use std::collections::BTreeSet;
 use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Response};
 
 pub use account::{AccountSummary, Credentials};
-pub use composition::{Attachment, CreateAccount, SendMail};
+pub use attachment::{Attachment, AttachmentSource, SealedCopy};
+pub(crate) use body::is_wanted as body_is_wanted;
+pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
 pub use mailbox::{MessageDetail, MessageSummary};
 pub use outcome::{
     Connection, ContactProblem, EngineError, Event, LoadedRecords, Lookup, Need, Outcome, Outgoing, Send, Step,
     Undecryptable, View,
 };
-pub use records::{Bytes, HintKeys, Key, Record, class, key};
+pub use placement::{AttachmentSize, Placement, fitting};
+pub use records::{Bytes, HintKeys, Key, PartDigest, Record, class, key};
 pub use transaction::Seed;
+pub use upload::PendingUpload;
 
 use medipeps_core::Address;
 use transaction::{Stop, Transaction};
@@ -76,6 +84,70 @@ pub enum Input {
     },
     /// Put a mail into the outbox.
     SendMail(SendMail),
+    /// A part of a file has been read for the first time. Before this is committed, **no** byte of its ciphertext leaves.
+    UploadPart {
+        /// Which upload.
+        blob_id: [u8; 32],
+        /// The part's number.
+        part: u32,
+        /// [`medipeps_core::attachment::part_digest`] of it.
+        digest: [u8; 32],
+    },
+    /// The file of an upload is not what it was: everything begins anew, with another id and another key. The shell
+    /// deletes the old blob at the server, as far as that can be done. An upload that is not there is passed over.
+    UploadChanged {
+        /// Which upload.
+        blob_id: [u8; 32],
+        /// Bytes that the file has now.
+        length: u64,
+        /// When it was last changed, in nanoseconds since 1970.
+        modified: u64,
+    },
+    /// Every piece of an upload is on the server's disk. An upload that is not there is passed over.
+    UploadDone {
+        /// Which upload.
+        blob_id: [u8; 32],
+        /// When the server drops the blob, in milliseconds since 1970.
+        expires: u64,
+    },
+    /// An upload could not go on now.
+    UploadPostponed {
+        /// Which upload.
+        blob_id: [u8; 32],
+        /// Why, as `spec/errors.md` has it or a code of the shell's own.
+        code: String,
+        /// Milliseconds that the server asks to wait; 0 if it did not say.
+        retry_after: u64,
+    },
+    /// An upload has failed for good, and with it the message.
+    UploadFailed {
+        /// Which upload.
+        blob_id: [u8; 32],
+        /// Why.
+        code: String,
+    },
+    /// The body of a message has been fetched and verified (see [`MessageDetail::with_body`]), and its sealed copy is on
+    /// this device's disk.
+    BodyStored {
+        /// Which message.
+        id: LocalId,
+    },
+    /// The body of a message could not be fetched now.
+    BodyPostponed {
+        /// Which message.
+        id: LocalId,
+        /// Why.
+        code: String,
+        /// Milliseconds that the server asks to wait; 0 if it did not say.
+        retry_after: u64,
+    },
+    /// The body of a message can never be had.
+    BodyFailed {
+        /// Which message.
+        id: LocalId,
+        /// Why.
+        code: String,
+    },
     /// A message was shown to a person.
     MarkDisplayed(LocalId),
     /// Do what is due: send the outbox, ask about senders. Also after every start.
@@ -164,7 +236,18 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::AddContact { address, accept_new_key } => contact::add(transaction, address, *accept_new_key),
         Input::SendMail(command) => composition::send_mail(transaction, command),
         Input::MarkDisplayed(id) => receipt::mark_displayed(transaction, id),
+        Input::UploadPart { blob_id, part, digest } => upload::part_read(transaction, blob_id, *part, digest),
+        Input::UploadChanged { blob_id, length, modified } => upload::changed(transaction, blob_id, *length, *modified),
+        Input::UploadDone { blob_id, expires } => upload::done(transaction, blob_id, *expires),
+        Input::UploadPostponed { blob_id, code, retry_after } => {
+            upload::postponed(transaction, blob_id, code, *retry_after)
+        }
+        Input::UploadFailed { blob_id, code } => upload::failed(transaction, blob_id, code),
+        Input::BodyStored { id } => body::stored(transaction, id),
+        Input::BodyPostponed { id, code, retry_after } => body::postponed(transaction, id, code, *retry_after),
+        Input::BodyFailed { id, code } => body::failed(transaction, id, code),
         Input::Tick { unreachable } => {
+            upload::expire(transaction)?;
             statement_check::ask_due(transaction, unreachable)?;
             outbox::send_due(transaction, unreachable)
         }

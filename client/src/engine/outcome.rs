@@ -7,8 +7,9 @@ use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::identity::StatementError;
 use medipeps_core::kind::ContentError;
+use medipeps_core::limits::ATTACHMENT_LENGTH_MAX;
 use medipeps_core::wire::WireError;
-use medipeps_core::wire::client_records::RecipientState;
+use medipeps_core::wire::client_records::{RecipientState, UploadRecord, UploadRole};
 use medipeps_core::wire::transport::{ErrorReply, Request};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -184,6 +185,40 @@ pub enum Event {
         /// Why it failed or what holds it up.
         code: Option<String>,
     },
+    /// Every piece of an upload is at the server.
+    UploadFinished {
+        /// The message's id.
+        id: LocalId,
+        /// What the upload is of it.
+        role: UploadRole,
+    },
+    /// The file of an upload had changed: it begins anew.
+    UploadBegunAnew {
+        /// The message's id.
+        id: LocalId,
+        /// What the upload is of it.
+        role: UploadRole,
+    },
+    /// A message has failed before it left. The shell deletes these blobs at the server as far as that can be done, and
+    /// sealed copies of attachments on this device; that of a body stays, so that a person can read what he wrote.
+    UploadsDropped {
+        /// The message's id.
+        id: LocalId,
+        /// As they were.
+        uploads: Vec<UploadRecord>,
+    },
+    /// The body of a message is here.
+    BodyFetched {
+        /// The message's id.
+        id: LocalId,
+    },
+    /// The body of a message can never be had.
+    BodyFailed {
+        /// The message's id.
+        id: LocalId,
+        /// Why.
+        code: String,
+    },
     /// A message has come.
     MessageReceived {
         /// Its id.
@@ -331,6 +366,33 @@ pub enum EngineError {
     /// There is no such message.
     #[error("there is no such message")]
     UnknownMessage,
+    /// An attachment has more bytes than any may have.
+    #[error("the attachment \"{name}\" has {length} bytes; at most {ATTACHMENT_LENGTH_MAX} can be sent")]
+    AttachmentTooLarge {
+        /// Its name.
+        name: String,
+        /// Bytes.
+        length: u64,
+    },
+    /// A file without a path, or a sealed copy that cannot be one: another length than its digests say, an id that is in
+    /// use, or another body than the message's.
+    #[error("the attachment or body to be uploaded is not described as it should be: {0}")]
+    Source(&'static str),
+    /// There is no such upload (any more): nothing of it may leave.
+    #[error("there is no such upload any more")]
+    UnknownUpload,
+    /// The upload has no such part, or not all parts of it have been read.
+    #[error("part {part} of the upload is not one, or has not been read")]
+    UploadPart {
+        /// Its number.
+        part: u32,
+    },
+    /// The part had other bytes when it was first read: the file has changed, and nothing of it may leave.
+    #[error("part {part} of the file has changed since it was first read")]
+    PartChanged {
+        /// Its number.
+        part: u32,
+    },
     /// The content breaks a limit.
     #[error(transparent)]
     Content(#[from] ContentError),

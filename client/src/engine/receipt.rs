@@ -5,11 +5,11 @@ use medipeps_core::kind::{Body, Content, MessageId, Receipt, ReceiptEvent, Recei
 use medipeps_core::wire::client_records::{MessageRecord, RecipientState, SenderCheck};
 
 use super::account::OwnDevice;
-use super::composition::enqueue;
+use super::composition::{KIND_MAIL, enqueue};
 use super::outcome::EngineError;
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, outbox};
+use super::{LocalId, body, outbox};
 
 /// Bits of [`MessageRecord::receipts_wanted`], as in `content.proto`.
 const DELIVERED: u32 = 1;
@@ -28,12 +28,22 @@ pub(super) const fn bits(wanted: ReceiptsWanted) -> u32 {
 /// The message was shown to a person, for the first time or again.
 pub(super) fn mark_displayed(transaction: &mut Transaction<'_>, id: &LocalId) -> Result<(), Stop> {
     let mut message = transaction.load(&key::message(id))?.ok_or(EngineError::UnknownMessage)?;
-    if message.sent || message.displayed != 0 {
+    // What has a body still to come has not been seen; what will never have one has been seen as far as it ever can be.
+    let waits = body::is_missing(transaction, id)?.is_some_and(|body| body.failed.is_none());
+    if message.sent || message.displayed != 0 || waits {
         return Ok(());
     }
     message.displayed = transaction.now.0;
     transaction.store(&key::message(id), &message);
     send(transaction, id, message, ReceiptEvent::Displayed, DISPLAYED)
+}
+
+/// Tells the sender that the message is in this store, if that was asked for and may be told; and that its kind is not
+/// known, if it is not.
+pub(super) fn send_arrived(transaction: &mut Transaction<'_>, id: &LocalId) -> Result<(), Stop> {
+    send_delivered(transaction, id)?;
+    let kind = transaction.load(&key::message(id))?.map(|message| message.kind);
+    if kind.is_some_and(|kind| kind != KIND_MAIL) { send_unsupported(transaction, id) } else { Ok(()) }
 }
 
 /// Tells the sender that the message is in this store, if that was asked for and may be told.
@@ -71,6 +81,10 @@ fn send(
     if message.sent || !wanted || message.sender_check != SenderCheck::Checked {
         return Ok(());
     }
+    // Half a message has not arrived.
+    if body::is_missing(transaction, id)?.is_some() {
+        return Ok(());
+    }
     let own = OwnDevice::load(transaction)?;
     if own.record.rolled_back {
         return Ok(());
@@ -92,6 +106,7 @@ fn send(
         receipts_wanted: ReceiptsWanted::default(),
         fallback_text: String::new(),
         attachments: Vec::new(),
+        body_blob: None,
         sender_statement_version: own.statement.version(),
         body: Body::Receipt(Receipt { message_id: MessageId(message.content_id), event, at: now }),
     };

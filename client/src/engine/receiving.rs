@@ -25,7 +25,7 @@ use super::outcome::{Event, Undecryptable};
 use super::records::{HintKeys, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{contact, receipt, statement_check};
+use super::{body, contact, receipt, statement_check};
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 use crate::store::seal::ClassRecords;
 
@@ -370,11 +370,9 @@ fn keep(
     transaction.store(&seen, &Zeroizing::new(id.to_vec()));
     transaction.store(&key::content(&id), &Zeroizing::new(encoded.to_vec()));
     transaction.store(&key::message(&id), &message_record(peer, &content, checked, delivery));
+    body::expect(transaction, &id, &content, peer.address.domain());
     transaction.event(Event::MessageReceived { id });
-    receipt::send_delivered(transaction, &id)?;
-    if matches!(content.body, Body::Unknown { .. }) {
-        receipt::send_unsupported(transaction, &id)?;
-    }
+    receipt::send_arrived(transaction, &id)?;
     Ok(None)
 }
 

@@ -3,14 +3,15 @@
 use std::marker::PhantomData;
 
 use medipeps_core::Address;
+use medipeps_core::attachment::DIGEST_LENGTH;
 use medipeps_core::crypto::dh::DhSecretKey;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::{kem, x_wing};
 use medipeps_core::envelope::HintKey;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
-    AccountRecord, ContactRecord, MessageRecord, OutboxRecord, PeerRecord, PrekeysRecord, QueueRecord, ServerRecord,
-    SessionRecord, UnconfirmedSenderRecord, UndecryptableRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, OutboxRecord, PeerRecord, PrekeysRecord, QueueRecord,
+    ServerRecord, SessionRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
 };
 use zeroize::Zeroizing;
 
@@ -42,6 +43,12 @@ pub mod class {
     pub const UNCONFIRMED_SENDER: RecordClass = RecordClass::account(10);
     /// The last envelopes that could not be read, by number modulo their limit.
     pub const UNDECRYPTABLE: RecordClass = RecordClass::account(11);
+    /// What is on its way to the account's own server, by blob id.
+    pub const UPLOAD: RecordClass = RecordClass::account(12);
+    /// Digests of the parts of uploads, by blob id and number.
+    pub const UPLOAD_PART: RecordClass = RecordClass::account(13);
+    /// Bodies that have not been fetched yet, by local id.
+    pub const BODY_FETCH: RecordClass = RecordClass::account(14);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -108,9 +115,9 @@ impl<T> From<RecordKey> for Key<T> {
 /// The names of records.
 pub mod key {
     use super::{
-        AccountRecord, Address, Bytes, ContactRecord, DhSecretKey, HintKeys, Key, MessageRecord, OutboxRecord,
-        PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord, UnconfirmedSenderRecord,
-        UndecryptableRecord, class, kem, x_wing,
+        AccountRecord, Address, BodyFetchRecord, Bytes, ContactRecord, DhSecretKey, HintKeys, Key, MessageRecord,
+        OutboxRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord,
+        UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -183,6 +190,24 @@ pub mod key {
         key(class::UNDECRYPTABLE, place.to_be_bytes())
     }
 
+    /// Something on its way to the account's own server.
+    #[must_use]
+    pub fn upload(blob_id: &[u8; 32]) -> Key<UploadRecord> {
+        key(class::UPLOAD, *blob_id)
+    }
+
+    /// The digest of a part of it.
+    #[must_use]
+    pub fn upload_part(blob_id: &[u8; 32], part: u32) -> Key<PartDigest> {
+        key(class::UPLOAD_PART, [blob_id.as_slice(), &part.to_be_bytes()].concat())
+    }
+
+    /// A body that has not been fetched yet.
+    #[must_use]
+    pub fn body_fetch(id: &[u8; 16]) -> Key<BodyFetchRecord> {
+        key(class::BODY_FETCH, *id)
+    }
+
     /// A session.
     #[must_use]
     pub fn session(id: &[u8; 16]) -> Key<SessionRecord> {
@@ -236,6 +261,9 @@ pub mod key {
 /// A record that is bytes of another format.
 pub type Bytes = Zeroizing<Vec<u8>>;
 
+/// The digest of one part of an upload.
+pub type PartDigest = [u8; DIGEST_LENGTH];
+
 /// The hint keys of one session, 32 bytes each.
 #[derive(Debug)]
 pub struct HintKeys(pub Vec<HintKey>);
@@ -247,6 +275,16 @@ impl Record for Bytes {
 
     fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         Ok(Self::new(bytes.to_vec()))
+    }
+}
+
+impl Record for PartDigest {
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.to_vec())
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        bytes.try_into().map_err(|_| WireError::Bounds("part digest"))
     }
 }
 
@@ -312,6 +350,7 @@ macro_rules! wire_records {
 
 wire_records!(
     AccountRecord,
+    BodyFetchRecord,
     ContactRecord,
     ServerRecord,
     MessageRecord,
@@ -321,5 +360,6 @@ wire_records!(
     UndecryptableRecord,
     SessionRecord,
     PeerRecord,
-    PrekeysRecord
+    PrekeysRecord,
+    UploadRecord
 );

@@ -95,6 +95,20 @@ impl<'a> Transaction<'a> {
         bytes.map(T::decode).transpose().map_err(|error| damaged(record.class, error))
     }
 
+    /// Several records, asked for all at once.
+    pub(super) fn load_all<T: Record>(&mut self, keys: &[Key<T>]) -> Result<Vec<Option<T>>, Stop> {
+        let mut records = Vec::with_capacity(keys.len());
+        let mut missing = false;
+        for key in keys {
+            match self.load(key) {
+                Ok(record) => records.push(record),
+                Err(Stop::Needs) => missing = true,
+                Err(error) => return Err(error),
+            }
+        }
+        if missing { Err(Stop::Needs) } else { Ok(records) }
+    }
+
     /// Whether there is such a record.
     pub(super) fn exists<T: Record>(&mut self, key: &Key<T>) -> Result<bool, Stop> {
         self.load(key).map(|record| record.is_some())

@@ -7,7 +7,7 @@ use rand_core::SeedableRng;
 
 use super::world::{World, engine_error, mail, tick};
 use crate::account_store::decide;
-use crate::engine::{Attachment, EngineError, Event, Input, SendMail, Time};
+use crate::engine::{Attachment, AttachmentSource, EngineError, Event, Input, SendMail, Time};
 use crate::limits::{OUTBOX_TRIED_MS, RETRY_MAX_MS};
 use crate::store::memory::CommitFault;
 
@@ -89,8 +89,11 @@ fn what_does_not_fit_is_refused_by_name_and_nothing_is_queued() {
     let too_long = mail(&paul, &"a".repeat(64 * 1024 + 1));
     let refused = engine_error(world.run(0, &Input::SendMail(too_long)));
     assert_eq!(refused, EngineError::Content(ContentError::BodyTooLarge { length: 64 * 1024 + 1 }));
-    let attachment =
-        |length| Attachment { name: "scan.png".into(), media_type: "image/png".into(), data: vec![0; length] };
+    let attachment = |length| Attachment {
+        name: "scan.png".into(),
+        media_type: "image/png".into(),
+        source: AttachmentSource::Inline(vec![0; length]),
+    };
     let too_large = SendMail { attachments: vec![attachment(48 * 1024 + 1)], ..mail(&paul, "hello") };
     let refused = engine_error(world.run(0, &Input::SendMail(too_large)));
     assert!(refused.to_string().contains("\"scan.png\" has 49153 bytes"), "{refused}");
@@ -102,7 +105,7 @@ fn what_does_not_fit_is_refused_by_name_and_nothing_is_queued() {
     world.send(0, fits);
     world.settle();
     let id = world.clients[1].received(now.0)[0].id;
-    assert_eq!(world.detail(1, id).content.attachments[0].data.len(), 48 * 1024);
+    assert_eq!(world.detail(1, id).content.attachments[0].length(), 48 * 1024);
 }
 
 #[test]

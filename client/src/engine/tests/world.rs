@@ -273,6 +273,7 @@ pub(super) fn mail(to: &Address, text: &str) -> SendMail {
         urgency: Urgency::Routine,
         receipts_wanted: ReceiptsWanted::default(),
         in_reply_to: None,
+        body_copy: None,
     }
 }
 

@@ -18,7 +18,7 @@ pub use outbox::OutboxRecord;
 pub use prekeys::{PrekeySet, PrekeysRecord};
 pub use queue::{QueueRecord, UndecryptableRecord};
 pub use session::{PeerDeviceRecord, PeerRecord, SessionRecord};
-pub use transfer::{BodyFetchRecord, UploadRecord, UploadRole, UploadSource};
+pub use transfer::{BodyFetchRecord, FinishedUpload, UploadRecord, UploadRole, UploadSource};
 
 use zeroize::Zeroizing;
 

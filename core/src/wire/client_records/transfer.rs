@@ -4,13 +4,13 @@ use prost::Message;
 use zeroize::Zeroizing;
 
 use super::{secret, text};
-use crate::attachment::{AttachmentKey, BlobReference};
+use crate::attachment::{AttachmentKey, BlobReference, DIGEST_LENGTH};
 use crate::limits::ATTACHMENT_LENGTH_MAX;
 use crate::wire::content::{decode_blob_reference, encode_blob_reference};
 use crate::wire::{WireError, fixed, proto};
 
 /// A file or a body on its way to the account's own server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UploadRecord {
     /// Random; whoever knows it may fetch the blob.
     pub blob_id: [u8; 32],
@@ -34,6 +34,17 @@ pub struct UploadRecord {
     pub attempts: u32,
     /// Milliseconds since 1970.
     pub next_attempt: u64,
+    /// Set once every piece is at the server. The record stays until the message's other uploads are done too.
+    pub finished: Option<FinishedUpload>,
+}
+
+/// What the message will say about a blob that is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FinishedUpload {
+    /// [`crate::attachment::root`] of the plaintext.
+    pub root: [u8; DIGEST_LENGTH],
+    /// When the server drops the blob, in milliseconds since 1970.
+    pub expires: u64,
 }
 
 /// What an upload is of its message.
@@ -98,6 +109,8 @@ impl UploadRecord {
             created: self.created,
             attempts: self.attempts,
             next_attempt: self.next_attempt,
+            root: self.finished.map(|finished| finished.root.to_vec()).unwrap_or_default(),
+            expires: self.finished.map_or(0, |finished| finished.expires),
         };
         Zeroizing::new(record.encode_to_vec())
     }
@@ -126,6 +139,10 @@ impl UploadRecord {
             created: record.created,
             attempts: record.attempts,
             next_attempt: record.next_attempt,
+            finished: match record.root.is_empty() {
+                true => None,
+                false => Some(FinishedUpload { root: fixed(&record.root, "root")?, expires: record.expires }),
+            },
         })
     }
 }
@@ -158,6 +175,12 @@ impl BodyFetchRecord {
     }
 }
 
+impl std::fmt::Debug for UploadRecord {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "UploadRecord({:?}, {} bytes, ..)", self.role, self.length)
+    }
+}
+
 impl std::fmt::Debug for UploadSource {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
@@ -175,7 +198,10 @@ mod tests {
     #[test]
     fn transfers_come_back_as_they_were_stored() {
         let file = UploadSource::File { path: b"/scans/\xff.png".to_vec(), modified: 5 };
-        for (role, source) in [(UploadRole::Body, UploadSource::SealedCopy), (UploadRole::Attachment(3), file)] {
+        let finished = Some(FinishedUpload { root: [8; 32], expires: 9 });
+        for (role, source, finished) in
+            [(UploadRole::Body, UploadSource::SealedCopy, finished), (UploadRole::Attachment(3), file, None)]
+        {
             let record = UploadRecord {
                 blob_id: [1; 32],
                 upload_secret: [2; 16],
@@ -188,6 +214,7 @@ mod tests {
                 created: 7,
                 attempts: 8,
                 next_attempt: 9,
+                finished,
             };
             assert_eq!(UploadRecord::decode(&record.encode()), Ok(record));
         }
