@@ -6,7 +6,7 @@ use crate::demo;
 use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
-use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, RUSTFMT, VECTORS, WASM, XMLLINT};
+use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, RUSTFMT, STRACE, VECTORS, WASM, XMLLINT};
 use crate::suite::report::Ended;
 use crate::suite::{Run, Suite, Work, deny, fuzz, published, wasm};
 
@@ -61,9 +61,9 @@ pub(super) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "end-to-end",
-        checks: "what crosses crates: the real commands, crashes, the arrows between crates",
-        needs: &[],
-        minutes: 5.0,
+        checks: "what crosses crates: the real commands, crashes, failing disks, the arrows between crates",
+        needs: &[&STRACE],
+        minutes: 8.0,
         work: Work::Commands(|run| {
             let commands = run.project.cargo(["build", "--package", "medipeps-server", "--package", "medipeps-client"]);
             vec![commands, tests(run, &["--package", "medipeps-tests"])]

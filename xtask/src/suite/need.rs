@@ -132,6 +132,19 @@ pub(super) static CXX: Need = Need {
     megabytes: 60,
 };
 
+/// strace, where it may trace: a program whose writes it makes fail notices. Where it is installed and may not, the machine
+/// forbids ptrace, and a container needs `--cap-add=SYS_PTRACE`.
+pub(super) static STRACE: Need = Need {
+    name: "strace that may trace (ptrace)",
+    probe: |project| {
+        let fails = "strace -D -f -qq -o /dev/null -e inject=write:error=EIO sh -c 'echo x || exit 42'; test $? = 42";
+        succeeds(project.command("sh").args(["-c", fails]))
+    },
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["strace"])]),
+    minutes: 0.2,
+    megabytes: 3,
+};
+
 /// A standard library for wasm32-unknown-unknown, or the means to build one.
 pub(super) static WASM: Need = Need {
     name: "Rust for wasm32-unknown-unknown",
