@@ -81,6 +81,8 @@ labels! {
     ATTACHMENT_KEYS = "Medipeps v0 attachment keys";
     /// Hashes the digests of an attachment's parts into its root.
     ATTACHMENT_ROOT = "Medipeps v0 attachment root";
+    /// Hashes the upload secret of a blob, which the server keeps only as this hash.
+    BLOB_UPLOAD_SECRET_HASH = "Medipeps blob upload secret";
     /// Derives the key that wraps a store's master key, from a stretched passphrase or a platform key.
     STORE_WRAPPING_KEY = "Medipeps store wrapping key";
     /// Derives the store key from the master key.

@@ -6,10 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use medipeps_core::address::is_domain;
+use medipeps_core::limits::BLOB_PIECE_LENGTH;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::limits::{CONFIG_LENGTH_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX};
+use crate::limits::{
+    BLOBS_BYTES_MAX, CONFIG_LENGTH_MAX, FREE_SPACE_FLOOR, LARGEST_BLOB, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
+};
 use crate::rate_limit::Rate;
 use crate::storage::QueueQuota;
 
@@ -44,6 +47,12 @@ pub struct Config {
     /// What the queue of one device may hold.
     #[serde(default)]
     pub queue: Queue,
+    /// What blobs may take.
+    #[serde(default)]
+    pub blobs: Blobs,
+    /// The disk.
+    #[serde(default)]
+    pub storage: Disk,
     /// Connections.
     #[serde(default)]
     pub connection: Connections,
@@ -71,6 +80,8 @@ pub struct Retention {
     pub envelope_days: u32,
     /// Days for which an invitation is good unless `invite` says otherwise, 1 and up.
     pub invitation_days: u32,
+    /// Days for which a blob is kept from its beginning, 1 and up.
+    pub blob_days: u32,
 }
 
 /// What the queue of one device may hold.
@@ -81,6 +92,24 @@ pub struct Queue {
     pub messages_max: u64,
     /// Bytes of envelopes, 65536 and up.
     pub bytes_max: u64,
+}
+
+/// What blobs may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Blobs {
+    /// All together, in units of 10^9 bytes, 1 and up.
+    pub max_gb: u32,
+    /// One of them, in units of 10^9 bytes, 1 and up.
+    pub largest_gb: u32,
+}
+
+/// The disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Disk {
+    /// Free space below which nothing new is taken, in units of 10^6 bytes. 0 switches it off.
+    pub free_space_floor_mb: u32,
 }
 
 /// Connections.
@@ -115,6 +144,12 @@ pub struct Rates {
     pub registrations_per_address: Rate,
     /// Proofs of device from one network address, successful or not.
     pub proofs_per_address: Rate,
+    /// Blobs begun or deleted from one network address.
+    pub blob_begins_per_address: Rate,
+    /// KiB of blobs taken from one network address.
+    pub blob_upload_kib_per_address: Rate,
+    /// KiB of blobs given to one network address.
+    pub blob_download_kib_per_address: Rate,
 }
 
 fn default_log_filter() -> String {
@@ -123,13 +158,25 @@ fn default_log_filter() -> String {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { envelope_days: 30, invitation_days: 14 }
+        Self { envelope_days: 30, invitation_days: 14, blob_days: 30 }
     }
 }
 
 impl Default for Queue {
     fn default() -> Self {
         Self { messages_max: QUEUE_MESSAGES_MAX, bytes_max: QUEUE_BYTES_MAX }
+    }
+}
+
+impl Default for Blobs {
+    fn default() -> Self {
+        Self { max_gb: (BLOBS_BYTES_MAX / GB) as u32, largest_gb: (LARGEST_BLOB / GB) as u32 }
+    }
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self { free_space_floor_mb: (FREE_SPACE_FLOOR / MB) as u32 }
     }
 }
 
@@ -150,6 +197,11 @@ impl Default for Rates {
             statements_per_address: rate(300, 300),
             registrations_per_address: rate(60, 30),
             proofs_per_address: rate(1200, 1200),
+            blob_begins_per_address: rate(1200, 300),
+            // 8 GiB at once, 15 GiB an hour.
+            blob_upload_kib_per_address: rate(8 << 20, 256 << 10),
+            // 16 GiB at once, 60 GiB an hour.
+            blob_download_kib_per_address: rate(16 << 20, 1 << 20),
         }
     }
 }
@@ -199,6 +251,8 @@ impl Config {
             log_filter: default_log_filter(),
             retention: Retention::default(),
             queue: Queue::default(),
+            blobs: Blobs::default(),
+            storage: Disk::default(),
             connection: Connections::default(),
             rate: Rates::default(),
         }
@@ -242,6 +296,9 @@ impl Config {
             ),
             (self.retention.envelope_days > 0, "retention.envelope_days", at_least_one),
             (self.retention.invitation_days > 0, "retention.invitation_days", at_least_one),
+            (self.retention.blob_days > 0, "retention.blob_days", at_least_one),
+            (self.blobs.max_gb > 0, "blobs.max_gb", at_least_one),
+            (self.blobs.largest_gb > 0, "blobs.largest_gb", at_least_one),
             (self.queue.messages_max > 0, "queue.messages_max", at_least_one),
             (self.queue.bytes_max >= 65_536, "queue.bytes_max", "must be 65536 or more, the largest envelope"),
             (self.connection.connections_max > 0, "connection.connections_max", at_least_one),
@@ -255,6 +312,9 @@ impl Config {
             (is_rate(rates.statements_per_address), "rate.statements_per_address", NO_RATE),
             (is_rate(rates.registrations_per_address), "rate.registrations_per_address", NO_RATE),
             (is_rate(rates.proofs_per_address), "rate.proofs_per_address", NO_RATE),
+            (is_rate(rates.blob_begins_per_address), "rate.blob_begins_per_address", NO_RATE),
+            (is_piece_rate(rates.blob_upload_kib_per_address), "rate.blob_upload_kib_per_address", NO_PIECE_RATE),
+            (is_piece_rate(rates.blob_download_kib_per_address), "rate.blob_download_kib_per_address", NO_PIECE_RATE),
         ];
         rules.into_iter().find(|(kept, ..)| !kept).map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
     }
@@ -263,6 +323,24 @@ impl Config {
     #[must_use]
     pub const fn queue_quota(&self) -> QueueQuota {
         QueueQuota { messages_max: self.queue.messages_max, bytes_max: self.queue.bytes_max }
+    }
+
+    /// Bytes of all blobs together.
+    #[must_use]
+    pub const fn blob_bytes_max(&self) -> u64 {
+        self.blobs.max_gb as u64 * GB
+    }
+
+    /// Bytes of the largest blob that is taken.
+    #[must_use]
+    pub const fn largest_blob(&self) -> u64 {
+        self.blobs.largest_gb as u64 * GB
+    }
+
+    /// Bytes of free disk space below which nothing new is taken.
+    #[must_use]
+    pub const fn free_space_floor(&self) -> u64 {
+        self.storage.free_space_floor_mb as u64 * MB
     }
 
     /// The folder of the store.
@@ -283,6 +361,16 @@ const NO_RATE: &str = "needs a burst and a number per minute of 1 or more";
 const fn is_rate(rate: Rate) -> bool {
     rate.burst > 0 && rate.per_minute > 0
 }
+
+const NO_PIECE_RATE: &str = "needs a burst of 513 or more, a piece of a blob, and a number per minute of 1 or more";
+
+/// A bucket that a piece fits in: otherwise a piece would take the whole and count for less than it is.
+const fn is_piece_rate(rate: Rate) -> bool {
+    rate.burst as usize >= BLOB_PIECE_LENGTH.div_ceil(1024) && rate.per_minute > 0
+}
+
+const GB: u64 = 1_000_000_000;
+const MB: u64 = 1_000_000;
 
 #[cfg(test)]
 mod tests {

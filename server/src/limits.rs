@@ -37,8 +37,28 @@ pub const EXPIRE_BATCH_MAX: usize = 1000;
 pub const FETCH_ENVELOPES_MAX: usize = 256;
 /// Accounts that one page of an inspection returns at most.
 pub const INSPECT_ACCOUNTS_MAX: usize = 1000;
-/// Bytes of one record in an export: the largest envelope, or a statement, with its frame. An import refuses more.
-pub const EXPORT_RECORD_LENGTH_MAX: usize = 128 << 10;
+/// Bytes of one record in an export: a piece of a blob, with its frame. An import refuses more.
+pub const EXPORT_RECORD_LENGTH_MAX: usize = 640 << 10;
+/// Bytes of all blobs together unless the configuration says otherwise: 100 GB, a small disk.
+pub const BLOBS_BYTES_MAX: u64 = 100_000_000_000;
+/// Bytes of the largest blob that is taken unless the configuration says otherwise: 8 GB, a long examination's images.
+pub const LARGEST_BLOB: u64 = 8_000_000_000;
+/// Bytes that a blob counts for at least: its records take room as well.
+pub const BLOB_CHARGE_MIN: u64 = 4 << 10;
+/// Milliseconds after which a blob is dropped that was begun and not finished: 7 days, so that an upload can go on after a
+/// long weekend, and what was given up does not keep its room for a month.
+pub const BLOB_UNFINISHED_RETENTION_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Milliseconds after which to ask again for room for a blob. It is a guess: others have to run out first.
+pub const BLOB_STORE_FULL_RETRY_MS: u64 = 15 * 60 * 1000;
+/// Bytes after which a segment file of blob pieces is closed: 32 pieces. It is deleted whole.
+pub const BLOB_SEGMENT_BYTES: u64 = 16 << 20;
+/// Pieces of blobs that go to the disk with one sync: 8 MiB.
+pub const BLOB_BATCH_MAX: usize = 16;
+/// Pieces that may wait for the thread that writes them, 16 MiB; whoever comes after waits in line.
+pub const BLOB_QUEUE_MAX: usize = 32;
+/// Bytes of free disk space below which the store takes nothing new unless the configuration says otherwise: 256 MB, several
+/// seconds of mail at the fastest.
+pub const FREE_SPACE_FLOOR: u64 = 256_000_000;
 /// Requests that one connection may have open at once, as QUIC streams. quinn keeps state for every allowed stream of every
 /// connection: 100 cost 8 KiB more each (reference/server.md section 5).
 pub const STREAMS_MAX: u32 = 16;

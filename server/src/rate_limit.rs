@@ -18,7 +18,10 @@ pub struct Rate {
     pub per_minute: u32,
 }
 
-/// Counts by key. A bucket is one number: the time, in microseconds, at which it will be full again (GCRA).
+/// Units of time in a millisecond: nanoseconds, fine enough for a million KiB a minute.
+const UNITS_PER_MILLISECOND: u64 = 1_000_000;
+
+/// Counts by key. A bucket is one number: the time, in nanoseconds, at which it will be full again (GCRA).
 #[derive(Debug)]
 pub(crate) struct RateLimiter<K> {
     rate: Rate,
@@ -40,9 +43,16 @@ impl<K: Eq + Hash> RateLimiter<K> {
 
     /// Takes one from the bucket of the key, or says after how many milliseconds to come again.
     pub(crate) fn take(&self, key: K, now_ms: u64) -> Result<(), u64> {
-        let now = now_ms.saturating_mul(1000);
-        let interval = 60_000_000 / u64::from(self.rate.per_minute.max(1));
-        let allowance = interval.saturating_mul(u64::from(self.rate.burst.max(1)) - 1);
+        self.take_many(key, 1, now_ms)
+    }
+
+    /// The same for something that counts as many. What counts for more than a whole bucket takes the whole.
+    pub(crate) fn take_many(&self, key: K, count: u32, now_ms: u64) -> Result<(), u64> {
+        let now = now_ms.saturating_mul(UNITS_PER_MILLISECOND);
+        let burst = u64::from(self.rate.burst.max(1));
+        let one = 60_000 * UNITS_PER_MILLISECOND / u64::from(self.rate.per_minute.max(1));
+        let interval = one.saturating_mul(u64::from(count.max(1)).min(burst));
+        let allowance = one.saturating_mul(burst).saturating_sub(interval);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if !buckets.full_at.contains_key(&key) && buckets.full_at.len() >= self.keys_max {
             buckets.clean(now);
@@ -56,7 +66,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
         *full_at = current;
         let ahead = current - now;
         if ahead > allowance {
-            return Err((ahead - allowance).div_ceil(1000));
+            return Err((ahead - allowance).div_ceil(UNITS_PER_MILLISECOND));
         }
         *full_at = current.saturating_add(interval);
         Ok(())
@@ -66,7 +76,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
 impl<K: Eq + Hash> Buckets<K> {
     /// Forgets full buckets. It walks the whole table, so it does so at most once in a while.
     fn clean(&mut self, now: u64) {
-        if now.abs_diff(self.cleaned_at) >= RATE_LIMITER_FULL_RETRY_MS * 1000 {
+        if now.abs_diff(self.cleaned_at) >= RATE_LIMITER_FULL_RETRY_MS * UNITS_PER_MILLISECOND {
             self.cleaned_at = now;
             self.full_at.retain(|_, full_at| *full_at > now);
         }
@@ -92,6 +102,25 @@ mod tests {
         assert_eq!(limiter.take(1, 10_999), Err(1));
         assert_eq!(limiter.take(1, 11_000), Ok(()));
         assert_eq!(limiter.take(1, 11_000), Err(1000));
+    }
+
+    #[test]
+    fn what_counts_as_many_takes_many() {
+        let limiter = limiter(10, 600);
+        assert_eq!(limiter.take_many(1, 4, 10_000), Ok(()));
+        assert_eq!(limiter.take_many(1, 7, 10_000), Err(100));
+        assert_eq!(limiter.take_many(1, 6, 10_000), Ok(()));
+        assert_eq!(limiter.take_many(1, 1, 10_000), Err(100));
+        assert_eq!(limiter.take_many(1, 1000, 10_999), Err(1), "more than there ever is takes all there is");
+        assert_eq!(limiter.take_many(1, 1000, 11_000), Ok(()));
+        assert_eq!(limiter.take_many(1, 1, 11_099), Err(1));
+    }
+
+    #[test]
+    fn a_rate_of_many_a_minute_is_kept_exactly() {
+        let limiter = limiter(1, 1 << 20);
+        let taken = (0..60_000).map(|ms| (0..20).filter(|_| limiter.take(1, ms).is_ok()).count()).sum::<usize>();
+        assert!((59_000..=60_001).contains(&taken), "{taken} within a minute, one a millisecond");
     }
 
     #[test]

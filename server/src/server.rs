@@ -23,7 +23,7 @@ use crate::limits::{
 use crate::network_address::NetworkAddress;
 use crate::server_key::ServerKey;
 use crate::service::Service;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{ExpireCounts, Storage, StorageError};
 use crate::transport::connection::{Close, Work, serve};
 use crate::transport::endpoint::{ListenError, listen};
 
@@ -156,9 +156,9 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
     loop {
         ticks.tick().await;
         match storage.expire(environment.now_ms()).await {
-            Ok(counts) if counts.envelopes + counts.submissions + counts.invitations > 0 => {
-                let (envelopes, submissions) = (counts.envelopes, counts.submissions);
-                tracing::info!(envelopes, submissions, invitations = counts.invitations, "removed what has run out");
+            Ok(counts) if counts != ExpireCounts::default() => {
+                let ExpireCounts { envelopes, submissions, invitations, blobs } = counts;
+                tracing::info!(envelopes, submissions, invitations, blobs, "removed what has run out");
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "what has run out cannot be removed"),

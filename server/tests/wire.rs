@@ -5,6 +5,8 @@
 mod access;
 #[path = "wire/account.rs"]
 mod account;
+#[path = "wire/blobs.rs"]
+mod blobs;
 #[path = "wire/client.rs"]
 mod client;
 #[path = "wire/command.rs"]

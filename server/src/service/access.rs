@@ -2,7 +2,8 @@
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{
-    Acknowledge, Authenticate, DeleteAccount, FetchPrekeys, Register, Request, Submit,
+    Acknowledge, Authenticate, BeginBlob, DeleteAccount, DeleteBlob, FetchBlob, FetchPrekeys, PutBlobPiece, Register,
+    Request, Submit,
 };
 use std::sync::Arc;
 
@@ -47,6 +48,10 @@ rules! {
     FetchStatement => Anonymous,
     FetchPrekeys => Anonymous,
     Submit => Anonymous,
+    BeginBlob => Anonymous,
+    PutBlobPiece => Anonymous,
+    FetchBlob => Anonymous,
+    DeleteBlob => Anonymous,
     PublishStatement => Proved,
     PublishPrekeys => Proved,
     PrekeyStatus => Proved,
@@ -63,6 +68,10 @@ pub(super) enum Admission {
     FetchStatement(Address),
     FetchPrekeys(FetchPrekeys),
     Submit(Submit),
+    BeginBlob(BeginBlob),
+    PutBlobPiece(PutBlobPiece),
+    FetchBlob(FetchBlob),
+    DeleteBlob(DeleteBlob),
     PublishStatement(Arc<ProvedDevice>, Vec<u8>),
     PublishPrekeys(Arc<ProvedDevice>, Vec<u8>),
     PrekeyStatus(Arc<ProvedDevice>),

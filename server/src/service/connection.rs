@@ -136,6 +136,10 @@ fn admit_anonymous(request: Request) -> Result<Admission, ErrorReply> {
         Request::FetchStatement(address) => Admission::FetchStatement(address),
         Request::FetchPrekeys(request) => Admission::FetchPrekeys(request),
         Request::Submit(request) => Admission::Submit(request),
+        Request::BeginBlob(request) => Admission::BeginBlob(request),
+        Request::PutBlobPiece(request) => Admission::PutBlobPiece(request),
+        Request::FetchBlob(request) => Admission::FetchBlob(request),
+        Request::DeleteBlob(request) => Admission::DeleteBlob(request),
         _ => return Err(internal("a request is not anonymous")),
     })
 }

@@ -6,8 +6,11 @@
 pub mod access;
 mod acknowledge;
 mod authenticate;
+mod begin_blob;
 mod connection;
 mod delete_account;
+mod delete_blob;
+mod fetch_blob;
 mod fetch_prekeys;
 mod fetch_statement;
 mod hello;
@@ -15,6 +18,7 @@ mod invite;
 mod prekey_status;
 mod publish_prekeys;
 mod publish_statement;
+mod put_blob_piece;
 mod register;
 mod submit;
 mod subscribe;
@@ -53,6 +57,9 @@ pub struct Service {
     domain: String,
     server_key: ServerKey,
     envelope_retention_ms: u64,
+    blob_retention_ms: u64,
+    /// Bytes of the largest blob that is taken.
+    largest_blob: u64,
     limiters: Limiters,
     subscriptions: Subscriptions,
     stopping: watch::Sender<bool>,
@@ -65,6 +72,11 @@ struct Limiters {
     prekeys_per_address: RateLimiter<NetworkAddress>,
     statements_per_address: RateLimiter<NetworkAddress>,
     registrations_per_address: RateLimiter<NetworkAddress>,
+    blob_begins_per_address: RateLimiter<NetworkAddress>,
+    /// In KiB.
+    blob_upload_per_address: RateLimiter<NetworkAddress>,
+    /// In KiB.
+    blob_download_per_address: RateLimiter<NetworkAddress>,
     proofs_per_address: RateLimiter<NetworkAddress>,
 }
 
@@ -100,6 +112,9 @@ impl Service {
             prekeys_per_address: RateLimiter::new(rates.prekeys_per_address),
             statements_per_address: RateLimiter::new(rates.statements_per_address),
             registrations_per_address: RateLimiter::new(rates.registrations_per_address),
+            blob_begins_per_address: RateLimiter::new(rates.blob_begins_per_address),
+            blob_upload_per_address: RateLimiter::new(rates.blob_upload_kib_per_address),
+            blob_download_per_address: RateLimiter::new(rates.blob_download_kib_per_address),
             proofs_per_address: RateLimiter::new(rates.proofs_per_address),
         };
         Arc::new(Self {
@@ -108,6 +123,8 @@ impl Service {
             domain: config.domain.clone(),
             server_key,
             envelope_retention_ms: u64::from(config.retention.envelope_days) * DAY_MS,
+            blob_retention_ms: u64::from(config.retention.blob_days) * DAY_MS,
+            largest_blob: config.largest_blob(),
             limiters,
             subscriptions: Subscriptions::default(),
             stopping: watch::Sender::new(false),
@@ -143,6 +160,10 @@ impl Service {
             Admission::FetchStatement(address) => self.fetch_statement(moment, &address).await?,
             Admission::FetchPrekeys(request) => self.fetch_prekeys(moment, request).await?,
             Admission::Submit(request) => self.submit(moment, request).await?,
+            Admission::BeginBlob(request) => self.begin_blob(moment, request).await?,
+            Admission::PutBlobPiece(request) => self.put_blob_piece(moment, request).await?,
+            Admission::FetchBlob(request) => self.fetch_blob(moment, request).await?,
+            Admission::DeleteBlob(request) => self.delete_blob(moment, request).await?,
             Admission::PublishStatement(device, statement) => self.publish_statement(&device, &statement).await?,
             Admission::PublishPrekeys(device, upload) => self.publish_prekeys(&device, &upload).await?,
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
@@ -177,6 +198,8 @@ fn refuse(code: ErrorCode) -> ErrorReply {
         ErrorCode::ExporterRequired => "the proof of device must cover the TLS exporter",
         ErrorCode::UnknownAccount => "no such account",
         ErrorCode::UnknownDevice => "no such device",
+        ErrorCode::UnknownBlob => "no such blob",
+        ErrorCode::BlobMismatch => "the secret, the length or the piece does not fit the blob",
         ErrorCode::WrongDomain => "the address is not of this server's domain",
         _ => "",
     };
@@ -203,6 +226,9 @@ fn storage_failed(error: StorageError) -> ErrorReply {
             tracing::error!(%error, "the store is damaged");
             ErrorReply::new(ErrorCode::Internal, "a record of the store is damaged")
         }
+        StorageError::LowSpace { .. } => {
+            ErrorReply::new(ErrorCode::StorageUnavailable, "the disk is nearly full").retry_after(STORAGE_RETRY_MS)
+        }
         StorageError::Oversize { .. } => ErrorReply::new(ErrorCode::TooLarge, error.to_string()),
     }
 }
@@ -216,6 +242,11 @@ fn queue_failed(error: QueueError) -> ErrorReply {
         }
         QueueError::Storage(error) => storage_failed(error),
     }
+}
+
+/// So many KiB, the last one begun, as limits of bytes are counted.
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 /// What cannot happen has happened.

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 
 use medipeps_core::Address;
 use medipeps_core::limits::{ENVELOPE_LENGTH_MAX, STATEMENT_LENGTH_MAX};
-use medipeps_core::wire::server_storage::ExportRecord;
+use medipeps_core::wire::server_storage::{ExportRecord, ExportedBlob, piece_count, piece_length};
 use sha2::{Digest, Sha256};
 
 use super::{ExportError, ImportError};
@@ -20,15 +20,15 @@ const HEADER: &[u8; 16] = b"MEDIPEPS-EXPORT\x01";
 pub(super) const USED_PREKEYS_PER_RECORD: usize = 1000;
 
 /// Writes an export.
-pub(super) struct ExportWriter<'a> {
-    writer: &'a mut dyn Write,
+pub(super) struct ExportWriter {
+    writer: Box<dyn Write + Send>,
     digest: Sha256,
     records: u64,
 }
 
-impl<'a> ExportWriter<'a> {
+impl ExportWriter {
     /// Begins an export with its header.
-    pub(super) fn new(writer: &'a mut dyn Write) -> Result<Self, ExportError> {
+    pub(super) fn new(writer: Box<dyn Write + Send>) -> Result<Self, ExportError> {
         let mut export = Self { writer, digest: Sha256::new(), records: 0 };
         export.put(HEADER)?;
         Ok(export)
@@ -152,11 +152,30 @@ struct Order {
     devices: Vec<u32>,
     /// Of the current device: the highest sequence ever assigned, and the last one read.
     queue: Option<(u64, u64)>,
+    /// The current blob, and how many of its pieces have come.
+    blob: Option<(ExportedBlob, u32)>,
 }
 
 impl Order {
     fn allows(&mut self, record: &ExportRecord) -> bool {
         match record {
+            ExportRecord::Blob(blob) => {
+                let ascending = self.blob.is_none_or(|(before, _)| before.id < blob.id);
+                let whole = self.is_complete();
+                self.blob = Some((*blob, 0));
+                ascending && whole
+            }
+            ExportRecord::BlobPiece(data) => match &mut self.blob {
+                Some((blob, index)) => {
+                    let expected = piece_length(blob.length, *index);
+                    *index += 1;
+                    expected == Some(data.len())
+                }
+                None => false,
+            },
+            // Blobs come last.
+            ExportRecord::End { .. } => false,
+            _ if self.blob.is_some() => false,
             ExportRecord::Invitation { hash, invitation } => {
                 self.address.is_none() && fits(&invitation.encode()) && self.invitations.insert(*hash)
             }
@@ -184,12 +203,11 @@ impl Order {
                 _ => false,
             },
             ExportRecord::Submission { .. } => self.address.is_some(),
-            ExportRecord::End { .. } => false,
         }
     }
 
     fn is_complete(&self) -> bool {
-        self.devices.is_empty()
+        self.devices.is_empty() && self.blob.is_none_or(|(blob, pieces)| pieces == piece_count(blob.length))
     }
 }
 

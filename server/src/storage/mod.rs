@@ -5,6 +5,7 @@
 //! once ([`StorageError::Failed`]) it confirms nothing more; the server process then exits.
 
 mod account;
+mod blob;
 #[cfg(test)]
 mod conformance;
 mod export;
@@ -25,6 +26,7 @@ pub use account::{
     Account, DeviceRecord, Invitation, InvitationError, RegisterError, RegisterOutcome, Registration, ReplaceOutcome,
     StatementError,
 };
+pub use blob::{BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, NewBlob, PieceOutcome};
 pub use inspection::{InspectedAccount, InspectedDevice, InspectedEnvelope};
 pub use memory::{Fault, MemoryStorage};
 pub use prekey::{PrekeyError, PrekeySet, PrekeyStatus, TakenKem, TakenPrekeys};
@@ -149,7 +151,7 @@ pub trait Storage: Send + Sync + 'static {
     /// See [`QueueError`].
     async fn watch(&self, address: &Address, device: u32) -> Result<watch::Receiver<u64>, QueueError>;
 
-    /// Drops envelopes, submission ids and invitations whose time is up. Envelopes are counted in their queues.
+    /// Drops envelopes, submission ids, invitations and blobs whose time is up. Envelopes are counted in their queues.
     ///
     /// # Errors
     /// The engine failed.
@@ -173,8 +175,40 @@ pub trait Storage: Send + Sync + 'static {
     /// See [`QueueError`].
     async fn report_generation(&self, address: &Address, device: u32, generation: u64) -> Result<u64, QueueError>;
 
+    /// Begins a blob and reserves its whole length. A repeat with the same secret and length changes nothing and tells how
+    /// far the blob has come.
+    ///
+    /// # Errors
+    /// See [`BeginBlobError`].
+    async fn begin_blob(&self, blob: NewBlob) -> Result<BlobProgress, BeginBlobError>;
+
+    /// Stores a piece of a blob. Pieces come in any order and several at once; the same piece again changes nothing.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    async fn put_blob_piece(&self, piece: BlobPiece) -> Result<PieceOutcome, BlobError>;
+
+    /// Bytes of a complete blob from `offset`, at most `length` and at most `BLOB_PIECE_LENGTH` of them; none at its end
+    /// and beyond.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    async fn read_blob(&self, id: &[u8; 32], offset: u64, length: u32) -> Result<BlobRange, BlobError>;
+
+    /// Deletes a blob, complete or not, and frees what was reserved for it. That there is none is no error.
+    ///
+    /// # Errors
+    /// See [`BlobError`].
+    async fn delete_blob(&self, id: &[u8; 32], secret_hash: &[u8; 32]) -> Result<(), BlobError>;
+
+    /// What all blobs together take.
+    ///
+    /// # Errors
+    /// The engine failed.
+    async fn blob_usage(&self) -> Result<BlobUsage, StorageError>;
+
     /// Writes everything but one-time prekeys to `writer`, as of one moment; writes wait meanwhile. The ids of one-time
-    /// prekeys go along as used ones, because a restore must never give one away again.
+    /// prekeys go along as used ones, because a restore must never give one away again. Of blobs the complete ones go along.
     ///
     /// # Errors
     /// See [`ExportError`].
@@ -205,6 +239,13 @@ pub enum StorageError {
     /// A record is not what was stored; the text says which. Nothing of it is served.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+    /// The disk has less free space than the floor that was set. Nothing is taken until there is more; what is there can be
+    /// read, acknowledged and deleted.
+    #[error("the disk has less than {floor} bytes left")]
+    LowSpace {
+        /// The floor in bytes.
+        floor: u64,
+    },
     /// A value is larger than the store takes; the caller should have refused it.
     #[error("{what} has {length} bytes, more than {limit}")]
     Oversize {

@@ -65,6 +65,8 @@ pub struct ExpireCounts {
     pub submissions: u64,
     /// Invitations.
     pub invitations: u64,
+    /// Blobs, complete or not.
+    pub blobs: u64,
 }
 
 /// Why a submission was not taken. No device has it.

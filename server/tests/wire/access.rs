@@ -11,6 +11,7 @@ use medipeps_server::service::access::{Access, RULES, name, rule};
 use rand_core::SeedableRng;
 
 use crate::account::{Account, submit};
+use crate::blobs::{begin, delete, fetch, put_piece};
 use crate::client::{Client, ask, connect_silently};
 use crate::server::TestServer;
 
@@ -55,6 +56,9 @@ fn expected(access: Access, shown: Shown) -> Option<ErrorCode> {
     }
 }
 
+/// The blob that there is before each cell of the matrix.
+const BLOB: u8 = 7;
+
 /// An account with two devices, seen from the second one.
 async fn two_devices(test: &TestServer, address: &str) -> (Account, Account) {
     let first = test.account(address).await;
@@ -95,6 +99,10 @@ async fn request(test: &TestServer, name: &str, account: &Account, client: Optio
         "FetchStatement" => Request::FetchStatement(address),
         "FetchPrekeys" => Request::FetchPrekeys(FetchPrekeys { address, payment: Payment::None }),
         "Submit" => submit(&address, &[1, 2], 1),
+        "BeginBlob" => begin(BLOB, 3),
+        "PutBlobPiece" => put_piece(BLOB, 0, vec![1; 3]),
+        "FetchBlob" => fetch(BLOB, 0, 3),
+        "DeleteBlob" => delete(BLOB),
         "PublishStatement" => {
             let devices = account.statement.devices().to_vec();
             Request::PublishStatement(account.next_statement(devices).encoded().to_vec())
@@ -159,12 +167,17 @@ async fn every_request_meets_its_rule_in_every_state() {
         config.rate.registrations_per_address = many;
         config.rate.proofs_per_address = many;
         config.rate.prekeys_per_address = many;
+        config.rate.blob_begins_per_address = many;
     })
     .await;
     let mut cells = 0;
     for (row, (request_name, access)) in RULES.iter().enumerate() {
         for (column, shown) in STATES.into_iter().enumerate() {
             let (first, second) = two_devices(&test, &format!("user-{row}-{column}@clinic.example")).await;
+            let uploader = Client::connect(test.address()).await;
+            for request in [begin(BLOB, 3), put_piece(BLOB, 0, vec![1; 3])] {
+                assert!(!matches!(uploader.ask(&request).await, Response::Error(_)));
+            }
             let (response, asked) = if shown == Shown::Nothing {
                 let (_endpoint, quic) = connect_silently(test.address(), b"medipeps/1").await.unwrap();
                 let asked = request(&test, request_name, &second, None).await;

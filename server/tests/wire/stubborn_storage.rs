@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use medipeps_core::Address;
 use medipeps_server::storage::{
-    Account, AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount,
-    Invitation, InvitationError, MemoryStorage, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope,
+    Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, EnqueueError,
+    EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount, Invitation, InvitationError,
+    MemoryStorage, NewBlob, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope,
     RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
     TakenPrekeys,
 };
@@ -103,6 +104,21 @@ impl Storage for StubbornStorage {
     }
     async fn report_generation(&self, address: &Address, device: u32, generation: u64) -> Result<u64, QueueError> {
         self.inner.report_generation(address, device, generation).await
+    }
+    async fn begin_blob(&self, blob: NewBlob) -> Result<BlobProgress, BeginBlobError> {
+        self.inner.begin_blob(blob).await
+    }
+    async fn put_blob_piece(&self, piece: BlobPiece) -> Result<PieceOutcome, BlobError> {
+        self.inner.put_blob_piece(piece).await
+    }
+    async fn read_blob(&self, id: &[u8; 32], offset: u64, length: u32) -> Result<BlobRange, BlobError> {
+        self.inner.read_blob(id, offset, length).await
+    }
+    async fn delete_blob(&self, id: &[u8; 32], secret_hash: &[u8; 32]) -> Result<(), BlobError> {
+        self.inner.delete_blob(id, secret_hash).await
+    }
+    async fn blob_usage(&self) -> Result<BlobUsage, StorageError> {
+        self.inner.blob_usage().await
     }
     async fn export(&self, writer: Box<dyn Write + Send>) -> Result<(), ExportError> {
         self.inner.export(writer).await

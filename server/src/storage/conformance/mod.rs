@@ -1,6 +1,7 @@
 //! What every engine must do, whichever way it does it. `conformance_suite!` makes the tests of an engine.
 
 mod accounts;
+mod blobs;
 mod prekeys;
 mod queues;
 mod transfer;
@@ -14,7 +15,16 @@ use super::*;
 /// An engine under test.
 pub(super) trait Engine {
     /// A new, empty store.
-    fn create(quota: QueueQuota) -> Self;
+    fn create(quota: QueueQuota) -> Self
+    where
+        Self: Sized,
+    {
+        Self::with_blobs(quota, u64::MAX)
+    }
+    /// The same with a bound on the bytes of all blobs.
+    fn with_blobs(quota: QueueQuota, blob_bytes_max: u64) -> Self;
+    /// Takes the free space of the disk away, or gives it back.
+    fn set_low_space(&self, low: bool);
     /// Ends the process and starts it again, as far as the store can tell.
     fn reopen(&mut self);
     /// The store.
@@ -45,6 +55,18 @@ macro_rules! conformance_suite {
             concurrent_submissions_get_dense_numbers,
             what_is_too_large_is_refused,
             an_inspection_shows_what_there_is,
+            a_blob_is_begun_once,
+            pieces_come_in_any_order,
+            a_piece_is_stored_once,
+            a_piece_must_be_one_of_the_blob,
+            two_uploads_of_one_blob_go_on_at_once,
+            ranges_go_over_the_borders_of_pieces,
+            room_for_blobs_is_reserved_and_given_back,
+            a_deleted_blob_is_gone,
+            blobs_run_out,
+            an_upload_goes_on_after_a_restart,
+            an_export_carries_complete_blobs,
+            low_space_refuses_what_is_new_and_nothing_else,
         );
     };
     ($engine:ty: $($case:ident,)*) => {
@@ -57,6 +79,7 @@ macro_rules! conformance_suite {
     };
 }
 pub(super) use self::accounts::*;
+pub(super) use self::blobs::*;
 pub(super) use self::prekeys::*;
 pub(super) use self::queues::*;
 pub(super) use self::transfer::*;

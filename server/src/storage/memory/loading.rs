@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use medipeps_core::Address;
-use medipeps_core::wire::server_storage::{ExportRecord, QueueRecord};
+use medipeps_core::wire::server_storage::{BlobRecord, ExportRecord, ExportedBlob, QueueRecord};
 use tokio::sync::watch;
 
+use super::blobs::MemoryBlob;
 use super::state::{MemoryAccount, MemoryDevice, MemoryEnvelope, State};
 
 /// A state under construction from the records of an export, which come in their order.
@@ -14,6 +15,7 @@ pub(super) struct Loading {
     state: State,
     account: Option<(Address, MemoryAccount)>,
     device: Option<(u32, MemoryDevice)>,
+    blob: Option<[u8; 32]>,
 }
 
 impl Loading {
@@ -53,6 +55,24 @@ impl Loading {
             ExportRecord::Submission { id, submission } => {
                 if let Some((_, account)) = &mut self.account {
                     account.submissions.insert(id, submission);
+                }
+            }
+            ExportRecord::Blob(ExportedBlob { id, length, secret_hash, begun, expires }) => {
+                let record = BlobRecord {
+                    number: 1,
+                    length,
+                    secret_hash,
+                    begun,
+                    expires,
+                    unfinished_expires: expires,
+                    stored_pieces: 0,
+                };
+                self.state.blobs.insert(id, MemoryBlob::new(record));
+                self.blob = Some(id);
+            }
+            ExportRecord::BlobPiece(data) => {
+                if let Some(blob) = self.blob.and_then(|id| self.state.blobs.get_mut(&id)) {
+                    blob.add(blob.record.stored_pieces, data);
                 }
             }
             ExportRecord::End { .. } => {}

@@ -1,15 +1,17 @@
 //! The reference engine: everything in memory, one lock, and faults on request. For simulation and for comparison.
 
+mod blobs;
 mod loading;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use medipeps_core::Address;
-use medipeps_core::wire::server_storage::{ExportRecord, InvitationRecord};
+use medipeps_core::wire::server_storage::{BlobRecord, ExportRecord, ExportedBlob, InvitationRecord};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -18,18 +20,20 @@ use self::state::State;
 use super::account::{check_statement_length, distinct_devices};
 use super::export::{ExportWriter, read_export};
 use super::{
-    Account, AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount,
-    Invitation, InvitationError, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
-    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenPrekeys,
+    Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, EnqueueError,
+    EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount, Invitation, InvitationError, NewBlob,
+    PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope, RegisterError,
+    RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission, TakenPrekeys,
 };
-use crate::limits::{FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX};
+use crate::limits::{BLOBS_BYTES_MAX, FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX};
 
 /// A store in memory. It keeps nothing over the life of the value, but [`MemoryStorage::restart`] stands for the next
 /// start of the process.
 #[derive(Debug)]
 pub struct MemoryStorage {
     quota: QueueQuota,
+    blob_bytes_max: u64,
+    low_space: AtomicBool,
     state: Mutex<State>,
     failure: watch::Sender<Option<StorageError>>,
 }
@@ -48,7 +52,23 @@ impl MemoryStorage {
     #[must_use]
     pub fn new(quota: QueueQuota, incarnation: [u8; 16]) -> Self {
         let state = State { incarnation, ..State::default() };
-        Self { quota, state: Mutex::new(state), failure: watch::Sender::new(None) }
+        let (state, failure) = (Mutex::new(state), watch::Sender::new(None));
+        Self { quota, blob_bytes_max: BLOBS_BYTES_MAX, low_space: AtomicBool::new(false), state, failure }
+    }
+
+    /// Bounds the bytes of all blobs together.
+    #[must_use]
+    pub fn with_blob_bytes_max(self, blob_bytes_max: u64) -> Self {
+        Self { blob_bytes_max, ..self }
+    }
+
+    /// Makes the disk full, or gives it room again: until then nothing new is taken.
+    pub fn set_low_space(&self, low: bool) {
+        self.low_space.store(low, Ordering::Relaxed);
+    }
+
+    fn check_space(&self) -> Result<(), StorageError> {
+        if self.low_space.load(Ordering::Relaxed) { Err(StorageError::LowSpace { floor: 0 }) } else { Ok(()) }
     }
 
     /// Makes the next commit fail. From then on every operation fails, until [`MemoryStorage::restart`].
@@ -126,6 +146,7 @@ impl Storage for MemoryStorage {
 
     async fn register(&self, registration: Registration) -> Result<RegisterOutcome, RegisterError> {
         registration.check_lengths()?;
+        self.check_space()?;
         self.commit(|state| state.register(registration))
     }
 
@@ -189,6 +210,7 @@ impl Storage for MemoryStorage {
         sequence: u64,
         prekeys: PrekeySet,
     ) -> Result<(), PrekeyError> {
+        self.check_space()?;
         self.commit(|state| state.device_mut(address, device).ok_or(PrekeyError::UnknownDevice)?.put(sequence, prekeys))
     }
 
@@ -211,6 +233,7 @@ impl Storage for MemoryStorage {
 
     async fn enqueue(&self, submission: Submission) -> Result<EnqueueOutcome, EnqueueError> {
         submission.check_lengths()?;
+        self.check_space()?;
         self.commit(|state| state.enqueue(submission, self.quota))
     }
 
@@ -288,9 +311,32 @@ impl Storage for MemoryStorage {
         })
     }
 
-    async fn export(&self, mut writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
+    async fn begin_blob(&self, blob: NewBlob) -> Result<BlobProgress, BeginBlobError> {
+        self.check_space()?;
+        self.commit(|state| state.begin_blob(&blob, self.blob_bytes_max))
+    }
+
+    async fn put_blob_piece(&self, piece: BlobPiece) -> Result<PieceOutcome, BlobError> {
+        piece.check_length()?;
+        self.check_space()?;
+        self.commit(|state| state.put_blob_piece(piece))
+    }
+
+    async fn read_blob(&self, id: &[u8; 32], offset: u64, length: u32) -> Result<BlobRange, BlobError> {
+        self.read()?.read_blob(id, offset, length)
+    }
+
+    async fn delete_blob(&self, id: &[u8; 32], secret_hash: &[u8; 32]) -> Result<(), BlobError> {
+        self.commit(|state| state.delete_blob(id, secret_hash))
+    }
+
+    async fn blob_usage(&self) -> Result<BlobUsage, StorageError> {
+        Ok(self.read()?.blob_usage())
+    }
+
+    async fn export(&self, writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
         let state = self.read()?;
-        let mut export = ExportWriter::new(writer.as_mut())?;
+        let mut export = ExportWriter::new(writer)?;
         for (hash, invitation) in &state.invitations {
             export.write(&ExportRecord::Invitation { hash: *hash, invitation: invitation.clone() })?;
         }
@@ -326,6 +372,13 @@ impl Storage for MemoryStorage {
                 }
             }
         }
+        for (id, blob) in state.blobs.iter().filter(|(_, blob)| blob.record.is_complete()) {
+            let BlobRecord { length, secret_hash, begun, expires, .. } = blob.record;
+            export.write(&ExportRecord::Blob(ExportedBlob { id: *id, length, secret_hash, begun, expires }))?;
+            for piece in blob.pieces.values() {
+                export.write(&ExportRecord::BlobPiece(piece.to_vec()))?;
+            }
+        }
         export.finish()
     }
 
@@ -337,7 +390,7 @@ impl Storage for MemoryStorage {
         })?;
         let mut loaded = loading.finish();
         self.commit(|state| {
-            if !state.accounts.is_empty() || !state.invitations.is_empty() {
+            if !state.accounts.is_empty() || !state.invitations.is_empty() || !state.blobs.is_empty() {
                 return Err(ImportError::NotEmpty);
             }
             // Drawn from the one before, because a simulation must run the same way from the same seed.
@@ -370,11 +423,15 @@ mod tests {
     struct MemoryEngine(Arc<MemoryStorage>);
 
     impl Engine for MemoryEngine {
-        fn create(quota: QueueQuota) -> Self {
+        fn with_blobs(quota: QueueQuota, blob_bytes_max: u64) -> Self {
             // Two stores must differ; a simulation draws this from its seed.
             let mut incarnation = [0; 16];
             getrandom::fill(&mut incarnation).unwrap();
-            Self(Arc::new(MemoryStorage::new(quota, incarnation)))
+            Self(Arc::new(MemoryStorage::new(quota, incarnation).with_blob_bytes_max(blob_bytes_max)))
+        }
+
+        fn set_low_space(&self, low: bool) {
+            self.0.set_low_space(low);
         }
 
         fn reopen(&mut self) {

@@ -9,6 +9,8 @@ use medipeps_core::wire::server_storage::{
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use super::blobs::MemoryBlob;
+
 use crate::limits::{INVITATION_RECORD_RETENTION_MS, ONE_TIME_PREKEYS_STORED_MAX, SUBMISSION_RECORD_RETENTION_MS};
 use crate::storage::account::distinct_devices;
 use crate::storage::{
@@ -24,6 +26,7 @@ pub(super) struct State {
     pub(super) last_account: u64,
     pub(super) invitations: BTreeMap<[u8; 32], InvitationRecord>,
     pub(super) accounts: BTreeMap<Address, MemoryAccount>,
+    pub(super) blobs: BTreeMap<[u8; 32], MemoryBlob>,
     pub(super) fault: Option<Fault>,
 }
 
@@ -148,6 +151,9 @@ impl State {
         self.invitations
             .retain(|_, invitation| invitation.expires.saturating_add(INVITATION_RECORD_RETENTION_MS) > now_ms);
         counts.invitations = (before - self.invitations.len()) as u64;
+        let before = self.blobs.len();
+        self.blobs.retain(|_, blob| blob.record.due() > now_ms);
+        counts.blobs = (before - self.blobs.len()) as u64;
         for account in self.accounts.values_mut() {
             let before = account.submissions.len();
             account.submissions.retain(|_, submission| submission.forget > now_ms);

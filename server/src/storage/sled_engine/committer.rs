@@ -10,16 +10,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::blob_bodies::{PieceSegments, PieceWriter};
 use super::layout::QueueKey;
 use super::records::{Changes, Effects, Records};
 use super::segment::{self, SegmentWriter};
 use crate::fail_point::fail_point;
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
-use crate::storage::StorageError;
+use crate::storage::{BlobUsage, StorageError};
 
 /// What the committer shares with readers.
 #[derive(Debug)]
@@ -27,19 +29,51 @@ pub(super) struct Shared {
     pub(super) records: Records,
     in_flight: Mutex<InFlight>,
     hints: Mutex<HashMap<QueueKey, watch::Sender<u64>>>,
+    /// As the operations so far leave it.
+    blob_usage: Mutex<BlobUsage>,
+    /// Exports that read pieces of blobs.
+    exports: AtomicUsize,
+    pub(super) piece_segments: Arc<PieceSegments>,
 }
+
+/// While it lives, no piece of a blob is dropped.
+#[derive(Debug)]
+pub(super) struct ExportHold(Arc<Shared>);
 
 /// What is in the tree and perhaps not on the disk.
 #[derive(Debug, Default)]
 struct InFlight {
     accounts: BTreeSet<u64>,
+    blobs: BTreeSet<[u8; 32]>,
     /// The lowest sequence of each queue that is not on the disk.
     queues: BTreeMap<QueueKey, u64>,
 }
 
 impl Shared {
-    pub(super) fn new(records: Records) -> Self {
-        Self { records, in_flight: Mutex::default(), hints: Mutex::default() }
+    pub(super) fn new(records: Records, blob_usage: BlobUsage, piece_segments: Arc<PieceSegments>) -> Self {
+        let (in_flight, hints, exports) = (Mutex::default(), Mutex::default(), AtomicUsize::new(0));
+        Self { records, in_flight, hints, blob_usage: Mutex::new(blob_usage), exports, piece_segments }
+    }
+
+    /// What all blobs together take; only the committer changes it.
+    pub(super) fn blob_usage(&self) -> MutexGuard<'_, BlobUsage> {
+        lock(&self.blob_usage)
+    }
+
+    /// Keeps all pieces of blobs for an export. For the committer, so that nothing is dropped at the same moment.
+    pub(super) fn hold_pieces(self: &Arc<Self>) -> ExportHold {
+        self.exports.fetch_add(1, Ordering::SeqCst);
+        ExportHold(Arc::clone(self))
+    }
+
+    /// Whether pieces of blobs must stay.
+    pub(super) fn is_exporting(&self) -> bool {
+        self.exports.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether a blob may be ahead of the disk. To be asked after it was read.
+    pub(super) fn is_blob_in_flight(&self, id: &[u8; 32]) -> bool {
+        lock(&self.in_flight).blobs.contains(id)
     }
 
     /// Whether an account's records may be ahead of the disk. To be asked after they were read.
@@ -83,6 +117,7 @@ impl Shared {
     fn mark(&self, effects: &Effects) {
         let mut in_flight = lock(&self.in_flight);
         in_flight.accounts.extend(&effects.accounts);
+        in_flight.blobs.extend(&effects.blobs);
         for (queue, sequence) in &effects.enqueued {
             in_flight.queues.entry(*queue).or_insert(*sequence);
         }
@@ -91,7 +126,14 @@ impl Shared {
     fn unmark(&self) {
         let mut in_flight = lock(&self.in_flight);
         in_flight.accounts.clear();
+        in_flight.blobs.clear();
         in_flight.queues.clear();
+    }
+}
+
+impl Drop for ExportHold {
+    fn drop(&mut self) {
+        self.0.exports.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -162,6 +204,8 @@ pub(super) struct Writer {
     /// Our own descriptor of sled's file.
     pub(super) file: File,
     pub(super) segments: SegmentWriter,
+    /// Where pieces of blobs go, for an import.
+    pub(super) piece_writer: PieceWriter,
     /// Live bodies in each segment.
     pub(super) live: HashMap<u64, u64>,
     pub(super) batch_max: usize,
@@ -253,6 +297,11 @@ impl Writer {
             if let Some(live) = self.live.get_mut(&segment) {
                 *live = live.saturating_sub(1);
             }
+        }
+        if !effects.released_pieces.is_empty() {
+            let pieces = &self.shared.piece_segments;
+            effects.released_pieces.into_iter().for_each(|segment| pieces.release(segment));
+            pieces.delete_empty().map_err(|error| self.records.fail("deleting a segment of blobs", error))?;
         }
         for queue in effects.closed {
             self.shared.close(queue);

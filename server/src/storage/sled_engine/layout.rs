@@ -40,6 +40,10 @@ pub(super) enum Due {
     Submission(u64, [u8; 16]),
     /// An invitation.
     Invitation([u8; 32]),
+    /// A blob, complete or not.
+    Blob([u8; 32]),
+    /// The pieces of a blob that is gone. They are due at any time.
+    BlobPieces(u64),
 }
 
 const INVITATION: u8 = b'i';
@@ -51,6 +55,8 @@ const USED: u8 = b's';
 const QUEUE: u8 = b'q';
 const ENVELOPE: u8 = b'e';
 const SUBMISSION: u8 = b'u';
+const BLOB: u8 = b'b';
+const BLOB_PIECE: u8 = b'c';
 const DEADLINE: u8 = b'd';
 
 /// Every invitation.
@@ -59,6 +65,10 @@ pub(super) const INVITATIONS: &[u8] = &[INVITATION];
 pub(super) const ACCOUNTS: &[u8] = &[ACCOUNT];
 /// Every envelope.
 pub(super) const ENVELOPES: &[u8] = &[ENVELOPE];
+/// Every blob.
+pub(super) const BLOBS: &[u8] = &[BLOB];
+/// Every piece of a blob.
+pub(super) const BLOB_PIECES: &[u8] = &[BLOB_PIECE];
 /// Every deadline, the earliest first.
 pub(super) const DEADLINES: &[u8] = &[DEADLINE];
 
@@ -120,6 +130,21 @@ pub(super) fn submission(account: u64, id: &[u8; 16]) -> Vec<u8> {
     key(SUBMISSION, &[&account.to_be_bytes(), id])
 }
 
+/// The key of a blob.
+pub(super) fn blob(id: &[u8; 32]) -> Vec<u8> {
+    key(BLOB, &[id])
+}
+
+/// What the keys of a blob's pieces begin with; their numbers follow.
+pub(super) fn blob_pieces(number: u64) -> Vec<u8> {
+    key(BLOB_PIECE, &[&number.to_be_bytes()])
+}
+
+/// The key of a piece of a blob.
+pub(super) fn blob_piece(number: u64, index: u32) -> Vec<u8> {
+    with_id(blob_pieces(number), index)
+}
+
 /// What every key that belongs to a device begins with, envelopes excepted.
 pub(super) fn everything_of_device(queue: QueueKey) -> [Vec<u8>; 4] {
     [PREKEYS, ONE_TIME, USED, QUEUE].map(|kind| of_queue(kind, queue))
@@ -135,6 +160,8 @@ pub(super) fn deadline(at_ms: u64, due: Due) -> Vec<u8> {
         ),
         Due::Submission(account, id) => key(DEADLINE, &[&at, &[SUBMISSION], &account.to_be_bytes(), &id]),
         Due::Invitation(hash) => key(DEADLINE, &[&at, &[INVITATION], &hash]),
+        Due::Blob(id) => key(DEADLINE, &[&at, &[BLOB], &id]),
+        Due::BlobPieces(number) => key(DEADLINE, &[&at, &[BLOB_PIECE], &number.to_be_bytes()]),
     }
 }
 
@@ -155,6 +182,8 @@ pub(super) fn read_deadline(key: &[u8]) -> Option<(u64, Due)> {
             Due::Submission(u64::from_be_bytes(*account), rest.try_into().ok()?)
         }
         (DEADLINE, INVITATION) => Due::Invitation(rest.try_into().ok()?),
+        (DEADLINE, BLOB) => Due::Blob(rest.try_into().ok()?),
+        (DEADLINE, BLOB_PIECE) => Due::BlobPieces(u64::from_be_bytes(rest.try_into().ok()?)),
         _ => return None,
     };
     Some((u64::from_be_bytes(*at), due))
@@ -169,7 +198,7 @@ pub(super) fn read_envelope(key: &[u8]) -> Option<(QueueKey, u64)> {
     (*kind == ENVELOPE).then_some((queue, u64::from_be_bytes(rest.try_into().ok()?)))
 }
 
-/// The four last bytes of a key, where one-time prekeys have their id.
+/// The four last bytes of a key, where one-time prekeys have their id and pieces of blobs their number.
 pub(super) fn read_id(key: &[u8]) -> Option<u32> {
     key.last_chunk().map(|id| u32::from_be_bytes(*id))
 }
@@ -204,7 +233,13 @@ mod tests {
     #[test]
     fn keys_are_read_back() {
         let queue = QueueKey { account: 7, device: 9 };
-        for due in [Due::Envelope(queue, 3), Due::Submission(7, [5; 16]), Due::Invitation([6; 32])] {
+        for due in [
+            Due::Envelope(queue, 3),
+            Due::Submission(7, [5; 16]),
+            Due::Invitation([6; 32]),
+            Due::Blob([8; 32]),
+            Due::BlobPieces(4),
+        ] {
             let key = deadline(11, due);
             assert_eq!(read_deadline(&key), Some((11, due)));
             assert_eq!(read_deadline(&key[..key.len() - 1]), None);

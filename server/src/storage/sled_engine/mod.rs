@@ -10,6 +10,8 @@
 //! | big-endian keys, counters in the same batch | `layout`, `queues` |
 
 mod accounts;
+mod blob_bodies;
+mod blobs;
 mod committer;
 mod inspecting;
 mod layout;
@@ -18,6 +20,7 @@ mod prekeys;
 mod queues;
 mod records;
 mod segment;
+mod space;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -35,22 +38,28 @@ use medipeps_core::Address;
 use medipeps_core::wire::server_storage::AccountRecord;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::blob_bodies::{PieceSegments, PieceWriter};
 use self::committer::{Operation, Plain, Shared, Writer};
 use self::inspecting::inspect_account;
 use self::layout::QueueKey;
-use self::opening::{clean_segments, create, draw_incarnation, open_sled, read_format};
+use self::opening::{
+    clean_blob_segments, clean_segments, count_blobs, create, draw_incarnation, open_sled, read_format,
+};
 use self::queues::Enqueue;
 use self::records::{Changes, Effects, Records, corrupt};
 use self::segment::SegmentWriter;
+use self::space::{Disk, SpaceFloor, SpaceProbe};
 use super::account::check_statement_length;
 use super::{
-    Account, AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount,
-    Invitation, InvitationError, OpenError, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota,
-    QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
-    StorageError, Submission, TakenPrekeys,
+    Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, EnqueueError,
+    EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount, Invitation, InvitationError, NewBlob,
+    OpenError, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
+    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
+    TakenPrekeys,
 };
 use crate::limits::{
-    COMMIT_BATCH_MAX, COMMIT_QUEUE_MAX, EXPIRE_BATCH_MAX, INSPECT_ACCOUNTS_MAX, SEGMENT_BYTES, SLED_CACHE_BYTES,
+    BLOB_SEGMENT_BYTES, BLOBS_BYTES_MAX, COMMIT_BATCH_MAX, COMMIT_QUEUE_MAX, EXPIRE_BATCH_MAX, FREE_SPACE_FLOOR,
+    INSPECT_ACCOUNTS_MAX, SEGMENT_BYTES, SLED_CACHE_BYTES,
 };
 
 /// How a store on the disk is opened.
@@ -60,8 +69,14 @@ pub struct StorageOptions {
     pub directory: PathBuf,
     /// What one queue may hold.
     pub quota: QueueQuota,
-    /// Bytes after which a segment file is closed.
+    /// Bytes of all blobs together.
+    pub blob_bytes_max: u64,
+    /// Bytes of free disk space below which nothing new is taken.
+    pub free_space_floor: u64,
+    /// Bytes after which a segment file of envelopes is closed.
     pub segment_bytes: u64,
+    /// Bytes after which a segment file of pieces of blobs is closed.
+    pub blob_segment_bytes: u64,
     /// Operations in one group commit, at least 1.
     pub commit_batch_max: usize,
     /// Bytes of sled's page cache.
@@ -75,7 +90,10 @@ impl StorageOptions {
         Self {
             directory: directory.into(),
             quota: QueueQuota::default(),
+            blob_bytes_max: BLOBS_BYTES_MAX,
+            free_space_floor: FREE_SPACE_FLOOR,
             segment_bytes: SEGMENT_BYTES,
+            blob_segment_bytes: BLOB_SEGMENT_BYTES,
             commit_batch_max: COMMIT_BATCH_MAX,
             cache_bytes: SLED_CACHE_BYTES,
         }
@@ -88,9 +106,13 @@ pub struct SledStorage {
     shared: Arc<Shared>,
     incarnation: RwLock<[u8; 16]>,
     quota: QueueQuota,
+    blob_bytes_max: u64,
+    space: SpaceFloor,
     directory: PathBuf,
     operations: Option<mpsc::Sender<Box<dyn Operation>>>,
     committer: Option<JoinHandle<()>>,
+    piece_writer: Option<PieceWriter>,
+    piece_thread: Option<JoinHandle<()>>,
 }
 
 impl SledStorage {
@@ -99,14 +121,21 @@ impl SledStorage {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(options: &StorageOptions) -> Result<Self, OpenError> {
+        Self::open_on(options, Box::new(Disk))
+    }
+
+    /// Opens a store that asks `probe` for free disk space.
+    fn open_on(options: &StorageOptions, probe: Box<dyn SpaceProbe>) -> Result<Self, OpenError> {
         let directory = options.directory.clone();
-        let (sled_directory, segments) = (directory.join("sled"), directory.join("segments"));
-        for created in [&sled_directory, &segments] {
+        let [sled_directory, segments, blob_segments] = ["sled", "segments", "blobs"].map(|name| directory.join(name));
+        for created in [&sled_directory, &segments, &blob_segments] {
             fs::create_dir_all(created)?;
         }
         let database = open_sled(&sled_directory, options.cache_bytes)?;
         let file = OpenOptions::new().read(true).write(true).open(sled_directory.join("db"))?;
-        for changed in [directory.parent().unwrap_or(&directory), &directory, &sled_directory, &segments] {
+        for changed in
+            [directory.parent().unwrap_or(&directory), &directory, &sled_directory, &segments, &blob_segments]
+        {
             // The parent of a relative directory of one name is the current directory, spelled "".
             let changed = if changed.as_os_str().is_empty() { Path::new(".") } else { changed };
             segment::sync_directory(changed)?;
@@ -115,21 +144,28 @@ impl SledStorage {
         let records = || Records {
             tree: (*database).clone(),
             segments: segments.clone(),
+            blob_segments: blob_segments.clone(),
             failure: failure.clone(),
             pending: BTreeMap::new(),
         };
-        let (records, committer_records) = (records(), records());
+        let (records, committer_records, piece_records) = (records(), records(), records());
         let incarnation = match read_format(&records)? {
             Some(store) => store.incarnation,
             None => create(&records, &database, &file)?,
         };
         segment::sync_directory(&sled_directory)?;
         let (live, next) = clean_segments(&records)?;
-        let shared = Arc::new(Shared::new(records));
+        let (live_pieces, next_blob_segment) = clean_blob_segments(&records)?;
+        let piece_segments = Arc::new(PieceSegments::new(blob_segments.clone(), live_pieces));
+        let pieces = SegmentWriter::new(blob_segments.clone(), options.blob_segment_bytes, next_blob_segment);
+        let blob_usage = count_blobs(&records)?;
+        let (piece_writer, piece_thread) = PieceWriter::start(piece_records, pieces, Arc::clone(&piece_segments))?;
+        let shared = Arc::new(Shared::new(records, blob_usage, piece_segments));
         let writer = Writer {
             database,
             file,
             segments: SegmentWriter::new(shared.records.segments.clone(), options.segment_bytes, next),
+            piece_writer: piece_writer.clone(),
             shared: Arc::clone(&shared),
             records: committer_records,
             live,
@@ -143,10 +179,18 @@ impl SledStorage {
             shared,
             incarnation: RwLock::new(incarnation),
             quota: options.quota,
+            blob_bytes_max: options.blob_bytes_max,
+            space: SpaceFloor::new(directory.clone(), options.free_space_floor, probe),
             directory,
             operations: Some(operations),
             committer: Some(committer),
+            piece_writer: Some(piece_writer),
+            piece_thread: Some(piece_thread),
         })
+    }
+
+    fn piece_writer(&self) -> Result<&PieceWriter, StorageError> {
+        self.piece_writer.as_ref().ok_or_else(|| StorageError::Failed("the store is closed".into()))
     }
 
     /// Hands an operation to the committer and waits for its answer.
@@ -239,6 +283,10 @@ impl Drop for SledStorage {
             // A committer that panicked has confirmed nothing since; there is nobody left to tell.
             let _ = committer.join();
         }
+        self.piece_writer = None;
+        if let Some(thread) = self.piece_thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -260,6 +308,7 @@ impl Storage for SledStorage {
 
     async fn register(&self, registration: Registration) -> Result<RegisterOutcome, RegisterError> {
         registration.check_lengths()?;
+        self.space.check()?;
         self.commit(move |writer, changes| accounts::register(&writer.records, changes, registration)).await
     }
 
@@ -313,6 +362,7 @@ impl Storage for SledStorage {
         prekeys: PrekeySet,
     ) -> Result<(), PrekeyError> {
         prekeys.check_lengths()?;
+        self.space.check()?;
         self.commit_device(address, device, PrekeyError::UnknownDevice, move |records, changes, queue| {
             prekeys::put_prekeys(records, changes, queue, sequence, prekeys)
         })
@@ -335,6 +385,7 @@ impl Storage for SledStorage {
 
     async fn enqueue(&self, submission: Submission) -> Result<EnqueueOutcome, EnqueueError> {
         submission.check_lengths()?;
+        self.space.check()?;
         let (operation, answer) = Enqueue::new(submission, self.quota);
         self.submit(operation, answer).await
     }
@@ -389,12 +440,12 @@ impl Storage for SledStorage {
     async fn expire(&self, now_ms: u64) -> Result<ExpireCounts, StorageError> {
         let mut total = ExpireCounts::default();
         loop {
-            let (counts, more) = self
-                .commit(move |writer, changes| queues::expire(&writer.records, changes, now_ms, EXPIRE_BATCH_MAX))
-                .await?;
+            let (counts, more) =
+                self.commit(move |writer, changes| queues::expire(writer, changes, now_ms, EXPIRE_BATCH_MAX)).await?;
             total.envelopes += counts.envelopes;
             total.submissions += counts.submissions;
             total.invitations += counts.invitations;
+            total.blobs += counts.blobs;
             if !more {
                 return Ok(total);
             }
@@ -424,8 +475,34 @@ impl Storage for SledStorage {
         .await
     }
 
-    async fn export(&self, mut writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
-        self.commit(move |committer, _| transfer::export(&committer.records, writer.as_mut())).await
+    async fn begin_blob(&self, blob: NewBlob) -> Result<BlobProgress, BeginBlobError> {
+        self.space.check()?;
+        self.begin(blob).await
+    }
+
+    async fn put_blob_piece(&self, piece: BlobPiece) -> Result<PieceOutcome, BlobError> {
+        piece.check_length()?;
+        self.space.check()?;
+        self.put_piece(piece).await
+    }
+
+    async fn read_blob(&self, id: &[u8; 32], offset: u64, length: u32) -> Result<BlobRange, BlobError> {
+        self.read_range(*id, offset, length).await
+    }
+
+    async fn delete_blob(&self, id: &[u8; 32], secret_hash: &[u8; 32]) -> Result<(), BlobError> {
+        self.delete(*id, *secret_hash).await
+    }
+
+    async fn blob_usage(&self) -> Result<BlobUsage, StorageError> {
+        self.shared.records.check()?;
+        Ok(*self.shared.blob_usage())
+    }
+
+    async fn export(&self, writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
+        let under_way =
+            self.commit(move |committer, _| transfer::export(&committer.shared, &committer.records, writer)).await?;
+        self.read(move |shared| under_way.finish(&shared.records)).await
     }
 
     async fn import(&self, mut reader: Box<dyn io::Read + Send>) -> Result<(), ImportError> {

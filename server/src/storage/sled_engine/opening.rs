@@ -6,11 +6,13 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use medipeps_core::wire::server_storage::{EnvelopeRecord, StoreRecord};
+use medipeps_core::wire::server_storage::{BlobPieceRecord, BlobRecord, EnvelopeRecord, StoreRecord};
+
+use medipeps_core::wire::WireError;
 
 use super::records::{Records, corrupt};
 use super::{layout, segment};
-use crate::storage::{OpenError, StorageError};
+use crate::storage::{BlobUsage, OpenError, StorageError};
 
 /// For how long a store that is in use is tried again: when one has just been closed, sled's own threads may hold its file
 /// a moment longer.
@@ -61,7 +63,10 @@ pub(super) fn create(records: &Records, database: &sled::Db, file: &File) -> Res
     let incarnation = draw_incarnation()?;
     let mut batch = sled::Batch::default();
     batch.insert(layout::FORMAT_KEY, &layout::FORMAT.to_be_bytes());
-    batch.insert(layout::STORE_KEY, StoreRecord { incarnation, next_account: 1, import_unfinished: false }.encode());
+    batch.insert(
+        layout::STORE_KEY,
+        StoreRecord { incarnation, next_account: 1, next_blob: 1, import_unfinished: false }.encode(),
+    );
     let failed = |error: sled::Error| OpenError::Io(io::Error::other(error));
     records.tree.apply_batch(batch).map_err(failed)?;
     database.flush().map_err(failed)?;
@@ -78,18 +83,50 @@ pub(super) fn draw_incarnation() -> io::Result<[u8; 16]> {
 
 /// Counts the live bodies of each segment, deletes the files without any, and says which number comes next.
 pub(super) fn clean_segments(records: &Records) -> Result<(HashMap<u64, u64>, u64), OpenError> {
+    let segment_of = |value: &[u8]| EnvelopeRecord::decode(value).map(|envelope| envelope.segment);
+    let live = live_bodies(records, layout::ENVELOPES, "an envelope's record", segment_of)?;
+    clean(&records.segments, live)
+}
+
+/// The same for the segments with pieces of blobs.
+pub(super) fn clean_blob_segments(records: &Records) -> Result<(HashMap<u64, u64>, u64), OpenError> {
+    let segment_of = |value: &[u8]| BlobPieceRecord::decode(value).map(|piece| piece.segment);
+    let live = live_bodies(records, layout::BLOB_PIECES, "a piece of a blob", segment_of)?;
+    clean(&records.blob_segments, live)
+}
+
+/// Counts the blobs and what is reserved for them.
+pub(super) fn count_blobs(records: &Records) -> Result<BlobUsage, OpenError> {
+    let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
+    let mut usage = BlobUsage::default();
+    for item in records.scan(layout::BLOBS) {
+        let (_, value) = item.map_err(opening)?;
+        usage.add(&BlobRecord::decode(&value).map_err(|error| opening(corrupt("a blob", &error)))?);
+    }
+    Ok(usage)
+}
+
+fn live_bodies(
+    records: &Records,
+    prefix: &[u8],
+    what: &str,
+    segment_of: impl Fn(&[u8]) -> Result<u64, WireError>,
+) -> Result<HashMap<u64, u64>, OpenError> {
     let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
     let mut live: HashMap<u64, u64> = HashMap::new();
-    for item in records.scan(layout::ENVELOPES) {
+    for item in records.scan(prefix) {
         let (_, value) = item.map_err(opening)?;
-        let record =
-            EnvelopeRecord::decode(&value).map_err(|error| opening(corrupt("an envelope's record", &error)))?;
-        *live.entry(record.segment).or_default() += 1;
+        let segment = segment_of(&value).map_err(|error| opening(corrupt(what, &error)))?;
+        *live.entry(segment).or_default() += 1;
     }
-    let files = segment::list(&records.segments)?;
+    Ok(live)
+}
+
+fn clean(directory: &Path, live: HashMap<u64, u64>) -> Result<(HashMap<u64, u64>, u64), OpenError> {
+    let files = segment::list(directory)?;
     let highest = live.keys().chain(&files).max().copied().unwrap_or(0);
     for number in files.iter().filter(|number| !live.contains_key(number)) {
-        segment::delete(&records.segments, *number)?;
+        segment::delete(directory, *number)?;
     }
     Ok((live, highest.saturating_add(1)))
 }

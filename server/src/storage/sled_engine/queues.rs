@@ -7,6 +7,7 @@ use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{EnvelopeRecord, QueueRecord, SubmissionRecord};
 use tokio::sync::oneshot;
 
+use super::blobs;
 use super::committer::{Operation, Shared, Writer};
 use super::layout::{self, Due, QueueKey};
 use super::records::{Changes, Records};
@@ -173,12 +174,14 @@ pub(super) fn acknowledge(
 
 /// Drops at most `limit` records that are due, and says whether there may be more.
 pub(super) fn expire(
-    records: &Records,
+    writer: &Writer,
     changes: &mut Changes,
     now_ms: u64,
     limit: usize,
 ) -> Result<(ExpireCounts, bool), StorageError> {
+    let records = &writer.records;
     let mut counts = ExpireCounts::default();
+    let mut more = false;
     let mut looked_at = 0;
     let mut queues: BTreeMap<QueueKey, QueueRecord> = BTreeMap::new();
     for item in records.scan(layout::DEADLINES).take(limit) {
@@ -188,8 +191,14 @@ pub(super) fn expire(
         if at_ms > now_ms {
             break;
         }
-        changes.remove(key);
+        if let Due::BlobPieces(number) = due {
+            // They stay while an export reads pieces, and are no work to be gone on with.
+            looked_at += usize::from(!writer.shared.is_exporting());
+            more |= blobs::sweep(writer, changes, number, limit)?;
+            continue;
+        }
         looked_at += 1;
+        changes.remove(key);
         match due {
             Due::Envelope(queue, sequence) => {
                 let Some((_, envelope)) = records.envelopes(queue, sequence, sequence).next().transpose()? else {
@@ -211,13 +220,22 @@ pub(super) fn expire(
                 changes.remove(layout::invitation(&hash));
                 counts.invitations += 1;
             }
+            Due::Blob(id) => {
+                if let Some(blob) = records.blob(&id)? {
+                    blobs::remove(&writer.shared, changes, &id, &blob);
+                    counts.blobs += 1;
+                    // Its pieces are due from now on.
+                    more = true;
+                }
+            }
+            Due::BlobPieces(_) => {}
         }
     }
     for (queue, counters) in queues {
         changes.put(layout::queue(queue), counters.encode());
         changes.effects.accounts.push(queue.account);
     }
-    Ok((counts, looked_at == limit))
+    Ok((counts, more || looked_at == limit))
 }
 
 /// See [`Storage::settle_expired`](crate::storage::Storage::settle_expired).

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use medipeps_core::Address;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::server_storage::{
-    AccountRecord, EnvelopeRecord, InvitationRecord, PrekeysRecord, QueueRecord, StoreRecord, SubmissionRecord,
+    AccountRecord, BlobPieceRecord, BlobRecord, EnvelopeRecord, InvitationRecord, PrekeysRecord, QueueRecord,
+    StoreRecord, SubmissionRecord,
 };
 use tokio::sync::watch;
 
@@ -17,11 +18,13 @@ use crate::storage::StorageError;
 
 type KeyAndValue = Result<(Vec<u8>, Vec<u8>), StorageError>;
 
-/// The tree and the segment directory, for reading. Any trouble of the disk is the engine's failure, whoever meets it.
+/// The tree and the segment directories, for reading. Any trouble of the disk is the engine's failure, whoever meets it.
 #[derive(Debug)]
 pub(super) struct Records {
     pub(super) tree: sled::Tree,
     pub(super) segments: PathBuf,
+    /// The folder of the segments with pieces of blobs.
+    pub(super) blob_segments: PathBuf,
     pub(super) failure: watch::Sender<Option<StorageError>>,
     /// Changes that are not yet in the tree, for the committer; nothing for everybody else.
     pub(super) pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
@@ -48,6 +51,10 @@ pub(super) struct Effects {
     pub(super) released: Vec<u64>,
     /// Queues that are no more.
     pub(super) closed: Vec<QueueKey>,
+    /// Blobs that change.
+    pub(super) blobs: Vec<[u8; 32]>,
+    /// Segments that hold one live piece of a blob less, once for each.
+    pub(super) released_pieces: Vec<u64>,
 }
 
 impl Effects {
@@ -58,6 +65,8 @@ impl Effects {
         self.stored.extend(later.stored);
         self.released.extend(later.released);
         self.closed.extend(later.closed);
+        self.blobs.extend(later.blobs);
+        self.released_pieces.extend(later.released_pieces);
     }
 }
 
@@ -212,6 +221,41 @@ impl Records {
         self.decoded(&layout::submission(account, id), "a submission", SubmissionRecord::decode)
     }
 
+    /// A blob.
+    pub(super) fn blob(&self, id: &[u8; 32]) -> Result<Option<BlobRecord>, StorageError> {
+        self.decoded(&layout::blob(id), "a blob", BlobRecord::decode)
+    }
+
+    /// A piece of a blob.
+    pub(super) fn blob_piece(&self, number: u64, index: u32) -> Result<Option<BlobPieceRecord>, StorageError> {
+        self.decoded(&layout::blob_piece(number, index), "a piece of a blob", BlobPieceRecord::decode)
+    }
+
+    /// The pieces of a blob that are stored, in order, each with its number.
+    pub(super) fn blob_pieces(
+        &self,
+        number: u64,
+    ) -> impl Iterator<Item = Result<(u32, BlobPieceRecord), StorageError>> + '_ {
+        let prefix = layout::blob_pieces(number);
+        let end = after_prefix(&prefix);
+        self.range(Bound::Included(prefix), end).map(|item| {
+            let (key, value) = item?;
+            let index = layout::read_id(&key).ok_or_else(|| StorageError::Corrupt("the key of a piece".into()))?;
+            let piece = BlobPieceRecord::decode(&value).map_err(|error| corrupt("a piece of a blob", &error))?;
+            Ok((index, piece))
+        })
+    }
+
+    /// The bytes of a piece of a blob; `None` if they are damaged or not there.
+    pub(super) fn piece_body(
+        &self,
+        reader: &mut SegmentReader<'_>,
+        piece: &BlobPieceRecord,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        let BlobPieceRecord { segment, offset, length, checksum, .. } = *piece;
+        self.read_body(reader, BodyReference { segment, offset, length, checksum })
+    }
+
     /// Envelopes of a queue with sequences from `first` to `last`, in order.
     pub(super) fn envelopes(
         &self,
@@ -242,6 +286,14 @@ impl Records {
             length: record.length,
             checksum: record.checksum,
         };
+        self.read_body(reader, reference)
+    }
+
+    fn read_body(
+        &self,
+        reader: &mut SegmentReader<'_>,
+        reference: BodyReference,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
         match reader.read(reference) {
             Ok(body) => Ok(Some(body)),
             Err(BodyError::Corrupt | BodyError::Gone) => Ok(None),
@@ -289,7 +341,7 @@ mod tests {
     fn records() -> Records {
         let tree = (*sled::Config::new().temporary(true).open().unwrap()).clone();
         let (failure, pending) = (watch::Sender::new(None), BTreeMap::new());
-        Records { tree, segments: PathBuf::new(), failure, pending }
+        Records { tree, segments: PathBuf::new(), blob_segments: PathBuf::new(), failure, pending }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Cursor, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use medipeps_core::wire::server_storage::StoreRecord;
 use proptest::prelude::*;
@@ -14,7 +15,18 @@ use crate::storage::conformance::{Engine, ROOMY, conformance_suite, export, prek
 struct SledEngine {
     options: StorageOptions,
     storage: Option<Arc<SledStorage>>,
+    low_space: Arc<AtomicBool>,
     _directory: TempDir,
+}
+
+/// A disk that is full when a test says so.
+#[derive(Debug)]
+struct TestDisk(Arc<AtomicBool>);
+
+impl SpaceProbe for TestDisk {
+    fn available(&self, _: &Path) -> io::Result<u64> {
+        Ok(if self.0.load(Ordering::SeqCst) { FREE_SPACE_FLOOR - 1 } else { FREE_SPACE_FLOOR })
+    }
 }
 
 impl SledEngine {
@@ -26,8 +38,18 @@ impl SledEngine {
             cache_bytes: 8 << 20,
             ..StorageOptions::new(directory.path().join("data"))
         };
-        let storage = Some(Arc::new(SledStorage::open(&options).unwrap()));
-        Self { options, storage, _directory: directory }
+        Self::on(directory, options)
+    }
+
+    fn on(directory: TempDir, options: StorageOptions) -> Self {
+        let mut engine = Self { options, storage: None, low_space: Arc::default(), _directory: directory };
+        engine.start();
+        engine
+    }
+
+    fn start(&mut self) {
+        let disk = Box::new(TestDisk(Arc::clone(&self.low_space)));
+        self.storage = Some(Arc::new(SledStorage::open_on(&self.options, disk).unwrap()));
     }
 
     fn sled(&self) -> &Arc<SledStorage> {
@@ -48,14 +70,27 @@ impl SledEngine {
 }
 
 impl Engine for SledEngine {
-    fn create(quota: QueueQuota) -> Self {
+    fn with_blobs(quota: QueueQuota, blob_bytes_max: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
         // Small, so that the suite goes over several segments.
-        Self::with(quota, 16 << 10)
+        let options = StorageOptions {
+            quota,
+            blob_bytes_max,
+            segment_bytes: 16 << 10,
+            blob_segment_bytes: 1 << 20,
+            cache_bytes: 8 << 20,
+            ..StorageOptions::new(directory.path().join("data"))
+        };
+        Self::on(directory, options)
+    }
+
+    fn set_low_space(&self, low: bool) {
+        self.low_space.store(low, Ordering::SeqCst);
     }
 
     fn reopen(&mut self) {
         self.close();
-        self.storage = Some(Arc::new(SledStorage::open(&self.options).unwrap()));
+        self.start();
     }
 
     fn storage(&self) -> Arc<dyn Storage> {
@@ -190,7 +225,7 @@ fn another_format_and_an_unfinished_import_are_refused() {
         work(&database);
         database.flush().unwrap();
     };
-    let store = StoreRecord { incarnation: [0; 16], next_account: 1, import_unfinished: true };
+    let store = StoreRecord { incarnation: [0; 16], next_account: 1, next_blob: 1, import_unfinished: true };
     change(&|database| drop(database.insert(layout::STORE_KEY, store.encode()).unwrap()));
     let opened = SledStorage::open(&engine.options);
     assert!(matches!(opened, Err(OpenError::ImportUnfinished)), "{opened:?}");

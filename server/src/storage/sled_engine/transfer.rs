@@ -1,14 +1,17 @@
 //! Export and import.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{
-    AccountRecord, EnvelopeRecord, ExportRecord, InvitationRecord, QueueRecord, StoreRecord,
+    AccountRecord, BlobRecord, EnvelopeRecord, ExportRecord, ExportedBlob, InvitationRecord, QueueRecord, StoreRecord,
 };
+use sha2::{Digest, Sha256};
 
 use super::accounts::{put_account, put_invitation};
-use super::committer::Writer;
+use super::blobs::{put_blob, put_piece_record};
+use super::committer::{ExportHold, Shared, Writer};
 use super::layout::{self, Due, OneTimeKind, QueueKey};
 use super::queues::put_submission;
 use super::records::{Changes, Records, corrupt};
@@ -19,8 +22,20 @@ use crate::storage::{ExportError, ImportError, StorageError};
 /// Records that an import puts into one batch.
 const IMPORT_BATCH_RECORDS: usize = 500;
 
-/// See [`Storage::export`](crate::storage::Storage::export).
-pub(super) fn export(records: &Records, writer: &mut dyn Write) -> Result<(), ExportError> {
+/// An export under way: everything but the blobs is in it.
+pub(super) struct ExportUnderWay {
+    export: ExportWriter,
+    blobs: Vec<([u8; 32], BlobRecord)>,
+    _hold: ExportHold,
+}
+
+/// See [`Storage::export`](crate::storage::Storage::export). Blobs may take long to write and do not change once they are
+/// complete; [`ExportUnderWay::finish`] writes them while the committer goes on.
+pub(super) fn export(
+    shared: &Arc<Shared>,
+    records: &Records,
+    writer: Box<dyn Write + Send>,
+) -> Result<ExportUnderWay, ExportError> {
     let mut export = ExportWriter::new(writer)?;
     for item in records.scan(layout::INVITATIONS) {
         let (key, value) = item?;
@@ -47,13 +62,41 @@ pub(super) fn export(records: &Records, writer: &mut dyn Write) -> Result<(), Ex
             export_device(records, &mut reader, &mut export, QueueKey { account: account.account, device })?;
         }
     }
-    export.finish()
+    let mut blobs = Vec::new();
+    for item in records.scan(layout::BLOBS) {
+        let (key, value) = item?;
+        let id = key.get(1..).and_then(|id| id.try_into().ok());
+        let id = id.ok_or_else(|| StorageError::Corrupt("the key of a blob".into()))?;
+        let blob = BlobRecord::decode(&value).map_err(|error| corrupt("a blob", &error))?;
+        if blob.is_complete() {
+            blobs.push((id, blob));
+        }
+    }
+    Ok(ExportUnderWay { export, blobs, _hold: shared.hold_pieces() })
+}
+
+impl ExportUnderWay {
+    /// Writes the blobs and the end.
+    pub(super) fn finish(mut self, records: &Records) -> Result<(), ExportError> {
+        let mut reader = SegmentReader::new(&records.blob_segments);
+        for (id, blob) in &self.blobs {
+            let BlobRecord { length, secret_hash, begun, expires, .. } = *blob;
+            self.export.write(&ExportRecord::Blob(ExportedBlob { id: *id, length, secret_hash, begun, expires }))?;
+            for piece in records.blob_pieces(blob.number) {
+                let (index, piece) = piece?;
+                let body = records.piece_body(&mut reader, &piece)?;
+                let body = body.ok_or_else(|| StorageError::Corrupt(format!("piece {index} of a blob")))?;
+                self.export.write(&ExportRecord::BlobPiece(body))?;
+            }
+        }
+        self.export.finish()
+    }
 }
 
 fn export_device(
     records: &Records,
     reader: &mut SegmentReader<'_>,
-    export: &mut ExportWriter<'_>,
+    export: &mut ExportWriter,
     queue: QueueKey,
 ) -> Result<(), ExportError> {
     export.write(&ExportRecord::Device {
@@ -94,7 +137,7 @@ pub(super) fn import(
     incarnation: [u8; 16],
 ) -> Result<(), ImportError> {
     let records = &writer.records;
-    for prefix in [layout::INVITATIONS, layout::ACCOUNTS] {
+    for prefix in [layout::INVITATIONS, layout::ACCOUNTS, layout::BLOBS] {
         if records.scan(prefix).next().transpose()?.is_some() {
             return Err(ImportError::NotEmpty);
         }
@@ -109,9 +152,10 @@ pub(super) fn import(
         return Err(loader.writer.records.fail("loading an export", error).into());
     }
     loader.end_device();
+    loader.end_blob();
     loader.flush()?;
-    let next_account = loader.next_account;
-    let finished = StoreRecord { incarnation, next_account, import_unfinished: false };
+    let (next_account, next_blob) = (loader.next_account, loader.next_blob);
+    let finished = StoreRecord { incarnation, next_account, next_blob, import_unfinished: false };
     changes.put(layout::STORE_KEY.to_vec(), finished.encode());
     Ok(())
 }
@@ -124,11 +168,14 @@ struct Loader<'a> {
     next_account: u64,
     account: u64,
     device: Option<(QueueKey, QueueRecord)>,
+    next_blob: u64,
+    blob: Option<([u8; 32], BlobRecord)>,
 }
 
 impl<'a> Loader<'a> {
     fn new(writer: &'a mut Writer) -> Self {
-        Self { writer, changes: Changes::default(), pending: 0, next_account: 1, account: 0, device: None }
+        let changes = Changes::default();
+        Self { writer, changes, pending: 0, next_account: 1, account: 0, device: None, next_blob: 1, blob: None }
     }
 
     fn add(&mut self, record: ExportRecord) -> Result<(), StorageError> {
@@ -167,6 +214,23 @@ impl<'a> Loader<'a> {
             ExportRecord::Submission { id, submission } => {
                 put_submission(&mut self.changes, self.account, &id, submission);
             }
+            ExportRecord::Blob(ExportedBlob { id, length, secret_hash, begun, expires }) => {
+                self.end_blob();
+                let (number, stored_pieces) = (self.next_blob, 0);
+                self.next_blob += 1;
+                let unfinished_expires = expires;
+                let record =
+                    BlobRecord { number, length, secret_hash, begun, expires, unfinished_expires, stored_pieces };
+                self.blob = Some((id, record));
+            }
+            ExportRecord::BlobPiece(data) => {
+                if let Some((_, blob)) = &mut self.blob {
+                    let digest = Sha256::digest(&data).into();
+                    let body = self.writer.piece_writer.write_blocking(data)?;
+                    put_piece_record(&mut self.changes, blob.number, blob.stored_pieces, body, digest);
+                    blob.stored_pieces += 1;
+                }
+            }
             ExportRecord::End { .. } => {}
         }
         self.pending += 1;
@@ -196,6 +260,13 @@ impl<'a> Loader<'a> {
     fn end_device(&mut self) {
         if let Some((queue, counters)) = self.device.take() {
             self.changes.put(layout::queue(queue), counters.encode());
+        }
+    }
+
+    fn end_blob(&mut self) {
+        if let Some((id, blob)) = self.blob.take() {
+            put_blob(&mut self.changes, &id, &blob);
+            self.writer.shared.blob_usage().add(&blob);
         }
     }
 
