@@ -8,6 +8,7 @@
 
 mod altered;
 mod attachment;
+mod document;
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
@@ -188,5 +189,20 @@ targets! {
     /// What passes over the server's control socket.
     control(data) {
         select_decoder!(data: control::ControlRequest, control::ControlResponse);
+    }
+
+    /// Clinical documents.
+    clinical_document(data) {
+        document::comes_back(data);
+    }
+
+    /// What a file is, and what a PDF shows.
+    document_kind(data) {
+        document::is_told(data);
+    }
+
+    /// Images whose metadata is removed.
+    image_metadata(data) {
+        document::strips_once(data);
     }
 }
