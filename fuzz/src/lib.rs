@@ -182,7 +182,8 @@ targets! {
         select_decoder!(data:
             server_storage::StoreRecord, server_storage::InvitationRecord, server_storage::AccountRecord,
             server_storage::PrekeysRecord, server_storage::QueueRecord, server_storage::EnvelopeRecord,
-            server_storage::SubmissionRecord, server_storage::ExportRecord,
+            server_storage::SubmissionRecord, server_storage::ExportRecord, server_storage::BlobRecord,
+            server_storage::BlobPieceRecord,
         );
     }
 

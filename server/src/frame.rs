@@ -45,6 +45,11 @@ impl FrameMemory {
     pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes)))
     }
+
+    /// A share of so many bytes, for as long as it is held; `None` when there is no room for it.
+    pub(crate) fn share(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.0.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
+    }
 }
 
 /// Reads one frame of at most `limit` bytes. Memory is taken as the bytes come, not as the length claims.
@@ -71,8 +76,7 @@ pub(crate) async fn read_frame(
             return Err(FrameError::Truncated);
         }
         // Counted when it is there: whoever only claims a length takes nothing from others.
-        let permits = u32::try_from(step).map_err(|_| FrameError::NoMemory)?;
-        let more = memory.0.clone().try_acquire_many_owned(permits).map_err(|_| FrameError::NoMemory)?;
+        let more = memory.share(step).ok_or(FrameError::NoMemory)?;
         match &mut share {
             Some(share) => share.merge(more),
             None => share = Some(more),

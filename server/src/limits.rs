@@ -90,6 +90,10 @@ pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
 /// Bytes of requests in memory at once, over all connections. Past it requests are refused and come again: a crowd of slow
 /// submissions must not take the memory of the machine.
 pub const REQUEST_MEMORY_MAX: usize = 256 << 20;
+/// Bytes of answers to fetches of blobs in memory at once, over all connections, apart from the above so that slow readers of
+/// blobs hold up nobody's mail. A fetch of 512 KiB counts for 1 MiB, the piece and its frame, until the client has taken it or
+/// the time to write is up; past it a fetch is refused and comes again.
+pub const BLOB_ANSWER_MEMORY_MAX: usize = 128 << 20;
 /// Bytes of a request that are read before they are counted against the above.
 pub const REQUEST_READ_STEP: usize = 16 << 10;
 /// Milliseconds after which to repeat a request that there was no memory for.

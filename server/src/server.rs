@@ -17,14 +17,14 @@ use crate::environment::{Environment, SystemEnvironment};
 use crate::frame::FrameMemory;
 use crate::key_file::KeyFileError;
 use crate::limits::{
-    CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS, HANDSHAKE_TIMEOUT_MS, HANDSHAKES_BEFORE_RETRY,
-    REQUEST_MEMORY_MAX,
+    BLOB_ANSWER_MEMORY_MAX, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS, HANDSHAKE_TIMEOUT_MS,
+    HANDSHAKES_BEFORE_RETRY, REQUEST_MEMORY_MAX,
 };
 use crate::network_address::NetworkAddress;
 use crate::server_key::ServerKey;
 use crate::service::Service;
 use crate::storage::{ExpireCounts, Storage, StorageError};
-use crate::transport::connection::{Close, Work, serve};
+use crate::transport::connection::{Close, Memory, Work, serve};
 use crate::transport::endpoint::{ListenError, listen};
 
 /// Why a server does not start.
@@ -223,7 +223,8 @@ impl Drop for Places {
 }
 
 async fn accept(endpoint: Endpoint, door: Door, service: Arc<Service>, work: mpsc::WeakSender<()>) {
-    let memory = FrameMemory::new(REQUEST_MEMORY_MAX);
+    let memory =
+        Memory { requests: FrameMemory::new(REQUEST_MEMORY_MAX), blobs: FrameMemory::new(BLOB_ANSWER_MEMORY_MAX) };
     while let Some(incoming) = endpoint.accept().await {
         if door.is_busy() && incoming.may_retry() && !incoming.remote_address_validated() {
             // It can fail only for a client that has shown its address.

@@ -21,6 +21,8 @@ pub enum ControlRequest {
         /// `None` for the beginning.
         after: Option<Address>,
     },
+    /// What all blobs take.
+    InspectBlobs,
     /// Everything, into a file.
     Export {
         /// Absolute; there must be no such file.
@@ -37,8 +39,21 @@ pub enum ControlResponse {
     Invitation(String),
     /// Accounts in the order of their addresses; none when there are no more.
     Inspection(Vec<ControlAccount>),
+    /// What all blobs take.
+    Blobs(ControlBlobs),
     /// It is done.
     Done,
+}
+
+/// What all blobs take together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlBlobs {
+    /// Blobs, begun ones included.
+    pub blobs: u64,
+    /// Of them, those that can be fetched.
+    pub complete: u64,
+    /// Bytes that are reserved for them, stored or not.
+    pub bytes: u64,
 }
 
 /// What the server knows of an account.
@@ -91,6 +106,7 @@ impl ControlRequest {
             Self::Inspect { after } => {
                 R::Inspect(proto::ControlInspect { after: after.as_ref().map(ToString::to_string).unwrap_or_default() })
             }
+            Self::InspectBlobs => R::InspectBlobs(proto::ControlInspectBlobs {}),
             Self::Export { path } => R::Export(proto::ControlExport { path: path.clone() }),
         };
         proto::ControlRequest { request: Some(request) }.encode_to_vec()
@@ -106,6 +122,7 @@ impl ControlRequest {
             R::Invite(invite) => Self::Invite { organisation: organisation(invite.organisation)?, valid: invite.valid },
             R::Inspect(inspect) if inspect.after.is_empty() => Self::Inspect { after: None },
             R::Inspect(inspect) => Self::Inspect { after: Some(address(&inspect.after)?) },
+            R::InspectBlobs(_) => Self::InspectBlobs,
             R::Export(export) if export.path.is_empty() => return Err(WireError::Missing("path")),
             R::Export(export) => Self::Export { path: export.path },
         })
@@ -123,6 +140,9 @@ impl ControlResponse {
             Self::Inspection(accounts) => R::Inspection(proto::ControlInspection {
                 accounts: accounts.iter().map(ControlAccount::encode).collect(),
             }),
+            Self::Blobs(ControlBlobs { blobs, complete, bytes }) => {
+                R::Blobs(proto::ControlBlobs { blobs: *blobs, complete: *complete, bytes: *bytes })
+            }
             Self::Done => R::Done(proto::ControlDone {}),
         };
         proto::ControlResponse { response: Some(response) }.encode_to_vec()
@@ -139,6 +159,9 @@ impl ControlResponse {
             R::Invitation(invitation) => Self::Invitation(invitation.code),
             R::Inspection(inspection) => {
                 Self::Inspection(inspection.accounts.into_iter().map(ControlAccount::decode).collect::<Result<_, _>>()?)
+            }
+            R::Blobs(proto::ControlBlobs { blobs, complete, bytes }) => {
+                Self::Blobs(ControlBlobs { blobs, complete, bytes })
             }
             R::Done(_) => Self::Done,
         })
@@ -211,6 +234,7 @@ mod tests {
             ControlRequest::Invite { organisation: Some("Clinic".to_owned()), valid: 2 },
             ControlRequest::Inspect { after: None },
             ControlRequest::Inspect { after: Some(address.clone()) },
+            ControlRequest::InspectBlobs,
             ControlRequest::Export { path: "/tmp/a".to_owned() },
         ] {
             assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
@@ -223,6 +247,7 @@ mod tests {
             ControlResponse::Invitation("code".to_owned()),
             ControlResponse::Inspection(vec![account]),
             ControlResponse::Inspection(Vec::new()),
+            ControlResponse::Blobs(ControlBlobs { blobs: 3, complete: 2, bytes: 1 << 40 }),
             ControlResponse::Done,
         ] {
             assert_eq!(ControlResponse::decode(&response.encode()), Ok(response));

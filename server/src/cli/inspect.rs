@@ -12,7 +12,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
     /// Print JSON: {accounts: [{address, organisation, statement_version, created_ms, devices: [{device_id, queued,
-    /// bytes, envelopes: [{sequence, size, received_ms}]}]}]}.
+    /// bytes, envelopes: [{sequence, size, received_ms}]}]}], blobs: {number, complete, bytes}}.
     #[arg(long)]
     json: bool,
 }
@@ -20,6 +20,14 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Inspection {
     accounts: Vec<Account>,
+    blobs: Blobs,
+}
+
+#[derive(Serialize, Default)]
+struct Blobs {
+    number: u64,
+    complete: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -49,7 +57,7 @@ struct Envelope {
 pub(super) async fn inspect(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     let mut orders = Orders::new(&config);
-    let mut inspection = Inspection { accounts: Vec::new() };
+    let mut inspection = Inspection { accounts: Vec::new(), blobs: Blobs::default() };
     let mut after = None;
     loop {
         let ControlResponse::Inspection(page) = orders.give(ControlRequest::Inspect { after }).await? else {
@@ -59,6 +67,10 @@ pub(super) async fn inspect(arguments: &Arguments) -> Result<(), Failure> {
         after = Some(last.address.clone());
         inspection.accounts.extend(page.into_iter().map(Account::from));
     }
+    let ControlResponse::Blobs(blobs) = orders.give(ControlRequest::InspectBlobs).await? else {
+        return Err(Failure::failed("the server answered something else"));
+    };
+    inspection.blobs = Blobs { number: blobs.blobs, complete: blobs.complete, bytes: blobs.bytes };
     if arguments.json {
         let json = serde_json::to_string_pretty(&inspection).map_err(Failure::failed)?;
         print(&format!("{json}\n"))
@@ -67,7 +79,7 @@ pub(super) async fn inspect(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// One line a device.
+/// One line a device, and one for all blobs.
 fn table(inspection: &Inspection) -> String {
     let mut text = String::from("address, organisation, statement version, device, envelopes queued, bytes\n");
     for account in &inspection.accounts {
@@ -77,6 +89,8 @@ fn table(inspection: &Inspection) -> String {
             text.push_str(&format!("{head}, {}, {}, {}\n", device.device_id, device.queued, device.bytes));
         }
     }
+    let Blobs { number, complete, bytes } = inspection.blobs;
+    text.push_str(&format!("blobs: {number}, complete: {complete}, bytes reserved: {bytes}\n"));
     text
 }
 

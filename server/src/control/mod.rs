@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use medipeps_core::wire::WireError;
-use medipeps_core::wire::control::{ControlAccount, ControlDevice, ControlEnvelope, ControlRequest, ControlResponse};
+use medipeps_core::wire::control::{
+    ControlAccount, ControlBlobs, ControlDevice, ControlEnvelope, ControlRequest, ControlResponse,
+};
 use thiserror::Error;
 
 pub(crate) use client::ask;
@@ -23,7 +25,7 @@ use crate::environment::Environment;
 use crate::limits::CONTROL_INSPECT_ACCOUNTS;
 use crate::server_key::ServerKey;
 use crate::service::invite;
-use crate::storage::{InspectedAccount, InspectedDevice, InspectedEnvelope, Storage};
+use crate::storage::{BlobUsage, InspectedAccount, InspectedDevice, InspectedEnvelope, Storage};
 
 /// Why the control socket does not work.
 #[derive(Debug, Error)]
@@ -66,6 +68,12 @@ impl Store {
                     Err(error) => ControlResponse::Error(error.to_string()),
                 }
             }
+            ControlRequest::InspectBlobs => match self.storage.blob_usage().await {
+                Ok(BlobUsage { blobs, complete, bytes }) => {
+                    ControlResponse::Blobs(ControlBlobs { blobs, complete, bytes })
+                }
+                Err(error) => ControlResponse::Error(error.to_string()),
+            },
             ControlRequest::Export { path } => match self.export(Path::new(&path)).await {
                 Ok(()) => ControlResponse::Done,
                 Err(error) => ControlResponse::Error(error),

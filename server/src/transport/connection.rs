@@ -9,7 +9,7 @@ use medipeps_core::proof::{EXPORTER_LENGTH, Exporter};
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response, Transport};
 use quinn::{RecvStream, SendStream, VarInt};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::fail_point::fail_point;
@@ -22,6 +22,26 @@ use crate::service::{Answer, Connection, Service, Sink, SinkClosed, access};
 
 /// Held by everything that shutdown waits for.
 pub(crate) type Work = mpsc::Sender<()>;
+
+/// Bytes that may be in memory at once, over all connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory {
+    /// Of requests.
+    pub(crate) requests: FrameMemory,
+    /// Of answers to fetches of blobs.
+    pub(crate) blobs: FrameMemory,
+}
+
+impl Memory {
+    /// The share of the answer to a request, to be held until it is written.
+    fn share_of_answer(&self, request: &Request) -> Result<Option<OwnedSemaphorePermit>, ErrorReply> {
+        match request {
+            // The bytes, and the frame that they are written in.
+            Request::FetchBlob(fetch) => self.blobs.share(2 * fetch.length as usize).map(Some).ok_or_else(no_memory),
+            _ => Ok(None),
+        }
+    }
+}
 
 /// Why the server closes a connection, as QUIC application error codes. `spec/transport.md`, section "Connection".
 #[derive(Debug, Clone, Copy)]
@@ -41,12 +61,7 @@ impl Close {
 }
 
 /// Serves one connection until it closes.
-pub(crate) async fn serve(
-    quic: quinn::Connection,
-    service: Arc<Service>,
-    memory: FrameMemory,
-    work: mpsc::WeakSender<()>,
-) {
+pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>, memory: Memory, work: mpsc::WeakSender<()>) {
     let mut exporter: Exporter = [0; EXPORTER_LENGTH];
     if quic.export_keying_material(&mut exporter, label::TLS_EXPORTER.as_bytes(), b"").is_err() {
         quic.close(Close::NoExporter.code(), b"no TLS exporter");
@@ -84,8 +99,8 @@ struct Stream {
 }
 
 impl Stream {
-    async fn serve(mut self, mut receive: RecvStream, memory: &FrameMemory, work: &mpsc::WeakSender<()>) {
-        let read = read_frame(&mut receive, FRAME_LENGTH_MAX, memory);
+    async fn serve(mut self, mut receive: RecvStream, memory: &Memory, work: &mpsc::WeakSender<()>) {
+        let read = read_frame(&mut receive, FRAME_LENGTH_MAX, &memory.requests);
         let read = timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), read).await;
         // Whatever follows the frame is of no interest; on a finished stream this does nothing.
         let _ = receive.stop(VarInt::from_u32(0));
@@ -99,22 +114,21 @@ impl Stream {
             Ok(Err(FrameError::TooLong { .. })) => {
                 Err(ErrorReply::new(ErrorCode::TooLarge, "the frame is over the limit"))
             }
-            Ok(Err(FrameError::NoMemory)) => {
-                let error = ErrorReply::new(ErrorCode::RateLimited, "too many requests are under way");
-                Err(error.retry_after(REQUEST_MEMORY_RETRY_MS))
-            }
+            Ok(Err(FrameError::NoMemory)) => Err(no_memory()),
             Ok(Err(FrameError::Truncated | FrameError::Read(_))) | Err(_) => return,
         };
         // From here on a stopping server waits for the answer. When nobody can hold work any more, it is too late.
         let Some(_work) = work.upgrade() else { return };
-        let answer = match request {
-            Ok(request) => {
+        // Held until the answer is written.
+        let admitted = request.and_then(|request| Ok((memory.share_of_answer(&request)?, request)));
+        let (answer, _share) = match admitted {
+            Ok((share, request)) => {
                 let name = access::name(&request);
                 let answer = self.service.answer(&self.connection, self.quic.remote_address().ip(), request).await;
                 log(name, &answer);
-                answer
+                (answer, share)
             }
-            Err(error) => Answer::Response(Response::Error(error)),
+            Err(error) => (Answer::Response(Response::Error(error)), None),
         };
         match answer {
             Answer::Response(response) => {
@@ -154,6 +168,11 @@ impl Sink for Stream {
     }
 }
 
+fn no_memory() -> ErrorReply {
+    let error = ErrorReply::new(ErrorCode::RateLimited, "too many requests are under way");
+    error.retry_after(REQUEST_MEMORY_RETRY_MS)
+}
+
 fn malformed(error: &WireError) -> ErrorReply {
     ErrorReply::new(ErrorCode::Malformed, error.to_string())
 }
@@ -163,5 +182,25 @@ fn log(request: &'static str, answer: &Answer) {
     match answer {
         Answer::Response(Response::Error(error)) => tracing::debug!(request, error = error.code, "refused"),
         Answer::Response(_) | Answer::Subscription(_) => tracing::debug!(request, "answered"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use medipeps_core::wire::transport::FetchBlob;
+
+    #[test]
+    fn answers_with_blobs_share_a_memory_of_their_own() {
+        let memory = Memory { requests: FrameMemory::new(0), blobs: FrameMemory::new(2100) };
+        let fetch = Request::FetchBlob(FetchBlob { id: [0; 32], offset: 0, length: 1000 });
+        let held = memory.share_of_answer(&fetch).unwrap();
+        assert!(held.is_some());
+        let refused = memory.share_of_answer(&fetch).unwrap_err();
+        assert_eq!(refused.known_code(), Some(ErrorCode::RateLimited));
+        assert!(refused.retry_after > 0);
+        assert!(memory.share_of_answer(&Request::Subscribe).unwrap().is_none(), "nobody else is held up");
+        drop(held);
+        assert!(memory.share_of_answer(&fetch).is_ok());
     }
 }

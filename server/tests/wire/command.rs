@@ -11,6 +11,7 @@ use medipeps_core::wire::transport::Response;
 use tempfile::TempDir;
 
 use crate::account::{Account, submit};
+use crate::blobs::{begin, put_piece};
 use crate::client::Client;
 
 /// A folder with a configuration, and perhaps a server that runs on it.
@@ -109,6 +110,9 @@ async fn a_server_is_invited_to_inspected_exported_and_restored() {
     register(address, &paul, &while_running).await;
     let sender = Client::connect(address).await;
     assert!(matches!(sender.ask(&submit(&paul.address, &[1], 1)).await, Response::Submit(_)));
+    for request in [begin(1, 20_000), begin(2, 3), put_piece(2, 0, vec![1; 3])] {
+        assert!(!matches!(sender.ask(&request).await, Response::Error(_)));
+    }
 
     let inspected = |installation: &Installation| -> serde_json::Value {
         serde_json::from_str(&installation.succeed("inspect", &["--json"])).unwrap()
@@ -131,6 +135,8 @@ async fn a_server_is_invited_to_inspected_exported_and_restored() {
     assert!(device["envelopes"][0]["received_ms"].as_u64().unwrap() > 1_600_000_000_000);
     let table = installation.succeed("inspect", &[]);
     assert!(table.contains("paul@clinic.example, Clinic, 1, 1, 1, 4096"), "{table}");
+    assert!(table.contains("blobs: 2, complete: 1, bytes reserved: 24096"), "{table}");
+    assert_eq!(running["blobs"], serde_json::json!({ "number": 2, "complete": 1, "bytes": 24_096 }));
 
     let export = installation.folder.path().join("export");
     let export = export.to_str().unwrap();

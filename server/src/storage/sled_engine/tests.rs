@@ -100,6 +100,9 @@ impl Engine for SledEngine {
 
 conformance_suite!(SledEngine);
 
+#[path = "blob_tests.rs"]
+mod blob_tests;
+
 const ACCEPTED: Result<EnqueueOutcome, EnqueueError> = Ok(EnqueueOutcome::Accepted { duplicate: false });
 
 #[tokio::test]
