@@ -268,7 +268,8 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 fn time() -> impl Strategy<Value = Timestamp> {
-    (0_i64..4_000_000_000, -840_i16..=840).prop_map(|(seconds, offset)| Timestamp::from_unix(seconds, offset).unwrap())
+    (86_400_i64..4_000_000_000, -840_i16..=840)
+        .prop_map(|(seconds, offset)| Timestamp::from_unix(seconds, offset).unwrap())
 }
 
 fn identifier() -> impl Strategy<Value = Identifier> {

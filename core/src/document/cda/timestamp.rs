@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use time::{Date, Month, OffsetDateTime, UtcOffset};
-
 use super::Fault;
 
 /// Minutes that a clock on earth may differ from UTC, either way.
 const OFFSET_MINUTES_MAX: u16 = 14 * 60;
 /// Digits of a second's fraction.
 const FRACTION_DIGITS_MAX: usize = 9;
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 86_400;
 
 /// A point in time in HL7's form `YYYY[MM[DD[hh[mm[ss[.s]]]]]][+hhmm]`, with the precision that it was given with.
 ///
@@ -22,25 +22,17 @@ impl Timestamp {
     /// A second, given in seconds since 1970 and written in local time at `offset_minutes` east of UTC.
     ///
     /// # Errors
-    /// [`Fault::Malformed`] for a year outside of 1 to 9999 or an offset over 14 hours.
+    /// [`Fault::Malformed`] for a year outside of 1970 to 9999 or an offset over 14 hours.
     pub fn from_unix(seconds: i64, offset_minutes: i16) -> Result<Self, Fault> {
         if offset_minutes.unsigned_abs() > OFFSET_MINUTES_MAX {
             return Err(Fault::Malformed);
         }
-        let offset = UtcOffset::from_whole_seconds(i32::from(offset_minutes) * 60).map_err(|_| Fault::Malformed)?;
-        let utc = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| Fault::Malformed)?;
-        let local = utc.checked_to_offset(offset).ok_or(Fault::Malformed)?;
-        let (hour, minute, second) = local.to_hms();
+        let local = seconds.checked_add(i64::from(offset_minutes) * 60).ok_or(Fault::Malformed)?;
+        let (year, month, day) = date(local.div_euclid(DAY_SECONDS)).ok_or(Fault::Malformed)?;
+        let second = local.rem_euclid(DAY_SECONDS);
         let (sign, minutes) = (if offset_minutes < 0 { '-' } else { '+' }, offset_minutes.unsigned_abs());
-        format!(
-            "{:04}{:02}{:02}{hour:02}{minute:02}{second:02}{sign}{:02}{:02}",
-            local.year(),
-            u8::from(local.month()),
-            local.day(),
-            minutes / 60,
-            minutes % 60
-        )
-        .parse()
+        let time = format!("{:02}{:02}{:02}", second / 3600, second / 60 % 60, second % 60);
+        format!("{year:04}{month:02}{day:02}{time}{sign}{:02}{:02}", minutes / 60, minutes % 60).parse()
     }
 
     /// The text, for instance `20210104160527+0100` or `19770714`.
@@ -98,12 +90,8 @@ fn is_timestamp(text: &str) -> bool {
     let day_exists = || {
         let month = if length < 6 { Some(1) } else { number(4, 6) };
         let day = if length < 8 { Some(1) } else { number(6, 8) };
-        let month = month.and_then(|month| Month::try_from(u8::try_from(month).ok()?).ok());
-        let day = day.and_then(|day| u8::try_from(day).ok());
-        let year = number(0, 4).filter(|year| *year > 0);
-        year.zip(month)
-            .zip(day)
-            .is_some_and(|((year, month), day)| Date::from_calendar_date(i32::from(year), month, day).is_ok())
+        let (Some(year), Some(month), Some(day)) = (number(0, 4), month, day) else { return false };
+        year > 0 && day > 0 && days_of(year, month).is_some_and(|days| day <= days)
     };
     day_exists()
         && within(8, 24)
@@ -111,6 +99,32 @@ fn is_timestamp(text: &str) -> bool {
         && within(12, 60)
         && fraction.is_none_or(fraction_is_good)
         && offset.is_none_or(offset_is_good)
+}
+
+/// Days of a month of the Gregorian calendar, if there is such a month.
+fn days_of(year: u16, month: u16) -> Option<u16> {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => Some(31),
+        4 | 6 | 9 | 11 => Some(30),
+        2 => Some(28 + u16::from(is_leap)),
+        _ => None,
+    }
+}
+
+/// Year, month and day of a count of days since 1970-01-01, for the years 1970 to 9999: whole years and months are taken off.
+fn date(days: i64) -> Option<(u16, u16, u64)> {
+    let mut days = u64::try_from(days).ok()?;
+    for year in 1970..=9999 {
+        let months = (1..=12).filter_map(|month| Some((month, u64::from(days_of(year, month)?))));
+        for (month, length) in months {
+            if days < length {
+                return Some((year, month, days + 1));
+            }
+            days -= length;
+        }
+    }
+    None
 }
 
 impl fmt::Debug for Timestamp {
@@ -129,6 +143,11 @@ mod tests {
         assert_eq!(text(0, 0), "19700101000000+0000");
         assert_eq!(text(951_782_400, 60), "20000229010000+0100");
         assert_eq!(text(1_609_772_727, -210), "20210104113527-0330");
+        assert_eq!(text(1_709_251_199, 0), "20240229235959+0000");
+        assert_eq!(text(4_107_542_400, 0), "21000301000000+0000");
+        assert_eq!(text(253_402_300_799, 0), "99991231235959+0000");
+        assert!(Timestamp::from_unix(253_402_300_800, 0).is_err());
+        assert!(Timestamp::from_unix(0, -1).is_err(), "still in 1969");
         assert!(Timestamp::from_unix(0, 900).is_err());
         assert!(Timestamp::from_unix(i64::MAX, 0).is_err());
     }
