@@ -51,7 +51,8 @@ impl MessageDetail {
 pub(super) fn expect(transaction: &mut Transaction<'_>, id: &LocalId, content: &Content, sender_domain: &str) {
     let Some(blob) = content.body_blob.clone() else { return };
     let failed = (blob.domain != sender_domain).then(|| ANOTHER_DOMAIN.to_owned());
-    transaction.store(&key::body_fetch(id), &BodyFetchRecord { blob, attempts: 0, next_attempt: 0, failed });
+    transaction
+        .store(&key::body_fetch(id), &BodyFetchRecord { blob, attempts: 0, next_attempt: 0, failed, code: None });
 }
 
 /// Whether a message waits for its body, or will never have it.
@@ -87,7 +88,7 @@ pub(super) fn postponed(
     if transaction.now.0 > until {
         return give_up(transaction, id, record, "blob_expired");
     }
-    let _ = code;
+    record.code = Some(code.to_owned());
     record.attempts = record.attempts.saturating_add(1);
     record.next_attempt = next_attempt(transaction, record.attempts, retry_after);
     transaction.store(&key::body_fetch(id), &record);

@@ -15,6 +15,7 @@ use medipeps_core::wire::transport::{
 };
 use rand_core::SeedableRng;
 
+use super::transfers::{Blob, Files};
 use crate::account_store::{AccountStore, HandleError, Handled};
 use crate::engine::{
     CreateAccount, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, Outgoing, Send, SendMail, Time,
@@ -46,6 +47,8 @@ pub(super) struct Server {
     pub(super) log: Vec<Request>,
     /// What the next submissions are answered with instead.
     pub(super) refusals: Vec<ErrorReply>,
+    /// Blobs by id.
+    pub(super) blobs: BTreeMap<[u8; 32], Blob>,
     pub(super) now: u64,
 }
 
@@ -54,6 +57,8 @@ pub(super) struct Client {
     pub(super) address: Address,
     pub(super) disk: MemoryStore,
     pub(super) store: AccountStore<MemoryStore>,
+    /// Files and sealed copies on the same disk.
+    pub(super) files: Files,
     pub(super) events: Vec<Event>,
     pub(super) rng: ChaCha20Rng,
 }
@@ -222,7 +227,7 @@ impl Client {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let disk = MemoryStore::new();
         let sealed = SealedStore::create(disk.clone(), &Unlock::PlatformKey(&unlock()), now, &mut rng).unwrap();
-        Self { address, disk, store: AccountStore::new(sealed), events: Vec::new(), rng }
+        Self { address, disk, store: AccountStore::new(sealed), files: Files::default(), events: Vec::new(), rng }
     }
 
     /// A new process on the same disk.
@@ -286,6 +291,7 @@ impl World {
             incarnation: [1; 16],
             log: Vec::new(),
             refusals: Vec::new(),
+            blobs: BTreeMap::new(),
             now: 1_700_000_000_000,
         };
         let mut world = Self { now: server.now, server, clients: Vec::new() };
@@ -473,7 +479,7 @@ pub(super) fn engine_error(result: Result<(), HandleError>) -> EngineError {
     }
 }
 
-fn burn(fuse: &mut Fuse) -> Result<(), Killed> {
+pub(super) fn burn(fuse: &mut Fuse) -> Result<(), Killed> {
     match fuse {
         Some(0) => Err(Killed),
         Some(left) => {

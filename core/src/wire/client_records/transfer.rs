@@ -81,6 +81,8 @@ pub struct BodyFetchRecord {
     pub next_attempt: u64,
     /// Why it is not tried again.
     pub failed: Option<String>,
+    /// What held it up last.
+    pub code: Option<String>,
 }
 
 impl UploadRecord {
@@ -156,6 +158,7 @@ impl BodyFetchRecord {
             attempts: self.attempts,
             next_attempt: self.next_attempt,
             failed: self.failed.clone().unwrap_or_default(),
+            code: self.code.clone().unwrap_or_default(),
         };
         Zeroizing::new(record.encode_to_vec())
     }
@@ -171,6 +174,7 @@ impl BodyFetchRecord {
             attempts: record.attempts,
             next_attempt: record.next_attempt,
             failed: text(record.failed),
+            code: text(record.code),
         })
     }
 }
@@ -226,7 +230,10 @@ mod tests {
             root: [4; 32],
             expires: 5,
         };
-        let record = BodyFetchRecord { blob, attempts: 1, next_attempt: 2, failed: Some("UnknownBlob".into()) };
+        let record =
+            BodyFetchRecord { blob, attempts: 1, next_attempt: 2, failed: Some("UnknownBlob".into()), code: None };
+        assert_eq!(BodyFetchRecord::decode(&record.encode()), Ok(record.clone()));
+        let record = BodyFetchRecord { failed: None, code: Some("RateLimited".into()), ..record };
         assert_eq!(BodyFetchRecord::decode(&record.encode()), Ok(record));
     }
 }
