@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("medipeps-server", &["medipeps-core"]),
     ("medipeps-fuzz", &["medipeps-core", "medipeps-client"]),
     ("medipeps-tests", &["medipeps-core", "medipeps-client", "medipeps-server"]),
-    ("xtask", &[]),
+    ("xtask", &["medipeps-core"]),
 ];
 
 /// Crates that read a clock, a random source, a file or a socket, or run tasks; `core` has none of them, however deep.

@@ -1,178 +1,123 @@
-//! A small clinical document that the demo makes itself: HL7 CDA R2, level 1 (a full header, a body of plain text).
+//! The clinical document of the demo, written by core: a discharge summary for a patient who does not exist.
+
+use medipeps_core::document::cda::{
+    Author, Body, CdaError, ClinicalDocument, Code, Confidentiality, Encounter, Fault, Identifier, LegalAuthenticator,
+    Matricule, NationalIdentity, Organisation, Patient as CdaPatient, PersonName, Professional, Sex, Timestamp,
+};
 
 /// What goes into the document.
 #[derive(Debug)]
-pub(crate) struct Report<'a> {
-    /// The document's own identifier below [`DEMO_ROOT`].
-    pub(crate) id: &'a str,
-    /// Its title.
-    pub(crate) title: &'a str,
+pub(super) struct DischargeSummary<'a> {
     /// When it was written, in seconds since 1970.
-    pub(crate) written: u64,
-    /// The patient's identifier below [`DEMO_ROOT`], given name, family name and birth date (`YYYYMMDD`).
-    pub(crate) patient: Patient<'a>,
+    pub(super) written: u64,
+    /// Whom it is about.
+    pub(super) patient: Patient<'a>,
     /// The author's given and family name.
-    pub(crate) author: (&'a str, &'a str),
+    pub(super) author: (&'a str, &'a str),
     /// The organisation that keeps the document.
-    pub(crate) custodian: &'a str,
+    pub(super) custodian: &'a str,
     /// The body.
-    pub(crate) text: &'a str,
+    pub(super) text: &'a str,
 }
 
-/// Whom the document is about.
+/// A woman who does not exist.
 #[derive(Debug)]
-pub(crate) struct Patient<'a> {
-    /// An identifier below [`DEMO_ROOT`].
-    pub(crate) id: &'a str,
+pub(super) struct Patient<'a> {
+    /// A matricule, under the root that France keeps for demonstrations.
+    pub(super) matricule: &'a str,
     /// The given name.
-    pub(crate) given: &'a str,
+    pub(super) given: &'a str,
     /// The family name.
-    pub(crate) family: &'a str,
+    pub(super) family: &'a str,
     /// The birth date, `YYYYMMDD`.
-    pub(crate) born: &'a str,
+    pub(super) born: &'a str,
 }
 
 /// The object identifier under which the demo numbers things: that of the example UUID in ITU-T X.667, so it is nobody's.
 const DEMO_ROOT: &str = "2.25.329800735698586629295641978511506172918";
 
-impl Report<'_> {
-    /// The document as UTF-8 XML. Everything that is put in is escaped.
-    pub(crate) fn to_xml(&self) -> String {
-        let written = timestamp(self.written);
-        let [id, title, custodian, text] = [self.id, self.title, self.custodian, self.text].map(escaped);
-        let [patient, given, family, born] =
-            [self.patient.id, self.patient.given, self.patient.family, self.patient.born].map(escaped);
-        let [author_given, author_family] = [self.author.0, self.author.1].map(escaped);
-        format!(
-            r#"<?xml version="1.0" encoding="UTF-8"?>
-<ClinicalDocument xmlns="urn:hl7-org:v3">
-  <typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>
-  <id root="{DEMO_ROOT}" extension="{id}"/>
-  <code code="34133-9" codeSystem="2.16.840.1.113883.6.1" displayName="Summarization of Episode Note"/>
-  <title>{title}</title>
-  <effectiveTime value="{written}"/>
-  <confidentialityCode code="N" codeSystem="2.16.840.1.113883.5.25"/>
-  <languageCode code="en-GB"/>
-  <recordTarget>
-    <patientRole>
-      <id root="{DEMO_ROOT}" extension="{patient}"/>
-      <patient>
-        <name><given>{given}</given><family>{family}</family></name>
-        <administrativeGenderCode code="F" codeSystem="2.16.840.1.113883.5.1"/>
-        <birthTime value="{born}"/>
-      </patient>
-    </patientRole>
-  </recordTarget>
-  <author>
-    <time value="{written}"/>
-    <assignedAuthor>
-      <id root="{DEMO_ROOT}" extension="author"/>
-      <assignedPerson><name><given>{author_given}</given><family>{author_family}</family></name></assignedPerson>
-    </assignedAuthor>
-  </author>
-  <custodian>
-    <assignedCustodian>
-      <representedCustodianOrganization>
-        <id root="{DEMO_ROOT}" extension="custodian"/>
-        <name>{custodian}</name>
-      </representedCustodianOrganization>
-    </assignedCustodian>
-  </custodian>
-  <component>
-    <nonXMLBody>
-      <text mediaType="text/plain">{text}</text>
-    </nonXMLBody>
-  </component>
-</ClinicalDocument>
-"#
-        )
+impl DischargeSummary<'_> {
+    /// The document as XML.
+    ///
+    /// # Errors
+    /// [`CdaError`] for a field that a clinical document cannot have.
+    pub(super) fn to_xml(&self) -> Result<Vec<u8>, CdaError> {
+        self.document().map_err(|fault| CdaError::Field { field: "the demo's document", fault })?.to_xml()
     }
-}
 
-/// Text for an XML element or attribute. Characters that XML 1.0 cannot hold at all become U+FFFD.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&apos;"),
-            '\t' | '\n' => escaped.push(character),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            _ => escaped.push(character),
-        }
+    fn document(&self) -> Result<ClinicalDocument, Fault> {
+        let seconds = i64::try_from(self.written).map_err(|_| Fault::Malformed)?;
+        let written = Timestamp::from_unix(seconds, 0)?;
+        let own = |extension| Identifier::new(DEMO_ROOT, Some(extension));
+        let custodian =
+            Organisation { id: Some(own("custodian")?), name: Some(self.custodian.to_owned()), setting: None };
+        let author = Professional {
+            id: Some(own("author")?),
+            profession: None,
+            name: Some(PersonName {
+                prefix: None,
+                given: vec![self.author.0.to_owned()],
+                family: self.author.1.to_owned(),
+                suffix: None,
+            }),
+            organisation: Some(custodian.clone()),
+        };
+        Ok(ClinicalDocument {
+            id: own("2026-0117")?,
+            set_id: Some(own("2026-0117-set")?),
+            version_number: Some(1),
+            code: Code::loinc("18842-5", "Discharge summary")?,
+            title: "Discharge summary".to_owned(),
+            effective_time: written.clone(),
+            confidentiality: Confidentiality::Normal,
+            language: Some("en-GB".to_owned()),
+            patient: CdaPatient {
+                national: Some(NationalIdentity::Demonstration(Matricule::new(self.patient.matricule)?)),
+                local: Vec::new(),
+                birth_name: self.patient.family.to_owned(),
+                used_name: None,
+                given_names: vec![self.patient.given.to_owned()],
+                used_given_name: None,
+                birth: Some(self.patient.born.parse()?),
+                sex: Sex::Female,
+            },
+            authors: vec![Author { time: written.clone(), professional: author.clone() }],
+            custodian: custodian.clone(),
+            legal_authenticator: Some(LegalAuthenticator { time: written.clone(), professional: author }),
+            service_events: Vec::new(),
+            related_documents: Vec::new(),
+            encounter: Some(Encounter {
+                code: None,
+                start: Some(written),
+                end: None,
+                facility: custodian.id,
+                care_setting: None,
+            }),
+            body: Body { media_type: "text/plain".to_owned(), data: self.text.as_bytes().to_vec() },
+        })
     }
-    escaped
-}
-
-/// HL7's timestamp in UTC, `YYYYMMDDhhmmss+0000`.
-fn timestamp(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
-    format!("{year:04}{month:02}{day:02}{:02}{:02}{:02}+0000", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
-/// Year, month and day of a count of days since 1970-01-01, in the Gregorian calendar: whole years and months are taken off.
-fn date(mut days: u64) -> (u64, usize, u64) {
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::mails;
     use super::*;
 
     #[test]
-    fn dates_follow_the_calendar() {
-        assert_eq!(timestamp(0), "19700101000000+0000");
-        assert_eq!(timestamp(951_782_400), "20000229000000+0000");
-        assert_eq!(timestamp(1_709_251_199), "20240229235959+0000");
-        assert_eq!(timestamp(1_798_761_599), "20261231235959+0000");
-        assert_eq!(timestamp(4_107_542_400), "21000301000000+0000");
+    fn what_the_demo_sends_is_a_clinical_document() {
+        let (name, xml) = mails::with_report().unwrap().attachment.unwrap();
+        assert_eq!(name, "discharge-aubert.xml");
+        let document = ClinicalDocument::from_xml(&xml).unwrap();
+        assert_eq!(document.patient.birth_name, mails::PATIENT.family);
+        assert!(matches!(document.patient.national, Some(NationalIdentity::Demonstration(_))));
+        assert!(document.body.data.starts_with(b"Admitted for atrial fibrillation"));
     }
 
     #[test]
-    fn what_is_put_in_stays_text() {
-        let hostile = "a<b>&\"'\u{1}\u{0}é";
-        assert_eq!(escaped(hostile), "a&lt;b&gt;&amp;&quot;&apos;\u{fffd}\u{fffd}é");
-        let report = Report {
-            id: hostile,
-            title: hostile,
-            written: 0,
-            patient: Patient { id: hostile, given: hostile, family: hostile, born: "19410203" },
-            author: (hostile, hostile),
-            custodian: hostile,
-            text: hostile,
-        };
-        let xml = report.to_xml();
-        assert_eq!(xml.matches("a&lt;b&gt;").count(), 9, "every field is there, escaped");
-        assert!(!xml.contains("a<b"));
-        assert_eq!(xml.matches('<').count(), xml.matches('>').count());
-        let mut open = Vec::new();
-        for tag in xml.split('<').skip(1).filter_map(|part| part.split('>').next()) {
-            let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
-            if let Some(closed) = tag.strip_prefix('/') {
-                assert_eq!(open.pop(), Some(closed), "elements close in order");
-            } else if !tag.ends_with(['/', '?']) {
-                open.push(name);
-            }
-        }
-        assert!(open.is_empty(), "{open:?} stays open");
+    fn a_patient_with_a_wrong_number_is_refused() {
+        let patient = Patient { matricule: "241023155512305", ..mails::PATIENT };
+        let summary =
+            DischargeSummary { written: 1_700_000_000, patient, author: ("A", "B"), custodian: "C", text: "D" };
+        assert!(matches!(summary.to_xml(), Err(CdaError::Field { fault: Fault::CheckKey, .. })));
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::cda::{Patient, Report};
+use super::DemoError;
+use super::cda::{DischargeSummary, Patient};
 use super::professional::Draft;
 
 /// The patient of the report.
 pub(super) const PATIENT: Patient<'static> =
-    Patient { id: "P-4711", given: "Jeanne", family: "Aubert-Lefèvre", born: "19410203" };
+    Patient { matricule: "241023155512304", given: "Jeanne", family: "Aubert-Lefèvre", born: "19410203" };
 
 /// A mail without attachment, not addressed yet.
 pub(super) fn mail(subject: &str, body: &str) -> Draft {
@@ -22,10 +23,8 @@ pub(super) fn mail(subject: &str, body: &str) -> Draft {
 }
 
 /// The mail with the report.
-pub(super) fn with_report() -> Draft {
-    let report = Report {
-        id: "2026-0117",
-        title: "Discharge summary",
+pub(super) fn with_report() -> Result<Draft, DemoError> {
+    let summary = DischargeSummary {
         written: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         patient: PATIENT,
         author: ("Claire", "Martin"),
@@ -35,13 +34,14 @@ pub(super) fn with_report() -> Draft {
                Treatment on discharge: bisoprolol 2.5 mg in the morning, apixaban 5 mg twice a day.\n\
                Follow-up: ECG and creatinine within <10 days; please call if the pulse at rest stays over 110.\n",
     };
-    let attachment = ("discharge-aubert.xml".to_owned(), report.to_xml().into_bytes());
+    let xml = summary.to_xml().map_err(|error| DemoError::Broken(format!("the clinical document: {error}")))?;
+    let attachment = ("discharge-aubert.xml".to_owned(), xml);
     let body = format!(
         "Dear Karim,\n\nMrs {} {} leaves the ward tomorrow before noon. The summary is attached; apixaban was\n\
          started yesterday evening, so no heparin any more, s'il te plaît.\n\nThank you for last night.\nClaire\n",
         PATIENT.given, PATIENT.family
     );
-    Draft { attachment: Some(attachment), ..mail("Discharge summary for tomorrow", &body) }
+    Ok(Draft { attachment: Some(attachment), ..mail("Discharge summary for tomorrow", &body) })
 }
 
 /// From the secretary.

@@ -77,7 +77,7 @@ pub(super) fn tell(commands: &Commands, folder: &Path, progress: &Progress, keep
 
     let mut post = Post::new(&people, *progress);
     let [claire, karim, lucie] = [0, 1, 2];
-    post.send(claire, &[karim], &[lucie], mails::with_report(), 20, Some("accepted"))?;
+    post.send(claire, &[karim], &[lucie], mails::with_report()?, 20, Some("accepted"))?;
     post.send(lucie, &[claire], &[], mail("Thursday's appointments moved", mails::APPOINTMENTS), 20, Some("accepted"))?;
     let known = server.inspect()?;
 
