@@ -56,6 +56,28 @@ fail_points! {
     BeforeSubscribe = "before_subscribe";
     /// Envelopes have come, nothing has been done about them.
     AfterDelivery = "after_delivery";
+    /// A sealed copy is on the disk, nothing of its message is in the store.
+    AfterSealedCopy = "after_sealed_copy";
+    /// An upload is to be begun at the server, or gone on with.
+    BeforeUploadBegin = "before_upload_begin";
+    /// The digest of a part is in the store, nothing of the part has left.
+    AfterPartDigest = "after_part_digest";
+    /// A piece of a blob is to be sent.
+    BeforePiece = "before_piece";
+    /// The server has a piece on its disk.
+    AfterPiece = "after_piece";
+    /// The server has all pieces, the store does not know.
+    BeforeUploadDone = "before_upload_done";
+    /// The end of a blob is to be fetched.
+    BeforeFetch = "before_fetch";
+    /// A part of a blob has been written to the file that is not whole yet.
+    AfterFetchedPart = "after_fetched_part";
+    /// A file is whole and on the disk, and has not its name.
+    BeforeFinalName = "before_final_name";
+    /// A file has its name, and its former one too.
+    AfterFinalName = "after_final_name";
+    /// A body is on the disk, the store does not know.
+    BeforeBodyStored = "before_body_stored";
 }
 
 #[cfg(feature = "failpoints")]

@@ -82,3 +82,29 @@ pub const BATCH_WAIT: Duration = Duration::from_millis(3);
 pub const OUTBOX_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Times in a row that the outbox is asked for more before something else has its turn.
 pub const OUTBOX_ROUNDS_MAX: usize = 1000;
+/// Pieces of blobs in flight at once, over all transfers of a process: 4 MiB, what fills 250 Mbit/s over 130 ms.
+pub const TRANSFER_PIECES_IN_FLIGHT_MAX: usize = 8;
+/// Parts of documents in memory at once, over all transfers of a process: 5 of 4 MiB. Two uploads at once need four: one
+/// that is read and one that is sent, each.
+pub const TRANSFER_PARTS_IN_MEMORY_MAX: usize = 5;
+/// Documents that are sent or fetched at once.
+pub const TRANSFERS_AT_ONCE_MAX: usize = 2;
+/// How long a piece of a blob may take both ways: half a megabyte at 70 kbit/s.
+pub const BLOB_REQUEST_WAIT: Duration = Duration::from_secs(60);
+/// How often the connection of a transfer asks for a sign of life.
+pub const TRANSFER_KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// Silence after which the server of a transfer is looked for anew: four signs of life in a row did not come.
+pub const SERVER_SILENCE_MAX: Duration = Duration::from_secs(4);
+/// Times in a row that an upload begins again because the server has forgotten the blob.
+pub const UPLOAD_FORGOTTEN_MAX: u32 = 3;
+/// How long a sealed copy is kept that belongs to no message: another process may be about to queue its message.
+pub const UNUSED_COPY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of a file that is being saved after which they go to the disk: what is lost at a power failure, and what the last
+/// sync has to wait for.
+pub const SAVE_SYNC_LENGTH: u64 = 64 << 20;
+/// Tries at a file name that is not taken.
+pub const NUMBERED_NAMES_MAX: u32 = 10_000;
+/// How long transfers may go without progress before a command that waits for them ends. What is left goes on later.
+pub const TRANSFER_PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of an attachment that are fetched to see what it is: what `medipeps_core::document` looks at.
+pub const PREVIEW_LENGTH: u64 = 64 << 10;

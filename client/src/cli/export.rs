@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::contact::ContactJson;
 use super::read::{MessageJson, json};
 use super::{CommandError, output};
+use crate::shell::agent::AgentError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -37,7 +38,7 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = BufWriter::new(options.open(&arguments.out).map_err(failed())?);
-    let mut lines = 0;
+    let (mut lines, mut documents, mut texts_missing) = (0, 0, 0);
     let mut write = |line: &Line| {
         lines += 1;
         let text = serde_json::to_string(line).map_err(std::io::Error::other).map_err(failed())?;
@@ -51,8 +52,19 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
         write(&Line::Contact(ContactJson::from(&contact)))?;
     }
     for summary in agent.messages()?.into_iter().rev() {
-        let detail = agent.message(summary.id)?;
-        let mut message = json(&detail, &[]);
+        // A text that is not here, or spoilt, must not keep the others from being written.
+        let (detail, missing) = match agent.message(summary.id) {
+            Ok(detail) => {
+                let missing = detail.missing_body.is_some();
+                (detail, missing)
+            }
+            Err(AgentError::SealedCopy(_) | AgentError::NoBody(_)) => (agent.outline(summary.id)?, true),
+            Err(error) => return Err(error.into()),
+        };
+        let mut message = json(&detail, &[], &[]);
+        message.body_missing = missing;
+        texts_missing += usize::from(missing);
+        documents += message.attachments.iter().filter(|attachment| attachment.place == "server").count();
         for (shown, file) in message.attachments.iter_mut().zip(&detail.content.attachments) {
             if let AttachmentPlace::Inline(data) = &file.place {
                 shown.data = Some(BASE64.encode(data));
@@ -64,5 +76,14 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
     output::print(&format!(
         "{lines} lines in {}. They are readable by whoever has the file.\n",
         arguments.out.display()
-    ))
+    ))?;
+    if documents > 0 {
+        eprintln!("{documents} attachments are not in it: they lie at servers; `read ID --save DIR` fetches them");
+    }
+    if texts_missing > 0 {
+        eprintln!(
+            "{texts_missing} messages are in it without their text, which is not on this device; `sync` fetches it"
+        );
+    }
+    Ok(())
 }

@@ -8,12 +8,12 @@ use clap::{Subcommand, ValueEnum};
 use medipeps_core::Address;
 use medipeps_core::kind::{ReceiptsWanted, Urgency, text_of_html};
 use medipeps_core::limits::SUBJECT_LENGTH_MAX;
-use medipeps_core::wire::client_records::{RecipientRecord, RecipientState};
+use medipeps_core::wire::client_records::{RecipientRecord, RecipientState, UploadSource};
 use serde::Serialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::{CommandError, attachment, output};
-use crate::engine::{Event, Input, LocalId, SendMail};
+use super::{CommandError, attachment, output, progress};
+use crate::engine::{Event, LocalId, PendingUpload, SendMail};
 use crate::shell::agent::Agent;
 
 /// Bytes of a body file that are read; what is over the protocol's limit is refused by it, by name.
@@ -41,9 +41,12 @@ pub(super) struct Send {
     /// The text; HTML if the name ends in .html or .htm; `-` for standard input
     #[arg(long, value_name = "FILE")]
     body_file: PathBuf,
-    /// A file to go with it, up to 48 KiB all together; may be repeated
-    #[arg(long, value_name = "FILE")]
+    /// A file to go with it, of up to 16 GiB; it must stay as it is until it is sent; may be repeated
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     attach: Vec<PathBuf>,
+    /// Send the attached images (JPEG, PNG, WebP) without what tells where and with what they were taken
+    #[arg(long)]
+    strip_location: bool,
     /// The mail that this one answers
     #[arg(long, value_name = "ID")]
     reply_to: Option<String>,
@@ -53,7 +56,7 @@ pub(super) struct Send {
     /// Ask to be told; may be repeated
     #[arg(long, value_enum)]
     receipt: Vec<ReceiptArgument>,
-    /// Seconds to try; after that it stays in the outbox for `sync`
+    /// Seconds to try, those not counted in which files move; after that it stays in the outbox for `sync`
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     wait: u64,
     /// Print JSON
@@ -84,6 +87,8 @@ enum ReceiptArgument {
 struct SentJson {
     id: String,
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uploaded_percent: Option<u64>,
     recipients: Vec<RecipientJson>,
 }
 
@@ -109,35 +114,47 @@ impl From<&RecipientRecord> for RecipientJson {
 
 pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
     let Command::Send(arguments) = command;
-    let mut command = compose(&arguments)?;
+    let mut mail = compose(&arguments)?;
+    let attach = arguments.attach.iter();
+    let documents: Vec<_> =
+        attach.map(|path| attachment::document(path, arguments.strip_location)).collect::<Result<_, _>>()?;
     let mut agent = super::open(home)?;
     if let Some(typed) = &arguments.reply_to {
         let ids: Vec<LocalId> = agent.messages()?.iter().map(|message| message.id).collect();
-        command.in_reply_to = Some(output::find_id(typed, &ids)?);
+        mail.in_reply_to = Some(output::find_id(typed, &ids)?);
     }
-    let (mut id, mut printed) = (None, Ok(()));
+    let mut printed = Ok(());
     let mut show = |event: &Event| {
-        if let Event::MessageQueued { id: queued } = event {
-            id = Some(*queued);
+        if let Event::MessageQueued { id } = event {
             // Before anything is tried: whoever is interrupted from here on knows that the mail is in the outbox.
             if !arguments.json {
-                printed = output::print(&format!("{} ", output::id(queued)));
+                printed = output::print(&format!("{} ", output::id(id)));
             }
         }
     };
-    agent.run(Input::SendMail(command), &mut show).await?;
+    let id = agent.send_mail(mail, documents, &mut show).await?;
     printed?;
-    let id = id.ok_or_else(|| CommandError::Failed("the mail was not queued".to_owned()))?;
-    let (recipients, problem) = try_for(&mut agent, id, Duration::from_secs(arguments.wait)).await?;
-    let sender = agent.message(id)?.message.sender;
+    let watched = progress::watch(&mut agent);
+    let tried = tokio::select! {
+        tried = try_for(&mut agent, id, Duration::from_secs(arguments.wait)) => tried?,
+        interrupted = progress::interrupted() => {
+            drop(watched);
+            interrupted?;
+            return Err(CommandError::Interrupted("the mail is in the outbox; `sync` goes on with it"));
+        }
+    };
+    drop(watched);
+    let (recipients, problem) = tried;
+    let sender = agent.outline(id)?.message.sender;
+    let percent = upload_percent(&agent.uploads()?, &id);
     agent.close().await;
     let state = summary(&sender, &recipients);
     if arguments.json {
         let recipients = recipients.iter().map(RecipientJson::from).collect();
-        output::print_json(&SentJson { id: output::id(&id), state, recipients })?;
+        output::print_json(&SentJson { id: output::id(&id), state, uploaded_percent: percent, recipients })?;
     } else {
         output::print(&format!("{state}\n"))?;
-        explain(&recipients, problem.as_deref());
+        explain(&recipients, percent, problem.as_deref());
     }
     if state == "failed" { Err(CommandError::Silent) } else { Ok(()) }
 }
@@ -157,7 +174,7 @@ fn compose(arguments: &Send) -> Result<SendMail, CommandError> {
         subject: subject.to_owned(),
         text,
         html,
-        attachments: arguments.attach.iter().map(|path| attachment::read(path)).collect::<Result<_, _>>()?,
+        attachments: Vec::new(),
         urgency: match arguments.urgency {
             UrgencyArgument::Routine => Urgency::Routine,
             UrgencyArgument::Urgent => Urgency::Urgent,
@@ -193,13 +210,13 @@ async fn try_for(
     id: LocalId,
     wait: Duration,
 ) -> Result<(Vec<RecipientRecord>, Option<String>), CommandError> {
-    let end = Instant::now() + wait;
+    let mut end = Instant::now() + wait;
     loop {
         let problem = match agent.send_due(&mut |_| {}).await {
             Ok(problem) => problem,
             Err(error) => Some(error.to_string()),
         };
-        let recipients = agent.message(id)?.message.recipients;
+        let recipients = agent.outline(id)?.message.recipients;
         // What a person must decide first does not change by waiting.
         let waits = |recipient: &RecipientRecord| {
             recipient.state == RecipientState::Queued && recipient.code.as_deref() != Some("recipient_key_changed")
@@ -207,8 +224,25 @@ async fn try_for(
         if !recipients.iter().any(waits) || Instant::now() + PAUSE > end {
             return Ok((recipients, problem));
         }
-        sleep(PAUSE).await;
+        // What moves is worth waiting for, however long it takes.
+        if agent.transfer_for(PAUSE, &mut |_| {}).await? {
+            end = Instant::now() + wait;
+        }
     }
+}
+
+/// How much of a message's files has been read and is at the server, or on its way there. None if nothing is to be uploaded
+/// any more.
+pub(super) fn upload_percent(uploads: &[PendingUpload], id: &LocalId) -> Option<u64> {
+    let of_message = || uploads.iter().filter(|upload| upload.record.content_id == *id);
+    let parts: usize = of_message().map(|upload| upload.digests.len()).sum();
+    // A sealed copy has all its digests from the beginning; they tell nothing.
+    let read = |upload: &PendingUpload| match upload.record.source {
+        UploadSource::File { .. } => upload.digests.iter().flatten().count(),
+        UploadSource::SealedCopy => 0,
+    };
+    let read: usize = of_message().map(read).sum();
+    of_message().next().map(|_| (read * 100 / parts.max(1)) as u64)
 }
 
 /// The state of the slowest recipient, those who failed aside: `failed` if it went to nobody. A copy to oneself counts
@@ -231,12 +265,16 @@ pub(super) const fn state_name(state: RecipientState) -> &'static str {
 }
 
 /// On standard error, so that standard output is the id and the state alone.
-fn explain(recipients: &[RecipientRecord], problem: Option<&str>) {
+fn explain(recipients: &[RecipientRecord], percent: Option<u64>, problem: Option<&str>) {
+    let uploaded = percent.map(|percent| format!(", {percent} % uploaded")).unwrap_or_default();
     for recipient in recipients {
         let address = &recipient.address;
         match (recipient.state, recipient.code.as_deref()) {
             (RecipientState::Failed, Some("unknown_account")) => {
                 eprintln!("{address}: its server does not know this address");
+            }
+            (RecipientState::Failed, Some(code)) if failure_of_upload(code).is_some() => {
+                eprintln!("{address}: {}", failure_of_upload(code).unwrap_or_default());
             }
             (RecipientState::Failed, code) => eprintln!("{address}: failed ({})", code.unwrap_or("unknown")),
             (RecipientState::Queued, Some("recipient_key_changed")) => eprintln!(
@@ -244,11 +282,22 @@ fn explain(recipients: &[RecipientRecord], problem: Option<&str>) {
             ),
             (RecipientState::Queued, code) => {
                 let why = problem.or(code).map(|why| format!(" ({})", output::line(why))).unwrap_or_default();
-                eprintln!("{address}: waits in the outbox{why}; `sync` sends it");
+                eprintln!("{address}: waits in the outbox{uploaded}{why}; `sync` sends it");
             }
             _ => {}
         }
     }
+}
+
+/// What the codes of uploads that failed for good say.
+fn failure_of_upload(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "file_missing" => "failed: an attached file is no longer there; nothing was sent (file_missing)",
+        "file_unreadable" => "failed: an attached file cannot be read; nothing was sent (file_unreadable)",
+        "file_changed" => "failed: an attached file changes all the time; nothing was sent (file_changed)",
+        "TooLarge" => "failed: the server does not take files of this size; nothing was sent (TooLarge)",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

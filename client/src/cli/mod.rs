@@ -8,6 +8,8 @@ mod inbox;
 mod mail;
 mod output;
 mod passphrase;
+mod preview;
+mod progress;
 mod read;
 mod status;
 mod sync;
@@ -87,6 +89,9 @@ pub(crate) enum CommandError {
     /// Something else that the person can do something about.
     #[error("{0}")]
     Failed(String),
+    /// Ctrl-C. Nothing is lost.
+    #[error("stopped; {0}")]
+    Interrupted(&'static str),
     /// What was to be said has been said.
     #[error("")]
     Silent,
@@ -119,6 +124,8 @@ impl CommandError {
     const fn exit_code(&self) -> u8 {
         match self {
             Self::Use(_) | Self::Invitation(_) => 2,
+            // As shells have it: 128 and the number of SIGINT.
+            Self::Interrupted(_) => 130,
             _ => 1,
         }
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::CommandError;
 use crate::engine::LocalId;
+use crate::shell::file_name::is_harmful;
 
 /// Hexadecimal digits of an id that lists show. More are shown where these fit two messages.
 const SHORT_ID_LENGTH: usize = 8;
@@ -22,14 +23,6 @@ pub(super) fn line(text: &str) -> String {
 pub(super) fn block(text: &str) -> String {
     let keep = |letter: char| letter == '\n' || letter == '\t' || !is_harmful(letter);
     text.replace("\r\n", "\n").chars().map(|letter| if keep(letter) { letter } else { '\u{fffd}' }).collect()
-}
-
-/// C0, DEL and C1 controls; line and paragraph separators; marks, embeddings, overrides and isolates of the
-/// bidirectional algorithm (UAX 9); what has no width.
-pub(super) fn is_harmful(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{feff}' | '\u{200b}')
-        || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Rows of cells, each column as wide as its widest cell; the last one is not padded.
@@ -89,7 +82,12 @@ pub(super) fn find_id(typed: &str, all: &[LocalId]) -> Result<LocalId, CommandEr
 
 /// Prints text. A reader that has gone away (`| head`) is no failure.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+    print_bytes(text.as_bytes())
+}
+
+/// Writes bytes as they are.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), CommandError> {
+    match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::file("standard output")(error)),
         _ => Ok(()),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CommandError, output};
+use super::{CommandError, output, progress};
 use crate::engine::Event;
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,7 @@ struct SyncJson {
     failed: usize,
     undecryptable: usize,
     waiting: usize,
+    uploading: usize,
 }
 
 pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), CommandError> {
@@ -50,12 +51,27 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
         Event::StateRolledBack { stored, highest } => notes.push(format!(
             "this store is at step {stored} and the server has seen step {highest}: it is an old copy. Its sessions and prekeys were dropped"
         )),
+        Event::BodyFailed { id, code } => {
+            notes.push(format!("the text of message {} cannot be had ({code})", output::id(id)));
+        }
         Event::QueueRestarted => notes.push("the server was restored from a backup".to_owned()),
         _ => {}
     }
     };
-    let result = agent.sync(Duration::from_secs(arguments.wait), &mut show).await;
-    report.waiting = agent.status()?.outbox.iter().filter(|entry| !entry.receipt).count();
+    let watched = progress::watch(&mut agent);
+    let result = tokio::select! {
+        result = agent.sync(Duration::from_secs(arguments.wait), &mut show) => result.map_err(CommandError::from),
+        interrupted = progress::interrupted() => interrupted.and(Err(CommandError::Interrupted(
+            "nothing is lost; the next `sync` goes on with it",
+        ))),
+    };
+    drop(watched);
+    let uploads = agent.uploads()?;
+    let mut messages: Vec<_> = uploads.iter().map(|upload| upload.record.content_id).collect();
+    messages.sort_unstable();
+    messages.dedup();
+    report.uploading = messages.len();
+    report.waiting = agent.status()?.outbox.iter().filter(|entry| !entry.receipt).count() + report.uploading;
     agent.close().await;
     for note in notes {
         eprintln!("{note}");
@@ -76,5 +92,5 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
             report.waiting
         ))?;
     }
-    Ok(result?)
+    result
 }

@@ -3,8 +3,11 @@
 //! Every event is committed before anything of it is sent or shown. When the network fails, the outbox keeps what was to
 //! be sent; when the process stops, the next one goes on with what the disk has.
 
+mod documents;
 mod exchange;
 mod reception;
+mod sending;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,15 +20,22 @@ use tokio::time::Instant;
 
 use super::address::{ServerAddress, ServerAddressError};
 use super::connection::{ConnectError, Connection, RequestError, ServerExpectation, ServerTrust};
+use super::transfer::sealed_copy::SealedCopies;
+use super::transfer::{FetchError, SaveError, SealedCopyError, SourceError};
 use crate::account_store::{AccountStore, HandleError, Status};
 use crate::engine::{
-    ContactSummary, Credentials, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, Time,
+    ContactSummary, Credentials, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, PendingUpload, Time,
 };
 use crate::limits::OUTBOX_ROUNDS_MAX;
 use crate::store::StoreError;
 use crate::store::seal::{SealedStore, Unlock};
 use crate::store::sqlite::{FILE_NAME, SqliteStore};
 use exchange::Unreachable;
+use transfers::Transfers;
+
+pub use documents::Saved;
+pub use sending::{Document, DocumentPlace};
+pub use transfers::Watch;
 
 /// Sees every event, after its commit and before anything else is done.
 pub type Show<'a> = &'a mut dyn FnMut(&Event);
@@ -39,6 +49,8 @@ pub struct Agent {
     anonymous: BTreeMap<String, Connection>,
     /// By domain.
     unreachable: BTreeMap<String, Unreachable>,
+    copies: SealedCopies,
+    transfers: Transfers,
 }
 
 /// Why something could not be done.
@@ -53,6 +65,24 @@ pub enum AgentError {
     /// A server could not be asked. What was to be sent is kept.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// A file cannot be sent. Nothing was queued.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A sealed copy on this device cannot be made or used.
+    #[error(transparent)]
+    SealedCopy(#[from] SealedCopyError),
+    /// A document cannot be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A document cannot be saved.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    /// The text of a message is not here and never will be, or a document lies where it must not be fetched from.
+    #[error("the document cannot be had ({0})")]
+    NoBody(String),
+    /// The text of a message is not here yet.
+    #[error("the text is not here yet and the server does not answer; `sync` fetches it")]
+    Stalled,
 }
 
 /// Why a server could not be asked.
@@ -106,7 +136,7 @@ impl Agent {
         let store = SqliteStore::create(folder)?;
         let unlock = Unlock::Passphrase(passphrase.as_bytes());
         let sealed = SealedStore::create(store, &unlock, now().0, &mut rng)?;
-        Ok(Self::on(sealed, rng))
+        Ok(Self::on(folder, sealed, rng))
     }
 
     /// Opens the store in the folder.
@@ -117,16 +147,18 @@ impl Agent {
         let rng = random()?;
         let store = SqliteStore::open(folder)?;
         let sealed = SealedStore::open(store, &Unlock::Passphrase(passphrase.as_bytes()))?;
-        Ok(Self::on(sealed, rng))
+        Ok(Self::on(folder, sealed, rng))
     }
 
-    fn on(store: SealedStore<SqliteStore>, rng: ChaCha20Rng) -> Self {
+    fn on(folder: &Path, store: SealedStore<SqliteStore>, rng: ChaCha20Rng) -> Self {
         Self {
             store: AccountStore::new(store),
             rng,
             proved: None,
             anonymous: BTreeMap::new(),
             unreachable: BTreeMap::new(),
+            copies: SealedCopies::of_home(folder),
+            transfers: Transfers::new(),
         }
     }
 
@@ -170,8 +202,9 @@ impl Agent {
         Ok(domain)
     }
 
-    /// Closes the connections.
+    /// Closes the connections and ends transfers; what they have done so far is kept.
     pub async fn close(mut self) {
+        self.transfers.stop();
         for connection in self.proved.take().into_iter().chain(std::mem::take(&mut self.anonymous).into_values()) {
             connection.close().await;
         }
@@ -193,13 +226,42 @@ impl Agent {
         Ok(self.store.messages(now(), &mut self.rng)?)
     }
 
-    /// One message with its content.
+    /// One message with its content, and with its whole body where that is on this device
+    /// ([`MessageDetail::missing_body`] tells).
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`], with [`EngineError::UnknownMessage`] if there is none of this id;
+    /// [`AgentError::SealedCopy`] if the body's copy is gone or spoilt.
+    pub fn message(&mut self, id: LocalId) -> Result<MessageDetail, AgentError> {
+        let message = self.outline(id)?;
+        let (Some(blob), Some(name), None) =
+            (message.content.body_blob.clone(), message.body_copy_name(), &message.missing_body)
+        else {
+            return Ok(message);
+        };
+        let plaintext = match message.message.sent {
+            // The digest over the whole comes into a message of one's own only once it is uploaded.
+            true => self.copies.open_own(&name, &blob)?,
+            false => self.copies.open(&name, &blob)?,
+        };
+        message.with_body(&plaintext).map_err(|code| AgentError::NoBody(code.to_owned()))
+    }
+
+    /// One message with what is in the store of it: with the short body where the whole is a blob.
     ///
     /// # Errors
     /// [`AgentError::Handle`], with [`EngineError::UnknownMessage`] if there is none of this id.
-    pub fn message(&mut self, id: LocalId) -> Result<MessageDetail, AgentError> {
+    pub fn outline(&mut self, id: LocalId) -> Result<MessageDetail, AgentError> {
         let message = self.store.message(id, now(), &mut self.rng)?;
         message.ok_or_else(|| EngineError::UnknownMessage.into())
+    }
+
+    /// What is still to be uploaded.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn uploads(&mut self) -> Result<Vec<PendingUpload>, AgentError> {
+        Ok(self.store.uploads(now(), &mut self.rng)?)
     }
 
     /// All contacts, by address.

@@ -29,7 +29,9 @@ use tokio::time::{sleep, timeout};
 use super::address::ServerAddress;
 use super::frame::{FrameReader, frame};
 use super::tls::{CertificateTrust, client_config};
-use crate::limits::{CLOSE_WAIT, CONNECT_ADDRESSES_MAX, CONNECT_STAGGER, CONNECT_WAIT, REQUEST_WAIT};
+use crate::limits::{
+    CLOSE_WAIT, CONNECT_ADDRESSES_MAX, CONNECT_STAGGER, CONNECT_WAIT, KEEP_ALIVE, REQUEST_WAIT, TRANSFER_KEEP_ALIVE,
+};
 
 /// Which server is the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +154,17 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn anonymous(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        let (connection, _) = Self::greet(server, &certificate_trust(server.trust)).await?;
+        let (connection, _) = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
+        Ok(connection)
+    }
+
+    /// [`Self::anonymous`] for one document's pieces: the server is asked for a sign of life so often that its silence says
+    /// something ([`Self::datagrams_received`]).
+    ///
+    /// # Errors
+    /// [`ConnectError`]
+    pub async fn for_transfer(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
+        let (connection, _) = Self::greet(server, &certificate_trust(server.trust), TRANSFER_KEEP_ALIVE).await?;
         Ok(connection)
     }
 
@@ -164,7 +176,7 @@ impl Connection {
         server: &ServerExpectation<'_>,
         device: &Device<'_>,
     ) -> Result<(Self, AuthenticateReply), ConnectError> {
-        let (connection, nonce) = Self::greet(server, &certificate_trust(server.trust)).await?;
+        let (connection, nonce) = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
         let exporter = connection.exporter()?;
         let channel = connection.channel(&nonce, &exporter);
         let proof = Authenticate {
@@ -214,12 +226,29 @@ impl Connection {
     /// # Errors
     /// The same.
     pub async fn request_within(&self, request: &Request, wait: Duration) -> Result<Response, RequestError> {
-        let answer = async {
-            let mut frames = FrameReader::new(self.send(request).await?);
-            let answer = frames.next().await?.ok_or(WireError::Missing("frame"))?;
-            accepted(Response::decode(&answer)?)
-        };
-        timeout(wait, answer).await.unwrap_or(Err(RequestError::TimedOut))
+        timeout(wait, answer(self.send(request))).await.unwrap_or(Err(RequestError::TimedOut))
+    }
+
+    /// [`Self::request_within`] that lets go of the request as soon as it is on its way: half a megabyte each, where many
+    /// wait for their answers.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn request_owned(&self, request: Request, wait: Duration) -> Result<Response, RequestError> {
+        let bytes = frame(&request.encode());
+        drop(request);
+        timeout(wait, answer(send(&self.quic, bytes))).await.unwrap_or(Err(RequestError::TimedOut))
+    }
+
+    /// Datagrams that have come from the server so far. One that lives confirms what it gets, keep-alives included.
+    #[must_use]
+    pub fn datagrams_received(&self) -> u64 {
+        self.quic.stats().udp_rx.datagrams
+    }
+
+    /// Closes the connection without waiting for anybody.
+    pub fn abandon(&self) {
+        self.quic.close(VarInt::from_u32(0), b"");
     }
 
     /// Opens the push of the device's queue.
@@ -249,8 +278,9 @@ impl Connection {
     async fn greet(
         server: &ServerExpectation<'_>,
         certificates: &CertificateTrust,
+        keep_alive: Duration,
     ) -> Result<(Self, [u8; 32]), ConnectError> {
-        let (endpoint, quic) = connect(server.address, certificates).await?;
+        let (endpoint, quic) = connect(server.address, certificates, keep_alive).await?;
         let reply = say_hello(&quic).await?;
         let server_key = verify_identity(server, &reply)?;
         let connection = Self { endpoint, quic, server_key, domain: reply.domain };
@@ -280,7 +310,7 @@ impl Connection {
     }
 
     async fn send(&self, request: &Request) -> Result<RecvStream, RequestError> {
-        send(&self.quic, request).await
+        send(&self.quic, frame(&request.encode())).await
     }
 }
 
@@ -326,21 +356,24 @@ fn verify_identity(server: &ServerExpectation<'_>, reply: &HelloReply) -> Result
 }
 
 async fn say_hello(quic: &quinn::Connection) -> Result<HelloReply, ConnectError> {
-    let answer = async {
-        let mut frames = FrameReader::new(send(quic, &Request::Hello).await?);
-        let answer = frames.next().await?.ok_or(WireError::Missing("frame"))?;
-        accepted(Response::decode(&answer)?)
-    };
-    match timeout(CONNECT_WAIT, answer).await.unwrap_or(Err(RequestError::TimedOut))? {
+    let hello = send(quic, frame(&Request::Hello.encode()));
+    match timeout(CONNECT_WAIT, answer(hello)).await.unwrap_or(Err(RequestError::TimedOut))? {
         Response::Hello(reply) => Ok(reply),
         _ => Err(RequestError::Unexpected.into()),
     }
 }
 
-/// Writes a request on a new stream. The server may stop reading early; its answer says why.
-async fn send(quic: &quinn::Connection, request: &Request) -> Result<RecvStream, RequestError> {
+/// Waits until a request is sent, and for its answer.
+async fn answer(sent: impl Future<Output = Result<RecvStream, RequestError>>) -> Result<Response, RequestError> {
+    let mut frames = FrameReader::new(sent.await?);
+    let answer = frames.next().await?.ok_or(WireError::Missing("frame"))?;
+    accepted(Response::decode(&answer)?)
+}
+
+/// Writes a request's frame on a new stream. The server may stop reading early; its answer says why.
+async fn send(quic: &quinn::Connection, frame: Vec<u8>) -> Result<RecvStream, RequestError> {
     let (mut sending, receiving) = quic.open_bi().await.map_err(|error| RequestError::closed(&error))?;
-    match sending.write_all(&frame(&request.encode())).await {
+    match sending.write_chunk(frame.into()).await {
         Ok(()) | Err(WriteError::Stopped(_)) => {}
         Err(WriteError::ConnectionLost(error)) => return Err(RequestError::closed(&error)),
         Err(error) => return Err(RequestError::Closed(error.to_string())),
@@ -361,6 +394,7 @@ fn accepted(response: Response) -> Result<Response, RequestError> {
 async fn connect(
     server: &ServerAddress,
     certificates: &CertificateTrust,
+    keep_alive: Duration,
 ) -> Result<(Endpoint, quinn::Connection), ConnectError> {
     let mut last = ConnectError::Unreachable("no answer".to_owned());
     let attempts = async {
@@ -370,7 +404,7 @@ async fn connect(
             let stagger = CONNECT_STAGGER.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
             attempts.spawn(async move {
                 sleep(stagger).await;
-                attempt(address, &host, &certificates).await
+                attempt(address, &host, &certificates, keep_alive).await
             });
         }
         while let Some(attempted) = attempts.join_next().await {
@@ -407,13 +441,14 @@ async fn attempt(
     address: SocketAddr,
     host: &str,
     certificates: &CertificateTrust,
+    keep_alive: Duration,
 ) -> Result<(Endpoint, quinn::Connection), ConnectError> {
     let local = match address {
         SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
     let unreachable = |error: &dyn std::fmt::Display| ConnectError::Unreachable(format!("{address}: {error}"));
-    let config = client_config(certificates).map_err(|error| ConnectError::Protocol(error.to_string()))?;
+    let config = client_config(certificates, keep_alive).map_err(|error| ConnectError::Protocol(error.to_string()))?;
     let endpoint = Endpoint::client(SocketAddr::new(local, 0)).map_err(|error| unreachable(&error))?;
     let connecting = endpoint.connect_with(config, address, host).map_err(|error| unreachable(&error))?;
     match connecting.await {

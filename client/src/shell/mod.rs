@@ -7,6 +7,10 @@ pub mod backoff;
 #[cfg(feature = "native")]
 pub mod connection;
 #[cfg(feature = "native")]
+pub mod file_name;
+#[cfg(feature = "native")]
 mod frame;
 #[cfg(feature = "native")]
 mod tls;
+#[cfg(feature = "native")]
+pub mod transfer;

@@ -5,6 +5,7 @@
 //! the certificate's key. A server that is not pinned yet must show a certificate of the Web's PKI for its host.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, IdleTimeout, NoneTokenStore, TransportConfig, VarInt};
@@ -14,7 +15,7 @@ use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, PeerIncompatible, RootCertStore, SignatureScheme};
 
-use crate::limits::{IDLE_TIMEOUT, KEEP_ALIVE};
+use crate::limits::IDLE_TIMEOUT;
 
 /// The protocol's name within TLS (RFC 7301).
 pub(super) const ALPN: &[u8] = b"medipeps/1";
@@ -36,7 +37,7 @@ impl CertificateTrust {
 }
 
 /// The configuration of one connection. None is used for two, so that nothing TLS or QUIC remembers ties them.
-pub(super) fn client_config(trust: &CertificateTrust) -> Result<ClientConfig, rustls::Error> {
+pub(super) fn client_config(trust: &CertificateTrust, keep_alive: Duration) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -51,15 +52,15 @@ pub(super) fn client_config(trust: &CertificateTrust) -> Result<ClientConfig, ru
     tls.resumption = Resumption::disabled();
     let quic = QuicClientConfig::try_from(tls).map_err(|error| rustls::Error::General(error.to_string()))?;
     let mut config = ClientConfig::new(Arc::new(quic));
-    config.transport_config(Arc::new(transport_config())).token_store(Arc::new(NoneTokenStore));
+    config.transport_config(Arc::new(transport_config(keep_alive))).token_store(Arc::new(NoneTokenStore));
     Ok(config)
 }
 
-fn transport_config() -> TransportConfig {
+fn transport_config(keep_alive: Duration) -> TransportConfig {
     let mut transport = TransportConfig::default();
     let idle = VarInt::from_u32(u32::try_from(IDLE_TIMEOUT.as_millis()).unwrap_or(u32::MAX));
     transport
-        .keep_alive_interval(Some(KEEP_ALIVE))
+        .keep_alive_interval(Some(keep_alive))
         .max_idle_timeout(Some(IdleTimeout::from(idle)))
         // The client opens every stream.
         .max_concurrent_bidi_streams(VarInt::from_u32(0))

@@ -63,6 +63,9 @@ impl Agent {
             let handled = self.handle(&input)?;
             handled.events.iter().for_each(&mut *show);
             fail_point!(AfterShow);
+            for event in &handled.events {
+                self.follow(event)?;
+            }
             round.wanted += handled.outgoing.len();
             self.exchange(&handled, &mut inputs, &mut round.failure).await?;
         }
@@ -218,13 +221,7 @@ impl Agent {
             return Ok((connection.clone(), false));
         }
         let own = domain == credentials.address.domain();
-        let (endpoint, pin) = if own {
-            (credentials.server.clone(), Some(credentials.server_key_hash))
-        } else {
-            let server = self.store.server(domain, now(), &mut self.rng)?;
-            let server = server.ok_or_else(|| EngineError::UnknownServer(domain.to_owned()))?;
-            (server.endpoint, server.server_key_hash)
-        };
+        let (endpoint, pin) = self.endpoint_of(domain, credentials)?;
         let address: ServerAddress = endpoint.parse().map_err(NetworkError::from)?;
         // Before registration the server says itself that the address is not of its domain, with a code.
         let expected = (credentials.registered || !own).then_some(domain);
@@ -237,6 +234,20 @@ impl Agent {
         self.unreachable.remove(domain);
         self.anonymous.insert(domain.to_owned(), connection.clone());
         Ok((connection, true))
+    }
+
+    /// Where the accounts of a domain are reached, and the hash of the server's key if that is known.
+    pub(super) fn endpoint_of(
+        &mut self,
+        domain: &str,
+        credentials: &Credentials,
+    ) -> Result<(String, Option<[u8; 32]>), AgentError> {
+        if domain == credentials.address.domain() {
+            return Ok((credentials.server.clone(), Some(credentials.server_key_hash)));
+        }
+        let server = self.store.server(domain, now(), &mut self.rng)?;
+        let server = server.ok_or_else(|| EngineError::UnknownServer(domain.to_owned()))?;
+        Ok((server.endpoint, server.server_key_hash))
     }
 
     /// Proves the device unless that is done; what the server says about the device's state goes to the engine.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use medipeps_core::wire::transport::{Delivery, ErrorCode, SubscriptionEvent};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Agent, AgentError, NetworkError, Show};
 use crate::engine::{EngineError, Input};
@@ -30,6 +30,7 @@ impl Agent {
     pub async fn sync(&mut self, wait: Duration, show: Show<'_>) -> Result<(), AgentError> {
         let end = Instant::now() + wait;
         let (mut backoff, mut drained) = (Backoff::new(), false);
+        self.sweep_copies()?;
         loop {
             let failure = match self.receive(end, &mut drained, &mut backoff, show).await {
                 Ok(_) => return Ok(()),
@@ -39,10 +40,15 @@ impl Agent {
             };
             self.proved = None;
             let pause = backoff.failed(Duration::ZERO, &mut self.rng);
-            if is_final(&failure) || Instant::now() + pause >= end {
+            // Documents that move are worth staying for.
+            let is_over = Instant::now() + pause >= end && (!drained || self.transfers.are_settled());
+            if is_final(&failure) || is_over {
                 return if drained { Ok(()) } else { Err(failure.into()) };
             }
-            sleep(pause).await;
+            let until = Instant::now() + pause;
+            while let Ok(step) = timeout_at(until, self.transfers.next()).await {
+                self.settle(step, show).await?;
+            }
         }
     }
 
@@ -59,24 +65,43 @@ impl Agent {
         }
         // A recipient's server that is away must not keep this account from its own mail.
         self.send_due(show).await?;
+        self.start_due_transfers()?;
         let connection = self.proved.clone().ok_or(NetworkError::Stopping)?;
         fail_point!(BeforeSubscribe);
         let mut subscription = connection.subscribe().await.map_err(NetworkError::from)?;
         backoff.succeeded();
         let (mut incarnation, mut pending) = ([0; 16], None);
+        // When something last came, or was looked after: what a document's progress does not put off.
+        let mut since = Instant::now();
         loop {
             let event = match pending.take() {
                 Some(event) => event,
-                None => match next(&mut subscription, end, *drained).await? {
-                    Some(event) => event,
-                    None if Instant::now() >= end => return Ok(End::Over),
-                    None => {
-                        // Another process may have put something into the outbox, or something is due again.
-                        self.send_due(show).await?;
+                // A large document must not keep the account from its mail, nor the other way round.
+                None => tokio::select! {
+                    event = next(&mut subscription, since, end, *drained) => match event? {
+                        Some(event) => event,
+                        None if Instant::now() >= end && self.transfers.are_settled() => return Ok(End::Over),
+                        None => {
+                            // Another process may have put something into the outbox, or something is due again.
+                            self.send_due(show).await?;
+                            self.start_due_transfers()?;
+                            since = Instant::now();
+                            continue;
+                        }
+                    },
+                    step = self.transfers.next() => {
+                        if self.settle(step, show).await? {
+                            // A message whose last upload is done may go; a receipt for a body that came is due.
+                            self.send_due(show).await?;
+                            if *drained && Instant::now() >= end && self.transfers.are_settled() {
+                                return Ok(End::Over);
+                            }
+                        }
                         continue;
                     }
                 },
             };
+            since = Instant::now();
             match event {
                 SubscriptionEvent::Open(opened) => incarnation = opened,
                 SubscriptionEvent::Delivery(first) => {
@@ -85,6 +110,7 @@ impl Agent {
                     fail_point!(AfterDelivery);
                     self.run(Input::Deliveries { incarnation, batch }, show).await?;
                     self.send_due(show).await?;
+                    self.start_due_transfers()?;
                     if self.proved.is_none() {
                         // The acknowledgement did not get through; the server will deliver again.
                         return Err(NetworkError::Stopping.into());
@@ -92,7 +118,7 @@ impl Agent {
                 }
                 SubscriptionEvent::QueueEmpty => {
                     *drained = true;
-                    if Instant::now() >= end {
+                    if Instant::now() >= end && self.transfers.are_settled() {
                         return Ok(End::Drained);
                     }
                 }
@@ -108,11 +134,16 @@ impl Agent {
 /// The next event. `None` when it is time to look after other things, which it never is before the queue was emptied.
 async fn next(
     subscription: &mut Subscription,
+    since: Instant,
     end: Instant,
     drained: bool,
 ) -> Result<Option<SubscriptionEvent>, NetworkError> {
-    let now = Instant::now();
-    let until = if drained { end.min(now + OUTBOX_LOOK_INTERVAL) } else { now + REQUEST_WAIT };
+    let until = match drained {
+        // Past the end it is only documents that are waited for.
+        true if end > since => end.min(since + OUTBOX_LOOK_INTERVAL),
+        true => since + OUTBOX_LOOK_INTERVAL,
+        false => since + REQUEST_WAIT,
+    };
     match timeout_at(until, subscription.next()).await {
         Ok(Ok(Some(event))) => Ok(Some(event)),
         Ok(Ok(None)) => Err(NetworkError::Stopping),

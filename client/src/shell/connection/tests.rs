@@ -265,12 +265,13 @@ async fn without_a_pin_the_certificate_decides() {
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
     let trust = CertificateTrust::Roots(Arc::new(roots));
-    let (connection, _) = Connection::greet(&server.expectation(ServerTrust::WebPki), &trust).await.unwrap();
+    let (connection, _) =
+        Connection::greet(&server.expectation(ServerTrust::WebPki), &trust, KEEP_ALIVE).await.unwrap();
     assert_eq!(ServerTrust::Pinned(connection.server_key_hash()), pin(1));
     // The same certificate for another name is none.
     let by_number = ServerAddress { host: "127.0.0.1".to_owned(), ..server.address.clone() };
     let expectation = ServerExpectation { address: &by_number, ..server.expectation(ServerTrust::WebPki) };
-    assert!(matches!(Connection::greet(&expectation, &trust).await, Err(ConnectError::Certificate(_))));
+    assert!(matches!(Connection::greet(&expectation, &trust, KEEP_ALIVE).await, Err(ConnectError::Certificate(_))));
 }
 
 #[tokio::test]

@@ -1,0 +1,165 @@
+//! Puts a mail into the outbox: what of it goes inside the message, what as files to be uploaded, and what has to be sealed
+//! on this device first.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use medipeps_core::attachment::AttachmentKey;
+use medipeps_core::kind::Body;
+use medipeps_core::limits::INLINE_ATTACHMENTS_LENGTH_MAX;
+use rand_core::Rng;
+
+use super::{Agent, AgentError, Show};
+use crate::engine::{
+    Attachment, AttachmentSize, AttachmentSource, EngineError, Event, Input, LocalId, SealedCopy, SendMail, fitting,
+};
+use crate::shell::transfer::source::{FileStamp, SourceError, SourceFile};
+
+/// A document to go with a mail.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// As the recipient shall see it.
+    pub name: String,
+    /// For instance `application/pdf`.
+    pub media_type: String,
+    /// Where it is.
+    pub place: DocumentPlace,
+}
+
+/// Where a document is.
+#[derive(Clone)]
+pub enum DocumentPlace {
+    /// In a file of the person's own, which must stay there until it is sent.
+    File(PathBuf),
+    /// In memory; what does not fit the message is kept sealed on this device until it is sent.
+    Memory(Vec<u8>),
+}
+
+impl std::fmt::Debug for DocumentPlace {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(_) => formatter.write_str("File(..)"),
+            Self::Memory(data) => write!(formatter, "Memory({} bytes)", data.len()),
+        }
+    }
+}
+
+impl Agent {
+    /// Puts a mail with these documents into the outbox; `mail` has none of its own. Nothing is sent yet. What is refused is
+    /// refused before anything is queued.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`], [`AgentError::Source`], [`AgentError::SealedCopy`].
+    pub async fn send_mail(
+        &mut self,
+        mut mail: SendMail,
+        documents: Vec<Document>,
+        show: Show<'_>,
+    ) -> Result<LocalId, AgentError> {
+        let mut staged = Vec::new();
+        let sent = match self.enclose(&mut mail, documents, &mut staged) {
+            Ok(()) => self.queue(mail, show).await,
+            Err(error) => Err(error),
+        };
+        for blob_id in &staged {
+            match &sent {
+                // It is found under its staged name too, should this fail.
+                Ok(_) => drop(self.copies.adopt(blob_id)),
+                Err(_) => self.copies.remove(blob_id),
+            }
+        }
+        sent
+    }
+
+    async fn queue(&mut self, mail: SendMail, show: Show<'_>) -> Result<LocalId, AgentError> {
+        let mut queued = None;
+        let mut see = |event: &Event| {
+            if let Event::MessageQueued { id } = event {
+                queued = Some(*id);
+            }
+            show(event);
+        };
+        self.round(Input::SendMail(mail), &mut see).await?;
+        Ok(queued.ok_or(EngineError::NoProgress)?)
+    }
+
+    /// Places body and documents, and seals what must be sealed beforehand; `staged` has the ids of that.
+    fn enclose(
+        &mut self,
+        mail: &mut SendMail,
+        documents: Vec<Document>,
+        staged: &mut Vec<[u8; 32]>,
+    ) -> Result<(), AgentError> {
+        let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
+        let body: Body = mail.body()?;
+        let (mut sizes, mut stamps) = (Vec::new(), Vec::new());
+        for document in &documents {
+            let stamp = match &document.place {
+                DocumentPlace::File(path) => readable(path)?,
+                DocumentPlace::Memory(data) => FileStamp { length: data.len() as u64, modified: 0 },
+            };
+            sizes
+                .push(AttachmentSize { labels: document.name.len() + document.media_type.len(), length: stamp.length });
+            stamps.push(stamp);
+        }
+        let placement = fitting(&body, credentials.address.domain(), &sizes).map_err(EngineError::from)?;
+        for ((document, stamp), inline) in documents.into_iter().zip(stamps).zip(placement.inline) {
+            let source = match (document.place, inline) {
+                (DocumentPlace::File(path), true) => AttachmentSource::Inline(read_small(&path, stamp)?),
+                (DocumentPlace::File(path), false) => {
+                    let FileStamp { length, modified } = stamp;
+                    AttachmentSource::File { path: path_bytes(&absolute(path)?), length, modified }
+                }
+                (DocumentPlace::Memory(data), true) => AttachmentSource::Inline(data),
+                (DocumentPlace::Memory(data), false) => AttachmentSource::SealedCopy(self.seal(&data, staged)?),
+            };
+            mail.attachments.push(Attachment { name: document.name, media_type: document.media_type, source });
+        }
+        if placement.body_blob {
+            let encoded = body.encode().map_err(EngineError::from)?;
+            mail.body_copy = Some(self.seal(&encoded, staged)?);
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, plaintext: &[u8], staged: &mut Vec<[u8; 32]>) -> Result<SealedCopy, AgentError> {
+        let mut blob_id = [0; 32];
+        self.rng.fill_bytes(&mut blob_id);
+        let key = AttachmentKey::random(&mut self.rng);
+        staged.push(blob_id);
+        let digests = self.copies.stage(&blob_id, &key, plaintext)?;
+        Ok(SealedCopy { blob_id, key, length: plaintext.len() as u64, digests })
+    }
+}
+
+/// The file as it is now, if it can be opened.
+fn readable(path: &Path) -> Result<FileStamp, SourceError> {
+    let stamp = FileStamp::of(path)?;
+    SourceFile::open(path, stamp)?;
+    Ok(stamp)
+}
+
+/// A small file whole; it must not have changed since its length was looked at.
+fn read_small(path: &Path, stamp: FileStamp) -> Result<Vec<u8>, SourceError> {
+    let unreadable = |error| SourceError::Unreadable { path: path.to_owned(), error };
+    let mut data = Vec::new();
+    let limit = INLINE_ATTACHMENTS_LENGTH_MAX as u64 + 1;
+    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut data)).map_err(unreadable)?;
+    match data.len() as u64 == stamp.length {
+        true => Ok(data),
+        false => Err(SourceError::Changed { path: path.to_owned(), now: FileStamp::of(path)? }),
+    }
+}
+
+/// Whoever sends it later may stand in another folder.
+fn absolute(path: PathBuf) -> Result<PathBuf, SourceError> {
+    std::path::absolute(&path).map_err(|error| SourceError::Unreadable { path, error })
+}
+
+fn path_bytes(path: &Path) -> Vec<u8> {
+    #[cfg(unix)]
+    return std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
+    #[cfg(not(unix))]
+    path.to_string_lossy().into_owned().into_bytes()
+}
