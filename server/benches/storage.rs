@@ -1,9 +1,13 @@
-//! Durable enqueue at the storage trait, beside the disk's own append and sync in the same run.
+//! Durable enqueue at the storage trait, beside the disk's own append and sync in the same run; the same while blobs are
+//! uploaded; and the uploads themselves.
 //!
 //! `cargo bench -p medipeps-server --bench storage [-- --json] [--seconds N] [--directory DIR]`. The budget (DESIGN.md,
 //! Performance budgets): p99 at most twice the disk's p99 plus 2 ms, and at least 10 000 a second by group commit. The
 //! first is held against one submission at a time, where nothing but the commit itself is waited for; with more in
 //! flight, the latency is the number in flight over the rate (Little's law), and the rate is what counts.
+
+#[path = "storage/uploads.rs"]
+mod uploads;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -17,11 +21,16 @@ use medipeps_core::Address;
 use medipeps_server::storage::{
     DeviceRecord, Invitation, PrekeySet, QueueQuota, Registration, SledStorage, Storage, StorageOptions, Submission,
 };
-use serde_json::json;
+use serde_json::{Value, json};
+
+use uploads::{Throughput, Uploads};
+
+type Failed = Box<dyn Error + Send + Sync>;
 
 const ENVELOPE_LENGTH: usize = 4 << 10;
 const ACCOUNTS: u64 = 64;
 const IN_FLIGHT: [usize; 3] = [1, 64, 512];
+const IN_FLIGHT_WHILE_UPLOADING: [usize; 2] = [1, 64];
 const DISK_SAMPLES: usize = 400;
 const NOW_MS: u64 = 1_800_000_000_000;
 
@@ -39,6 +48,8 @@ struct Row {
     p99: Duration,
     /// Of the disk, right before and after.
     disk: Latencies,
+    /// Megabytes of blobs a second that came meanwhile.
+    uploads: f64,
 }
 
 struct Latencies(Vec<Duration>);
@@ -54,25 +65,43 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = arguments()?;
     fs::create_dir_all(&arguments.directory)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut rows = Vec::new();
-    for in_flight in IN_FLIGHT {
-        let directory = arguments.directory.join(format!("store-{in_flight}"));
-        if directory.exists() {
-            fs::remove_dir_all(&directory)?;
-        }
-        let mut disk = measure_disk(&arguments.directory)?;
-        let (per_second, mut latencies) =
-            runtime.block_on(measure_store(&directory, in_flight, Duration::from_secs(arguments.seconds)))?;
-        disk.0.extend(measure_disk(&arguments.directory)?.0);
-        fs::remove_dir_all(&directory)?;
-        rows.push(Row { in_flight, per_second, p50: latencies.percentile(50), p99: latencies.percentile(99), disk });
-    }
+    let measure = |in_flight, uploading| measure_row(&runtime, &arguments, in_flight, uploading);
+    let mut rows = IN_FLIGHT.into_iter().map(|one| measure(one, false)).collect::<Result<Vec<_>, _>>()?;
+    let while_uploading = IN_FLIGHT_WHILE_UPLOADING.into_iter().map(|one| measure(one, true));
+    let mut while_uploading = while_uploading.collect::<Result<Vec<_>, _>>()?;
+    let blobs = uploads::measure(&runtime, &arguments.directory, Duration::from_secs(arguments.seconds))?;
     if arguments.json {
-        print_json(&mut rows)
+        print_json(&mut rows, &mut while_uploading, &blobs);
     } else {
-        print_table(&mut rows)
+        print_table("durable enqueue", &mut rows);
+        print_table("durable enqueue while blobs are uploaded", &mut while_uploading);
+        let Throughput { put, disk } = blobs;
+        println!(
+            "pieces of blobs: {put:.0} MB/s; written and synced one by one: {disk:.0} MB/s; ratio {:.2}",
+            put / disk
+        );
     }
     Ok(())
+}
+
+fn measure_row(
+    runtime: &tokio::runtime::Runtime,
+    arguments: &Arguments,
+    in_flight: usize,
+    uploading: bool,
+) -> Result<Row, Box<dyn Error>> {
+    let directory = arguments.directory.join(format!("store-{in_flight}"));
+    if directory.exists() {
+        fs::remove_dir_all(&directory)?;
+    }
+    let mut disk = measure_disk(&arguments.directory)?;
+    let duration = Duration::from_secs(arguments.seconds);
+    let (per_second, mut latencies, uploads) =
+        runtime.block_on(measure_store(&directory, in_flight, duration, uploading))?;
+    disk.0.extend(measure_disk(&arguments.directory)?.0);
+    fs::remove_dir_all(&directory)?;
+    let (p50, p99) = (latencies.percentile(50), latencies.percentile(99));
+    Ok(Row { in_flight, per_second, p50, p99, disk, uploads })
 }
 
 fn arguments() -> Result<Arguments, Box<dyn Error>> {
@@ -112,12 +141,14 @@ async fn measure_store(
     directory: &Path,
     in_flight: usize,
     duration: Duration,
-) -> Result<(f64, Latencies), Box<dyn Error>> {
+    uploading: bool,
+) -> Result<(f64, Latencies, f64), Box<dyn Error>> {
     let quota = QueueQuota { messages_max: u64::MAX, bytes_max: u64::MAX };
     let storage = Arc::new(SledStorage::open(&StorageOptions { quota, ..StorageOptions::new(directory) })?);
     for number in 0..ACCOUNTS {
         register(&storage, number).await?;
     }
+    let uploads = uploading.then(|| Uploads::start(Arc::clone(&storage)));
     let next = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
     let submitters: Vec<_> = (0..in_flight)
@@ -131,7 +162,7 @@ async fn measure_store(
                     storage.enqueue(submission).await?;
                     latencies.push(sent.elapsed());
                 }
-                Ok::<_, Box<dyn Error + Send + Sync>>(latencies)
+                Ok::<_, Failed>(latencies)
             })
         })
         .collect();
@@ -140,10 +171,14 @@ async fn measure_store(
         latencies.extend(submitter.await?.map_err(|error| error.to_string())?);
     }
     let per_second = latencies.len() as f64 / start.elapsed().as_secs_f64();
-    Ok((per_second, Latencies(latencies)))
+    let uploads = match uploads {
+        Some(uploads) => uploads.stop().await.map_err(|error| error.to_string())?,
+        None => 0.0,
+    };
+    Ok((per_second, Latencies(latencies), uploads))
 }
 
-fn address(number: u64) -> Result<Address, Box<dyn Error + Send + Sync>> {
+fn address(number: u64) -> Result<Address, Failed> {
     Ok(format!("account-{number}@bench.example").parse()?)
 }
 
@@ -171,7 +206,7 @@ async fn register(storage: &SledStorage, number: u64) -> Result<(), Box<dyn Erro
 }
 
 /// The id and the contents differ from one to the next, and are as incompressible as an envelope.
-fn submission(number: u64) -> Result<Submission, Box<dyn Error + Send + Sync>> {
+fn submission(number: u64) -> Result<Submission, Failed> {
     let mut word = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut random = move || {
         word ^= word << 13;
@@ -204,13 +239,13 @@ fn budget(disk_p99: Duration) -> Duration {
     disk_p99 * 2 + Duration::from_millis(2)
 }
 
-fn print_table(rows: &mut [Row]) {
-    println!("durable enqueue of {ENVELOPE_LENGTH} byte envelopes; times in ms");
-    println!("in flight   per second      p50      p99   disk p50   disk p99   p99/disk p99   p99/budget");
+fn print_table(title: &str, rows: &mut [Row]) {
+    println!("{title}: {ENVELOPE_LENGTH} byte envelopes; times in ms");
+    println!("in flight   per second      p50      p99   disk p50   disk p99   p99/disk p99   p99/budget   blobs MB/s");
     for row in rows {
         let (disk_p50, disk_p99) = (row.disk.percentile(50), row.disk.percentile(99));
         println!(
-            "{:>9} {:>12.0} {:>8.2} {:>8.2} {:>10.2} {:>10.2} {:>14.2} {:>12.2}",
+            "{:>9} {:>12.0} {:>8.2} {:>8.2} {:>10.2} {:>10.2} {:>14.2} {:>12.2} {:>12.0}",
             row.in_flight,
             row.per_second,
             milliseconds(row.p50),
@@ -219,13 +254,25 @@ fn print_table(rows: &mut [Row]) {
             milliseconds(disk_p99),
             row.p99.as_secs_f64() / disk_p99.as_secs_f64(),
             row.p99.as_secs_f64() / budget(disk_p99).as_secs_f64(),
+            row.uploads,
         );
     }
 }
 
-fn print_json(rows: &mut [Row]) {
-    let rows: Vec<_> = rows
-        .iter_mut()
+/// Whatever is no compressible pattern.
+fn random_bytes(length: usize) -> Vec<u8> {
+    let mut word = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move || {
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        word.to_be_bytes()
+    };
+    (0..length.div_ceil(8)).flat_map(|_| random()).take(length).collect()
+}
+
+fn json_rows(rows: &mut [Row]) -> Vec<Value> {
+    rows.iter_mut()
         .map(|row| {
             let (disk_p50, disk_p99) = (row.disk.percentile(50), row.disk.percentile(99));
             json!({
@@ -237,8 +284,24 @@ fn print_json(rows: &mut [Row]) {
                 "disk_p99_ms": milliseconds(disk_p99),
                 "p99_over_disk_p99": row.p99.as_secs_f64() / disk_p99.as_secs_f64(),
                 "p99_over_budget": row.p99.as_secs_f64() / budget(disk_p99).as_secs_f64(),
+                "uploads_mb_per_second": row.uploads,
             })
         })
-        .collect();
-    println!("{}", json!({ "bench": "durable_enqueue", "envelope_bytes": ENVELOPE_LENGTH, "rows": rows }));
+        .collect()
+}
+
+fn print_json(rows: &mut [Row], while_uploading: &mut [Row], blobs: &Throughput) {
+    let (rows, while_uploading) = (json_rows(rows), json_rows(while_uploading));
+    let blobs = json!({ "put_mb_per_second": blobs.put, "disk_mb_per_second": blobs.disk });
+    let (bench, envelope_bytes) = ("durable_enqueue", ENVELOPE_LENGTH);
+    println!(
+        "{}",
+        json!({
+            "bench": bench,
+            "envelope_bytes": envelope_bytes,
+            "rows": rows,
+            "while_uploading": while_uploading,
+            "blobs": blobs,
+        })
+    );
 }

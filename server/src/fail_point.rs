@@ -56,6 +56,16 @@ fail_points! {
     BeforeAcknowledge = "before_acknowledge";
     /// What was acknowledged is removed, the device has not been told.
     AfterAcknowledge = "after_acknowledge";
+    /// A piece of a blob has come, nothing has been stored.
+    BeforePutPiece = "before_put_piece";
+    /// Pieces of blobs have been appended; none is on the disk.
+    BeforePieceSync = "before_piece_sync";
+    /// Pieces of blobs are on the disk, nothing refers to them.
+    AfterPieceSync = "after_piece_sync";
+    /// A piece of a blob is stored, nobody has been told.
+    AfterPutPiece = "after_put_piece";
+    /// A blob is gone, its pieces are still on the disk.
+    BeforeSweep = "before_sweep";
     /// Operations have been worked out; no body is on the disk.
     BeforeBodySync = "before_body_sync";
     /// Bodies are on the disk, nothing refers to them.

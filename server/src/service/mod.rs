@@ -217,7 +217,7 @@ fn rate_limited(retry_after_ms: u64) -> ErrorReply {
 /// What a client is told when the store fails; the log is told the rest.
 fn storage_failed(error: StorageError) -> ErrorReply {
     match error {
-        StorageError::Failed(_) => {
+        StorageError::Failed(_) | StorageError::Unavailable(_) => {
             tracing::error!(%error, "the store failed");
             ErrorReply::new(ErrorCode::StorageUnavailable, "the store cannot take or give anything now")
                 .retry_after(STORAGE_RETRY_MS)

@@ -4,6 +4,7 @@ use medipeps_core::wire::transport::{ErrorReply, PutBlobPiece, PutBlobPieceReply
 
 use super::begin_blob::{blob_refused, secret_hash};
 use super::{Moment, Service, kib, rate_limited};
+use crate::fail_point::fail_point;
 use crate::storage::BlobPiece;
 
 impl Service {
@@ -12,7 +13,9 @@ impl Service {
         let cost = kib(data.len());
         self.limiters.blob_upload_per_address.take_many(moment.network, cost, moment.now_ms).map_err(rate_limited)?;
         let piece = BlobPiece { id, secret_hash: secret_hash(&upload_secret), index, data };
+        fail_point!(BeforePutPiece);
         let outcome = self.storage.put_blob_piece(piece).await.map_err(blob_refused)?;
+        fail_point!(AfterPutPiece);
         Ok(Response::PutBlobPiece(PutBlobPieceReply { complete: outcome.complete }))
     }
 }

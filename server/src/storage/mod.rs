@@ -239,6 +239,10 @@ pub enum StorageError {
     /// A record is not what was stored; the text says which. Nothing of it is served.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+    /// The system did not let the engine open a file, as when too many are open; the text says which. Nothing was changed
+    /// and nothing has failed: the same may succeed later.
+    #[error("the store cannot do it now: {0}")]
+    Unavailable(String),
     /// The disk has less free space than the floor that was set. Nothing is taken until there is more; what is there can be
     /// read, acknowledged and deleted.
     #[error("the disk has less than {floor} bytes left")]

@@ -260,6 +260,29 @@ pub(super) static MEASURES: &[Measure] = &[
         beside: &[("storage/rows/0/disk_p99_ms", 2.0), (CONSTANT, 2.0)],
         budget: Some(Budget::AtMost(1.0)),
     },
+    // The disk is shared: what is told is what uploads cost the mail that comes meanwhile.
+    Measure {
+        label: "durable enqueue while blobs are uploaded, p99 of one at a time",
+        id: "storage/while_uploading/0/p99_ms",
+        unit: Unit::Milliseconds,
+        beside: &[("storage/rows/0/p99_ms", 1.0)],
+        budget: None,
+    },
+    Measure {
+        label: "durable enqueue while blobs are uploaded, p99 of 64 in flight",
+        id: "storage/while_uploading/1/p99_ms",
+        unit: Unit::Milliseconds,
+        beside: &[("storage/rows/1/p99_ms", 1.0)],
+        budget: None,
+    },
+    // Hashed, and eight at a time; the disk alone takes one after another, each with a sync.
+    Measure {
+        label: "pieces of blobs, beside the disk's write and sync of the same",
+        id: "storage/blobs/put_mb_per_second",
+        unit: Unit::MegabytesPerSecond,
+        beside: &[("storage/blobs/disk_mb_per_second", 1.0)],
+        budget: None,
+    },
     // Sealed, hashed, and each piece on the server's disk before it is confirmed; the copy syncs once at its end.
     Measure {
         label: "256 MiB sent, beside a plain QUIC copy",

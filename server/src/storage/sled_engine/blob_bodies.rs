@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::records::Records;
 use super::segment::{self, BodyReference, SegmentWriter};
+use crate::fail_point::fail_point;
 use crate::limits::{BLOB_BATCH_MAX, BLOB_QUEUE_MAX};
 use crate::storage::StorageError;
 
@@ -173,7 +174,9 @@ impl Thread {
             self.segments.add(reference.segment, self.writer.current());
             bodies.push(PieceBody { reference, segments: Arc::clone(&self.segments), kept: false });
         }
+        fail_point!(BeforePieceSync);
         self.writer.sync().map_err(failed("syncing a segment of blobs"))?;
+        fail_point!(AfterPieceSync);
         self.segments.delete_empty().map_err(failed("deleting a segment of blobs"))?;
         Ok(bodies)
     }

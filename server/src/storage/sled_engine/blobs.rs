@@ -13,6 +13,7 @@ use super::committer::{Shared, Writer};
 use super::layout::{self, Due};
 use super::records::{Changes, Records};
 use super::segment::SegmentReader;
+use crate::fail_point::fail_point;
 use crate::limits::EXPIRE_BATCH_MAX;
 use crate::storage::blob::{check_piece, is_secret, mark_piece, no_pieces, pieces_of_range};
 use crate::storage::{
@@ -84,9 +85,14 @@ impl SledStorage {
             })
             .await?;
         let Some(number) = gone else { return Ok(()) };
+        fail_point!(BeforeSweep);
         // If this is broken off, the expiry goes on with it.
-        while self.commit(move |writer, changes| sweep(writer, changes, number, EXPIRE_BATCH_MAX)).await? {}
-        Ok(())
+        loop {
+            let swept = self.commit(move |writer, changes| sweep(writer, changes, number, EXPIRE_BATCH_MAX)).await?;
+            if swept < EXPIRE_BATCH_MAX {
+                return Ok(());
+            }
+        }
     }
 
     /// Waits until what has been seen is on the disk: the committer answers only then.
@@ -213,11 +219,11 @@ pub(super) fn remove(shared: &Shared, changes: &mut Changes, id: &[u8; 32], blob
     changes.effects.blobs.push(*id);
 }
 
-/// Drops at most `limit` pieces of a blob that is gone, and says whether there may be more. While an export reads
-/// pieces none is dropped: the expiry comes back.
-pub(super) fn sweep(writer: &Writer, changes: &mut Changes, number: u64, limit: usize) -> Result<bool, StorageError> {
+/// Drops at most `limit` pieces of a blob that is gone, and says how many there were: if fewer, nothing is left. While an
+/// export reads pieces none is dropped: the expiry comes back.
+pub(super) fn sweep(writer: &Writer, changes: &mut Changes, number: u64, limit: usize) -> Result<usize, StorageError> {
     if writer.shared.is_exporting() {
-        return Ok(false);
+        return Ok(0);
     }
     let mut swept = 0;
     for piece in writer.records.blob_pieces(number).take(limit) {
@@ -229,5 +235,5 @@ pub(super) fn sweep(writer: &Writer, changes: &mut Changes, number: u64, limit: 
     if swept < limit {
         changes.remove(layout::deadline(AT_ANY_TIME, Due::BlobPieces(number)));
     }
-    Ok(swept == limit)
+    Ok(swept)
 }

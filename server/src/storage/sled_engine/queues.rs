@@ -107,7 +107,7 @@ impl Operation for Enqueue {
         match envelopes.map(|(_, envelope)| writer.segments.append(envelope)).collect::<Result<Vec<_>, _>>() {
             Ok(bodies) => self.changes(account, &queues, &bodies),
             Err(error) => {
-                self.outcome = Err(writer.records.fail("writing a segment", error).into());
+                self.outcome = Err(writer.records.not_appended(error).into());
                 Changes::default()
             }
         }
@@ -186,6 +186,9 @@ pub(super) fn expire(
     let mut queues: BTreeMap<QueueKey, QueueRecord> = BTreeMap::new();
     for item in records.scan(layout::DEADLINES).take(limit) {
         let (key, _) = item?;
+        if looked_at >= limit {
+            break;
+        }
         let (at_ms, due) =
             layout::read_deadline(&key).ok_or_else(|| StorageError::Corrupt("the key of a deadline".into()))?;
         if at_ms > now_ms {
@@ -194,7 +197,7 @@ pub(super) fn expire(
         if let Due::BlobPieces(number) = due {
             // They stay while an export reads pieces, and are no work to be gone on with.
             looked_at += usize::from(!writer.shared.is_exporting());
-            more |= blobs::sweep(writer, changes, number, limit)?;
+            looked_at += blobs::sweep(writer, changes, number, limit.saturating_sub(looked_at))?;
             continue;
         }
         looked_at += 1;
@@ -235,7 +238,7 @@ pub(super) fn expire(
         changes.put(layout::queue(queue), counters.encode());
         changes.effects.accounts.push(queue.account);
     }
-    Ok((counts, more || looked_at == limit))
+    Ok((counts, more || looked_at >= limit))
 }
 
 /// See [`Storage::settle_expired`](crate::storage::Storage::settle_expired).

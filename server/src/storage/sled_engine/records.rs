@@ -13,7 +13,7 @@ use medipeps_core::wire::server_storage::{
 use tokio::sync::watch;
 
 use super::layout::{self, OneTimeKind, QueueKey};
-use super::segment::{BodyError, BodyReference, SegmentReader};
+use super::segment::{AppendError, BodyError, BodyReference, SegmentReader};
 use crate::storage::StorageError;
 
 type KeyAndValue = Result<(Vec<u8>, Vec<u8>), StorageError>;
@@ -100,6 +100,14 @@ impl Records {
             first
         });
         failure
+    }
+
+    /// What it means that a body was not added to a segment.
+    pub(super) fn not_appended(&self, error: AppendError) -> StorageError {
+        match error {
+            AppendError::NotBegun(error) => StorageError::Unavailable(format!("beginning a segment: {error}")),
+            AppendError::Io(error) => self.fail("writing a segment", error),
+        }
     }
 
     /// Refuses everything once the engine has failed.
@@ -297,7 +305,8 @@ impl Records {
         match reader.read(reference) {
             Ok(body) => Ok(Some(body)),
             Err(BodyError::Corrupt | BodyError::Gone) => Ok(None),
-            Err(BodyError::Io(error)) => Err(self.fail("reading a segment", error)),
+            // A read promises nothing, so the engine goes on when one fails.
+            Err(BodyError::Io(error)) => Err(StorageError::Unavailable(format!("reading a segment: {error}"))),
         }
     }
 

@@ -13,6 +13,8 @@ const MAGIC: &[u8; 8] = b"MPSEGM\x00\x01";
 const HEADER_LENGTH: u64 = 16;
 const RECORD_HEADER_LENGTH: u64 = 8;
 const EXTENSION: &str = "segment";
+/// The disk cannot read or write something: errno 5 on every Unix.
+const EIO: i32 = 5;
 
 /// Where a body lies, and what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +55,23 @@ pub(super) enum BodyError {
     Gone,
     /// What is there is not what was stored.
     Corrupt,
-    /// Reading failed.
+    /// Reading failed, for a reason other than the disk itself.
     Io(io::Error),
+}
+
+/// Why a body was not added.
+#[derive(Debug)]
+pub(super) enum AppendError {
+    /// No new file could be made. Nothing has changed; the next try makes it anew.
+    NotBegun(io::Error),
+    /// Writing or syncing failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for AppendError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl SegmentWriter {
@@ -69,8 +86,8 @@ impl SegmentWriter {
     }
 
     /// Adds a body.
-    pub(super) fn append(&mut self, body: &[u8]) -> io::Result<BodyReference> {
-        let length = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    pub(super) fn append(&mut self, body: &[u8]) -> Result<BodyReference, AppendError> {
+        let length = u32::try_from(body.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         let checksum = crc32fast::hash(body);
         let segment = self.room()?;
         let offset = segment.length + segment.pending.len() as u64;
@@ -89,21 +106,22 @@ impl SegmentWriter {
     }
 
     /// A segment that takes another body.
-    fn room(&mut self) -> io::Result<&mut OpenSegment> {
+    fn room(&mut self) -> Result<&mut OpenSegment, AppendError> {
         let full = |segment: &OpenSegment| segment.length + segment.pending.len() as u64 >= self.segment_bytes;
         if self.current.as_ref().is_none_or(full) {
             if let Some(mut segment) = self.current.take() {
                 segment.sync()?;
             }
             let number = self.next;
-            let file = OpenOptions::new().write(true).create_new(true).open(path(&self.directory, number))?;
+            let file = OpenOptions::new().write(true).create_new(true).open(path(&self.directory, number));
+            let file = file.map_err(AppendError::NotBegun)?;
             sync_directory(&self.directory)?;
             self.next += 1;
             let mut pending = MAGIC.to_vec();
             pending.extend_from_slice(&number.to_be_bytes());
             return Ok(self.current.insert(OpenSegment { number, file, length: 0, pending }));
         }
-        self.current.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.current.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound).into())
     }
 }
 
@@ -167,8 +185,13 @@ impl<'a> SegmentReader<'a> {
 }
 
 fn fill(file: &mut File, buffer: &mut [u8]) -> Result<(), BodyError> {
-    file.read_exact(buffer).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => BodyError::Corrupt,
+    file.read_exact(buffer).map_err(|error| match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::UnexpectedEof, _) => BodyError::Corrupt,
+        // The disk has lost it. That concerns this body and no other.
+        (_, Some(EIO)) => {
+            tracing::error!(%error, "a segment cannot be read");
+            BodyError::Corrupt
+        }
         _ => BodyError::Io(error),
     })
 }

@@ -281,6 +281,10 @@ enum Step {
     Devices { devices: Vec<u32> },
     PutPrekeys { device: u32, first: u32 },
     TakePrekeys,
+    BeginBlob { id: u8, length: u64, lives_ms: u64 },
+    PutBlob { id: u8, length: usize, byte: u8 },
+    ReadBlob { id: u8, offset: u64 },
+    DeleteBlob { id: u8, secret: u8 },
     Reopen,
 }
 
@@ -295,6 +299,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => devices().prop_map(|devices| Step::Devices { devices }),
         1 => (1..4u32, 0..20u32).prop_map(|(device, first)| Step::PutPrekeys { device, first }),
         2 => Just(Step::TakePrekeys),
+        3 => (0..3u8, 1..3u64, 0..100u64)
+            .prop_map(|(id, length, lives_ms)| Step::BeginBlob { id, length: length * 4096, lives_ms }),
+        4 => (0..3u8, 1..3usize, 0..2u8)
+            .prop_map(|(id, length, byte)| Step::PutBlob { id, length: length * 4096, byte }),
+        2 => (0..3u8, 0..9000u64).prop_map(|(id, offset)| Step::ReadBlob { id, offset }),
+        1 => (0..3u8, 0..2u8).prop_map(|(id, secret)| Step::DeleteBlob { id, secret }),
         1 => Just(Step::Reopen),
     ]
 }
@@ -326,6 +336,26 @@ async fn take(storage: &dyn Storage, step: &Step, clock: &mut u64, sequence: u64
             format!("{:?}", storage.put_prekeys(&who, *device, sequence, prekeys(1, *first..*first + 3)).await)
         }
         Step::TakePrekeys => format!("{:?}", storage.take_prekeys(&who).await),
+        Step::BeginBlob { id, length, lives_ms } => {
+            let blob = NewBlob {
+                id: [*id; 32],
+                secret_hash: [0; 32],
+                length: *length,
+                now_ms: *clock,
+                expires_ms: *clock + 2 * lives_ms,
+                unfinished_expires_ms: *clock + lives_ms,
+            };
+            format!("{:?}", storage.begin_blob(blob).await)
+        }
+        Step::PutBlob { id, length, byte } => {
+            let piece = BlobPiece { id: [*id; 32], secret_hash: [0; 32], index: 0, data: vec![*byte; *length] };
+            format!("{:?}", storage.put_blob_piece(piece).await)
+        }
+        Step::ReadBlob { id, offset } => format!("{:?}", storage.read_blob(&[*id; 32], *offset, 100).await),
+        Step::DeleteBlob { id, secret } => {
+            let deleted = storage.delete_blob(&[*id; 32], &[*secret; 32]).await;
+            format!("{deleted:?}, {:?}", storage.blob_usage().await)
+        }
         Step::Reopen => String::new(),
     }
 }
@@ -334,12 +364,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_mailbox_on_the_disk_is_the_mailbox_of_the_model(steps in proptest::collection::vec(step(), 1..80)) {
+    fn a_store_on_the_disk_is_the_store_of_the_model(steps in proptest::collection::vec(step(), 1..80)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let quota = QueueQuota { messages_max: 6, bytes_max: 1000 };
-            let mut engine = SledEngine::with(quota, 500);
-            let model = MemoryStorage::new(quota, engine.sled().incarnation());
+            let directory = tempfile::tempdir().unwrap();
+            let options = StorageOptions {
+                quota,
+                blob_bytes_max: 20_000,
+                segment_bytes: 500,
+                blob_segment_bytes: 5000,
+                cache_bytes: 8 << 20,
+                ..StorageOptions::new(directory.path().join("data"))
+            };
+            let mut engine = SledEngine::on(directory, options);
+            let model = MemoryStorage::new(quota, engine.sled().incarnation()).with_blob_bytes_max(20_000);
             register(&**engine.sled(), "a@x", &[1, 2]).await;
             register(&model, "a@x", &[1, 2]).await;
             let (mut clock, mut model_clock) = (1_800_000_000_000, 1_800_000_000_000);
