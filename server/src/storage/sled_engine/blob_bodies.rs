@@ -170,7 +170,7 @@ impl Thread {
         };
         let mut bodies = Vec::with_capacity(batch.len());
         for job in batch {
-            let reference = self.writer.append(&job.data).map_err(failed("writing a segment of blobs"))?;
+            let reference = self.writer.append(&job.data).map_err(|error| self.records.not_appended(error))?;
             self.segments.add(reference.segment, self.writer.current());
             bodies.push(PieceBody { reference, segments: Arc::clone(&self.segments), kept: false });
         }
@@ -179,5 +179,43 @@ impl Thread {
         fail_point!(AfterPieceSync);
         self.segments.delete_empty().map_err(failed("deleting a segment of blobs"))?;
         Ok(bodies)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs::OpenOptions;
+
+    use tokio::sync::watch;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_failed_write_nothing_is_confirmed() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().to_owned();
+        let failure = watch::Sender::new(None);
+        let records = Records {
+            tree: (*sled::Config::new().temporary(true).open().unwrap()).clone(),
+            segments: directory.clone(),
+            blob_segments: directory.clone(),
+            failure: failure.clone(),
+            pending: BTreeMap::new(),
+        };
+        // Every write to it fails: there is no space.
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let segments = Arc::new(PieceSegments::new(directory.clone(), HashMap::new()));
+        let writer = SegmentWriter::within(directory.clone(), full);
+        let (writer, thread) = PieceWriter::start(records, writer, Arc::clone(&segments)).unwrap();
+        let (first, second) = tokio::join!(writer.write(vec![1; 10]), writer.write(vec![2; 10]));
+        assert!(matches!(first, Err(StorageError::Failed(_))), "{first:?}");
+        assert!(matches!(second, Err(StorageError::Failed(_))), "{second:?}");
+        assert!(failure.borrow().is_some(), "the whole engine has failed");
+        let after = writer.write(vec![3; 10]).await;
+        assert_eq!(after.err(), failure.borrow().clone());
+        assert!(segments.lock().live.values().all(|live| *live == 0), "nothing is left counted");
+        drop(writer);
+        thread.join().unwrap();
     }
 }

@@ -240,7 +240,7 @@ impl<'a> Loader<'a> {
     fn add_envelope(&mut self, sequence: u64, received: u64, expires: u64, bytes: &[u8]) -> Result<(), StorageError> {
         let Some((queue, counters)) = &mut self.device else { return Ok(()) };
         let records = &self.writer.records;
-        let body = self.writer.segments.append(bytes).map_err(|error| records.fail("writing a segment", error))?;
+        let body = self.writer.segments.append(bytes).map_err(|error| records.not_appended(error))?;
         counters.messages += 1;
         counters.bytes += u64::from(body.length);
         let envelope = EnvelopeRecord {
