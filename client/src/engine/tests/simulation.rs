@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chacha20::ChaCha20Rng;
-use medipeps_core::kind::ReceiptsWanted;
+use medipeps_core::kind::{AttachmentPlace, ReceiptsWanted};
 use medipeps_core::wire::client_records::RecipientState;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply};
 use rand_core::{Rng, SeedableRng};
@@ -23,12 +23,14 @@ struct Simulation {
     rng: ChaCha20Rng,
     /// Sender, recipient and text of every mail whose queueing was committed.
     written: BTreeMap<LocalId, (usize, usize, String)>,
+    /// Every version that a file ever had, by its path.
+    versions: BTreeMap<String, Vec<Vec<u8>>>,
 }
 
 impl Simulation {
     fn new(seed: u8) -> Self {
         let rng = ChaCha20Rng::from_seed([seed; 32]);
-        Self { world: World::new(&["claire", "paul", "zoe"]), rng, written: BTreeMap::new() }
+        Self { world: World::new(&["claire", "paul", "zoe"]), rng, written: BTreeMap::new(), versions: BTreeMap::new() }
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -38,7 +40,7 @@ impl Simulation {
     fn event(&mut self) {
         let (client, other) = (self.below(CLIENTS), self.below(CLIENTS - 1));
         let other = if other >= client { other + 1 } else { other };
-        match self.below(20) {
+        match self.below(24) {
             0..=5 => self.write(client, other),
             6..=9 => self.die_during(client, tick()),
             10..=13 => self.receive(client),
@@ -47,15 +49,27 @@ impl Simulation {
             16 => self.fail_a_commit(client),
             17 => self.refuse_something(),
             18 => self.wait(),
+            19..=20 => self.upload(client),
+            21 => self.fetch_bodies(client),
+            22 => self.edit_a_file(client),
             _ => self.connect(client),
         }
     }
 
     fn write(&mut self, client: usize, other: usize) {
-        let text = format!("number {}", self.rng.next_u64());
+        // Some are too long for an envelope, and some have a file.
+        let times = [1, 1, 1, 4000][self.below(4)];
+        let text = format!("number {} ", self.rng.next_u64()).repeat(times);
         let delivered = self.below(2) == 0;
         let receipts_wanted = ReceiptsWanted { delivered, ..ReceiptsWanted::default() };
-        let command = SendMail { receipts_wanted, ..mail(&self.world.address(other), &text) };
+        let mut command = SendMail { receipts_wanted, ..mail(&self.world.address(other), &text) };
+        if self.below(4) == 0 {
+            let path = format!("/{client}/{}", self.versions.len());
+            let bytes = self.bytes();
+            command.attachments = vec![self.world.clients[client].attach(&path, &bytes, 0)];
+            self.versions.insert(path, vec![bytes]);
+        }
+        let command = self.world.clients[client].place(command);
         self.world.later(1);
         self.die_during(client, Input::SendMail(command));
         let now = self.world.now;
@@ -65,6 +79,42 @@ impl Simulation {
                 self.written.insert(message.id, (client, other, text.clone()));
             }
         }
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let (letter, length) = (self.below(256) as u8, 1 + self.below(200_000));
+        vec![letter; length]
+    }
+
+    fn upload(&mut self, client: usize) {
+        let mut fuse = (self.below(3) > 0).then(|| self.below(12));
+        if self.world.upload_due(client, &mut fuse).is_err() {
+            self.world.clients[client].restart();
+        }
+    }
+
+    fn fetch_bodies(&mut self, client: usize) {
+        let mut fuse = (self.below(3) > 0).then(|| self.below(8));
+        if self.world.fetch_bodies(client, &mut fuse).is_err() {
+            self.world.clients[client].restart();
+        }
+    }
+
+    /// Now and then without another length or time: then only a part's digest tells.
+    fn edit_a_file(&mut self, client: usize) {
+        let paths: Vec<Vec<u8>> = self.world.clients[client].files.own.keys().cloned().collect();
+        if paths.is_empty() {
+            return;
+        }
+        let path = &paths[self.below(paths.len())];
+        let (mut bytes, seen) = (self.bytes(), self.below(2) == 0);
+        let (length, modified) = self.world.clients[client].files.own.get(path).map(|(b, m)| (b.len(), *m)).unwrap();
+        let modified = if seen { modified + 1 } else { modified };
+        if !seen {
+            bytes.resize(length, bytes[0]);
+        }
+        self.versions.get_mut(std::str::from_utf8(path).unwrap()).unwrap().push(bytes.clone());
+        self.world.clients[client].files.own.insert(path.clone(), (bytes, modified));
     }
 
     /// Handles an input in a process that dies after a few steps, or not.
@@ -132,7 +182,16 @@ impl Simulation {
 
     fn wait(&mut self) {
         let milliseconds = match self.below(4) {
-            0 => PREKEY_ROTATION_S * 1000 / 2,
+            0 => {
+                // Half of the time for which an upload is tried: nobody's device is off for longer.
+                for client in 0..CLIENTS {
+                    if self.world.upload_due(client, &mut None).is_err() {
+                        self.world.clients[client].restart();
+                        assert!(self.world.upload_due(client, &mut None).is_ok());
+                    }
+                }
+                PREKEY_ROTATION_S * 1000 / 2
+            }
             1 => RETRY_MAX_MS,
             _ => 10_000,
         };
@@ -157,20 +216,32 @@ impl Simulation {
         }
         for _ in 0..4 {
             self.world.later(RETRY_MAX_MS * 2);
+            for client in 0..CLIENTS {
+                self.world.upload_all(client);
+            }
             self.world.settle();
+            for client in 0..CLIENTS {
+                assert!(self.world.fetch_bodies(client, &mut None).is_ok());
+            }
         }
     }
 
-    fn check(&mut self, seed: u8) {
-        for recipient in 0..CLIENTS {
-            let mut expected: Vec<String> =
-                self.written.values().filter(|(_, to, _)| *to == recipient).map(|(_, _, text)| text.clone()).collect();
-            let mut arrived = self.world.texts(recipient);
-            expected.sort();
-            arrived.sort();
-            assert_eq!(arrived, expected, "seed {seed}, client {recipient}");
-            assert!(self.world.clients[recipient].undecryptable().is_empty(), "seed {seed}, client {recipient}");
+    /// The texts that have come, wherever they were; each file on the way is one version of what its sender had.
+    fn texts(&mut self, recipient: usize, seed: u8) -> Vec<String> {
+        let now = self.world.now;
+        let mut texts = Vec::new();
+        for received in self.world.clients[recipient].received(now) {
+            for attachment in self.world.detail(recipient, received.id).content.attachments {
+                let AttachmentPlace::Blob(blob) = attachment.place else { panic!("a file goes as a blob") };
+                let bytes = self.world.blob(&blob);
+                assert!(self.versions[&attachment.name].contains(&bytes), "seed {seed}: a version that never was");
+            }
+            texts.push(self.world.whole_text(recipient, received.id).expect("its body is here"));
         }
+        texts
+    }
+
+    fn check(&mut self, seed: u8) {
         for (id, (sender, _, _)) in self.written.clone() {
             let (state, code) = self.world.state(sender, id);
             assert!(
@@ -179,6 +250,20 @@ impl Simulation {
             );
             let wanted = self.world.message(sender, id).receipts_wanted & 1 == 1;
             assert_eq!(state == RecipientState::Delivered, wanted, "seed {seed}: the receipt");
+        }
+        for recipient in 0..CLIENTS {
+            let mut expected: Vec<String> =
+                self.written.values().filter(|(_, to, _)| *to == recipient).map(|(_, _, text)| text.clone()).collect();
+            let mut arrived = self.texts(recipient, seed);
+            expected.sort();
+            arrived.sort();
+            // Not with the texts themselves: some have pages.
+            let brief = |texts: &[String]| {
+                texts.iter().map(|text| (text[..30.min(text.len())].to_owned(), text.len())).collect::<Vec<_>>()
+            };
+            assert_eq!(brief(&arrived), brief(&expected), "seed {seed}, client {recipient}");
+            assert!(arrived == expected, "seed {seed}, client {recipient}");
+            assert!(self.world.clients[recipient].undecryptable().is_empty(), "seed {seed}, client {recipient}");
         }
     }
 }
@@ -192,6 +277,9 @@ fn everything_arrives_whole_and_once_whatever_goes_wrong() {
         }
         simulation.heal();
         simulation.check(seed);
+        assert!(simulation.versions.values().any(|versions| versions.len() > 1), "seed {seed} edited nothing");
+        let long = simulation.written.values().filter(|(_, _, text)| text.len() > 60_000).count();
+        assert!(long > 1, "seed {seed} wrote only {long} long ones");
         assert!(simulation.written.len() > 15, "seed {seed} wrote only {}", simulation.written.len());
     }
 }
