@@ -127,6 +127,8 @@ pub const DRAIN_TIMEOUT_MS: u64 = 15_000;
 pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
 /// Accounts in one answer of the control socket: 16 of eight full queues stay under the frame.
 pub const CONTROL_INSPECT_ACCOUNTS: u32 = 16;
+/// Milliseconds after which the control socket is listened to again where the system did not let it.
+pub const CONTROL_ACCEPT_RETRY_MS: u64 = 100;
 /// Bytes of one frame on the control socket.
 pub const CONTROL_FRAME_LENGTH_MAX: usize = 64 << 20;
 /// Bytes of a configuration file: far more than anybody writes.

@@ -99,6 +99,15 @@ impl BareAccount {
         Connection::proved(&server, &device).await.ok().map(|(connection, _)| connection)
     }
 
+    /// A second upload of prekeys, signed, with as many one-time keys as the first.
+    pub fn next_prekeys(&self) -> Vec<u8> {
+        let mut rng = ChaCha20Rng::from_seed([0xfe; 32]);
+        let (key, first_id) = (&self.device.signing_key, self.prekeys.next_id());
+        let next =
+            GeneratedPrekeys::draw(key, &self.address, self.device_id, 2, first_id, ONE_TIME_PREKEYS, 100, &mut rng);
+        next.upload.sign(key)
+    }
+
     /// Deletes the account at the server.
     pub async fn delete(&self, server: &Server) {
         let connection = self.connect(&Place::of(server)).await.unwrap();

@@ -29,6 +29,11 @@ pub fn medipeps_with_fail_points() -> PathBuf {
     program("examples/medipeps_fail_points", "cargo build -p medipeps-tests --examples")
 }
 
+/// The command `medipeps-server` with its fail points switched on.
+pub fn medipeps_server_with_fail_points() -> PathBuf {
+    program("examples/medipeps_server_fail_points", "cargo build -p medipeps-tests --examples")
+}
+
 /// A program of the build that these tests belong to: they lie in `deps` below it.
 fn program(name: &str, build: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
@@ -90,6 +95,10 @@ impl Process {
     /// Its standard error so far.
     pub fn complaints(&self) -> String {
         text(&self.complaints)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn has_ended(&mut self) -> bool {

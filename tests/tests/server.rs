@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use medipeps_core::invitation::Invitation;
 use serde_json::Value;
 
-use crate::process::{Ended, PATIENCE, Process, medipeps_server, run};
+use crate::process::{Ended, PATIENCE, Process, medipeps_server, medipeps_server_with_fail_points, run};
 
 /// The domain of the tests' addresses.
 pub const DOMAIN: &str = "clinic.example";
@@ -17,6 +17,15 @@ pub const DOMAIN: &str = "clinic.example";
 const READY: &str = "listening on ";
 /// Bytes of the log that a failure shows.
 const LOG_TAIL: usize = 4000;
+
+/// Settings with which so much may be asked that no limit is met.
+pub const NO_LIMITS: &str = "[queue]\nmessages_max = 1000000\n[rate]\n\
+    submit_per_recipient = { burst = 1000000, per_minute = 1000000 }\n\
+    submit_per_address = { burst = 1000000, per_minute = 1000000 }\n\
+    prekeys_per_recipient = { burst = 1000000, per_minute = 1000000 }\n\
+    prekeys_per_address = { burst = 1000000, per_minute = 1000000 }\n\
+    registrations_per_address = { burst = 1000000, per_minute = 1000000 }\n\
+    proofs_per_address = { burst = 1000000, per_minute = 1000000 }\n";
 
 /// A server with its folder. Dropping it kills the process; after a failed test it shows the end of the log.
 #[derive(Debug)]
@@ -63,8 +72,27 @@ impl Server {
     /// Starts the process and waits until it is ready.
     #[track_caller]
     pub fn run(&mut self) {
+        self.run_by(self.run_command());
+    }
+
+    /// The command that starts it.
+    pub fn run_command(&self) -> Command {
+        self.command(&["run"])
+    }
+
+    /// The same with the fail points switched on that `points` asks for.
+    pub fn run_command_with_fail_points(&self, points: &str) -> Command {
+        let plain = self.run_command();
+        let mut command = Command::new(medipeps_server_with_fail_points());
+        command.args(plain.get_args()).env("FAILPOINTS", points);
+        command
+    }
+
+    /// Starts the process by a command that is built on [`Self::run_command`] and waits until it is ready.
+    #[track_caller]
+    pub fn run_by(&mut self, mut command: Command) {
         assert!(self.process.is_none(), "it runs already");
-        let mut process = Process::start(&mut self.command(&["run"]));
+        let mut process = Process::start(&mut command);
         let start = std::time::Instant::now();
         while !process.output().contains(READY) {
             let ended = process.has_ended();
@@ -78,6 +106,24 @@ impl Server {
     pub fn kill(&mut self) {
         let ended = self.process.take().unwrap().kill();
         self.remember(&ended);
+    }
+
+    /// Waits until the process ends by itself, or by what strace does to it.
+    #[track_caller]
+    pub fn wait(&mut self) -> Ended {
+        let ended = self.process.take().unwrap().wait();
+        self.remember(&ended);
+        ended
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_none_or(Process::has_ended)
+    }
+
+    /// The process' id.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     /// SIGTERM, and exit code 0 within the time that the server promises.
@@ -156,7 +202,8 @@ impl Server {
         format!("{}{now}", self.said_before)
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    /// A subcommand, not run yet.
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(medipeps_server());
         command.arg(words[0]).arg("--config").arg(self.config()).args(&words[1..]);
         command

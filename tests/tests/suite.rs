@@ -12,6 +12,16 @@ mod client_crash;
 #[cfg(test)]
 mod correspondent;
 #[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod fault_client_disk;
+#[cfg(test)]
+mod fault_power_cut;
+#[cfg(test)]
+mod fault_server_disk;
+#[cfg(test)]
+mod fsync;
+#[cfg(test)]
 mod invitations;
 #[cfg(test)]
 mod mail;
@@ -26,13 +36,19 @@ mod restore;
 #[cfg(test)]
 mod secrecy;
 #[cfg(test)]
+mod seed;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod server_away;
 #[cfg(test)]
 mod server_crash;
 #[cfg(test)]
+mod server_fail_points;
+#[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod strace;
 #[cfg(test)]
 mod two_processes;
 #[cfg(test)]

@@ -12,13 +12,13 @@ use medipeps_core::wire::control::{ControlRequest, ControlResponse};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{ControlError, Store};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::frame::{FrameMemory, read_frame, write_frame};
-use crate::limits::{CONTROL_FRAME_LENGTH_MAX, REQUEST_TIMEOUT_MS};
+use crate::limits::{CONTROL_ACCEPT_RETRY_MS, CONTROL_FRAME_LENGTH_MAX, REQUEST_TIMEOUT_MS};
 use crate::server_key::ServerKey;
 use crate::storage::Storage;
 
@@ -42,7 +42,16 @@ impl ControlSocket {
         let listener = bind(&path).map_err(|error| ControlError::Socket { path: path.clone(), error })?;
         let store = Store { storage, server_key, environment };
         let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let stream = match listener.accept().await {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        // Too many files are open, as a rule; the next order must be taken all the same.
+                        tracing::warn!(%error, "an order on the control socket was not taken");
+                        sleep(Duration::from_millis(CONTROL_ACCEPT_RETRY_MS)).await;
+                        continue;
+                    }
+                };
                 let store = store.clone();
                 // Once the server stops, nobody can hold work any more.
                 let Some(work) = work.upgrade() else { return };
