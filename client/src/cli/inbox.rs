@@ -5,9 +5,9 @@ use std::path::Path;
 use medipeps_core::wire::client_records::SenderCheck;
 use serde::Serialize;
 
-use super::mail::{RecipientJson, summary};
+use super::mail::{RecipientJson, summary, upload_percent};
 use super::{CommandError, output, time};
-use crate::engine::{LocalId, MessageSummary};
+use crate::engine::{LocalId, MessageSummary, PendingUpload};
 
 /// Letters of a sender and of a subject in a list.
 const COLUMN_LETTERS: usize = 48;
@@ -47,6 +47,8 @@ struct SentJson {
     subject: String,
     created_at: String,
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uploaded_percent: Option<u64>,
     urgency: &'static str,
     attachments: u32,
     thread: String,
@@ -54,15 +56,18 @@ struct SentJson {
 }
 
 pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError> {
-    let mut messages = super::open(home)?.messages()?;
+    let mut agent = super::open(home)?;
+    let (mut messages, uploads) = (agent.messages()?, agent.uploads()?);
     messages.retain(|message| message.message.sent == arguments.sent);
     match (arguments.sent, arguments.json) {
         (false, true) => output::print_json(&messages.iter().map(received_json).collect::<Vec<_>>()),
-        (true, true) => output::print_json(&messages.iter().map(sent_json).collect::<Vec<_>>()),
+        (true, true) => {
+            output::print_json(&messages.iter().map(|message| sent_json(message, &uploads)).collect::<Vec<_>>())
+        }
         (false, false) if messages.is_empty() => output::print("No mail. `sync` fetches what has come.\n"),
         (true, false) if messages.is_empty() => output::print("Nothing has been sent yet.\n"),
         (false, false) => output::print(&output::columns(&received_rows(&messages))),
-        (true, false) => output::print(&output::columns(&sent_rows(&messages))),
+        (true, false) => output::print(&output::columns(&sent_rows(&messages, &uploads))),
     }
 }
 
@@ -101,7 +106,7 @@ pub(super) fn from(message: &medipeps_core::wire::client_records::MessageRecord)
     }
 }
 
-fn sent_rows(messages: &[MessageSummary]) -> Vec<Vec<String>> {
+fn sent_rows(messages: &[MessageSummary], uploads: &[PendingUpload]) -> Vec<Vec<String>> {
     let ids: Vec<LocalId> = messages.iter().map(|message| message.id).collect();
     let mut rows = vec![["ID", "WRITTEN (UTC)", "STATE", "TO", "SUBJECT"].map(str::to_owned).to_vec()];
     for MessageSummary { id, message } in messages {
@@ -109,7 +114,10 @@ fn sent_rows(messages: &[MessageSummary]) -> Vec<Vec<String>> {
         rows.push(vec![
             output::short_id(id, &ids),
             time::short(message.created),
-            summary(&message.sender, &message.recipients).to_owned(),
+            match upload_percent(uploads, id) {
+                Some(percent) => format!("uploading, {percent} %"),
+                None => summary(&message.sender, &message.recipients).to_owned(),
+            },
             output::cut(&to.join(", "), COLUMN_LETTERS),
             output::cut(&output::line(&message.subject), COLUMN_LETTERS),
         ]);
@@ -135,7 +143,7 @@ fn received_json(message: &MessageSummary) -> ReceivedJson {
     }
 }
 
-fn sent_json(message: &MessageSummary) -> SentJson {
+fn sent_json(message: &MessageSummary, uploads: &[PendingUpload]) -> SentJson {
     let MessageSummary { id, message } = message;
     SentJson {
         id: output::id(id),
@@ -143,6 +151,7 @@ fn sent_json(message: &MessageSummary) -> SentJson {
         subject: message.subject.clone(),
         created_at: time::iso(message.created),
         state: summary(&message.sender, &message.recipients),
+        uploaded_percent: upload_percent(uploads, id),
         urgency: urgency_name(message.urgency),
         attachments: message.attachments,
         thread: output::id(&message.thread),

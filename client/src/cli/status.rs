@@ -6,9 +6,11 @@ use medipeps_core::Address;
 use medipeps_core::wire::client_records::OutboxRecord;
 use serde::Serialize;
 
+use super::mail::upload_percent;
 use super::{CommandError, output, time};
 use crate::account_store::Status;
-use crate::engine::AccountSummary;
+use crate::engine::{AccountSummary, LocalId};
+use crate::shell::agent::Agent;
 
 /// Envelopes that could not be read, of which so many are listed.
 const UNDECRYPTABLE_SHOWN: usize = 10;
@@ -35,6 +37,7 @@ struct StatusJson {
     sent: usize,
     contacts: usize,
     outbox: Vec<WaitingJson>,
+    uploads: Vec<UploadJson>,
     undecryptable_total: u64,
     undecryptable: Vec<UndecryptableJson>,
     duplicates_total: u64,
@@ -53,6 +56,15 @@ struct WaitingJson {
     next_attempt_at: Option<String>,
 }
 
+/// A message whose files are on their way, as JSON has it.
+#[derive(Debug, Serialize)]
+struct UploadJson {
+    id: String,
+    files: usize,
+    bytes: u64,
+    percent: u64,
+}
+
 /// An envelope that could not be read, as JSON has it.
 #[derive(Debug, Serialize)]
 struct UndecryptableJson {
@@ -62,17 +74,36 @@ struct UndecryptableJson {
 }
 
 pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError> {
-    let status = super::open(home)?.status()?;
+    let mut agent = super::open(home)?;
+    let (status, uploads) = (agent.status()?, uploading(&mut agent)?);
     let Some(account) = &status.account else {
         return Err(CommandError::Failed("there is no account here yet; run `account create` again".to_owned()));
     };
     if arguments.json {
-        return output::print_json(&json(&status, account));
+        return output::print_json(&json(&status, account, uploads));
     }
-    output::print(&text(&status, account))
+    output::print(&text(&status, account, &uploads))
 }
 
-fn json(status: &Status, account: &AccountSummary) -> StatusJson {
+/// The messages that wait for their files, and how far these have come.
+fn uploading(agent: &mut Agent) -> Result<Vec<UploadJson>, CommandError> {
+    let uploads = agent.uploads()?;
+    let mut messages: Vec<LocalId> = uploads.iter().map(|upload| upload.record.content_id).collect();
+    messages.dedup();
+    let of_message = |id: &LocalId| {
+        let lengths: Vec<u64> =
+            uploads.iter().filter(|one| one.record.content_id == *id).map(|one| one.record.length).collect();
+        UploadJson {
+            id: output::id(id),
+            files: lengths.len(),
+            bytes: lengths.iter().sum(),
+            percent: upload_percent(&uploads, id).unwrap_or(0),
+        }
+    };
+    Ok(messages.iter().map(of_message).collect())
+}
+
+fn json(status: &Status, account: &AccountSummary, uploads: Vec<UploadJson>) -> StatusJson {
     StatusJson {
         address: account.address.to_string(),
         name: account.name.clone(),
@@ -86,6 +117,7 @@ fn json(status: &Status, account: &AccountSummary) -> StatusJson {
         sent: status.sent,
         contacts: status.contacts,
         outbox: status.outbox.iter().map(waiting_json).collect(),
+        uploads,
         undecryptable_total: status.queue.undecryptable,
         undecryptable: status
             .undecryptable
@@ -113,7 +145,7 @@ fn waiting_json(entry: &OutboxRecord) -> WaitingJson {
     }
 }
 
-fn text(status: &Status, account: &AccountSummary) -> String {
+fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> String {
     let registered = if account.registered { "registered" } else { "NOT REGISTERED YET; run `account create` again" };
     let receipts = status.outbox.iter().filter(|entry| entry.receipt).count();
     let row = |name: &str, value: String| vec![name.to_owned(), value];
@@ -133,6 +165,10 @@ fn text(status: &Status, account: &AccountSummary) -> String {
             None => "not tried yet".to_owned(),
         };
         rows.push(row("", format!("to {}: {why}", entry.recipient)));
+    }
+    for upload in uploads {
+        let UploadJson { id, files, bytes, percent } = upload;
+        rows.push(row("", format!("{id}: {files} files, {bytes} bytes, {percent} % uploaded")));
     }
     if account.rolled_back {
         rows.push(row("OLD COPY:", "the server has seen a later state; nothing can be sent or received".to_owned()));

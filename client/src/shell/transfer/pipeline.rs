@@ -20,6 +20,9 @@ use crate::shell::address::ServerAddress;
 use crate::shell::backoff::Backoff;
 use crate::shell::connection::{ConnectError, Connection, RequestError, ServerExpectation, ServerTrust};
 
+/// Failures of the server itself in a row that are taken for passing ones.
+const INTERNAL_ERRORS_MAX: u32 = 3;
+
 /// The server that has a blob.
 #[derive(Debug, Clone)]
 pub(crate) struct BlobServer {
@@ -63,6 +66,8 @@ pub(crate) struct Pipeline<T> {
     paused_until: Instant,
     /// Datagrams of the connection when its silence was last looked at.
     heard: u64,
+    /// Times that the server has failed since it last answered.
+    internal_errors: u32,
 }
 
 /// A request that came to an end.
@@ -86,6 +91,7 @@ impl<T: Ticket> Pipeline<T> {
             flights: JoinSet::new(),
             paused_until: Instant::now(),
             heard: 0,
+            internal_errors: 0,
         }
     }
 
@@ -181,6 +187,7 @@ impl<T: Ticket> Pipeline<T> {
         match answer {
             Ok(response) => {
                 self.backoff.succeeded();
+                self.internal_errors = 0;
                 self.window = (self.window + 1).min(TRANSFER_PIECES_IN_FLIGHT_MAX);
                 Ok(Some((ticket, response)))
             }
@@ -199,8 +206,12 @@ impl<T: Ticket> Pipeline<T> {
             RequestError::Refused(reply) => match reply.known_code() {
                 // Asked to wait, not failed: the time that the server names is enough.
                 Some(ErrorCode::RateLimited) => self.pause_at_least(Duration::from_millis(reply.retry_after)),
-                // What fails and should not gets another try, later.
-                Some(ErrorCode::StorageUnavailable | ErrorCode::Internal) => self.pause(reply.retry_after),
+                Some(ErrorCode::StorageUnavailable) => self.pause(reply.retry_after),
+                // What fails and should not gets another try, later; a blob that is damaged there fails every time.
+                Some(ErrorCode::Internal) if self.internal_errors < INTERNAL_ERRORS_MAX => {
+                    self.internal_errors += 1;
+                    self.pause(reply.retry_after);
+                }
                 Some(ErrorCode::ShuttingDown) => {
                     self.lost(connection);
                     self.pause(reply.retry_after);
