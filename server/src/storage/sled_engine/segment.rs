@@ -80,6 +80,13 @@ impl SegmentWriter {
         Self { directory, segment_bytes, next, current: None }
     }
 
+    /// A writer in the middle of a segment that is this file, whatever it is.
+    #[cfg(test)]
+    pub(super) fn within(directory: PathBuf, file: File) -> Self {
+        let current = OpenSegment { number: 1, file, length: 0, pending: Vec::new() };
+        Self { directory, segment_bytes: u64::MAX, next: 2, current: Some(current) }
+    }
+
     /// The segment that is being written, which must not be deleted.
     pub(super) fn current(&self) -> Option<u64> {
         self.current.as_ref().map(|segment| segment.number)

@@ -205,13 +205,19 @@ async fn after_an_error_nothing_is_confirmed() {
     let mut engine = SledEngine::with(ROOMY, 4000);
     let who = register(&**engine.sled(), "a@x", &[1]).await;
     let mut failure = engine.sled().failure();
-    fs::remove_dir(engine.options.directory.join("segments")).unwrap();
+    // Every write to it fails: there is no space.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let on_full_disk = SegmentWriter::within(engine.options.directory.join("segments"), full);
+    let replace = |writer: &mut Writer, _: &mut Changes| {
+        writer.segments = on_full_disk;
+        Ok::<_, StorageError>(())
+    };
+    engine.sled().commit(replace).await.unwrap();
     let failed = engine.sled().enqueue(submission(&who, 1, &[(1, 10)])).await;
     assert!(matches!(failed, Err(EnqueueError::Storage(StorageError::Failed(_)))), "{failed:?}");
     failure.changed().await.unwrap();
     assert!(matches!(&*failure.borrow(), Some(StorageError::Failed(_))));
-    // The disk is fine again, but what came before is not known.
-    fs::create_dir(engine.options.directory.join("segments")).unwrap();
+    // What needs no segment is not done either: what came before is not known.
     let after = engine.sled().report_generation(&who, 1, 1).await;
     assert!(matches!(after, Err(QueueError::Storage(StorageError::Failed(_)))), "{after:?}");
     assert!(engine.sled().account(&who).await.is_err());
