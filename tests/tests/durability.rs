@@ -28,7 +28,10 @@ pub fn unsynced(calls: &[Call], place: usize, matters: impl Fn(&Path) -> bool) -
         let (changed, write) = match call.name.as_str() {
             "openat" => {
                 let made = call.arguments.contains("O_CREAT") && call.succeeded() && known.insert(path);
-                (made.then(|| path.parent()).flatten(), Write { offset: 0, length: 0 })
+                // The name of a file in which there is nothing is no loss.
+                let filled =
+                    || calls.iter().any(|one| one.begun < place && is_write(one) && one.path.as_deref() == Some(path));
+                ((made && filled()).then(|| path.parent()).flatten(), Write { offset: 0, length: 0 })
             }
             "pwrite64" => {
                 let [length, offset] = [2, 3].map(|argument| call.number(argument).unwrap_or(0));
@@ -52,6 +55,10 @@ pub fn unsynced(calls: &[Call], place: usize, matters: impl Fn(&Path) -> bool) -
         }
     }
     found
+}
+
+fn is_write(call: &Call) -> bool {
+    ["write", "pwrite64"].contains(&call.name.as_str())
 }
 
 fn is_synced(calls: &[Call], path: &Path, after: usize, before: usize) -> bool {
