@@ -42,6 +42,8 @@ mod server;
 #[cfg(test)]
 mod server_away;
 #[cfg(test)]
+mod server_blob_fail_points;
+#[cfg(test)]
 mod server_crash;
 #[cfg(test)]
 mod server_fail_points;
