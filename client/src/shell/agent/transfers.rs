@@ -167,10 +167,13 @@ impl Agent {
         }
         for (id, record) in self.store.body_fetches(now(), &mut self.rng)? {
             if self.transfers.bodies.len() < TRANSFERS_AT_ONCE_MAX && record.next_attempt <= at {
-                self.start_body(id, &credentials)?;
+                // What one message says about its body must not keep the others waiting.
+                if let Err(error) = self.start_body(id, &credentials) {
+                    tracing::warn!(%error, "the text of a message cannot be fetched");
+                }
             }
         }
-        if was_idle {
+        if was_idle && !self.transfers.tasks.is_empty() {
             self.transfers.progressed = Instant::now();
         }
         Ok(())
@@ -180,9 +183,11 @@ impl Agent {
         let name = match pending.record.role {
             UploadRole::Body => BODY_NAME.to_owned(),
             UploadRole::Attachment(index) => {
-                let content = self.outline(pending.record.content_id)?.content;
-                let attachment = usize::try_from(index).ok().and_then(|index| content.attachments.get(index).cloned());
-                attachment.map(|attachment| attachment.name).unwrap_or_default()
+                // Its message is there, or the engine says what is wrong once the upload has come to its end.
+                let message = self.outline(pending.record.content_id).ok();
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
+                let attachment = message.as_ref().and_then(|message| message.content.attachments.get(index));
+                attachment.map(|attachment| attachment.name.clone()).unwrap_or_default()
             }
         };
         let record = Box::new(pending.record.clone());
