@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use medipeps_client::shell::connection::Connection;
+use medipeps_client::shell::connection::{Connection, RequestError};
 use medipeps_core::limits::BLOB_PIECE_LENGTH;
 use medipeps_core::wire::transport::{
     BeginBlob, BeginBlobReply, DeleteBlob, ErrorCode, FetchBlob, Payment, PutBlobPiece, Request, Response,
@@ -64,9 +64,9 @@ async fn read(connection: &Connection, round: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     while bytes.len() < LENGTH {
         let (offset, length) = (bytes.len() as u64, BLOB_PIECE_LENGTH as u32);
-        match connection.request(&Request::FetchBlob(FetchBlob { id: id(round), offset, length })).await.unwrap() {
-            Response::FetchBlob(reply) => bytes.extend(reply.data),
-            Response::Error(error) if error.known_code() == Some(ErrorCode::UnknownBlob) => return None,
+        match connection.request(&Request::FetchBlob(FetchBlob { id: id(round), offset, length })).await {
+            Ok(Response::FetchBlob(reply)) => bytes.extend(reply.data),
+            Err(RequestError::Refused(error)) if error.known_code() == Some(ErrorCode::UnknownBlob) => return None,
             other => panic!("{other:?}"),
         }
     }
@@ -94,6 +94,7 @@ async fn sigkill_of_the_server_between_any_two_steps_of_an_upload() {
                         stored.insert(index);
                     }
                     Ok(other) => panic!("{kill:?}: {other:?}"),
+                    Err(RequestError::Refused(error)) => panic!("{kill:?}: {error:?}"),
                     Err(_) => return,
                 }
             }
