@@ -24,29 +24,54 @@ fn refused(person: &Person, draft: &Draft, named: &[&str]) {
 }
 
 #[test]
-fn a_body_or_an_attachment_that_does_not_fit_is_refused_by_name() {
+fn what_cannot_be_sent_is_refused_by_name_and_nothing_is_queued() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let claire = Person::with_account(folder.path(), &server, "Dr Claire Martin", "claire");
     let karim = Person::with_account(folder.path(), &server, "Karim Benali", "karim");
-    let draft = |subject: &str, body: usize| Draft::to(&karim, subject, &"b".repeat(body));
-    let attach = |draft: Draft, files: &[(&str, usize)]| {
-        let attach = files.iter().map(|(name, length)| claire.file(name, &vec![b'a'; *length])).collect();
-        Draft { attach, ..draft }
-    };
+    let attach = |path: &Path| Draft { attach: vec![path.to_owned()], ..Draft::to(&karim, "refused", "text") };
 
-    refused(&claire, &draft("large body", (64 << 10) + 1), &["body", "65537"]);
-    let scan = attach(draft("large attachment", 1), &[("scan.png", ATTACHMENTS_FIT + 1)]);
-    refused(&claire, &scan, &["scan.png", "49153"]);
-    let two =
-        attach(draft("two attachments", 1), &[("one.png", ATTACHMENTS_FIT / 2), ("two.png", ATTACHMENTS_FIT / 2 + 1)]);
-    refused(&claire, &two, &["attachments", "49153"]);
+    refused(&claire, &attach(&claire.folder().join("nowhere.png")), &["nowhere.png"]);
+    refused(&claire, &attach(folder.path()), &["is not a file"]);
+    let text = claire.file("note.txt", b"no image");
+    let mut words = claire.mail_send(&attach(&text));
+    words.push("--strip-location".to_owned());
+    let ended = claire.run(&words).with_code(1);
+    assert!(ended.complaints.contains("note.txt"), "{ended:?}");
+    // A sparse file takes no room.
+    let huge = claire.file("huge.raw", b"");
+    fs::File::options().write(true).open(&huge).unwrap().set_len((16 << 30) + 1).unwrap();
+    refused(&claire, &attach(&huge), &["huge.raw", "17179869185"]);
+    refused(&claire, &Draft::to(&karim, "text", &"b".repeat((16 << 20) + 1)), &["16 MiB"]);
+    let copies = fs::read_dir(claire.home().join("blobs")).map_or(0, Iterator::count);
+    assert_eq!(copies, 0, "sealed copies of what was refused are left");
     assert_eq!(server.queued(&karim.address()), 0);
+}
 
-    claire.send_now(&attach(draft("attachment that fits", 1000), &[("fits.png", ATTACHMENTS_FIT)]));
-    claire.send_now(&draft("body that fits", 50_000));
-    assert_eq!(karim.receive("body that fits")["body"].as_str().unwrap().len(), 50_000);
-    assert_eq!(karim.only("attachment that fits")["attachments"][0]["size"], ATTACHMENTS_FIT);
+#[test]
+fn what_fits_travels_inside_the_message_and_what_does_not_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let claire = Person::with_account(folder.path(), &server, "Dr Claire Martin", "claire");
+    let karim = Person::with_account(folder.path(), &server, "Karim Benali", "karim");
+    for (subject, body, lengths, places) in [
+        ("one that fits", 1000, vec![ATTACHMENTS_FIT], vec!["message"]),
+        ("text that fits", 50_000, vec![], vec![]),
+        ("one that does not", 1, vec![ATTACHMENTS_FIT + 1], vec!["server"]),
+        ("two", 1, vec![ATTACHMENTS_FIT / 2, ATTACHMENTS_FIT / 2 + 1], vec!["message", "server"]),
+        ("text that does not", (64 << 10) + 1, vec![10], vec!["message"]),
+    ] {
+        let attach = lengths
+            .iter()
+            .enumerate()
+            .map(|(index, length)| claire.file(&format!("{index}-{length}.png"), &vec![b'a'; *length]));
+        let attach = attach.collect();
+        claire.send_now(&Draft { attach, ..Draft::to(&karim, subject, &"b".repeat(body)) });
+        let mail = karim.receive(subject);
+        assert_eq!(mail["body"].as_str().unwrap().len(), body, "{subject}");
+        let found: Vec<_> = mail["attachments"].as_array().unwrap().iter().map(|one| one["place"].clone()).collect();
+        assert_eq!(found, places, "{subject}");
+    }
 }
 
 /// Every file below a folder.

@@ -11,6 +11,7 @@ use crate::correspondent::{Correspondent, text};
 use crate::person::{Draft, Person};
 use crate::process::{Process, medipeps_with_fail_points, run, wait_until};
 use crate::server::Server;
+use crate::transfer_crash::{FETCHING, SAVING, UPLOADING};
 
 /// Points that a `mail send` to someone new passes.
 const SENDING: &[FailPoint] = &[
@@ -73,7 +74,7 @@ pub fn at_every_pass(points: &[FailPoint], mut kill: impl FnMut(FailPoint, usize
 
 #[test]
 fn every_fail_point_is_visited() {
-    let visited: BTreeSet<_> = SENDING.iter().chain(RECEIVING).collect();
+    let visited: BTreeSet<_> = [SENDING, RECEIVING, UPLOADING, FETCHING, SAVING].into_iter().flatten().collect();
     assert_eq!(visited, FailPoint::ALL.iter().collect(), "a point without a visit shows nothing");
 }
 

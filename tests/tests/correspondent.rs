@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use medipeps_client::account_store::Status;
 use medipeps_client::engine::{Attachment, CreateAccount, Input, MessageDetail, SendMail};
-use medipeps_client::shell::agent::Agent;
+use medipeps_client::shell::agent::{Agent, Document};
 use medipeps_core::kind::{Body, ReceiptsWanted, Urgency};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::person::Person;
+use crate::process::PATIENCE;
 use crate::server::{DOMAIN, Server};
 
 /// The test that has an agent of its own on a home, or a whole account.
@@ -46,18 +47,7 @@ impl Correspondent {
     /// Sends a mail; it is accepted at once.
     #[track_caller]
     pub fn send(&mut self, to: &str, subject: &str, body: &str, attachments: Vec<Attachment>) {
-        let mail = Input::SendMail(SendMail {
-            to: vec![to.parse().unwrap()],
-            cc: Vec::new(),
-            subject: subject.to_owned(),
-            text: body.to_owned(),
-            html: None,
-            attachments,
-            urgency: Urgency::Routine,
-            receipts_wanted: ReceiptsWanted::default(),
-            in_reply_to: None,
-            body_copy: None,
-        });
+        let mail = Input::SendMail(SendMail { attachments, ..mail(to, subject, body) });
         let sent = self.runtime.block_on(async {
             self.agent.run(mail, &mut |_| {}).await?;
             self.agent.send_due(&mut |_| {}).await
@@ -72,6 +62,27 @@ impl Correspondent {
         self.runtime.block_on(self.agent.sync(Duration::ZERO, &mut |_| {})).unwrap();
     }
 
+    /// Sends a mail with documents of any size; gives back when it is with the recipient's server.
+    #[track_caller]
+    pub fn send_documents(&mut self, to: &str, subject: &str, documents: Vec<Document>) {
+        let mail = mail(to, subject, "see attached");
+        self.runtime.block_on(self.agent.send_mail(mail, documents, &mut |_| {})).unwrap();
+        self.upload();
+    }
+
+    /// Uploads what is to be uploaded and sends what then is due.
+    #[track_caller]
+    pub fn upload(&mut self) {
+        let start = std::time::Instant::now();
+        while !self.agent.uploads().unwrap().is_empty() || !self.status().outbox.is_empty() {
+            assert!(start.elapsed() < PATIENCE, "an upload does not come to its end");
+            self.runtime.block_on(async {
+                self.agent.transfer_for(Duration::from_millis(100), &mut |_| {}).await.unwrap();
+                self.agent.send_due(&mut |_| {}).await.unwrap();
+            });
+        }
+    }
+
     #[track_caller]
     pub fn status(&mut self) -> Status {
         self.agent.status().unwrap()
@@ -84,6 +95,21 @@ impl Correspondent {
         found.retain(|message| message.message.subject == subject && !message.message.sent);
         assert_eq!(found.len(), 1, "{subject:?} must be there once");
         self.agent.message(found[0].id).unwrap()
+    }
+}
+
+fn mail(to: &str, subject: &str, body: &str) -> SendMail {
+    SendMail {
+        to: vec![to.parse().unwrap()],
+        cc: Vec::new(),
+        subject: subject.to_owned(),
+        text: body.to_owned(),
+        html: None,
+        attachments: Vec::new(),
+        urgency: Urgency::Routine,
+        receipts_wanted: ReceiptsWanted::default(),
+        in_reply_to: None,
+        body_copy: None,
     }
 }
 

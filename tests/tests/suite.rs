@@ -52,6 +52,10 @@ mod shutdown;
 #[cfg(test)]
 mod strace;
 #[cfg(test)]
+mod transfer_crash;
+#[cfg(test)]
+mod transfers;
+#[cfg(test)]
 mod two_processes;
 #[cfg(test)]
 mod wrong_use;
