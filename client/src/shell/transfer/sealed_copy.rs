@@ -53,6 +53,13 @@ pub(crate) struct SealedCopies {
     folder: PathBuf,
 }
 
+/// A copy that was opened whole.
+struct Opened {
+    plaintext: Zeroizing<Vec<u8>>,
+    /// Of its parts.
+    digests: Vec<[u8; 32]>,
+}
+
 /// A copy that is being written.
 #[derive(Debug)]
 pub(crate) struct CopyWriter {
@@ -128,9 +135,9 @@ impl SealedCopies {
     /// # Errors
     /// [`SealedCopyError`]
     pub(crate) fn open(&self, name: &[u8], blob: &BlobReference) -> Result<Zeroizing<Vec<u8>>, SealedCopyError> {
-        let (plaintext, digests) = self.open_parts(name, blob)?;
-        match root(blob.length, &digests) == blob.root {
-            true => Ok(plaintext),
+        let opened = self.open_parts(name, blob)?;
+        match root(blob.length, &opened.digests) == blob.root {
+            true => Ok(opened.plaintext),
             false => Err(AttachmentError::Root.into()),
         }
     }
@@ -140,14 +147,10 @@ impl SealedCopies {
     /// # Errors
     /// [`SealedCopyError`]
     pub(crate) fn open_own(&self, name: &[u8], blob: &BlobReference) -> Result<Zeroizing<Vec<u8>>, SealedCopyError> {
-        Ok(self.open_parts(name, blob)?.0)
+        Ok(self.open_parts(name, blob)?.plaintext)
     }
 
-    fn open_parts(
-        &self,
-        name: &[u8],
-        blob: &BlobReference,
-    ) -> Result<(Zeroizing<Vec<u8>>, Vec<[u8; 32]>), SealedCopyError> {
+    fn open_parts(&self, name: &[u8], blob: &BlobReference) -> Result<Opened, SealedCopyError> {
         let layout = blob.layout()?;
         let path = self.adopt(name)?;
         let mut file = File::open(&path).map_err(disk(&path))?;
@@ -159,7 +162,7 @@ impl SealedCopies {
             digests.push(part_digest(&bytes));
             plaintext.extend_from_slice(&bytes);
         }
-        Ok((plaintext, digests))
+        Ok(Opened { plaintext, digests })
     }
 
     /// Removes a copy that nothing needs any more.
