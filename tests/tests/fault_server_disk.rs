@@ -10,7 +10,7 @@ use medipeps_core::wire::transport::{ErrorCode, Response};
 
 use crate::bare_account::{BareAccount, Gone, Place, Queue, submission, submission_id};
 use crate::person::{Draft, Person};
-use crate::process::{PATIENCE, Process, run};
+use crate::process::{PATIENCE, Process, run, wait_until};
 use crate::server::{NO_LIMITS, Server};
 use crate::strace::{Strace, was_hit};
 
@@ -205,8 +205,11 @@ fn disk_full_on_the_server_keeps_mail_in_the_outbox_of_its_sender() {
     assert_eq!(claire.status()["outbox"].as_array().unwrap().len(), 1);
 
     server.run();
-    claire.sync();
-    assert_eq!(claire.status()["outbox"], serde_json::json!([]));
+    // The server has said when to come again.
+    wait_until("the outbox is empty", || {
+        claire.sync();
+        claire.status()["outbox"] == serde_json::json!([])
+    });
     assert_eq!(karim.receive("onto a full disk")["body"], "2");
     assert_eq!(karim.only("before")["body"], "1");
 }
