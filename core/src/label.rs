@@ -91,6 +91,20 @@ labels! {
     STORE_STATE_WRAPPING_KEY = "Medipeps store state wrapping key";
     /// Derives the key that authenticates the generation, from the master key.
     STORE_GENERATION_KEY = "Medipeps store generation key";
+    /// Derives the first root key and chains of the sparse post-quantum ratchet.
+    SPQR_START = "Medipeps v1 SPQR chain start";
+    /// Derives the next root key and an epoch's chains.
+    SPQR_ADD_EPOCH = "Medipeps v1 SPQR chain add epoch";
+    /// Derives one message's key and the next chain key of the sparse post-quantum ratchet.
+    SPQR_STEP = "Medipeps v1 SPQR chain step";
+    /// Derives an epoch's key from ML-KEM's shared secret; the epoch follows the label.
+    BRAID_KEY = "Medipeps v1 braid key";
+    /// Derives the next root and MAC key of the Braid's authenticator; the epoch follows the label.
+    BRAID_AUTHENTICATOR = "Medipeps v1 braid authenticator";
+    /// Authenticates an encapsulation key's header in the Braid.
+    BRAID_HEADER_MAC = "Medipeps v1 braid header";
+    /// Authenticates a ciphertext in the Braid.
+    BRAID_CIPHERTEXT_MAC = "Medipeps v1 braid ciphertext";
 }
 
 #[cfg(test)]
@@ -106,8 +120,16 @@ mod tests {
     }
 
     #[test]
+    fn no_label_begins_another() {
+        // Some are followed by an epoch in `info`.
+        for one in ALL {
+            assert!(ALL.iter().all(|other| one == other || !other.0.starts_with(one.0)), "{}", one.0);
+        }
+    }
+
+    #[test]
     fn the_specification_lists_the_same_labels() {
-        let specification = include_str!("../../spec/labels.md");
+        let specification = include_str!("../spec/labels.md");
         let listed: BTreeSet<_> = specification
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(label, _)| label))

@@ -5,10 +5,12 @@
 
 pub mod address;
 pub mod attachment;
+pub mod braid;
 pub mod crypto;
 pub mod document;
 pub mod double_ratchet;
 pub mod envelope;
+pub mod erasure;
 pub mod handshake;
 pub mod identity;
 pub mod invitation;
@@ -19,6 +21,7 @@ mod pqxdh;
 pub mod prekey;
 pub mod proof;
 pub mod session;
+pub mod spqr;
 pub mod wire;
 
 #[cfg(test)]
