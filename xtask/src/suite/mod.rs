@@ -5,6 +5,7 @@ mod count;
 mod deny;
 mod fuzz;
 mod need;
+pub(crate) mod public_api;
 mod published;
 mod report;
 mod wasm;

@@ -5,12 +5,15 @@ use std::process::Command;
 
 use crate::process::{answer, as_typed, succeeds};
 use crate::project::Project;
-use crate::suite::{Suite, wasm};
+use crate::suite::{Suite, public_api, wasm};
 
 /// The release of cargo-deny that the suites are written for.
 const CARGO_DENY: &str = "0.20.2";
 /// The release of cargo-fuzz that the suites are written for.
 const CARGO_FUZZ: &str = "0.13.2";
+
+/// The release of cargo-public-api that reads what [`public_api::RUST`] writes.
+const CARGO_PUBLIC_API: &str = "0.52.0";
 
 /// Something that must be there before a suite can run.
 #[derive(Debug)]
@@ -130,6 +133,25 @@ pub(super) static CXX: Need = Need {
     mend: Mend::Ways(|project| vec![debian_packages(project, &["g++"])]),
     minutes: 1.0,
     megabytes: 60,
+};
+
+/// cargo-public-api, and the Rust whose rustdoc it understands.
+pub(super) static PUBLIC_API: Need = Need {
+    name: "cargo-public-api 0.52.0 with Rust 1.95.0",
+    probe: |project| public_api::cargo(project).is_some() && has_cargo_tool(project, "public-api", CARGO_PUBLIC_API),
+    mend: Mend::Ways(|project| {
+        let mut way = Vec::new();
+        if public_api::cargo(project).is_none() {
+            let mut rustup = project.command("rustup");
+            rustup.args(["toolchain", "install", public_api::RUST, "--profile", "minimal"]);
+            way.push(rustup);
+        }
+        // Locked alone: newer releases of what it is made of read other formats.
+        way.extend(cargo_tool(project, "cargo-public-api", CARGO_PUBLIC_API).into_iter().take(1).flatten());
+        vec![way]
+    }),
+    minutes: 4.0,
+    megabytes: 400,
 };
 
 /// A standard library for wasm32-unknown-unknown, or the means to build one.
