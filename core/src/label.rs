@@ -50,21 +50,21 @@ labels! {
     /// Signs an upload of prekeys (device key).
     PREKEY_UPLOAD = "Medipeps prekey upload";
     /// Derives SK in PQXDH.
-    PQXDH = "Medipeps v0 PQXDH X25519 SHA-256 ML-KEM-1024";
+    PQXDH = "Medipeps v1 PQXDH X25519 SHA-256 ML-KEM-1024";
     /// Hashes what both sides of a handshake agree on into the associated data of the session.
-    ASSOCIATED_DATA = "Medipeps v0 associated data";
+    ASSOCIATED_DATA = "Medipeps v1 associated data";
     /// Hashes a handshake's public parts into the session's id.
-    SESSION_ID = "Medipeps v0 session id";
+    SESSION_ID = "Medipeps v1 session id";
     /// Expands SK into the five keys that a session begins with.
-    SESSION_KEYS = "Medipeps v0 session keys";
+    SESSION_KEYS = "Medipeps v1 session keys";
     /// Derives the root key, chain key and next header key of a DH step.
-    ROOT_KEY = "Medipeps v0 root key";
+    ROOT_KEY = "Medipeps v1 root key";
     /// Derives the AEAD key and nonce of one message.
-    MESSAGE_KEY = "Medipeps v0 message key";
+    MESSAGE_KEY = "Medipeps v1 message key";
     /// Derives a hint key from a header key.
-    HINT_KEY = "Medipeps v0 hint key";
+    HINT_KEY = "Medipeps v1 hint key";
     /// Derives the AEAD key and nonce that seal a first flight.
-    FIRST_FLIGHT = "Medipeps v0 first flight";
+    FIRST_FLIGHT = "Medipeps v1 first flight";
     /// Signs the server's answer to `Hello` (server key).
     SERVER_HELLO = "Medipeps server hello";
     /// Hashes a server key for an invitation code.

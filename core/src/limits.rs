@@ -85,3 +85,8 @@ pub const BRAID_CHUNKS: usize = 12;
 pub const SPQR_EPOCHS_KEPT: u64 = 3;
 /// Skipped message keys of the sparse post-quantum ratchet; the oldest go first. About 48 bytes each on disk.
 pub const SPQR_SKIPPED_KEYS_MAX: usize = 2000;
+/// Bytes of a session at rest in any state, skipped keys apart.
+pub const SESSION_STATE_LENGTH_MAX: usize = 8 << 10;
+/// Bytes of memory of a session whose stores of skipped keys are full: 2000 keys of 120 bytes and as many of 72, each with
+/// what the allocator adds, and the state.
+pub const SESSION_MEMORY_MAX: usize = 448 << 10;

@@ -141,6 +141,15 @@ impl Braid {
         self.epoch().number.saturating_sub(1)
     }
 
+    /// Whether this side has the epoch's key already: it has encapsulated.
+    #[must_use]
+    pub const fn has_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Ct1Sampled(_) | Self::EkReceivedCt1Sampled(_) | Self::Ct1Acknowledged(_) | Self::Ct2Sampled(_)
+        )
+    }
+
     /// What every state has.
     #[must_use]
     pub const fn epoch(&self) -> &Epoch {
