@@ -19,7 +19,7 @@ pub fn hkdf<const N: usize>(salt: &[u8], ikm: &[&[u8]], label: Label) -> Secret<
     expand(&hkdf, &[label.as_bytes()])
 }
 
-/// [`hkdf`] with `info = label || epoch`, for what is derived once in each epoch.
+/// [`hkdf()`] with `info = label || epoch`, for what is derived once in each epoch.
 #[must_use]
 pub fn hkdf_at<const N: usize>(salt: &[u8], ikm: &[&[u8]], label: Label, epoch: u64) -> Secret<N> {
     const { assert!(N <= 255 * 32, "RFC 5869 section 2.3") };
