@@ -11,6 +11,8 @@ use crate::suite::{Suite, public_api, wasm};
 const CARGO_DENY: &str = "0.20.2";
 /// The release of cargo-fuzz that the suites are written for.
 const CARGO_FUZZ: &str = "0.13.2";
+/// The release of Verifpal that the models are written for.
+pub(super) const VERIFPAL_VERSION: &str = "1.6.7";
 
 /// The release of cargo-public-api that reads what [`public_api::RUST`] writes.
 const CARGO_PUBLIC_API: &str = "0.52.0";
@@ -152,6 +154,25 @@ pub(super) static PUBLIC_API: Need = Need {
     }),
     minutes: 4.0,
     megabytes: 400,
+};
+
+/// Verifpal, the symbolic protocol analyser. GPL: it is run, never shipped.
+pub(super) static VERIFPAL: Need = Need {
+    name: "verifpal 1.6.7",
+    probe: |project| {
+        let said = answer(project.command("verifpal").arg("--version"));
+        said.is_some_and(|said| said.split_whitespace().any(|word| word == VERIFPAL_VERSION))
+    },
+    mend: Mend::Ways(|project| {
+        let mut ways = cargo_tool(project, "verifpal", VERIFPAL_VERSION);
+        for command in ways.iter_mut().flatten() {
+            // It asks for Rust 1.98 and builds with 1.95. Its search runs long, so it is optimised, but not across crates.
+            command.args(["--features", "cli", "--ignore-rust-version", "--config", "profile.dev.opt-level=3"]);
+        }
+        ways
+    }),
+    minutes: 4.0,
+    megabytes: 60,
 };
 
 /// A standard library for wasm32-unknown-unknown, or the means to build one.
