@@ -1,7 +1,7 @@
 //! What a thousand sessions need, each with its stores of skipped keys full.
 
 #![cfg(all(test, target_os = "linux"))]
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 #[path = "session_schedule/model.rs"]
 #[allow(dead_code, reason = "only its two sides are wanted here")]

@@ -1,7 +1,7 @@
 //! Two sides of a session, and a line between them that drops, repeats, reorders and delays; devices that start anew, and
 //! stores that are put back to an earlier state. The proptest beside this file and the fuzz target `session_schedule` run it.
 
-#![expect(clippy::unwrap_used, reason = "a model stops at the first thing that must not be")]
+#![allow(clippy::unwrap_used, reason = "a model stops at the first thing that must not be")]
 
 use std::collections::BTreeSet;
 
