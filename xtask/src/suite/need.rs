@@ -167,7 +167,13 @@ pub(super) static VERIFPAL: Need = Need {
         let mut ways = cargo_tool(project, "verifpal", VERIFPAL_VERSION);
         for command in ways.iter_mut().flatten() {
             // It asks for Rust 1.98 and builds with 1.95. Its search runs long, so it is optimised; what it depends on is not.
-            command.args(["--features", "cli", "--ignore-rust-version", "--config", "profile.dev.package.verifpal.opt-level=3"]);
+            command.args([
+                "--features",
+                "cli",
+                "--ignore-rust-version",
+                "--config",
+                "profile.dev.package.verifpal.opt-level=3",
+            ]);
         }
         ways
     }),
