@@ -20,7 +20,7 @@ use crate::label;
 use crate::limits::ENVELOPE_SIZES;
 
 /// The wire version of this crate's sessions.
-pub const VERSION: u8 = 0;
+pub const VERSION: u8 = 1;
 
 const NONCE_LENGTH: usize = 12;
 const HINT_LENGTH: usize = 4;
@@ -330,7 +330,9 @@ mod tests {
     fn other_sizes_and_versions_are_refused() {
         assert_eq!(Envelope::decode(&[]), Err(EnvelopeError::Size(0)));
         assert_eq!(Envelope::decode(&[0; 4097]), Err(EnvelopeError::Size(4097)));
-        assert_eq!(Envelope::decode(&[1; 4096]), Err(EnvelopeError::Version(1)));
+        for version in [0, 2, 0xff] {
+            assert_eq!(Envelope::decode(&[version; 4096]), Err(EnvelopeError::Version(version)));
+        }
     }
 
     #[test]

@@ -50,21 +50,21 @@ labels! {
     /// Signs an upload of prekeys (device key).
     PREKEY_UPLOAD = "Medipeps prekey upload";
     /// Derives SK in PQXDH.
-    PQXDH = "Medipeps v0 PQXDH X25519 SHA-256 ML-KEM-1024";
+    PQXDH = "Medipeps v1 PQXDH X25519 SHA-256 ML-KEM-1024";
     /// Hashes what both sides of a handshake agree on into the associated data of the session.
-    ASSOCIATED_DATA = "Medipeps v0 associated data";
+    ASSOCIATED_DATA = "Medipeps v1 associated data";
     /// Hashes a handshake's public parts into the session's id.
-    SESSION_ID = "Medipeps v0 session id";
+    SESSION_ID = "Medipeps v1 session id";
     /// Expands SK into the five keys that a session begins with.
-    SESSION_KEYS = "Medipeps v0 session keys";
+    SESSION_KEYS = "Medipeps v1 session keys";
     /// Derives the root key, chain key and next header key of a DH step.
-    ROOT_KEY = "Medipeps v0 root key";
+    ROOT_KEY = "Medipeps v1 root key";
     /// Derives the AEAD key and nonce of one message.
-    MESSAGE_KEY = "Medipeps v0 message key";
+    MESSAGE_KEY = "Medipeps v1 message key";
     /// Derives a hint key from a header key.
-    HINT_KEY = "Medipeps v0 hint key";
+    HINT_KEY = "Medipeps v1 hint key";
     /// Derives the AEAD key and nonce that seal a first flight.
-    FIRST_FLIGHT = "Medipeps v0 first flight";
+    FIRST_FLIGHT = "Medipeps v1 first flight";
     /// Signs the server's answer to `Hello` (server key).
     SERVER_HELLO = "Medipeps server hello";
     /// Hashes a server key for an invitation code.
@@ -93,6 +93,20 @@ labels! {
     STORE_STATE_WRAPPING_KEY = "Medipeps store state wrapping key";
     /// Derives the key that authenticates the generation, from the master key.
     STORE_GENERATION_KEY = "Medipeps store generation key";
+    /// Derives the first root key and chains of the sparse post-quantum ratchet.
+    SPQR_START = "Medipeps v1 SPQR chain start";
+    /// Derives the next root key and an epoch's chains.
+    SPQR_ADD_EPOCH = "Medipeps v1 SPQR chain add epoch";
+    /// Derives one message's key and the next chain key of the sparse post-quantum ratchet.
+    SPQR_STEP = "Medipeps v1 SPQR chain step";
+    /// Derives an epoch's key from ML-KEM's shared secret; the epoch follows the label.
+    BRAID_KEY = "Medipeps v1 braid key";
+    /// Derives the next root and MAC key of the Braid's authenticator; the epoch follows the label.
+    BRAID_AUTHENTICATOR = "Medipeps v1 braid authenticator";
+    /// Authenticates an encapsulation key's header in the Braid.
+    BRAID_HEADER_MAC = "Medipeps v1 braid header";
+    /// Authenticates a ciphertext in the Braid.
+    BRAID_CIPHERTEXT_MAC = "Medipeps v1 braid ciphertext";
 }
 
 #[cfg(test)]
@@ -108,8 +122,16 @@ mod tests {
     }
 
     #[test]
+    fn no_label_begins_another() {
+        // Some are followed by an epoch in `info`.
+        for one in ALL {
+            assert!(ALL.iter().all(|other| one == other || !other.0.starts_with(one.0)), "{}", one.0);
+        }
+    }
+
+    #[test]
     fn the_specification_lists_the_same_labels() {
-        let specification = include_str!("../../spec/labels.md");
+        let specification = include_str!("../spec/labels.md");
         let listed: BTreeSet<_> = specification
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(label, _)| label))

@@ -78,3 +78,15 @@ pub const CDA_TEXT_LENGTH_MAX: usize = 1024;
 pub const CDA_IDENTIFIER_LENGTH_MAX: usize = 128;
 /// Authors, service events, related documents, given names or identifiers of one document or person.
 pub const CDA_PARTICIPANTS_MAX: usize = 16;
+/// Chunks of 32 bytes of the Braid in each message: an epoch has 9 messages of ping-pong, and the smallest envelope keeps
+/// 3.5 KiB for content (`spec/decisions.md`, D17). Part of the wire version.
+pub const BRAID_CHUNKS: usize = 12;
+/// Epochs before the newest one whose messages can still come: about as long as the Double Ratchet keeps skipped chains.
+pub const SPQR_EPOCHS_KEPT: u64 = 3;
+/// Skipped message keys of the sparse post-quantum ratchet; the oldest go first. About 48 bytes each on disk.
+pub const SPQR_SKIPPED_KEYS_MAX: usize = 2000;
+/// Bytes of a session at rest in any state, skipped keys apart.
+pub const SESSION_STATE_LENGTH_MAX: usize = 8 << 10;
+/// Bytes of memory of a session whose stores of skipped keys are full: 2000 keys of 120 bytes and as many of 72, each with
+/// what the allocator adds, and the state.
+pub const SESSION_MEMORY_MAX: usize = 448 << 10;

@@ -10,6 +10,7 @@ use crate::crypto::secret::Secret;
 use crate::double_ratchet::InitialKeys;
 use crate::identity::{DeviceCertificate, Statement};
 use crate::label;
+use crate::spqr::SpqrInitialKeys;
 
 /// The four agreements, by the private keys of either side.
 pub(crate) struct Agreements {
@@ -19,9 +20,10 @@ pub(crate) struct Agreements {
     dh4: Option<Secret<32>>,
 }
 
-/// What a handshake gives: keys for the Double Ratchet, and for the second ratchet of a later wire version.
+/// What a handshake gives: keys for the Double Ratchet, and for the sparse post-quantum ratchet.
 pub(crate) struct SessionKeys {
     pub(crate) double_ratchet: InitialKeys,
+    pub(crate) spqr: SpqrInitialKeys,
 }
 
 /// One end of a session: the account and one of its devices, as the newest statement has them.
@@ -74,9 +76,12 @@ impl Agreements {
         input.push(kem_secret.as_bytes());
         let secret: Secret<32> = kdf::hkdf(&[0; 32], &input, label::PQXDH);
         let expanded: Secret<160> = kdf::hkdf(&[0; 32], &[secret.as_bytes()], label::SESSION_KEYS);
-        // The second and third keys belong to the post-quantum ratchet and its authenticator; version 0 has neither.
-        let [root_key, _, _, header_key_initiator, next_header_key_responder] = kdf::split::<160, 5>(&expanded);
-        SessionKeys { double_ratchet: InitialKeys { root_key, header_key_initiator, next_header_key_responder } }
+        let [root_key, chain_seed, authentication_key, header_key_initiator, next_header_key_responder] =
+            kdf::split::<160, 5>(&expanded);
+        SessionKeys {
+            double_ratchet: InitialKeys { root_key, header_key_initiator, next_header_key_responder },
+            spqr: SpqrInitialKeys { chain_seed, authentication_key },
+        }
     }
 }
 

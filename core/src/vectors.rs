@@ -8,6 +8,7 @@ use chacha20::ChaCha20Rng;
 use data_encoding::HEXLOWER;
 use rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::attachment::BlobReference;
 use crate::crypto::dh::DhSecretKey;
@@ -15,6 +16,7 @@ use crate::crypto::kdf;
 use crate::crypto::secret::Secret;
 use crate::crypto::signature::SigningKey;
 use crate::crypto::x_wing;
+use crate::double_ratchet::{DoubleRatchet, InitialKeys};
 use crate::envelope::{Envelope, HintKey};
 use crate::identity::{DeviceCertificate, DeviceSecretKeys, StatementIssue, recovery_key_hash, safety_number};
 use crate::invitation::Invitation;
@@ -25,7 +27,8 @@ use crate::label;
 use crate::pqxdh::{Agreements, End, associated_data};
 use crate::prekey::{KemPrekey, OneTimePrekey, SealPrekey, SignedPrekey};
 use crate::proof::{Channel, server_key_hash, sign_deletion};
-use crate::session::{LocalDevice, ResponderPrekeys, Session};
+use crate::session::{LocalDevice, ResponderPrekeys, Session, SessionId, message_key};
+use crate::spqr::{Spqr, SpqrInitialKeys};
 use crate::test_party::Party;
 use crate::test_rng::rng;
 use crate::wire::transport::{
@@ -43,14 +46,22 @@ pub(crate) fn secret(seed: u8) -> Secret<32> {
 }
 
 /// To look at what will be drawn.
-fn copy(rng: &ChaCha20Rng) -> ChaCha20Rng {
+pub(crate) fn copy(rng: &ChaCha20Rng) -> ChaCha20Rng {
     let mut copy = ChaCha20Rng::from_seed(rng.get_seed());
     copy.set_word_pos(rng.get_word_pos());
     copy
 }
 
+/// What was drawn between two moments.
+fn drawn(before: &ChaCha20Rng, after: &ChaCha20Rng) -> String {
+    let words = after.get_word_pos() - before.get_word_pos();
+    let mut bytes = vec![0; words as usize * 4];
+    copy(before).fill_bytes(&mut bytes);
+    hex(bytes)
+}
+
 pub(crate) fn check(name: &str, vectors: &Value) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors").join(format!("{name}.json"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("spec/vectors").join(format!("{name}.json"));
     let text = serde_json::to_string_pretty(vectors).unwrap() + "\n";
     if std::env::var_os("MEDIPEPS_WRITE_VECTORS").is_some() {
         std::fs::write(&path, &text).unwrap();
@@ -189,10 +200,14 @@ fn session_vectors() {
     )
     .unwrap();
     let mut at_alice = alice.initiate(&bob, 0);
+    let before = copy(&alice.rng);
     let first = alice.encrypt(&mut at_alice, b"first");
+    let first_draws = drawn(&before, &alice.rng);
     let flight = first.open_first_flight(bob.seal_key()).unwrap();
     let kem_secret = bob.prekeys.one_time_kem_prekeys[0].1.decapsulate(&flight.handshake().kem_ciphertext);
-    let session_keys = agreements.session_keys(&kem_secret).double_ratchet;
+    let session_keys = agreements.session_keys(&kem_secret);
+    let second_keys = session_keys.spqr;
+    let session_keys = session_keys.double_ratchet;
     let associated_data = {
         let [initiator, responder] =
             [&alice.statement, &bob.statement].map(|statement| End { statement, device: &statement.devices()[0] });
@@ -201,38 +216,48 @@ fn session_vectors() {
 
     let mut messages = Vec::new();
     let mut at_bob: Option<Session> = None;
-    let mut record = |by: &str, content: &[u8], envelope: &Envelope, next_ratchet_secret: Option<Secret<32>>| {
-        messages.push(json!({
-            "by": by,
-            "content": hex(content),
-            "envelope": hex(envelope.encode()),
-            "receiver_draws_ratchet_secret": next_ratchet_secret.map(|secret| hex(secret.as_bytes())),
-        }));
-    };
+    let mut record =
+        |by: &str, content: &[u8], draws: String, envelope: &Envelope, next_ratchet_secret: Option<Secret<32>>| {
+            messages.push(json!({
+                "by": by,
+                "sender_draws": draws,
+                "content": hex(content),
+                "envelope": hex(envelope.encode()),
+                "receiver_draws_ratchet_secret": next_ratchet_secret.map(|secret| hex(secret.as_bytes())),
+            }));
+        };
     let mut peek = copy(&bob.rng);
     let (session, content) = bob.respond(&flight).unwrap();
-    record("alice", &content, &first, Some(Secret::random(&mut peek)));
+    record("alice", &content, first_draws, &first, Some(Secret::random(&mut peek)));
     at_bob.replace(session);
     let at_bob = at_bob.as_mut().unwrap();
 
+    let before = copy(&alice.rng);
     let second = alice.encrypt(&mut at_alice, b"second");
+    let draws = drawn(&before, &alice.rng);
     let flight_again = second.open_first_flight(bob.seal_key()).unwrap();
     assert_eq!(at_bob.decrypt_initial(&flight_again, &mut bob.rng).unwrap().as_slice(), b"second");
-    record("alice", b"second", &second, None);
+    record("alice", b"second", draws, &second, None);
 
+    let before = copy(&bob.rng);
     let third = bob.encrypt(at_bob, b"third");
+    let draws = drawn(&before, &bob.rng);
     let mut peek = copy(&alice.rng);
     assert_eq!(at_alice.decrypt(&third, &mut alice.rng).unwrap().as_slice(), b"third");
-    record("bob", b"third", &third, Some(Secret::random(&mut peek)));
+    record("bob", b"third", draws, &third, Some(Secret::random(&mut peek)));
 
+    let before = copy(&alice.rng);
     let fourth = alice.encrypt(&mut at_alice, b"fourth");
+    let draws = drawn(&before, &alice.rng);
     let mut peek = copy(&bob.rng);
     assert_eq!(at_bob.decrypt(&fourth, &mut bob.rng).unwrap().as_slice(), b"fourth");
-    record("alice", b"fourth", &fourth, Some(Secret::random(&mut peek)));
+    record("alice", b"fourth", draws, &fourth, Some(Secret::random(&mut peek)));
 
+    let before = copy(&alice.rng);
     let fifth = alice.encrypt(&mut at_alice, b"fifth");
+    let draws = drawn(&before, &alice.rng);
     assert_eq!(at_bob.decrypt(&fifth, &mut bob.rng).unwrap().as_slice(), b"fifth");
-    record("alice", b"fifth", &fifth, None);
+    record("alice", b"fifth", draws, &fifth, None);
 
     let hint_keys: Vec<_> = at_bob.hint_keys().iter().map(|key| hex(key.secret().as_bytes())).collect();
     check(
@@ -240,7 +265,7 @@ fn session_vectors() {
         &json!({
             "about": "spec/handshake.md, spec/ratchet.md, spec/envelope.md: a handshake with one-time keys and five messages. A \
                 reader who has the secrets decrypts every envelope; `receiver_draws_ratchet_secret` is what the receiver \
-                drew in its DH step.",
+                drew in its DH step. `sender_draws` begins with the nonce (12), then what the Braid drew: d || z (64) or m (32).",
             "initiator": {
                 "statement": hex(alice.statement.encoded()),
                 "dh_secret": hex(alice.keys.dh_key.to_secret().as_bytes()),
@@ -263,6 +288,8 @@ fn session_vectors() {
                 "associated_data": hex(associated_data),
                 "session_id": hex(at_alice.id().0),
                 "root_key": hex(session_keys.root_key.as_bytes()),
+                "spqr_chain_seed": hex(second_keys.chain_seed.as_bytes()),
+                "braid_authentication_key": hex(second_keys.authentication_key.as_bytes()),
                 "header_key_initiator": hex(session_keys.header_key_initiator.as_bytes()),
                 "next_header_key_responder": hex(session_keys.next_header_key_responder.as_bytes()),
             },
@@ -276,7 +303,7 @@ fn session_vectors() {
 /// What a reader of the vectors does: decrypts them from the secrets that the file gives.
 #[test]
 fn the_session_vectors_can_be_decrypted_from_what_they_say() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../spec/vectors/session.json");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/session.json");
     let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let bytes = |value: &Value| HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap();
     let secret = |value: &Value| Secret::<32>::from_slice(&bytes(value)).unwrap();
@@ -304,8 +331,8 @@ fn the_session_vectors_can_be_decrypted_from_what_they_say() {
     let again = envelope(1).open_first_flight(&seal_key).unwrap();
     assert_eq!(session.decrypt_initial(&again, &mut rng(9)).unwrap().as_slice(), bytes(&messages[1]["content"]));
     // The third is the responder's own; its chain is the one that the fourth answers.
-    let mut drawn = FixedRng(vec![7; 24]);
-    session.encrypt(b"third", &own, &mut drawn).unwrap();
+    let mut drawn = FixedRng(bytes(&messages[2]["sender_draws"]));
+    assert_eq!(session.encrypt(b"third", &own, &mut drawn).unwrap(), bytes(&messages[2]["envelope"]));
     for (index, message) in messages.iter().enumerate().skip(3) {
         let drawn = &message["receiver_draws_ratchet_secret"];
         let mut drawn = FixedRng(if drawn.is_null() { Vec::new() } else { bytes(drawn) });
@@ -313,6 +340,79 @@ fn the_session_vectors_can_be_decrypted_from_what_they_say() {
         assert_eq!(content.as_slice(), bytes(&message["content"]));
     }
     assert_eq!(session.encode().to_vec(), bytes(&vectors["responder_state_at_the_end"]));
+}
+
+/// The Triple Ratchet from given keys, in turns, until the second key of the post-quantum ratchet is in use.
+#[test]
+fn triple_ratchet_vectors() {
+    let signed_prekey = DhSecretKey::from_secret(&secret(6));
+    let keys =
+        || InitialKeys { root_key: secret(1), header_key_initiator: secret(2), next_header_key_responder: secret(3) };
+    let second_keys = SpqrInitialKeys { chain_seed: secret(4), authentication_key: secret(5) };
+    let (id, associated_data) = (SessionId([0; 16]), [7; 32]);
+    let mut draws = [rng(1), rng(2)];
+    let mut first_ratchet_secret = [0; 32];
+    copy(&draws[0]).fill_bytes(&mut first_ratchet_secret);
+    let initiator = DoubleRatchet::initiator(keys(), signed_prekey.public_key(), &mut draws[0]).unwrap();
+    let ratchets = [
+        (initiator, Spqr::initiator(&second_keys)),
+        (DoubleRatchet::responder(keys(), signed_prekey), Spqr::responder(&second_keys)),
+    ];
+    let mut sessions = ratchets.map(|(ratchet, spqr)| Session { id, associated_data, ratchet, spqr, pending: None });
+    let party = Party::new("alice", 1, 1);
+    let own = LocalDevice { statement: &party.statement, device_id: 1, keys: &party.keys };
+    let mut messages = Vec::new();
+    while sessions.iter().any(|session| session.post_quantum_epoch() < 2) || messages.len() < 22 {
+        let sender = messages.len() % 2;
+        let before = copy(&draws[sender]);
+        // What the session computes inside, once more.
+        let mut inside = copy(&before);
+        let mut nonce = [0; 12];
+        inside.fill_bytes(&mut nonce);
+        let second = sessions[sender].spqr.send(&mut inside).unwrap();
+        let first = sessions[sender].ratchet.clone().send(&nonce, second.header.clone()).unwrap();
+        let header = crate::crypto::aead::open(&first.header_key, &nonce, &[], first.header.as_bytes()).unwrap();
+        let key = message_key(&first.message_key, &second.message_key, &nonce);
+
+        let content = [messages.len() as u8; 3];
+        let encoded = sessions[sender].encrypt(&content, &own, &mut draws[sender]).unwrap();
+        let envelope = Envelope::decode(&encoded).unwrap();
+        let sender_draws = drawn(&before, &draws[sender]);
+        let before = copy(&draws[1 - sender]);
+        let opened = sessions[1 - sender].decrypt(&envelope, &mut draws[1 - sender]).unwrap();
+        assert_eq!(opened.as_slice(), content);
+        messages.push(json!({
+            "by": (if sender == 0 { "initiator" } else { "responder" }),
+            "content": hex(content),
+            "sender_draws": sender_draws,
+            "receiver_draws_ratchet_secret": drawn(&before, &draws[1 - sender]),
+            "header": hex(header),
+            "header_key": hex(first.header_key.as_bytes()),
+            "double_ratchet_key": hex(first.message_key.as_bytes()),
+            "spqr_key": hex(second.message_key.as_bytes()),
+            "key_and_aead_nonce": hex(key.as_bytes()),
+            "envelope_length": encoded.len(),
+            "envelope_begins": hex(&encoded[..17 + first.header.as_bytes().len() + 32]),
+            "envelope_sha256": hex(Sha256::digest(&encoded)),
+        }));
+    }
+    check(
+        "triple-ratchet",
+        &json!({
+            "about": "spec/ratchet.md: both ratchets from given keys, in turns. The envelope is given by its first bytes and \
+                its SHA-256. `sender_draws`: nonce (12), then d || z (64) or m (32).",
+            "root_key": hex([1; 32]),
+            "header_key_initiator": hex([2; 32]),
+            "next_header_key_responder": hex([3; 32]),
+            "spqr_chain_seed": hex([4; 32]),
+            "braid_authentication_key": hex([5; 32]),
+            "signed_prekey_secret": hex([6; 32]),
+            "associated_data": hex(associated_data),
+            "first_ratchet_secret": hex(first_ratchet_secret),
+            "messages": messages,
+            "states_at_the_end": sessions.each_ref().map(|session| hex(session.encode())),
+        }),
+    );
 }
 
 /// Gives the bytes that it was made of, and then no more.
@@ -349,7 +449,7 @@ fn key_schedule_vectors() {
     let header_key = secret(2);
     let root: Secret<96> = kdf::hkdf(secret(3).as_bytes(), &[secret(4).as_bytes()], label::ROOT_KEY);
     let [root_key, next_chain, next_header] = kdf::split::<96, 3>(&root);
-    let message: Secret<44> = kdf::hkdf(&[0; 32], &[secret(5).as_bytes(), &[6; 12]], label::MESSAGE_KEY);
+    let message = message_key(&secret(5), &secret(9), &[6; 12]);
     let expanded: Secret<160> = kdf::hkdf(&[0; 32], &[secret(7).as_bytes()], label::SESSION_KEYS);
     let flight: Secret<44> = kdf::hkdf(&[0; 32], &[secret(8).as_bytes()], label::FIRST_FLIGHT);
     check(
@@ -371,6 +471,7 @@ fn key_schedule_vectors() {
             },
             "message_key": {
                 "double_ratchet_key": hex([5; 32]),
+                "spqr_key": hex([9; 32]),
                 "nonce": hex([6; 12]),
                 "key": hex(&message.as_bytes()[..32]),
                 "aead_nonce": hex(&message.as_bytes()[32..]),

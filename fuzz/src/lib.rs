@@ -9,12 +9,14 @@
 mod altered;
 mod attachment;
 mod document;
+#[path = "../../core/tests/session_schedule/model.rs"]
+mod schedule;
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::x_wing;
-use medipeps_core::envelope::{Envelope, HintKey};
+use medipeps_core::envelope::{Envelope, HintKey, VERSION};
 use medipeps_core::identity::Statement;
 use medipeps_core::invitation::Invitation;
 use medipeps_core::kind::{Body, Content, sanitise_html, text_of_html};
@@ -128,10 +130,17 @@ targets! {
     session_state(data) {
         let Ok(mut session) = Session::decode(data) else { return };
         let state = session.encode();
-        let Ok(envelope) = Envelope::decode(&[0; 4096]) else { return };
+        let Ok(envelope) = Envelope::decode(&[VERSION; 4096]) else { return };
         assert!(session.decrypt(&envelope, &mut ChaCha20Rng::from_seed([3; 32])).is_err());
         assert_eq!(session.encode(), state);
         assert!(Session::decode(&state).is_ok_and(|again| again.encode() == state));
+    }
+
+    /// Two sides of a session under a schedule: each two bytes are a message written, delivered, repeated or lost, a restart,
+    /// or a store put back. Both agree or fail loudly.
+    session_schedule(data) {
+        let actions = data.chunks_exact(2).take(200).map(|bytes| schedule::Action::from_bytes([bytes[0], bytes[1]]));
+        schedule::run(actions);
     }
 
     /// Requests of clients.

@@ -30,6 +30,8 @@ enum Command {
     Test(suite::Arguments),
     /// Run the benches and print each as a ratio to named primitives of the same run.
     Bench(bench::Arguments),
+    /// Say how the public API of medipeps-core differs from core/public-api.txt, or write that file.
+    PublicApi(suite::public_api::Arguments),
     /// Show the whole: a real server, three professionals, mail, a crash, and a search of what the server kept.
     Demo(demo::Arguments),
 }
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     let done = Project::find().map_err(Into::into).and_then(|project| match arguments.command {
         Command::Test(arguments) => suite::run(&project, &arguments),
         Command::Bench(arguments) => bench::run(&project, &arguments),
+        Command::PublicApi(arguments) => suite::public_api::command(&project, &arguments),
         Command::Demo(arguments) => demo::run(&project, &arguments),
     });
     match done {

@@ -411,9 +411,13 @@ const fn reason_of(error: DecryptError) -> Undecryptable {
     match error {
         DecryptError::TooFarAhead { .. } => Undecryptable::TooFarAhead,
         DecryptError::NoHeaderKey => Undecryptable::NoSession,
-        DecryptError::AlreadyReceived | DecryptError::RatchetKey | DecryptError::Ciphertext | DecryptError::Padding => {
-            Undecryptable::Ciphertext
-        }
+        DecryptError::AlreadyReceived
+        | DecryptError::RatchetKey
+        | DecryptError::Ciphertext
+        | DecryptError::Header
+        | DecryptError::Epoch(_)
+        | DecryptError::Braid(_)
+        | DecryptError::Padding => Undecryptable::Ciphertext,
     }
 }
 

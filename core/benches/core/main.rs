@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "criterion_group! makes a public function")]
 
 mod attachment;
+mod peer;
 
 use chacha20::ChaCha20Rng;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -12,15 +13,19 @@ use medipeps_core::crypto::dh::DhSecretKey;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::crypto::{aead, kdf, kem, x_wing};
+use medipeps_core::double_ratchet::ENCRYPTED_HEADER_LENGTH;
 use medipeps_core::envelope::Envelope;
+use medipeps_core::erasure::{Decoder, Encoder};
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use medipeps_core::label;
+use medipeps_core::limits::BRAID_CHUNKS;
 use medipeps_core::prekey::{GeneratedPrekeys, PrekeyBundle};
 use medipeps_core::session::{LocalDevice, ResponderPrekeys, Session};
 use rand_core::{Rng, SeedableRng};
 
 /// Bytes of content. The last is the most that a 64 KiB envelope takes.
-const SIZES: [(&str, usize); 3] = [("32B", 32), ("1KiB", 1 << 10), ("64KiB", (64 << 10) - 90)];
+const SIZES: [(&str, usize); 3] =
+    [("32B", 32), ("1KiB", 1 << 10), ("64KiB", (64 << 10) - 17 - ENCRYPTED_HEADER_LENGTH - 16 - 1)];
 
 struct Party {
     keys: DeviceSecretKeys,
@@ -80,7 +85,7 @@ fn primitives(criterion: &mut Criterion) {
     let mut rng = ChaCha20Rng::from_seed([1; 32]);
     let mut group = criterion.benchmark_group("primitive");
     let key = Secret::<32>::random(&mut rng);
-    for (name, size) in [("4KiB", 4 << 10), ("64KiB", 64 << 10), ("header", 40)] {
+    for (name, size) in [("4KiB", 4 << 10), ("64KiB", 64 << 10), ("header", ENCRYPTED_HEADER_LENGTH - 16)] {
         let plaintext = vec![7; size];
         let sealed = aead::seal(&key, &[0; 12], &[], &plaintext);
         group.bench_function(format!("seal-{name}"), |bench| {
@@ -95,6 +100,23 @@ fn primitives(criterion: &mut Criterion) {
         bench.iter(|| kdf::hkdf::<44>(&[0; 32], &[key.as_bytes()], label::MESSAGE_KEY));
     });
     let (one, other) = (DhSecretKey::random(&mut rng), DhSecretKey::random(&mut rng).public_key());
+    // The longest piece of the Braid after its own chunks are sent: what a message costs at most.
+    let piece = vec![7; 1152];
+    group.bench_function("braid-chunks", |bench| {
+        bench.iter_batched_ref(
+            || Encoder::resume(&piece, 100),
+            |encoder| encoder.next_chunks(BRAID_CHUNKS),
+            BatchSize::SmallInput,
+        );
+    });
+    let (first, chunks) = Encoder::resume(&piece, 100).next_chunks(36);
+    group.bench_function("braid-decode", |bench| {
+        bench.iter(|| {
+            let mut decoder = Decoder::new(piece.len());
+            decoder.add(first, &chunks);
+            decoder.piece().unwrap()
+        });
+    });
     group.bench_function("x25519", |bench| bench.iter(|| one.agree(&other).unwrap()));
     group.bench_function("x25519-keygen", |bench| bench.iter(|| DhSecretKey::random(&mut rng).public_key()));
     let mut rng = ChaCha20Rng::from_seed([2; 32]);
@@ -154,6 +176,7 @@ fn messages(criterion: &mut Criterion) {
     group.bench_function("state-encode", |bench| bench.iter(|| at_bob.encode()));
     let encoded = at_bob.encode();
     println!("value message/state-bytes {}", encoded.len());
+    println!("value message/wire-bytes {}", envelope.encode().len());
     group.bench_function("state-decode", |bench| bench.iter(|| Session::decode(&encoded).unwrap()));
     group.finish();
     drop(bob);
@@ -204,6 +227,6 @@ criterion_group! {
         .sample_size(40)
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1));
-    targets = primitives, messages, handshakes, lookup, attachment::attachments
+    targets = primitives, messages, handshakes, lookup, attachment::attachments, peer::vodozemac
 }
 criterion_main!(benches);

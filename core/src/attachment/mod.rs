@@ -7,6 +7,29 @@
 //! known to be the sealed one, and every range can be read on its own.
 //!
 //! Nothing here knows messages, servers or files: a key, bytes in, bytes out.
+//!
+//! ```
+//! use chacha20::ChaCha20Rng;
+//! use medipeps_core::attachment::{AttachmentError, AttachmentKey, Layout, Opener, Sealer};
+//! use rand_core::SeedableRng;
+//!
+//! let key = AttachmentKey::random(&mut ChaCha20Rng::from_seed([7; 32]));
+//! let layout = Layout::new(11)?;
+//! let mut sealed = Vec::new();
+//! Sealer::new(&key, layout).seal_part(0, b"a lab value", &mut sealed)?;
+//! assert_eq!(sealed.len() as u64, layout.sealed_length());
+//!
+//! // The end first; then any range.
+//! let tail = layout.tail().start as usize..layout.tail().end as usize;
+//! let opener = Opener::new(&key, layout, sealed[tail].to_vec())?;
+//! let range = layout.sealed_range(&(2..5))?;
+//! let mut buffer = sealed[range.start as usize..range.end as usize].to_vec();
+//! opener.open_range(&(2..5), &mut buffer)?;
+//! assert_eq!(buffer, b"lab");
+//! # Ok::<(), AttachmentError>(())
+//! ```
+//!
+//! `examples/attachment.rs` is a file of many parts.
 
 mod digest;
 mod layout;

@@ -16,12 +16,24 @@ pub fn hkdf<const N: usize>(salt: &[u8], ikm: &[&[u8]], label: Label) -> Secret<
         extract.input_ikm(part);
     }
     let (_, hkdf) = extract.finalize();
-    expand(&hkdf, label)
+    expand(&hkdf, &[label.as_bytes()])
 }
 
-fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, label: Label) -> Secret<N> {
+/// [`hkdf()`] with `info = label || epoch`, for what is derived once in each epoch.
+#[must_use]
+pub fn hkdf_at<const N: usize>(salt: &[u8], ikm: &[&[u8]], label: Label, epoch: u64) -> Secret<N> {
+    const { assert!(N <= 255 * 32, "RFC 5869 section 2.3") };
+    let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
+    for part in ikm {
+        extract.input_ikm(part);
+    }
+    let (_, hkdf) = extract.finalize();
+    expand(&hkdf, &[label.as_bytes(), &epoch.to_be_bytes()])
+}
+
+fn expand<const N: usize>(hkdf: &Hkdf<Sha256>, info: &[&[u8]]) -> Secret<N> {
     let mut output = Secret::zeroed();
-    if hkdf.expand(label.as_bytes(), output.as_mut_bytes()).is_err() {
+    if hkdf.expand_multi_info(info, output.as_mut_bytes()).is_err() {
         unreachable!("N is within HKDF's bound, checked when compiled");
     }
     output

@@ -5,6 +5,7 @@
 pub mod aead;
 pub mod dh;
 pub mod hash;
+pub mod incremental_kem;
 pub mod kdf;
 pub mod kem;
 pub mod secret;

@@ -3,9 +3,12 @@
 use crate::crypto::aead;
 use crate::crypto::dh::DhPublicKey;
 use crate::crypto::secret::Secret;
+use crate::spqr::{SPQR_HEADER_LENGTH, SpqrHeader};
 
-/// Bytes of a header: ratchet key, PN, N.
-const HEADER_LENGTH: usize = 40;
+/// Bytes of the Double Ratchet's part: ratchet key, PN, N.
+const OWN_LENGTH: usize = 40;
+/// Bytes of a header: that part, then the second ratchet's.
+const HEADER_LENGTH: usize = OWN_LENGTH + SPQR_HEADER_LENGTH;
 /// Bytes of a sealed header.
 pub const ENCRYPTED_HEADER_LENGTH: usize = HEADER_LENGTH + aead::TAG_LENGTH;
 
@@ -18,6 +21,8 @@ pub struct Header {
     pub previous_length: u32,
     /// N: the message's number in its chain, from 0.
     pub number: u32,
+    /// The second ratchet's part, which this one only carries.
+    pub spqr: Box<SpqrHeader>,
 }
 
 /// A sealed header.
@@ -30,7 +35,8 @@ impl Header {
         let mut plaintext = [0; HEADER_LENGTH];
         plaintext[..32].copy_from_slice(self.ratchet_key.as_bytes());
         plaintext[32..36].copy_from_slice(&self.previous_length.to_be_bytes());
-        plaintext[36..].copy_from_slice(&self.number.to_be_bytes());
+        plaintext[36..OWN_LENGTH].copy_from_slice(&self.number.to_be_bytes());
+        plaintext[OWN_LENGTH..].copy_from_slice(self.spqr.as_slice());
         let sealed = aead::seal(header_key, nonce, &[], &plaintext);
         let mut header = [0; ENCRYPTED_HEADER_LENGTH];
         header.copy_from_slice(&sealed);
@@ -39,11 +45,13 @@ impl Header {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (ratchet_key, numbers) = bytes.split_at_checked(32)?;
-        let (previous_length, number) = numbers.split_at_checked(4)?;
+        let (previous_length, rest) = numbers.split_at_checked(4)?;
+        let (number, spqr) = rest.split_at_checked(4)?;
         Some(Self {
             ratchet_key: DhPublicKey::from_slice(ratchet_key).ok()?,
             previous_length: u32::from_be_bytes(previous_length.try_into().ok()?),
             number: u32::from_be_bytes(number.try_into().ok()?),
+            spqr: Box::new(spqr.try_into().ok()?),
         })
     }
 }

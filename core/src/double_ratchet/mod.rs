@@ -16,6 +16,7 @@ use crate::crypto::kdf;
 use crate::crypto::secret::Secret;
 use crate::label;
 use crate::limits::SKIP_MAX;
+use crate::spqr::SpqrHeader;
 pub use chain::Chain;
 pub use header::{ENCRYPTED_HEADER_LENGTH, EncryptedHeader, Header};
 pub use skipped::{SkippedKey, SkippedKeys};
@@ -72,6 +73,8 @@ pub struct Sending {
 pub struct Receiving {
     /// One message's key, to be combined and used once.
     pub message_key: Secret<32>,
+    /// The second ratchet's part of the header.
+    pub spqr: Box<SpqrHeader>,
     change: Change,
 }
 
@@ -171,13 +174,15 @@ impl DoubleRatchet {
         }
     }
 
-    /// Steps the sending chain (`RatchetEncryptHE`). `nonce` is the random nonce that seals the header.
+    /// Steps the sending chain (`RatchetEncryptHE`). `nonce` is the random nonce that seals the header, `spqr` the second
+    /// ratchet's part of it.
     ///
     /// # Errors
     /// [`SendError`]
-    pub fn send(&mut self, nonce: &[u8; 12]) -> Result<Sending, SendError> {
+    pub fn send(&mut self, nonce: &[u8; 12], spqr: Box<SpqrHeader>) -> Result<Sending, SendError> {
         let chain = self.sending.as_mut().ok_or(SendError::NoSendingChain)?;
-        let header = Header { ratchet_key: self.dh_public, previous_length: self.previous_length, number: chain.next };
+        let (ratchet_key, previous_length) = (self.dh_public, self.previous_length);
+        let header = Header { ratchet_key, previous_length, number: chain.next, spqr };
         let message_key = chain.step().ok_or(SendError::ChainExhausted)?;
         let header_key = chain.header_key.clone();
         Ok(Sending { header: header.seal(&header_key, nonce), header_key, message_key })
@@ -201,17 +206,17 @@ impl DoubleRatchet {
             && let Some(header) = open(&chain.header_key)
         {
             return if header.number < chain.next {
-                self.take_skipped(&chain.header_key, header.number)
+                self.take_skipped(&chain.header_key, header)
             } else {
-                self.receive_in_chain(chain, &header)
+                self.receive_in_chain(chain, header)
             };
         }
         if let Some(header) = open(&self.next_header_key_receiving) {
-            return self.receive_with_dh_step(&header, rng);
+            return self.receive_with_dh_step(header, rng);
         }
         for header_key in self.skipped.header_keys() {
             if let Some(header) = open(header_key) {
-                return self.take_skipped(header_key, header.number);
+                return self.take_skipped(header_key, header);
             }
         }
         Err(ReceiveError::NoHeaderKey)
@@ -245,19 +250,20 @@ impl DoubleRatchet {
         current.into_iter().chain([&self.next_header_key_receiving]).chain(skipped)
     }
 
-    fn take_skipped(&self, header_key: &Secret<32>, number: u32) -> Result<Receiving, ReceiveError> {
-        let (index, key) = self.skipped.find(header_key, number).ok_or(ReceiveError::AlreadyReceived)?;
-        Ok(Receiving { message_key: key.message_key.clone(), change: Change::TakeSkipped(index) })
+    fn take_skipped(&self, header_key: &Secret<32>, header: Header) -> Result<Receiving, ReceiveError> {
+        let (index, key) = self.skipped.find(header_key, header.number).ok_or(ReceiveError::AlreadyReceived)?;
+        let message_key = key.message_key.clone();
+        Ok(Receiving { message_key, spqr: header.spqr, change: Change::TakeSkipped(index) })
     }
 
-    fn receive_in_chain(&self, chain: &Chain, header: &Header) -> Result<Receiving, ReceiveError> {
+    fn receive_in_chain(&self, chain: &Chain, header: Header) -> Result<Receiving, ReceiveError> {
         let mut receiving = chain.clone();
         let newly_skipped = receiving.skip_to(header.number)?;
-        advance(receiving, newly_skipped, None)
+        advance(receiving, newly_skipped, None, header.spqr)
     }
 
     /// `DHRatchetHE`: the rest of the old chain is skipped, then the root key takes two steps.
-    fn receive_with_dh_step(&self, header: &Header, rng: &mut impl CryptoRng) -> Result<Receiving, ReceiveError> {
+    fn receive_with_dh_step(&self, header: Header, rng: &mut impl CryptoRng) -> Result<Receiving, ReceiveError> {
         let mut newly_skipped = match &self.receiving {
             // A chain that ends before what was received of it is no chain of ours.
             Some(chain) if header.previous_length < chain.next => return Err(ReceiveError::AlreadyReceived),
@@ -280,7 +286,7 @@ impl DoubleRatchet {
             next_header_key_sending,
             next_header_key_receiving,
         };
-        advance(receiving, newly_skipped, Some(step))
+        advance(receiving, newly_skipped, Some(step), header.spqr)
     }
 }
 
@@ -288,9 +294,11 @@ fn advance(
     mut receiving: Chain,
     newly_skipped: Vec<SkippedKey>,
     step: Option<DhStep>,
+    spqr: Box<SpqrHeader>,
 ) -> Result<Receiving, ReceiveError> {
     let message_key = receiving.step().ok_or(ReceiveError::TooFarAhead { by: u32::MAX })?;
-    Ok(Receiving { message_key, change: Change::Advance(Box::new(Advance { step, receiving, newly_skipped })) })
+    let change = Change::Advance(Box::new(Advance { step, receiving, newly_skipped }));
+    Ok(Receiving { message_key, spqr, change })
 }
 
 /// `KDF_RK_HE`: new root key, chain key and next header key. The root key is the salt.

@@ -11,6 +11,7 @@ use crate::handshake::{HandshakeError, HandshakeParts, InitialMessage};
 use crate::identity::{DeviceSecretKeys, Statement};
 use crate::pqxdh::{Agreements, End, associated_data};
 use crate::prekey::PrekeyBundle;
+use crate::spqr::Spqr;
 
 /// The device that this client is.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +78,7 @@ impl Session {
             id: handshake.session_id(),
             associated_data: associated_data(initiator, responder, &bundle.kem_prekey.key),
             ratchet,
+            spqr: Spqr::initiator(&keys.spqr),
             pending: Some(Pending { handshake, seal_prekey: bundle.seal_prekey.key.clone() }),
         })
     }
@@ -108,6 +110,7 @@ impl Session {
             id: initial.session_id(),
             associated_data: associated_data(initiator, responder, &prekeys.kem_prekey.encapsulation_key()),
             ratchet: DoubleRatchet::responder(keys.double_ratchet, prekeys.signed_prekey.clone()),
+            spqr: Spqr::responder(&keys.spqr),
             pending: None,
         };
         let content = session.decrypt_initial(initial, rng).map_err(HandshakeError::Message)?;

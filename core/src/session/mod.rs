@@ -1,4 +1,4 @@
-//! A session between two devices: handshake, ratchet and envelope joined.
+//! A session between two devices: handshake, the two ratchets (the Triple Ratchet) and envelope joined.
 //!
 //! `spec/ratchet.md`. Everything that fails leaves the session as it was. A caller commits the state that
 //! [`Session::encode`] gives before the envelope leaves, and before the plaintext is shown.
@@ -11,6 +11,7 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::braid::BraidError;
 use crate::crypto::aead::{self, SingleUseKey};
 use crate::crypto::kdf;
 use crate::crypto::secret::Secret;
@@ -21,6 +22,7 @@ use crate::envelope::{
 };
 use crate::handshake::{HandshakeParts, InitialMessage};
 use crate::label;
+use crate::spqr::{Spqr, SpqrError, SpqrSending};
 use crate::wire::WireError;
 use crate::wire::handshake::InitialMessageFields;
 pub use establish::{LocalDevice, ResponderPrekeys};
@@ -32,12 +34,13 @@ pub struct SessionId(pub [u8; 16]);
 /// One side of a session.
 #[derive(Debug, Clone)]
 pub struct Session {
-    id: SessionId,
+    pub(crate) id: SessionId,
     /// Hash of what both sides agree on; part of every message's associated data.
-    associated_data: [u8; 32],
-    ratchet: DoubleRatchet,
+    pub(crate) associated_data: [u8; 32],
+    pub(crate) ratchet: DoubleRatchet,
+    pub(crate) spqr: Spqr,
     /// Repeated with every message until the first reply.
-    pending: Option<Pending>,
+    pub(crate) pending: Option<Pending>,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +61,9 @@ pub enum EncryptError {
     /// The ratchet cannot send.
     #[error(transparent)]
     Ratchet(#[from] SendError),
+    /// The second ratchet cannot send.
+    #[error(transparent)]
+    SecondRatchet(#[from] SpqrError),
     /// The receiver's seal key has small order.
     #[error("the receiver's seal key is not usable")]
     SealKey,
@@ -84,6 +90,16 @@ pub enum DecryptError {
     /// The header opened and the content does not verify: altered, or of other identities.
     #[error("the message's content does not verify")]
     Ciphertext,
+    /// The header opened and its second half is none of this version: the sender is defective.
+    #[error("the message's header cannot be read")]
+    Header,
+    /// The message is of an epoch of the post-quantum ratchet that is over, or has not begun.
+    #[error("the session has no key for messages of epoch {0}")]
+    Epoch(u64),
+    /// The post-quantum ratchet cannot go on: one side's state is not the one that the other knows. Every later message
+    /// will end here too, so the session has to be begun anew.
+    #[error("the session has to be begun anew: {0}")]
+    Braid(#[from] BraidError),
     /// It verified and has no padding mark: the sender is defective.
     #[error("the message is not padded as it must be")]
     Padding,
@@ -96,6 +112,18 @@ impl From<ReceiveError> for DecryptError {
             ReceiveError::AlreadyReceived => Self::AlreadyReceived,
             ReceiveError::TooFarAhead { by } => Self::TooFarAhead { by },
             ReceiveError::RatchetKey => Self::RatchetKey,
+        }
+    }
+}
+
+impl From<SpqrError> for DecryptError {
+    fn from(error: SpqrError) -> Self {
+        match error {
+            SpqrError::Header => Self::Header,
+            SpqrError::Epoch(epoch) => Self::Epoch(epoch),
+            SpqrError::AlreadyReceived => Self::AlreadyReceived,
+            SpqrError::TooFarAhead { by } => Self::TooFarAhead { by },
+            SpqrError::ChainExhausted => Self::TooFarAhead { by: u32::MAX },
         }
     }
 }
@@ -132,13 +160,18 @@ impl Session {
         own: &LocalDevice<'_>,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, EncryptError> {
-        // Sending moves the sending chain and nothing else.
+        // Sending moves the Double Ratchet's sending chain and nothing else of it.
         let sending = self.ratchet.sending.clone();
-        let envelope = self.encrypt_with_chain(content, own, rng);
-        if envelope.is_err() {
-            self.ratchet.sending = sending;
+        match self.encrypt_with_chain(content, own, rng) {
+            Ok((envelope, spqr)) => {
+                self.spqr.apply_sending(spqr);
+                Ok(envelope)
+            }
+            Err(error) => {
+                self.ratchet.sending = sending;
+                Err(error)
+            }
         }
-        envelope
     }
 
     /// Decrypts a session envelope. Commit the session before the content is shown.
@@ -176,10 +209,22 @@ impl Session {
         self.ratchet.receiving_header_keys().map(HintKey::of).collect()
     }
 
+    /// How many keys the post-quantum ratchet has agreed on. It grows while both sides write.
+    #[must_use]
+    pub fn post_quantum_epoch(&self) -> u64 {
+        self.spqr.newest_epoch()
+    }
+
+    /// How many keys of skipped messages it keeps, in the Double Ratchet and in the post-quantum ratchet.
+    #[must_use]
+    pub fn skipped_keys(&self) -> (usize, usize) {
+        (self.ratchet.skipped.iter().count(), self.spqr.skipped.iter().count())
+    }
+
     /// The state at rest, for a record of the store that is sealed under the state key.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        crate::wire::session::encode(self.id, &self.associated_data, &self.ratchet, self.pending.as_ref())
+        crate::wire::session::encode(self.id, &self.associated_data, &self.ratchet, &self.spqr, self.pending.as_ref())
     }
 
     /// Reads the state.
@@ -187,8 +232,8 @@ impl Session {
     /// # Errors
     /// [`WireError`]; with `Bounds("version")` for a session of another wire version.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        let (id, associated_data, ratchet, pending) = crate::wire::session::decode(bytes)?;
-        Ok(Self { id, associated_data, ratchet, pending })
+        let (id, associated_data, ratchet, spqr, pending) = crate::wire::session::decode(bytes)?;
+        Ok(Self { id, associated_data, ratchet, spqr, pending })
     }
 
     fn encrypt_with_chain(
@@ -196,34 +241,36 @@ impl Session {
         content: &[u8],
         own: &LocalDevice<'_>,
         rng: &mut impl CryptoRng,
-    ) -> Result<Vec<u8>, EncryptError> {
+    ) -> Result<(Vec<u8>, SpqrSending), EncryptError> {
         let Some(pending) = self.pending.clone() else {
             let plaintext = padded_for_session(content)?;
-            let (message, hint_key) = self.seal(plaintext, rng)?;
-            return Ok(message.into_envelope(&hint_key));
+            let (message, hint_key, spqr) = self.seal(plaintext, rng)?;
+            return Ok((message.into_envelope(&hint_key), spqr));
         };
-        let (message, _) = self.seal(marked(content), rng)?;
+        let (message, _, spqr) = self.seal(marked(content), rng)?;
         let initial = InitialMessageFields {
             sender_statement: own.statement.encoded().to_vec(),
             sender_device_id: own.device_id,
             handshake: pending.handshake,
             ratchet_message: message.encode(),
         };
-        Ok(envelope::seal_first_flight(&initial.encode(), &pending.seal_prekey, rng)?)
+        Ok((envelope::seal_first_flight(&initial.encode(), &pending.seal_prekey, rng)?, spqr))
     }
 
     fn seal(
         &mut self,
         plaintext: Zeroizing<Vec<u8>>,
         rng: &mut impl CryptoRng,
-    ) -> Result<(RatchetMessage, HintKey), SendError> {
+    ) -> Result<(RatchetMessage, HintKey, SpqrSending), EncryptError> {
         let mut nonce = [0; 12];
         rng.fill_bytes(&mut nonce);
-        let sending = self.ratchet.send(&nonce)?;
-        let key = message_key(&sending.message_key, &nonce);
+        let spqr = self.spqr.send(rng)?;
+        let sending = self.ratchet.send(&nonce, spqr.header.clone())?;
+        let key = message_key(&sending.message_key, &spqr.message_key, &nonce);
         let associated_data = self.message_associated_data(&nonce, sending.header.as_bytes());
         let ciphertext = aead::seal_once(&key, &associated_data, plaintext);
-        Ok((RatchetMessage { nonce, header: sending.header, ciphertext }, HintKey::of(&sending.header_key)))
+        let hint_key = HintKey::of(&sending.header_key);
+        Ok((RatchetMessage { nonce, header: sending.header, ciphertext }, hint_key, spqr))
     }
 
     fn open(
@@ -233,12 +280,15 @@ impl Session {
         rng: &mut impl CryptoRng,
     ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
         let receiving = self.ratchet.receive(&message.header, &message.nonce, accepts, rng)?;
-        let key = message_key(&receiving.message_key, &message.nonce);
+        let spqr = self.spqr.receive(&receiving.spqr)?;
+        let key = message_key(&receiving.message_key, &spqr.message_key, &message.nonce);
         let associated_data = self.message_associated_data(&message.nonce, message.header.as_bytes());
         let mut plaintext =
             aead::open_once(&key, &associated_data, message.ciphertext).map_err(|_| DecryptError::Ciphertext)?;
         let length = unpad(&plaintext).ok_or(DecryptError::Padding)?.len();
         plaintext.truncate(length);
+        // What can still fail comes first.
+        self.spqr.apply(spqr)?;
         self.ratchet.apply(receiving);
         self.pending = None;
         Ok(plaintext)
@@ -250,10 +300,10 @@ impl Session {
     }
 }
 
-/// `KDF_HYBRID` (Double Ratchet specification section 6) with the random nonce of the header beside the classical key.
-/// The salt is the second ratchet's message key; version 0 has none and takes zeros.
-fn message_key(double_ratchet_key: &Secret<32>, nonce: &[u8; 12]) -> SingleUseKey {
-    kdf::hkdf(&[0; 32], &[double_ratchet_key.as_bytes(), nonce], label::MESSAGE_KEY)
+/// `KDF_HYBRID` (Double Ratchet specification section 6) with the random nonce of the header beside the classical key. The
+/// post-quantum key is the salt.
+pub(crate) fn message_key(double_ratchet: &Secret<32>, spqr: &Secret<32>, nonce: &[u8; 12]) -> SingleUseKey {
+    kdf::hkdf(spqr.as_bytes(), &[double_ratchet.as_bytes(), nonce], label::MESSAGE_KEY)
 }
 
 impl fmt::Debug for SessionId {

@@ -9,6 +9,7 @@ pub mod identity;
 pub mod prekey;
 pub mod server_storage;
 pub(crate) mod session;
+mod spqr;
 pub mod transport;
 
 mod proto {

@@ -3,7 +3,7 @@
 use prost::Message;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{WireError, fixed, proto};
+use super::{WireError, fixed, proto, spqr};
 use crate::crypto::dh::{DhPublicKey, DhSecretKey};
 use crate::crypto::secret::Secret;
 use crate::crypto::{kem, x_wing};
@@ -12,11 +12,13 @@ use crate::envelope::VERSION;
 use crate::handshake::HandshakeParts;
 use crate::limits::SKIPPED_KEYS_MAX;
 use crate::session::{Pending, SessionId};
+use crate::spqr::Spqr;
 
 pub(crate) fn encode(
     id: SessionId,
     associated_data: &[u8; 32],
     ratchet: &DoubleRatchet,
+    spqr: &Spqr,
     pending: Option<&Pending>,
 ) -> Zeroizing<Vec<u8>> {
     let mut message = proto::SessionState {
@@ -25,6 +27,7 @@ pub(crate) fn encode(
         associated_data_hash: associated_data.to_vec(),
         ratchet: Some(encode_ratchet(ratchet)),
         pending: pending.map(encode_pending),
+        spqr: Some(spqr::encode(spqr)),
     };
     let mut bytes = Zeroizing::new(Vec::with_capacity(message.encoded_len()));
     if message.encode(&mut *bytes).is_err() {
@@ -33,10 +36,13 @@ pub(crate) fn encode(
     if let Some(ratchet) = message.ratchet.as_mut() {
         wipe(ratchet);
     }
+    if let Some(spqr) = message.spqr.as_mut() {
+        spqr::wipe(spqr);
+    }
     bytes
 }
 
-pub(crate) type State = (SessionId, [u8; 32], DoubleRatchet, Option<Pending>);
+pub(crate) type State = (SessionId, [u8; 32], DoubleRatchet, Spqr, Option<Pending>);
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<State, WireError> {
     let message = proto::SessionState::decode(bytes)?;
@@ -46,10 +52,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<State, WireError> {
     let mut ratchet = message.ratchet.ok_or(WireError::Missing("ratchet"))?;
     let decoded = decode_ratchet(&ratchet);
     wipe(&mut ratchet);
+    let mut second = message.spqr.ok_or(WireError::Missing("spqr"))?;
+    let decoded_second = spqr::decode(&second);
+    spqr::wipe(&mut second);
     Ok((
         SessionId(fixed(&message.session_id, "session_id")?),
         fixed(&message.associated_data_hash, "associated_data_hash")?,
         decoded?,
+        decoded_second?,
         message.pending.as_ref().map(decode_pending).transpose()?,
     ))
 }
@@ -148,11 +158,11 @@ fn decode_pending(message: &proto::PendingHandshake) -> Result<Pending, WireErro
     })
 }
 
-fn bytes(secret: &Secret<32>) -> Vec<u8> {
+pub(super) fn bytes<const N: usize>(secret: &Secret<N>) -> Vec<u8> {
     secret.as_bytes().to_vec()
 }
 
-fn secret(bytes: &[u8], field: &'static str) -> Result<Secret<32>, WireError> {
+pub(super) fn secret<const N: usize>(bytes: &[u8], field: &'static str) -> Result<Secret<N>, WireError> {
     Secret::from_slice(bytes).ok_or(WireError::Bounds(field))
 }
 

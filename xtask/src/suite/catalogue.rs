@@ -6,9 +6,9 @@ use crate::demo;
 use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
-use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, RUSTFMT, STRACE, VECTORS, WASM, XMLLINT};
+use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, PUBLIC_API, RUSTFMT, STRACE, VECTORS, VERIFPAL, WASM, XMLLINT};
 use crate::suite::report::Ended;
-use crate::suite::{Run, Suite, Work, deny, fuzz, published, wasm};
+use crate::suite::{Run, Suite, Work, deny, fuzz, model, public_api, published, wasm};
 
 /// Property-test cases in a nightly run; proptest's default is 256.
 const PROPTEST_CASES_NIGHTLY: &str = "2560";
@@ -75,6 +75,27 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[&VECTORS, &XMLLINT],
         minutes: 0.5,
         work: Work::Own(published::run),
+    },
+    Suite {
+        name: "public-api",
+        checks: "what medipeps-core offers to others is what core/public-api.txt says",
+        needs: &[&PUBLIC_API],
+        minutes: 1.5,
+        work: Work::Own(public_api::run),
+    },
+    Suite {
+        name: "package",
+        checks: "medipeps-core builds from its package alone",
+        needs: &[],
+        minutes: 1.5,
+        work: Work::Commands(|run| vec![run.project.cargo(["package", "--allow-dirty", "--package", "medipeps-core"])]),
+    },
+    Suite {
+        name: "model",
+        checks: "the symbolic models of handshake and ratchet: each claim holds, and falls when an assumption is removed",
+        needs: &[&VERIFPAL],
+        minutes: 3.0,
+        work: Work::Own(model::run),
     },
     Suite {
         name: "wasm",

@@ -5,12 +5,17 @@ use std::process::Command;
 
 use crate::process::{answer, as_typed, succeeds};
 use crate::project::Project;
-use crate::suite::{Suite, wasm};
+use crate::suite::{Suite, public_api, wasm};
 
 /// The release of cargo-deny that the suites are written for.
 const CARGO_DENY: &str = "0.20.2";
 /// The release of cargo-fuzz that the suites are written for.
 const CARGO_FUZZ: &str = "0.13.2";
+/// The release of Verifpal that the models are written for.
+pub(super) const VERIFPAL_VERSION: &str = "1.6.7";
+
+/// The release of cargo-public-api that reads what [`public_api::RUST`] writes.
+const CARGO_PUBLIC_API: &str = "0.52.0";
 
 /// Something that must be there before a suite can run.
 #[derive(Debug)]
@@ -143,6 +148,50 @@ pub(super) static STRACE: Need = Need {
     mend: Mend::Ways(|project| vec![debian_packages(project, &["strace"])]),
     minutes: 0.2,
     megabytes: 3,
+};
+
+/// cargo-public-api, and the Rust whose rustdoc it understands.
+pub(super) static PUBLIC_API: Need = Need {
+    name: "cargo-public-api 0.52.0 with Rust 1.95.0",
+    probe: |project| public_api::cargo(project).is_some() && has_cargo_tool(project, "public-api", CARGO_PUBLIC_API),
+    mend: Mend::Ways(|project| {
+        let mut way = Vec::new();
+        if public_api::cargo(project).is_none() {
+            let mut rustup = project.command("rustup");
+            rustup.args(["toolchain", "install", public_api::RUST, "--profile", "minimal"]);
+            way.push(rustup);
+        }
+        // Locked alone: newer releases of what it is made of read other formats.
+        way.extend(cargo_tool(project, "cargo-public-api", CARGO_PUBLIC_API).into_iter().take(1).flatten());
+        vec![way]
+    }),
+    minutes: 4.0,
+    megabytes: 400,
+};
+
+/// Verifpal, the symbolic protocol analyser. GPL: it is run, never shipped.
+pub(super) static VERIFPAL: Need = Need {
+    name: "verifpal 1.6.7",
+    probe: |project| {
+        let said = answer(project.command("verifpal").arg("--version"));
+        said.is_some_and(|said| said.split_whitespace().any(|word| word == VERIFPAL_VERSION))
+    },
+    mend: Mend::Ways(|project| {
+        let mut ways = cargo_tool(project, "verifpal", VERIFPAL_VERSION);
+        for command in ways.iter_mut().flatten() {
+            // It asks for Rust 1.98 and builds with 1.95. Its search runs long, so it is optimised; what it depends on is not.
+            command.args([
+                "--features",
+                "cli",
+                "--ignore-rust-version",
+                "--config",
+                "profile.dev.package.verifpal.opt-level=3",
+            ]);
+        }
+        ways
+    }),
+    minutes: 4.0,
+    megabytes: 60,
 };
 
 /// A standard library for wasm32-unknown-unknown, or the means to build one.

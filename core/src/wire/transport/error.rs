@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_specification_lists_the_same_error_codes() {
-        let specification = include_str!("../../../../spec/errors.md");
+        let specification = include_str!("../../../spec/errors.md");
         let listed: Vec<_> = specification
             .lines()
             .filter_map(|line| {

@@ -1,0 +1,136 @@
+//! GF(2^16) modulo x^16 + x^12 + x^3 + x + 1 (0x1100B), several elements at once.
+//!
+//! Every operation does the same steps whatever the elements are: no table, no branch. The compiler turns the arrays into
+//! vector instructions.
+
+/// What x^16 is, modulo the polynomial.
+const REDUCTION: u16 = 0x100B;
+
+/// All bits set if the element's highest bit is.
+const fn highest_bit_mask(element: u16) -> u16 {
+    0u16.wrapping_sub(element >> 15)
+}
+
+/// The element times x.
+const fn double(element: u16) -> u16 {
+    (element << 1) ^ (highest_bit_mask(element) & REDUCTION)
+}
+
+/// One product, for the tables that are made when the crate is compiled.
+pub(super) const fn multiply_one(one: u16, mut other: u16) -> u16 {
+    let mut product = 0;
+    let mut bit = 0;
+    while bit < 16 {
+        product = double(product) ^ (highest_bit_mask(other) & one);
+        other <<= 1;
+        bit += 1;
+    }
+    product
+}
+
+/// One inverse, as the power 2^16 - 2; 0 gives 0.
+pub(super) const fn invert_one(element: u16) -> u16 {
+    let mut power = element;
+    let mut inverse = 1;
+    let mut bit = 1;
+    while bit < 16 {
+        power = multiply_one(power, power);
+        inverse = multiply_one(inverse, power);
+        bit += 1;
+    }
+    inverse
+}
+
+/// Products of lanes.
+pub(super) fn multiply<const LANES: usize>(one: &[u16; LANES], other: &[u16; LANES]) -> [u16; LANES] {
+    let mut product = [0; LANES];
+    let mut rest = *other;
+    for _ in 0..16 {
+        for lane in 0..LANES {
+            product[lane] = double(product[lane]) ^ (highest_bit_mask(rest[lane]) & one[lane]);
+            rest[lane] <<= 1;
+        }
+    }
+    product
+}
+
+/// Inverses of lanes.
+pub(super) fn invert<const LANES: usize>(elements: &[u16; LANES]) -> [u16; LANES] {
+    let mut power = *elements;
+    let mut inverse = [1; LANES];
+    for _ in 1..16 {
+        power = multiply(&power, &power);
+        inverse = multiply(&inverse, &power);
+    }
+    inverse
+}
+
+/// The lanes times x^0 to x^15: what a product with any factor is a sum of.
+pub(super) fn doublings<const LANES: usize>(elements: &[u16; LANES]) -> [[u16; LANES]; 16] {
+    let mut doublings = [*elements; 16];
+    for power in 1..16 {
+        for lane in 0..LANES {
+            doublings[power][lane] = double(doublings[power - 1][lane]);
+        }
+    }
+    doublings
+}
+
+/// Adds the doubled lanes times one factor to the sum.
+pub(super) fn add_multiple<const LANES: usize>(sum: &mut [u16; LANES], doublings: &[[u16; LANES]; 16], factor: u16) {
+    for (power, doubled) in doublings.iter().enumerate() {
+        let mask = 0u16.wrapping_sub((factor >> power) & 1);
+        for lane in 0..LANES {
+            sum[lane] ^= doubled[lane] & mask;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Schoolbook: the product of polynomials, then the division.
+    fn schoolbook(one: u16, other: u16) -> u16 {
+        let mut product = 0_u32;
+        for bit in 0..16 {
+            if other >> bit & 1 == 1 {
+                product ^= u32::from(one) << bit;
+            }
+        }
+        for bit in (16..32).rev() {
+            if product >> bit & 1 == 1 {
+                product ^= 0x1100B << (bit - 16);
+            }
+        }
+        product as u16
+    }
+
+    #[test]
+    fn every_element_but_zero_has_an_inverse() {
+        for element in 1..=u16::MAX {
+            let [inverse] = invert(&[element]);
+            assert_eq!(multiply(&[element], &[inverse]), [1]);
+        }
+        assert_eq!(invert(&[0]), [0]);
+        assert_eq!(invert_one(2), invert(&[2])[0]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_product_is_the_schoolbook_one(one in any::<[u16; 8]>(), other in any::<[u16; 8]>()) {
+            let product = multiply(&one, &other);
+            for lane in 0..8 {
+                prop_assert_eq!(product[lane], schoolbook(one[lane], other[lane]));
+                prop_assert_eq!(product[lane], multiply_one(one[lane], other[lane]));
+            }
+            let mut sum = one;
+            add_multiple(&mut sum, &doublings(&other), 0xA5C3);
+            for lane in 0..8 {
+                prop_assert_eq!(sum[lane], one[lane] ^ schoolbook(other[lane], 0xA5C3));
+            }
+        }
+    }
+}
