@@ -61,13 +61,20 @@ pub(super) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "end-to-end",
-        checks: "what crosses crates: the real commands, crashes, failing disks, the arrows between crates",
+        checks: "what crosses crates: the real commands, large files, the arrows between crates",
+        needs: &[],
+        minutes: 5.0,
+        work: Work::Commands(|run| {
+            let skipped: Vec<&str> = CRASH_TESTS.iter().flat_map(|name| ["--skip", name]).collect();
+            across_crates(run, &skipped)
+        }),
+    },
+    Suite {
+        name: "crash",
+        checks: "either end killed between any two steps, power cuts, disks that fail, syncs before every confirmation",
         needs: &[&STRACE],
         minutes: 8.0,
-        work: Work::Commands(|run| {
-            let commands = run.project.cargo(["build", "--package", "medipeps-server", "--package", "medipeps-client"]);
-            vec![commands, tests(run, &["--package", "medipeps-tests"])]
-        }),
+        work: Work::Commands(|run| across_crates(run, CRASH_TESTS)),
     },
     Suite {
         name: "published-vectors",
@@ -141,6 +148,17 @@ pub(super) static SUITES: &[Suite] = &[
         }),
     },
 ];
+
+/// What the names of the tests have that kill processes or make disks fail.
+const CRASH_TESTS: &[&str] = &["crash", "fault_", "fail_point", "fsync"];
+
+/// Builds the commands, then runs those tests across crates that the words choose.
+fn across_crates(run: &Run, words: &[&str]) -> Vec<Command> {
+    let commands = run.project.cargo(["build", "--package", "medipeps-server", "--package", "medipeps-client"]);
+    let mut chosen = tests(run, &["--package", "medipeps-tests", "--"]);
+    chosen.args(words);
+    vec![commands, chosen]
+}
 
 /// `cargo test`, all of it whatever fails; in a nightly run with more property-test cases, and what asks for [`NIGHTLY`].
 fn tests(run: &Run, words: &[&str]) -> Command {
