@@ -1,5 +1,6 @@
 //! What arrives, in which order, how often, and damaged.
 
+use medipeps_core::envelope::VERSION;
 use medipeps_core::wire::client_records::SenderCheck;
 use rand_core::SeedableRng;
 
@@ -88,20 +89,23 @@ fn damaged_envelopes_are_counted_noted_and_acknowledged() {
     let now = world.now;
     let account = world.server.account(&paul).unwrap();
     account.queue.pop();
-    for envelope in [vec![0; 100], vec![0; 4096], flipped, sound] {
+    let version_0 = vec![0; 4096];
+    let of_no_session = [vec![VERSION], vec![0; 4095]].concat();
+    for envelope in [vec![0; 100], version_0, of_no_session, flipped, sound] {
         account.enqueue(envelope, now);
     }
     let highest = account.next_sequence - 1;
     world.receive(1);
-    let reasons = [Undecryptable::Envelope, Undecryptable::NoSession, Undecryptable::Ciphertext];
+    let reasons =
+        [Undecryptable::Envelope, Undecryptable::Envelope, Undecryptable::NoSession, Undecryptable::Ciphertext];
     assert_eq!(world.clients[1].undecryptable(), reasons);
     assert_eq!(world.texts(1), ["first", "second"]);
     assert_eq!(world.server.account(&paul).unwrap().acknowledged, highest);
     let client = &mut world.clients[1];
     let status = client.store.status(Time(now), &mut client.rng).unwrap();
-    assert_eq!(status.queue.undecryptable, 3);
+    assert_eq!(status.queue.undecryptable, 4);
     let noted: Vec<_> = status.undecryptable.iter().map(|record| record.reason.as_str()).collect();
-    assert_eq!(noted, ["envelope", "no_session", "ciphertext"]);
+    assert_eq!(noted, ["envelope", "envelope", "no_session", "ciphertext"]);
 }
 
 #[test]
