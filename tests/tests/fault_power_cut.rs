@@ -125,8 +125,7 @@ async fn write_until_it_dies(
     // Whoever waits for an answer that cannot come any more is sent away; what was answered is noted.
     let _ = tokio::time::timeout(PATIENCE / 600, async { while writers.join_next().await.is_some() {} }).await;
     writers.shutdown().await;
-    let acknowledged = acknowledged.lock().unwrap().clone();
-    acknowledged
+    std::mem::take(&mut acknowledged.lock().unwrap())
 }
 
 /// Makes of every write that was not synced what a power cut may leave of it; returns how many are not whole.

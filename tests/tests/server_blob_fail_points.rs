@@ -114,9 +114,8 @@ async fn sigkill_of_the_server_between_any_two_steps_of_an_upload() {
         let whole = read(&uploader, round).await;
         assert!(whole.as_deref() == Some(&contents(round)[..]), "{kill:?}: the blob is not what was uploaded");
         if round > 1 {
-            match read(&uploader, round - 1).await {
-                Some(bytes) => assert!(!deleted && bytes == contents(round - 1), "{kill:?}"),
-                None => {}
+            if let Some(bytes) = read(&uploader, round - 1).await {
+                assert!(!deleted && bytes == contents(round - 1), "{kill:?}");
             }
             assert_eq!(uploader.request(&delete(round - 1)).await.unwrap(), Response::Done, "{kill:?}");
             assert!(read(&uploader, round - 1).await.is_none(), "{kill:?}");

@@ -67,13 +67,12 @@ pub(super) fn invert<const LANES: usize>(elements: &[u16; LANES]) -> [u16; LANES
 
 /// The lanes times x^0 to x^15: what a product with any factor is a sum of.
 pub(super) fn doublings<const LANES: usize>(elements: &[u16; LANES]) -> [[u16; LANES]; 16] {
-    let mut doublings = [*elements; 16];
-    for power in 1..16 {
-        for lane in 0..LANES {
-            doublings[power][lane] = double(doublings[power - 1][lane]);
-        }
-    }
-    doublings
+    let mut current = *elements;
+    std::array::from_fn(|_| {
+        let doubled = current;
+        current = doubled.map(double);
+        doubled
+    })
 }
 
 /// Adds the doubled lanes times one factor to the sum.
