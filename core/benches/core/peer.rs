@@ -8,7 +8,7 @@ fn established() -> (Session, Session) {
     let (alice, mut bob) = (Account::new(), Account::new());
     bob.generate_one_time_keys(1);
     let one_time_key = *bob.one_time_keys().values().next().unwrap();
-    let config = SessionConfig::version_2();
+    let config = SessionConfig::version_1();
     let mut at_alice = alice.create_outbound_session(config, bob.curve25519_key(), one_time_key).unwrap();
     let OlmMessage::PreKey(first) = at_alice.encrypt("a").unwrap() else {
         unreachable!("the first is a prekey message")

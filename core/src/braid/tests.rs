@@ -212,7 +212,7 @@ fn a_dropper_that_lets_only_some_kinds_through_delays_and_breaks_nothing() {
         let mut rng = rng(4);
         for turn in 0..240 {
             let message = sides[turn % 2].send(BRAID_CHUNKS, &mut rng);
-            let passes = turn >= 120 || let_through >> message.kind as u32 & 1 == 1;
+            let passes = turn >= 120 || (let_through >> message.kind as u32) & 1 == 1;
             if passes {
                 sides[1 - turn % 2].receive(&message).unwrap();
             }

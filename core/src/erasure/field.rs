@@ -67,13 +67,12 @@ pub(super) fn invert<const LANES: usize>(elements: &[u16; LANES]) -> [u16; LANES
 
 /// The lanes times x^0 to x^15: what a product with any factor is a sum of.
 pub(super) fn doublings<const LANES: usize>(elements: &[u16; LANES]) -> [[u16; LANES]; 16] {
-    let mut doublings = [*elements; 16];
-    for power in 1..16 {
-        for lane in 0..LANES {
-            doublings[power][lane] = double(doublings[power - 1][lane]);
-        }
-    }
-    doublings
+    let mut current = *elements;
+    std::array::from_fn(|_| {
+        let doubled = current;
+        current = doubled.map(double);
+        doubled
+    })
 }
 
 /// Adds the doubled lanes times one factor to the sum.
@@ -96,12 +95,12 @@ mod tests {
     fn schoolbook(one: u16, other: u16) -> u16 {
         let mut product = 0_u32;
         for bit in 0..16 {
-            if other >> bit & 1 == 1 {
+            if (other >> bit) & 1 == 1 {
                 product ^= u32::from(one) << bit;
             }
         }
         for bit in (16..32).rev() {
-            if product >> bit & 1 == 1 {
+            if (product >> bit) & 1 == 1 {
                 product ^= 0x1100B << (bit - 16);
             }
         }

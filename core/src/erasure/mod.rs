@@ -297,7 +297,7 @@ mod tests {
             serde_json::json!({ "one": one, "other": other, "product": product, "inverse_of_one": field::invert_one(one) })
         });
         let far = Encoder::resume(&piece, 65_535).next_chunks(1).1;
-        let longest: Vec<u8> = (0..1152_u32).map(|index| (index * index >> 3) as u8).collect();
+        let longest: Vec<u8> = (0..1152_u32).map(|index| ((index * index) >> 3) as u8).collect();
         let last = Encoder::resume(&longest, 36).next_chunks(8).1;
         check(
             "erasure",

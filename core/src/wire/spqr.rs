@@ -267,16 +267,16 @@ pub(super) fn wipe(message: &mut proto::SpqrState) {
     let Some(braid) = &mut message.braid else { return };
     braid.authenticator_root.zeroize();
     braid.authenticator_mac_key.zeroize();
-    match &mut braid.state {
-        Some(
-            State::KeysSampled(state::KeysSampled { seed: secret, .. })
-            | State::HeaderSent(state::HeaderSent { seed: secret, .. })
-            | State::Ct1Received(state::Ct1Received { seed: secret, .. })
-            | State::EkSentCt1Received(state::EkSentCt1Received { seed: secret, .. })
-            | State::Ct1Sampled(state::Ct1Sampled { randomness: secret, .. })
-            | State::Ct1Acknowledged(state::Ct1Acknowledged { randomness: secret, .. }),
-        ) => secret.zeroize(),
-        _ => {}
+    if let Some(
+        State::KeysSampled(state::KeysSampled { seed: secret, .. })
+        | State::HeaderSent(state::HeaderSent { seed: secret, .. })
+        | State::Ct1Received(state::Ct1Received { seed: secret, .. })
+        | State::EkSentCt1Received(state::EkSentCt1Received { seed: secret, .. })
+        | State::Ct1Sampled(state::Ct1Sampled { randomness: secret, .. })
+        | State::Ct1Acknowledged(state::Ct1Acknowledged { randomness: secret, .. }),
+    ) = &mut braid.state
+    {
+        secret.zeroize();
     }
 }
 
