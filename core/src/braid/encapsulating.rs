@@ -44,13 +44,14 @@ pub struct EkReceivedCt1Sampled {
     pub(crate) second_piece: Encoder,
 }
 
-/// The first part has been acknowledged, the vector is not here: nothing to send.
+/// The first part has been acknowledged, the vector is not here. The first part is still sent: there is nothing else to
+/// send, and a side whose store was put back to before the acknowledgement needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ct1Acknowledged {
     pub(crate) epoch: Epoch,
     pub(crate) header: [u8; HEADER_LENGTH],
     pub(crate) randomness: Secret<32>,
-    pub(crate) first_part: Box<[u8; FIRST_PART_LENGTH]>,
+    pub(crate) first_part: Encoder,
     pub(crate) vector: Decoder,
 }
 
@@ -101,15 +102,11 @@ impl Ct1Sampled {
     pub(super) fn receive_vector(mut self, message: &BraidMessage, acknowledging: bool) -> Result<Braid, BraidError> {
         self.vector.add(message.first_index, &message.chunks);
         let Self { epoch, header, randomness, first_part, vector } = self;
-        let first_bytes = || cut::<FIRST_PART_LENGTH, 0>(first_part.piece()).0;
         match (vector.piece(), acknowledging) {
             (None, false) => Ok(Self { epoch, header, randomness, first_part, vector }.into()),
-            (None, true) => {
-                let first_part = first_bytes();
-                Ok(Ct1Acknowledged { epoch, header, randomness, first_part, vector }.into())
-            }
+            (None, true) => Ok(Ct1Acknowledged { epoch, header, randomness, first_part, vector }.into()),
             (Some(vector), acknowledging) => {
-                let second_piece = second_piece(&epoch, &header, &vector, &randomness, &first_bytes())?;
+                let second_piece = second_piece(&epoch, &header, &vector, &randomness, &first_part)?;
                 let received = EkReceivedCt1Sampled { epoch, first_part, second_piece };
                 Ok(if acknowledging { received.acknowledged() } else { received.into() })
             }
@@ -130,6 +127,11 @@ impl EkReceivedCt1Sampled {
 }
 
 impl Ct1Acknowledged {
+    pub(super) fn send(mut self, count: usize) -> (Braid, BraidMessage, Option<EpochKey>) {
+        let message = chunks(&mut self.first_part, self.epoch.number, PieceKind::FirstPart, count);
+        (self.into(), message, None)
+    }
+
     /// Transition 11, once there are enough chunks.
     pub(super) fn receive_vector(mut self, message: &BraidMessage) -> Result<Braid, BraidError> {
         self.vector.add(message.first_index, &message.chunks);
@@ -160,11 +162,12 @@ fn second_piece(
     header: &[u8; HEADER_LENGTH],
     vector: &[u8],
     randomness: &Secret<32>,
-    first_part: &[u8; FIRST_PART_LENGTH],
+    first_part: &Encoder,
 ) -> Result<Encoder, BraidError> {
+    let (first_part, []) = cut::<FIRST_PART_LENGTH, 0>(first_part.piece());
     let (vector, []) = cut::<VECTOR_LENGTH, 0>(vector);
-    let second_part: [u8; SECOND_PART_LENGTH] = encapsulate_second(header, &vector, randomness, first_part)
+    let second_part: [u8; SECOND_PART_LENGTH] = encapsulate_second(header, &vector, randomness, &first_part)
         .map_err(|error| BraidError::Key(epoch.number, error))?;
-    let mac = epoch.authenticator.ciphertext_mac(epoch.number, first_part, &second_part);
+    let mac = epoch.authenticator.ciphertext_mac(epoch.number, &first_part, &second_part);
     Ok(Encoder::new(&[second_part.as_slice(), &mac].concat()))
 }

@@ -2,7 +2,8 @@
 //!
 //! In each epoch one side generates a key pair ([`generating`]), the other encapsulates ([`encapsulating`]); then they
 //! change roles. Each state is a type of its own and each transition takes it away, so that no one is in two states. What a
-//! state does not await, it ignores. A MAC or a key that does not fit is the end: the session has to be begun anew.
+//! state does not await, it ignores, if it may be late. A MAC or a key that does not fit is the end, and so is a message
+//! that the other side can only have come to by way of a later state than this one: the session has to be begun anew.
 
 mod authenticator;
 pub mod encapsulating;
@@ -68,6 +69,9 @@ pub enum BraidError {
     /// The encapsulation key is none.
     #[error("epoch {0}: {1}")]
     Key(u64, IncrementalKemError),
+    /// A message that answers what this state has not sent yet: its store was put back to before it did.
+    #[error("the other side is further in epoch {0} than this side can have brought it")]
+    OutOfStep(u64),
     /// There is no number after the last one.
     #[error("the epochs are used up")]
     EpochsExhausted,
@@ -97,8 +101,9 @@ impl Braid {
             Self::HeaderReceived(state) => state.sample(count, rng),
             Self::Ct1Sampled(state) => state.send(count),
             Self::EkReceivedCt1Sampled(state) => state.send(count),
+            Self::Ct1Acknowledged(state) => state.send(count),
             Self::Ct2Sampled(state) => state.send(count),
-            Self::EkSentCt1Received(_) | Self::NoHeaderReceived(_) | Self::Ct1Acknowledged(_) => {
+            Self::EkSentCt1Received(_) | Self::NoHeaderReceived(_) => {
                 let message = BraidMessage::none(self.epoch().number);
                 (self, message, None)
             }
@@ -110,6 +115,9 @@ impl Braid {
     /// # Errors
     /// [`BraidError`]
     pub fn receive(self, message: &BraidMessage) -> Result<(Self, Option<EpochKey>), BraidError> {
+        if self.is_ahead(message) {
+            return Err(BraidError::OutOfStep(message.epoch));
+        }
         if let Self::Ct2Sampled(state) = self {
             return Ok((state.receive(message), None));
         }
@@ -133,6 +141,28 @@ impl Braid {
             }
             (state, _) => Ok((state, None)),
         }
+    }
+
+    /// Whether no honest run brings this message to this state, late or not.
+    fn is_ahead(&self, message: &BraidMessage) -> bool {
+        use PieceKind::{FirstPart, Header, None, SecondPart, Vector, VectorAcknowledging};
+        let (own, kind) = (self.epoch().number, message.kind);
+        if message.epoch > own {
+            let next = matches!(self, Self::Ct2Sampled(_)) && message.epoch - own == 1;
+            return !(next && kind == None);
+        }
+        let possible = match self {
+            _ if message.epoch < own => true,
+            Self::KeysUnsampled(_) => kind == None,
+            Self::KeysSampled(_) | Self::HeaderSent(_) => matches!(kind, None | FirstPart),
+            Self::Ct1Received(_) | Self::EkSentCt1Received(_) => matches!(kind, None | FirstPart | SecondPart),
+            Self::NoHeaderReceived(_) | Self::HeaderReceived(_) => kind == Header,
+            Self::Ct1Sampled(_) | Self::EkReceivedCt1Sampled(_) | Self::Ct1Acknowledged(_) => {
+                matches!(kind, Header | Vector | VectorAcknowledging)
+            }
+            Self::Ct2Sampled(_) => matches!(kind, Header | Vector | VectorAcknowledging | None),
+        };
+        !possible
     }
 
     /// The epoch whose key both sides are known to have: what is sent now is under it.

@@ -95,12 +95,12 @@ mod tests {
     fn schoolbook(one: u16, other: u16) -> u16 {
         let mut product = 0_u32;
         for bit in 0..16 {
-            if other >> bit & 1 == 1 {
+            if (other >> bit) & 1 == 1 {
                 product ^= u32::from(one) << bit;
             }
         }
         for bit in (16..32).rev() {
-            if product >> bit & 1 == 1 {
+            if (product >> bit) & 1 == 1 {
                 product ^= 0x1100B << (bit - 16);
             }
         }

@@ -133,7 +133,7 @@ fn encode_braid(braid: &Braid) -> proto::BraidState {
             State::Ct1Acknowledged(state::Ct1Acknowledged {
                 header: header.to_vec(),
                 randomness: bytes(randomness),
-                first_part: first_part.to_vec(),
+                first_part: Some(sent(first_part)),
                 vector: Some(received(vector)),
             })
         }
@@ -206,7 +206,7 @@ fn decode_braid(message: &proto::BraidState) -> Result<Braid, WireError> {
             epoch,
             header: fixed(&of.header, "header")?,
             randomness: secret(&of.randomness, "randomness")?,
-            first_part: Box::new(fixed(&of.first_part, "first_part")?),
+            first_part: encoder(of.first_part.as_ref(), FIRST_PART_LENGTH)?,
             vector: decoder(of.vector.as_ref(), VECTOR_LENGTH)?,
         }
         .into(),

@@ -7,6 +7,14 @@ mod model;
 use model::Action;
 use proptest::prelude::*;
 
+/// Found by the first of the tests below: bob had the acknowledgement of a ciphertext that alice, put back, no longer had. He
+/// sent nothing, she waited, and neither ever healed again.
+#[test]
+fn a_side_put_back_to_before_its_acknowledgement_is_not_left_waiting() {
+    let found = [[144, 0], [70, 0], [48, 0], [38, 0], [0, 0], [0, 0], [175, 0], [22, 0], [0, 0], [0, 0]];
+    model::run(found.map(Action::from_bytes));
+}
+
 proptest! {
     // 256 cases, or PROPTEST_CASES.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

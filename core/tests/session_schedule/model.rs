@@ -38,7 +38,7 @@ pub(crate) enum Action {
 impl Action {
     /// Two bytes are an action.
     pub(crate) const fn from_bytes(bytes: [u8; 2]) -> Self {
-        let (side, which) = (bytes[0] >> 4 & 1, bytes[1]);
+        let (side, which) = ((bytes[0] >> 4) & 1, bytes[1]);
         match bytes[0] & 15 {
             0..=5 => Self::Write { side },
             6..=10 => Self::Deliver { to: side, which, keep: false },

@@ -190,8 +190,8 @@ pub(super) static VERIFPAL: Need = Need {
         }
         ways
     }),
-    minutes: 4.0,
-    megabytes: 60,
+    minutes: 5.0,
+    megabytes: 130,
 };
 
 /// A standard library for wasm32-unknown-unknown, or the means to build one.
