@@ -1,9 +1,9 @@
 //! Large documents between this device's disk and the blobs of a server. `spec/attachment.md`, `spec/transport.md`.
 //!
-//! One file for each idea: the memory for parts ([`buffer`]), requests in flight over a connection that may die
-//! ([`pipeline`]), the files that are sent ([`source`]) and the sealed copies that this device keeps ([`sealed_copy`]),
-//! then [`upload`], [`fetch`] and [`save`]. They touch no account: what must be remembered before a step may be taken
-//! goes through a [`Report`] to whoever has the store.
+//! One file for each idea: the memory for parts (`buffer`), requests in flight over a connection that may die
+//! (`pipeline`), the files that are sent (`source`) and the sealed copies that this device keeps (`sealed_copy`),
+//! then `upload`, `fetch` and `save`. They touch no account: what must be remembered before a step may be taken
+//! goes through a `Report` to whoever has the store.
 //!
 //! Every blob has a connection of its own, which proves nothing and submits nothing. A server that saw a blob's pieces
 //! beside a submission would know which recipient a file is for, and blobs that shared a connection would be known to be
