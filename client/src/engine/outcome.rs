@@ -292,6 +292,8 @@ undecryptable! {
     NoSession = "no_session";
     /// The session's header opened, the content does not verify.
     Ciphertext = "ciphertext";
+    /// The session's post-quantum ratchet cannot go on; the session was given up.
+    SessionBroken = "session_broken";
     /// It skips more messages than are allowed.
     TooFarAhead = "too_far_ahead";
     /// The first flight does not verify.

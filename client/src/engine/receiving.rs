@@ -171,7 +171,7 @@ fn open(
             Ok(content) => return decrypted(transaction, keys, record, &session, content),
             Err(DecryptError::NoHeaderKey) => {}
             Err(DecryptError::AlreadyReceived) => return Ok(Opened::Duplicate),
-            Err(error) => failure = Some(refused(reason_of(error), Some(record.peer))),
+            Err(error) => failure = Some(unreadable(transaction, keys, id, record, error)?),
         }
     }
     if let Some(failure) = failure {
@@ -185,6 +185,23 @@ fn open(
         }
     }
     Ok(refused(Undecryptable::NoSession, None))
+}
+
+/// A message of a session that does not open. Where every later one would not open either, the session is given up: the
+/// next message to this device begins a new one.
+fn unreadable(
+    transaction: &mut Transaction<'_>,
+    keys: &mut Keys<'_>,
+    id: SessionId,
+    record: SessionRecord,
+    error: DecryptError,
+) -> Result<Opened, Stop> {
+    if let DecryptError::Braid(_) = error {
+        sesame::abandon(transaction, id, &record)?;
+        // Nothing matches an empty table: the rest of this batch passes the session over.
+        keys.hints.insert(id.0, HintKeys(Vec::new()));
+    }
+    Ok(refused(reason_of(error), Some(record.peer)))
 }
 
 /// The session has moved: it is stored and becomes the active one of its pair.
@@ -236,7 +253,7 @@ fn open_first_flight(
         return match session.decrypt_initial(initial, &mut transaction.rng) {
             Ok(content) => decrypted(transaction, keys, record, &session, content),
             Err(DecryptError::AlreadyReceived) => Ok(Opened::Duplicate),
-            Err(error) => refuse(reason_of(error)),
+            Err(error) => unreadable(transaction, keys, initial.session_id(), record, error),
         };
     }
     if let Some(reason) = sender_refused(transaction, own, sender, peer.device_id)? {
@@ -411,12 +428,12 @@ const fn reason_of(error: DecryptError) -> Undecryptable {
     match error {
         DecryptError::TooFarAhead { .. } => Undecryptable::TooFarAhead,
         DecryptError::NoHeaderKey => Undecryptable::NoSession,
+        DecryptError::Braid(_) => Undecryptable::SessionBroken,
         DecryptError::AlreadyReceived
         | DecryptError::RatchetKey
         | DecryptError::Ciphertext
         | DecryptError::Header
         | DecryptError::Epoch(_)
-        | DecryptError::Braid(_)
         | DecryptError::Padding => Undecryptable::Ciphertext,
     }
 }

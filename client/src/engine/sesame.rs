@@ -32,11 +32,30 @@ impl PeerDevice {
     }
 }
 
-/// A session out of the store.
+/// A session out of the store. One that cannot be read is of another wire version: there is no downgrade, so it is
+/// deleted, and the next message begins anew.
 pub(super) fn load(transaction: &mut Transaction<'_>, id: SessionId) -> Result<Option<(SessionRecord, Session)>, Stop> {
     let Some(record) = transaction.load(&key::session(&id.0))? else { return Ok(None) };
-    let session = Session::decode(&record.state)?;
-    Ok(Some((record, session)))
+    match Session::decode(&record.state) {
+        Ok(session) => Ok(Some((record, session))),
+        Err(_) => {
+            abandon(transaction, id, &record)?;
+            Ok(None)
+        }
+    }
+}
+
+/// Deletes a session that can no longer be used, with its place among those of its pair.
+pub(super) fn abandon(transaction: &mut Transaction<'_>, id: SessionId, record: &SessionRecord) -> Result<(), Stop> {
+    forget(transaction, &id.0);
+    let key = peer_of(record)?.key();
+    let Some(mut peer) = transaction.load(&key)? else { return Ok(()) };
+    for device in &mut peer.devices {
+        device.active = device.active.filter(|active| *active != id.0);
+        device.inactive.retain(|inactive| *inactive != id.0);
+    }
+    transaction.store(&key, &peer);
+    Ok(())
 }
 
 /// Stores a session's new state with its hint keys.

@@ -1,6 +1,7 @@
 //! Engines wired back to back by a server in memory, without a network: the client's hard cases.
 
 mod both_sides;
+mod broken_session;
 mod crash;
 mod delivery;
 mod identity_change;
