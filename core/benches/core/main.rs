@@ -12,7 +12,7 @@ use medipeps_core::Address;
 use medipeps_core::crypto::dh::DhSecretKey;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
-use medipeps_core::crypto::{aead, kdf, kem, x_wing};
+use medipeps_core::crypto::{aead, incremental_kem, kdf, kem, x_wing};
 use medipeps_core::double_ratchet::ENCRYPTED_HEADER_LENGTH;
 use medipeps_core::envelope::Envelope;
 use medipeps_core::erasure::{Decoder, Encoder};
@@ -132,6 +132,8 @@ fn primitives(criterion: &mut Criterion) {
     group.bench_function("mlkem1024-keygen", |bench| bench.iter(|| kem_secret.encapsulation_key()));
     group.bench_function("mlkem1024-encapsulate", |bench| bench.iter(|| kem_key.encapsulate(&mut rng)));
     group.bench_function("mlkem1024-decapsulate", |bench| bench.iter(|| kem_secret.decapsulate(&ciphertext)));
+    let epoch_seed = incremental_kem::DecapsulationSeed::random(&mut rng);
+    group.bench_function("braid-keygen", |bench| bench.iter(|| epoch_seed.encapsulation_key()));
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let seal = x_wing::DecapsulationKey::random(&mut rng);
     let seal_key = seal.encapsulation_key();
