@@ -36,7 +36,12 @@ pub(super) fn begin(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
 /// Does what the server's answer calls for.
 pub(super) fn maintain(transaction: &mut Transaction<'_>, status: &PrekeyStatusReply) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
-    let Some(mut record) = transaction.load(&key::prekeys())? else { return Ok(()) };
+    let Some(mut record) = transaction.load(&key::prekeys())? else {
+        // A device that was linked draws its first ones when it first proves itself.
+        let upload = draw(transaction, &own.record, &own.keys, None, ONE_TIME_PREKEYS_PER_UPLOAD)?;
+        publish(transaction, 1, upload);
+        return Ok(());
+    };
     if let Some(upload) = record.pending_upload.clone() {
         if status.sequence < record.sequence {
             publish(transaction, record.sequence, upload);

@@ -43,7 +43,7 @@ fn a_restored_server_delivers_from_zero_and_nothing_is_shown_twice() {
     world.settle();
     world.server.incarnation = [2; 16];
     let paul = world.address(1);
-    world.server.account(&paul).unwrap().acknowledged = 0;
+    world.device(1).acknowledged = 0;
     world.send(0, mail(&paul, "second"));
     world.settle();
     assert_eq!(world.texts(1), ["first", "second"]);
@@ -87,20 +87,20 @@ fn damaged_envelopes_are_counted_noted_and_acknowledged() {
     let mut flipped = sound.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let now = world.now;
-    let account = world.server.account(&paul).unwrap();
-    account.queue.pop();
+    let device = world.device(1);
+    device.queue.pop();
     let version_0 = vec![0; 4096];
     let of_no_session = [vec![VERSION], vec![0; 4095]].concat();
     for envelope in [vec![0; 100], version_0, of_no_session, flipped, sound] {
-        account.enqueue(envelope, now);
+        device.enqueue(envelope, now);
     }
-    let highest = account.next_sequence - 1;
+    let highest = device.last_sequence;
     world.receive(1);
     let reasons =
         [Undecryptable::Envelope, Undecryptable::Envelope, Undecryptable::NoSession, Undecryptable::Ciphertext];
     assert_eq!(world.clients[1].undecryptable(), reasons);
     assert_eq!(world.texts(1), ["first", "second"]);
-    assert_eq!(world.server.account(&paul).unwrap().acknowledged, highest);
+    assert_eq!(world.device(1).acknowledged, highest);
     let client = &mut world.clients[1];
     let status = client.store.status(Time(now), &mut client.rng).unwrap();
     assert_eq!(status.queue.undecryptable, 4);

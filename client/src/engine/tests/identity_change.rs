@@ -112,7 +112,7 @@ fn an_old_copy_of_the_store_is_found_out_and_its_keys_are_dropped() {
     world.send(1, mail(&claire, "answer"));
     world.send(0, mail(&paul, "second"));
     world.settle();
-    let highest_generation = world.server.account(&paul).unwrap().generation;
+    let highest_generation = world.device(1).generation;
     world.clients[1].disk.restore(&backup);
     world.clients[1].restart();
     world.run(1, &Input::Authenticated { highest_generation }).unwrap();

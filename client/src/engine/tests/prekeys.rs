@@ -8,14 +8,12 @@ use crate::limits::{ONE_TIME_PREKEYS_PER_UPLOAD, PREKEY_ROTATION_S, RETIRED_PREK
 use crate::store::{Patch, RecordKey};
 
 fn authenticate(world: &mut World, number: usize) {
-    let address = world.address(number);
-    let highest_generation = world.server.account(&address).unwrap().generation;
+    let highest_generation = world.device(number).generation;
     world.run(number, &Input::Authenticated { highest_generation }).unwrap();
 }
 
 fn use_up(world: &mut World, number: usize) {
-    let address = world.address(number);
-    world.server.account(&address).unwrap().given = ONE_TIME_PREKEYS_PER_UPLOAD;
+    world.device(number).given = ONE_TIME_PREKEYS_PER_UPLOAD;
 }
 
 fn count(world: &mut World, number: usize, class: crate::store::RecordClass) -> usize {
@@ -94,12 +92,12 @@ fn a_replayed_first_message_on_one_time_keys_finds_them_gone() {
 fn prekeys_are_refilled_when_few_are_left_and_no_id_comes_twice() {
     let mut world = World::new(&["claire", "paul"]);
     authenticate(&mut world, 1);
-    let paul = world.address(1);
-    assert_eq!(world.server.account(&paul).unwrap().uploads.len(), 1, "enough are left");
+    assert_eq!(world.device(1).uploads.len(), 1, "enough are left");
     use_up(&mut world, 1);
     authenticate(&mut world, 1);
     authenticate(&mut world, 1);
-    let uploads = &world.server.account(&paul).unwrap().uploads;
+    let paul = world.address(1);
+    let uploads = &world.device(1).uploads;
     assert_eq!(uploads.len(), 2);
     assert_eq!(uploads[0].signed_prekey, uploads[1].signed_prekey, "the set stays");
     assert_eq!(uploads[0].seal_prekey, uploads[1].seal_prekey);
@@ -125,7 +123,7 @@ fn prekeys_are_rotated_weekly_and_the_old_ones_serve_until_their_time_is_over() 
     world.send(0, mail(&paul, "late"));
     world.later(PREKEY_ROTATION_S * 1000);
     authenticate(&mut world, 1);
-    assert_eq!(world.server.account(&paul).unwrap().uploads.len(), 2);
+    assert_eq!(world.device(1).uploads.len(), 2);
     assert_eq!(count(&mut world, 1, class::SEAL_PREKEY), 2);
     world.later(RETIRED_PREKEYS_KEPT_MS - 1000);
     world.receive(1);

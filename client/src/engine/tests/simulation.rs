@@ -134,8 +134,7 @@ impl Simulation {
         let mut batch = self.world.pushed(client);
         let incarnation = self.world.server.incarnation;
         if batch.is_empty() && self.below(3) == 0 {
-            let address = self.world.address(client);
-            batch = self.world.server.account(&address).unwrap().queue.clone();
+            batch = self.world.device(client).queue.clone();
         }
         let length = if batch.is_empty() { 0 } else { 1 + self.below(batch.len()) };
         batch.truncate(length);
@@ -151,8 +150,7 @@ impl Simulation {
             return;
         }
         let (one, other) = (self.below(waiting), self.below(waiting));
-        let address = self.world.address(client);
-        let queue = &mut self.world.server.account(&address).unwrap().queue;
+        let queue = &mut self.world.device(client).queue;
         let first = queue.len() - waiting;
         let envelope = std::mem::take(&mut queue[first + one].envelope);
         let swapped = std::mem::replace(&mut queue[first + other].envelope, envelope);
@@ -199,8 +197,7 @@ impl Simulation {
     }
 
     fn connect(&mut self, client: usize) {
-        let address = self.world.address(client);
-        let highest_generation = self.world.server.account(&address).unwrap().generation;
+        let highest_generation = self.world.device(client).generation;
         self.die_during(client, Input::Authenticated { highest_generation });
     }
 

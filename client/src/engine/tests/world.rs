@@ -1,21 +1,16 @@
 //! A server that keeps everything in memory, and clients that a test can stop between any two steps.
 
-use std::collections::BTreeMap;
-
 use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
-use medipeps_core::identity::Statement;
 use medipeps_core::invitation::Invitation;
 use medipeps_core::kind::{Body, Mail, ReceiptsWanted, Urgency};
-use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
 use medipeps_core::wire::client_records::{MessageRecord, RecipientState};
-use medipeps_core::wire::transport::{
-    Delivery, ErrorCode, ErrorReply, FetchPrekeysReply, PrekeyStatusReply, Request, Response, StaleDevices, SubmitReply,
-};
+use medipeps_core::wire::transport::{Delivery, Request, Response};
 use rand_core::SeedableRng;
 
-use super::transfers::{Blob, Files};
+use super::server::{Server, ServerDevice};
+use super::transfers::Files;
 use crate::account_store::{AccountStore, HandleError, Handled};
 use crate::engine::{
     CreateAccount, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, Outgoing, Send, SendMail, Time,
@@ -26,35 +21,11 @@ use crate::store::seal::{SealedStore, Unlock};
 
 pub(super) const DOMAIN: &str = "clinic.example";
 
-/// A device's queue and the rest that a server keeps of an account with one device.
-pub(super) struct ServerAccount {
-    pub(super) statement: Statement,
-    pub(super) uploads: Vec<PrekeyUpload>,
-    /// How many one-time prekeys of each kind have been given out, over all uploads.
-    pub(super) given: usize,
-    pub(super) queue: Vec<Delivery>,
-    pub(super) next_sequence: u64,
-    pub(super) acknowledged: u64,
-    pub(super) generation: u64,
-}
-
-/// The server.
-pub(super) struct Server {
-    pub(super) accounts: BTreeMap<Address, ServerAccount>,
-    pub(super) submissions: BTreeMap<(Address, [u8; 16]), Vec<u8>>,
-    pub(super) incarnation: [u8; 16],
-    /// Every request that has come, in order.
-    pub(super) log: Vec<Request>,
-    /// What the next submissions are answered with instead.
-    pub(super) refusals: Vec<ErrorReply>,
-    /// Blobs by id.
-    pub(super) blobs: BTreeMap<[u8; 32], Blob>,
-    pub(super) now: u64,
-}
-
 /// One device.
 pub(super) struct Client {
     pub(super) address: Address,
+    /// Once the account is in the store.
+    device_id: Option<u32>,
     pub(super) disk: MemoryStore,
     pub(super) store: AccountStore<MemoryStore>,
     /// Files and sealed copies on the same disk.
@@ -80,144 +51,6 @@ fn unlock() -> Secret<32> {
     Secret::from([7; 32])
 }
 
-impl Server {
-    pub(super) fn answer(&mut self, request: &Request, generation: u64) -> Result<Response, ErrorReply> {
-        self.log.push(request.clone());
-        match request {
-            Request::Register(register) => {
-                let statement = Statement::decode(&register.statement).unwrap();
-                let address = statement.address().clone();
-                if let Some(account) = self.accounts.get(&address) {
-                    return if account.statement == statement {
-                        Ok(Response::Done)
-                    } else {
-                        refuse(ErrorCode::AddressTaken)
-                    };
-                }
-                let account = ServerAccount {
-                    uploads: vec![self.upload(&statement, &register.prekeys[0])],
-                    statement,
-                    given: 0,
-                    queue: Vec::new(),
-                    next_sequence: 1,
-                    acknowledged: 0,
-                    generation: 0,
-                };
-                self.accounts.insert(address, account);
-                Ok(Response::Done)
-            }
-            Request::FetchStatement(address) => {
-                Ok(Response::FetchStatement(self.account(address)?.statement.encoded().to_vec()))
-            }
-            Request::FetchPrekeys(fetch) => self.account(&fetch.address)?.bundle(),
-            Request::Submit(submit) => {
-                if let Some(refusal) = (!self.refusals.is_empty()).then(|| self.refusals.remove(0)) {
-                    return Err(refusal);
-                }
-                let (now, encoded) = (self.now, request.encode());
-                let known = self.submissions.get(&(submit.address.clone(), submit.id));
-                if let Some(known) = known {
-                    return if *known == encoded {
-                        Ok(Response::Submit(SubmitReply { duplicate: true }))
-                    } else {
-                        refuse(ErrorCode::SubmissionIdReused)
-                    };
-                }
-                let account = self.account(&submit.address)?;
-                account.check_devices(&submit.envelopes.iter().map(|one| one.device_id).collect::<Vec<_>>())?;
-                account.enqueue(submit.envelopes[0].envelope.clone(), now);
-                self.submissions.insert((submit.address.clone(), submit.id), encoded);
-                Ok(Response::Submit(SubmitReply { duplicate: false }))
-            }
-            Request::PrekeyStatus => unreachable!("answered by `proved`"),
-            Request::Acknowledge(_) => unreachable!("answered by `proved`"),
-            other => panic!("no test sends {other:?} at generation {generation}"),
-        }
-    }
-
-    fn upload(&self, statement: &Statement, encoded: &[u8]) -> PrekeyUpload {
-        PrekeyUpload::verify(encoded, &statement.devices()[0].keys().signing_key).unwrap()
-    }
-
-    fn proved(&mut self, address: &Address, request: &Request) -> Result<Response, ErrorReply> {
-        self.log.push(request.clone());
-        match request {
-            Request::PrekeyStatus => {
-                let account = self.account(address)?;
-                let left = u32::try_from(account.one_time() - account.given).unwrap();
-                let sequence = account.uploads.last().unwrap().sequence;
-                let (one_time_prekeys, one_time_kem_prekeys) = (left, left);
-                Ok(Response::PrekeyStatus(PrekeyStatusReply { one_time_prekeys, one_time_kem_prekeys, sequence }))
-            }
-            Request::PublishPrekeys(encoded) => {
-                let upload = self.upload(&self.accounts[address].statement.clone(), encoded);
-                let account = self.account(address)?;
-                if upload.sequence <= account.uploads.last().unwrap().sequence {
-                    return refuse(ErrorCode::PrekeySequence);
-                }
-                account.uploads.push(upload);
-                Ok(Response::Done)
-            }
-            other => panic!("no test proves a device for {other:?}"),
-        }
-    }
-
-    pub(super) fn account(&mut self, address: &Address) -> Result<&mut ServerAccount, ErrorReply> {
-        self.accounts.get_mut(address).ok_or_else(|| ErrorReply::new(ErrorCode::UnknownAccount, ""))
-    }
-
-    /// The submissions that have come, repeats included.
-    pub(super) fn submitted(&self) -> Vec<medipeps_core::wire::transport::Submit> {
-        let submits = self.log.iter().filter_map(|request| match request {
-            Request::Submit(submit) => Some(submit.clone()),
-            _ => None,
-        });
-        submits.collect()
-    }
-}
-
-impl ServerAccount {
-    fn one_time(&self) -> usize {
-        self.uploads.iter().map(|upload| upload.one_time_prekeys.len()).sum()
-    }
-
-    fn bundle(&mut self) -> Result<Response, ErrorReply> {
-        let newest = self.uploads.last().unwrap();
-        let one_time = self.uploads.iter().flat_map(|upload| &upload.one_time_prekeys).nth(self.given);
-        let kem = self.uploads.iter().flat_map(|upload| &upload.one_time_kem_prekeys).nth(self.given);
-        let bundle = EncodedBundle {
-            device_id: self.statement.devices()[0].device_id(),
-            signed_prekey: newest.signed_prekey.encode(),
-            one_time_prekey: one_time.map(medipeps_core::prekey::OneTimePrekey::encode),
-            kem_prekey: kem.unwrap_or(&newest.last_resort_kem_prekey).encode(),
-            seal_prekey: newest.seal_prekey.encode(),
-        };
-        self.given = (self.given + 1).min(self.one_time());
-        let statement = self.statement.encoded().to_vec();
-        Ok(Response::FetchPrekeys(FetchPrekeysReply { statement, bundles: vec![bundle.encode()] }))
-    }
-
-    fn check_devices(&self, given: &[u32]) -> Result<(), ErrorReply> {
-        let listed: Vec<u32> = self.statement.devices().iter().map(|device| device.device_id()).collect();
-        if given == listed {
-            return Ok(());
-        }
-        let mut error = ErrorReply::new(ErrorCode::StaleDevices, "");
-        let statement_version = self.statement.version();
-        error.stale_devices = Some(StaleDevices { missing: listed, extra: given.to_vec(), statement_version });
-        Err(error)
-    }
-
-    pub(super) fn enqueue(&mut self, envelope: Vec<u8>, received: u64) {
-        self.queue.push(Delivery { sequence: self.next_sequence, received, envelope });
-        self.next_sequence += 1;
-    }
-}
-
-pub(super) fn refuse<T>(code: ErrorCode) -> Result<T, ErrorReply> {
-    Err(ErrorReply::new(code, ""))
-}
-
 impl Client {
     pub(super) fn new(name: &str, seed: u8, now: u64) -> Self {
         Self::new_at(format!("{name}@{DOMAIN}").parse().unwrap(), seed, now)
@@ -227,7 +60,19 @@ impl Client {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let disk = MemoryStore::new();
         let sealed = SealedStore::create(disk.clone(), &Unlock::PlatformKey(&unlock()), now, &mut rng).unwrap();
-        Self { address, disk, store: AccountStore::new(sealed), files: Files::default(), events: Vec::new(), rng }
+        let (store, files) = (AccountStore::new(sealed), Files::default());
+        Self { address, device_id: None, disk, store, files, events: Vec::new(), rng }
+    }
+
+    /// Which device of its account it is.
+    pub(super) fn device_id(&mut self, now: u64) -> u32 {
+        if self.device_id.is_none() {
+            // The first look of a day is a commit, which may have been told to fail.
+            let _ = self.store.generation(Time(now), &mut self.rng);
+            let credentials = self.store.credentials(Time(now), &mut self.rng).unwrap();
+            self.device_id = credentials.map(|credentials| credentials.device_id);
+        }
+        self.device_id.expect("there is an account")
     }
 
     /// A new process on the same disk.
@@ -285,15 +130,7 @@ pub(super) fn mail(to: &Address, text: &str) -> SendMail {
 impl World {
     /// A server and registered accounts of these names.
     pub(super) fn new(names: &[&str]) -> Self {
-        let server = Server {
-            accounts: BTreeMap::new(),
-            submissions: BTreeMap::new(),
-            incarnation: [1; 16],
-            log: Vec::new(),
-            refusals: Vec::new(),
-            blobs: BTreeMap::new(),
-            now: 1_700_000_000_000,
-        };
+        let server = Server::new(1_700_000_000_000);
         let mut world = Self { now: server.now, server, clients: Vec::new() };
         for name in names {
             world.join(name);
@@ -322,6 +159,21 @@ impl World {
 
     pub(super) fn address(&self, number: usize) -> Address {
         self.clients[number].address.clone()
+    }
+
+    pub(super) fn device_id(&mut self, number: usize) -> u32 {
+        self.clients[number].device_id(self.now)
+    }
+
+    /// What the server keeps of a client's device, if it is listed.
+    pub(super) fn find_device(&mut self, number: usize) -> Option<&mut ServerDevice> {
+        let (address, device_id) = (self.address(number), self.device_id(number));
+        self.server.device(&address, device_id).ok()
+    }
+
+    /// What the server keeps of a client's device.
+    pub(super) fn device(&mut self, number: usize) -> &mut ServerDevice {
+        self.find_device(number).expect("the device is listed")
     }
 
     pub(super) fn later(&mut self, milliseconds: u64) {
@@ -363,17 +215,19 @@ impl World {
 
     /// Sends one request and makes an input of the answer.
     pub(super) fn exchange(&mut self, number: usize, outgoing: &Outgoing, generation: u64) -> Option<Input> {
-        let address = self.address(number);
         let result = match &outgoing.send {
             Send::Acknowledge { incarnation, up_to } => {
                 assert_eq!(*incarnation, self.server.incarnation);
-                let account = self.server.account(&address).unwrap();
-                account.acknowledged = account.acknowledged.max(*up_to);
-                account.generation = account.generation.max(generation);
+                // A device that was taken off the statement is not heard any more.
+                if let Some(device) = self.find_device(number) {
+                    device.acknowledged = device.acknowledged.max(*up_to);
+                    device.generation = device.generation.max(generation);
+                }
                 Ok(Response::Done)
             }
             Send::Request(request @ (Request::PrekeyStatus | Request::PublishPrekeys(_))) => {
-                self.server.proved(&address, request)
+                let (address, device_id) = (self.address(number), self.device_id(number));
+                self.server.proved((&address, device_id), request)
             }
             Send::Request(request) => self.server.answer(request, generation),
         };
@@ -406,10 +260,9 @@ impl World {
 
     /// What the server would push now.
     pub(super) fn pushed(&mut self, number: usize) -> Vec<Delivery> {
-        let address = self.address(number);
-        let account = self.server.account(&address).unwrap();
-        let from = account.acknowledged;
-        account.queue.iter().filter(|delivery| delivery.sequence > from).cloned().collect()
+        let Some(device) = self.find_device(number) else { return Vec::new() };
+        let from = device.acknowledged;
+        device.queue.iter().filter(|delivery| delivery.sequence > from).cloned().collect()
     }
 
     pub(super) fn deliver(&mut self, number: usize, batch: Vec<Delivery>) {
