@@ -10,6 +10,8 @@ mod output;
 mod passphrase;
 mod preview;
 mod progress;
+#[allow(dead_code, reason = "the next commit draws with it")]
+mod qr;
 mod read;
 mod status;
 mod sync;
