@@ -26,6 +26,8 @@ pub const ATTACHMENT_NAME_LENGTH_MAX: usize = 255;
 pub const SUBJECT_LENGTH_MAX: usize = 998;
 /// Recipients of one mail.
 pub const RECIPIENTS_MAX: usize = 64;
+/// Messages that one `received` names: with the frame they fit the smallest envelope.
+pub const RECEIVED_IDS_MAX: usize = 200;
 /// Bytes of a display name or a role, in UTF-8.
 pub const NAME_LENGTH_MAX: usize = 128;
 /// Messages that one receiving chain may jump ahead (Double Ratchet specification, MAX_SKIP).

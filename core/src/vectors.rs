@@ -21,7 +21,8 @@ use crate::envelope::{Envelope, HintKey};
 use crate::identity::{DeviceCertificate, DeviceSecretKeys, StatementIssue, recovery_key_hash, safety_number};
 use crate::invitation::Invitation;
 use crate::kind::{
-    Attachment, AttachmentPlace, Body, Content, Mail, MailRecipient, MessageId, ReceiptsWanted, RecipientRole, Urgency,
+    Attachment, AttachmentPlace, Body, Content, Mail, MailRecipient, MessageId, ReceiptsWanted, Received,
+    RecipientRole, Urgency,
 };
 use crate::label;
 use crate::pqxdh::{Agreements, End, associated_data};
@@ -642,15 +643,29 @@ fn content_vectors() {
         }),
     };
     let body = BlobReference { length: 300_000, ..reference };
+    let received = Received { message_ids: vec![MessageId([2; 16]), MessageId([3; 16])], unreadable: true };
+    let bare = |body| Content {
+        urgency: Urgency::Routine,
+        sender_name: String::new(),
+        sender_role: String::new(),
+        receipts_wanted: ReceiptsWanted::default(),
+        fallback_text: String::new(),
+        attachments: Vec::new(),
+        body,
+        ..content.clone()
+    };
     let with_body_blob = Content { body: content.body.short(), body_blob: Some(body), ..content.clone() };
     check(
         "content",
         &json!({
-            "about": "spec/content.md: an encoded Content of kind mail; the fields are those of the test that made it.",
+            "about": "spec/content.md: an encoded Content of kind mail, one of received, one of empty; the fields are those of \
+                      the test that made them.",
             "subject": "Results",
             "text": "Potassium 6.1 mmol/L",
             "encoded": hex(content.encode().unwrap()),
             "encoded_with_body_in_a_blob": hex(with_body_blob.encode().unwrap()),
+            "received": hex(bare(Body::Received(received)).encode().unwrap()),
+            "empty": hex(bare(Body::Empty).encode().unwrap()),
         }),
     );
 }

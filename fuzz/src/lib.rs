@@ -183,6 +183,8 @@ targets! {
             client_records::OutboxRecord, client_records::SessionRecord, client_records::PeerRecord,
             client_records::QueueRecord, client_records::UnconfirmedSenderRecord,
             client_records::UndecryptableRecord, client_records::UploadRecord, client_records::BodyFetchRecord,
+            client_records::UnconfirmedRecord, client_records::OwedRecord, client_records::KeptEnvelopeRecord,
+            client_records::AgendaRecord,
         );
     }
 

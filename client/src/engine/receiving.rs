@@ -397,7 +397,7 @@ fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery:
     let (kind, subject) = match &content.body {
         Body::Mail(mail) => (KIND_MAIL, mail.subject.clone()),
         Body::Unknown { kind, .. } => (*kind, String::new()),
-        Body::Receipt(_) => (0, String::new()),
+        Body::Receipt(_) | Body::Received(_) | Body::Empty => (0, String::new()),
     };
     MessageRecord {
         sent: false,

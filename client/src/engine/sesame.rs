@@ -170,7 +170,7 @@ pub(super) fn forget_missing_devices(transaction: &mut Transaction<'_>, statemen
     for id in gone.iter().flat_map(|device| device.active.iter().chain(&device.inactive)) {
         forget(transaction, id);
     }
-    record = PeerRecord { devices: kept };
+    record.devices = kept;
     transaction.store(&key, &record);
     Ok(())
 }

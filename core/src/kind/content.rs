@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Mail, Receipt};
+use super::{Mail, Receipt, Received};
 use crate::Address;
 use crate::attachment::BlobReference;
 use crate::limits::{
@@ -65,6 +65,10 @@ pub enum Body {
     Mail(Mail),
     /// What became of another message.
     Receipt(Receipt),
+    /// What a device has stored.
+    Received(Received),
+    /// Nothing: it moves the ratchets on.
+    Empty,
     /// A kind of a later version: the fallback text is shown.
     Unknown {
         /// Its number.
@@ -262,7 +266,8 @@ impl Content {
         }
         match &self.body {
             Body::Mail(mail) => mail.validate(),
-            Body::Receipt(_) | Body::Unknown { .. } => Ok(()),
+            Body::Received(received) => received.validate(),
+            Body::Receipt(_) | Body::Empty | Body::Unknown { .. } => Ok(()),
         }
     }
 }
@@ -283,7 +288,7 @@ impl Body {
     pub fn short(&self) -> Self {
         match self {
             Self::Mail(mail) => Self::Mail(mail.short()),
-            Self::Receipt(_) => self.clone(),
+            Self::Receipt(_) | Self::Received(_) | Self::Empty => self.clone(),
             Self::Unknown { kind, .. } => Self::Unknown { kind: *kind, body: Vec::new() },
         }
     }
@@ -338,7 +343,7 @@ mod tests {
     use super::*;
     use crate::crypto::secret::Secret;
     use crate::kind::{MailRecipient, ReceiptEvent, RecipientRole};
-    use crate::limits::ATTACHMENT_LENGTH_MAX;
+    use crate::limits::{ATTACHMENT_LENGTH_MAX, RECEIVED_IDS_MAX};
 
     fn inline(name: &str, length: usize) -> Attachment {
         let place = AttachmentPlace::Inline(vec![7; length]);
@@ -400,6 +405,38 @@ mod tests {
         assert_eq!(Content::decode(&content.encode().unwrap()), Ok(content.clone()));
         let content = Content { body: Body::Unknown { kind: 77, body: vec![1] }, ..content };
         assert_eq!(Content::decode(&content.encode().unwrap()), Ok(content));
+    }
+
+    #[test]
+    fn a_full_received_fits_the_smallest_envelope_and_one_more_id_is_refused() {
+        let of = |count: usize, unreadable| Content {
+            sender_name: String::new(),
+            sender_role: String::new(),
+            patient: None,
+            fallback_text: String::new(),
+            attachments: Vec::new(),
+            body: Body::Received(Received { message_ids: vec![MessageId([7; 16]); count], unreadable }),
+            ..mail("")
+        };
+        let full = of(RECEIVED_IDS_MAX, true);
+        let encoded = full.encode().unwrap();
+        assert_eq!(Content::decode(&encoded), Ok(full));
+        let padded = crate::envelope::padded_for_session(&encoded).unwrap();
+        let smallest = crate::envelope::padded_for_session(b"").unwrap();
+        assert_eq!(padded.len(), smallest.len());
+        assert_eq!(of(RECEIVED_IDS_MAX + 1, false).encode(), Err(ContentError::Field("message_ids")));
+        let over = wire::content::encode(&of(RECEIVED_IDS_MAX + 1, false));
+        assert!(matches!(Content::decode(&over), Err(ContentError::Malformed(_))));
+        assert_eq!(of(0, false).encode(), Err(ContentError::Field("message_ids")));
+        assert!(of(0, true).encode().is_ok());
+    }
+
+    #[test]
+    fn an_empty_message_has_no_body() {
+        let empty = Content { body: Body::Empty, ..mail("") };
+        assert_eq!(Content::decode(&empty.encode().unwrap()), Ok(empty.clone()));
+        let unknown = Content { body: Body::Unknown { kind: 4, body: vec![0] }, ..empty };
+        assert!(matches!(Content::decode(&wire::content::encode(&unknown)), Err(ContentError::Malformed(_))));
     }
 
     #[test]

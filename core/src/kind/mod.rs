@@ -4,6 +4,7 @@ mod content;
 mod html;
 mod mail;
 mod receipt;
+mod received;
 
 pub use content::{
     Attachment, AttachmentPlace, Body, Content, ContentError, MessageId, PatientReference, ReceiptsWanted, Urgency,
@@ -11,3 +12,4 @@ pub use content::{
 pub use html::{sanitise_html, text_of_html};
 pub use mail::{Mail, MailRecipient, RecipientRole};
 pub use receipt::{Receipt, ReceiptEvent};
+pub use received::Received;

@@ -9,8 +9,9 @@ use crate::attachment::{BlobReference, BlobReferenceError};
 use crate::crypto::secret::Secret;
 use crate::kind::{
     Attachment, AttachmentPlace, Body, Content, Mail, MailRecipient, MessageId, PatientReference, Receipt,
-    ReceiptEvent, ReceiptsWanted, RecipientRole, Urgency, sanitise_html,
+    ReceiptEvent, ReceiptsWanted, Received, RecipientRole, Urgency, sanitise_html,
 };
+use crate::limits::RECEIVED_IDS_MAX;
 
 const DELIVERED: u32 = 1;
 const DISPLAYED: u32 = 2;
@@ -162,6 +163,8 @@ pub(crate) fn kind_number(body: &Body) -> u32 {
     match body {
         Body::Mail(_) => proto::Kind::Mail as u32,
         Body::Receipt(_) => proto::Kind::Receipt as u32,
+        Body::Received(_) => proto::Kind::Received as u32,
+        Body::Empty => proto::Kind::Empty as u32,
         Body::Unknown { kind, .. } => *kind,
     }
 }
@@ -170,6 +173,8 @@ fn encode_body(body: &Body) -> (u32, Vec<u8>) {
     match body {
         Body::Mail(mail) => (proto::Kind::Mail as u32, encode_mail(mail)),
         Body::Receipt(receipt) => (proto::Kind::Receipt as u32, encode_receipt(*receipt)),
+        Body::Received(received) => (proto::Kind::Received as u32, encode_received(received)),
+        Body::Empty => (proto::Kind::Empty as u32, Vec::new()),
         Body::Unknown { kind, body } => (*kind, body.clone()),
     }
 }
@@ -178,6 +183,9 @@ fn decode_body(kind: u32, body: Vec<u8>) -> Result<Body, WireError> {
     match i32::try_from(kind).map(proto::Kind::try_from) {
         Ok(Ok(proto::Kind::Mail)) => Ok(Body::Mail(decode_mail(&body)?)),
         Ok(Ok(proto::Kind::Receipt)) => Ok(Body::Receipt(decode_receipt(&body)?)),
+        Ok(Ok(proto::Kind::Received)) => Ok(Body::Received(decode_received(&body)?)),
+        Ok(Ok(proto::Kind::Empty)) if body.is_empty() => Ok(Body::Empty),
+        Ok(Ok(proto::Kind::Empty)) => Err(WireError::Bounds("body")),
         Ok(Ok(proto::Kind::Unspecified)) => Err(WireError::Missing("kind")),
         Ok(Err(_)) | Err(_) => Ok(Body::Unknown { kind, body }),
     }
@@ -254,6 +262,20 @@ fn decode_receipt(bytes: &[u8]) -> Result<Receipt, WireError> {
         },
         at: message.at,
     })
+}
+
+fn encode_received(received: &Received) -> Vec<u8> {
+    let message_ids = received.message_ids.iter().flat_map(|id| id.0).collect();
+    proto::Received { message_ids, unreadable: received.unreadable }.encode_to_vec()
+}
+
+fn decode_received(bytes: &[u8]) -> Result<Received, WireError> {
+    let message = proto::Received::decode(bytes)?;
+    let (ids, rest) = message.message_ids.as_chunks::<16>();
+    if !rest.is_empty() || ids.len() > RECEIVED_IDS_MAX {
+        return Err(WireError::Bounds("message_ids"));
+    }
+    Ok(Received { message_ids: ids.iter().map(|id| MessageId(*id)).collect(), unreadable: message.unreadable })
 }
 
 fn address(text: &str, field: &'static str) -> Result<Address, WireError> {

@@ -8,6 +8,7 @@ mod message;
 mod outbox;
 mod prekeys;
 mod queue;
+mod repair;
 mod session;
 mod transfer;
 
@@ -17,6 +18,7 @@ pub use message::{MessageRecord, RecipientRecord, RecipientState, SenderCheck};
 pub use outbox::OutboxRecord;
 pub use prekeys::{PrekeySet, PrekeysRecord};
 pub use queue::{QueueRecord, UndecryptableRecord};
+pub use repair::{AgendaRecord, KeptEnvelopeRecord, OwedRecord, UnconfirmedRecord};
 pub use session::{PeerDeviceRecord, PeerRecord, SessionRecord};
 pub use transfer::{BodyFetchRecord, FinishedUpload, UploadRecord, UploadRole, UploadSource};
 

@@ -29,6 +29,8 @@ pub struct SessionRecord {
 pub struct PeerRecord {
     /// Ascending by id.
     pub devices: Vec<PeerDeviceRecord>,
+    /// When it was last told that something of it cannot be read, in milliseconds since 1970; 0: never.
+    pub asked: u64,
 }
 
 /// The sessions with one device (Sesame).
@@ -85,7 +87,7 @@ impl PeerRecord {
             active: device.active.map(|id| id.to_vec()).unwrap_or_default(),
             inactive: device.inactive.iter().map(|id| id.to_vec()).collect(),
         });
-        proto::ClientPeer { devices: devices.collect() }.encode_to_vec()
+        proto::ClientPeer { devices: devices.collect(), asked: self.asked }.encode_to_vec()
     }
 
     /// Reads the record.
@@ -101,7 +103,7 @@ impl PeerRecord {
                 inactive: ids(&device.inactive, "inactive")?,
             })
         };
-        Ok(Self { devices: record.devices.into_iter().map(device).collect::<Result<_, _>>()? })
+        Ok(Self { devices: record.devices.into_iter().map(device).collect::<Result<_, _>>()?, asked: record.asked })
     }
 }
 
@@ -121,14 +123,14 @@ mod tests {
         };
         assert_eq!(SessionRecord::decode(&record.encode()), Ok(record));
         let device = PeerDeviceRecord { device_id: 1, active: Some([1; 16]), inactive: vec![[2; 16]] };
-        let record = PeerRecord { devices: vec![device] };
+        let record = PeerRecord { devices: vec![device], asked: 6 };
         assert_eq!(PeerRecord::decode(&record.encode()), Ok(record));
     }
 
     #[test]
     fn damaged_peers_are_refused() {
-        let record =
-            PeerRecord { devices: vec![PeerDeviceRecord { device_id: 1, active: None, inactive: vec![[2; 16]] }] };
+        let device = PeerDeviceRecord { device_id: 1, active: None, inactive: vec![[2; 16]] };
+        let record = PeerRecord { devices: vec![device], asked: 0 };
         let mut bytes = record.encode();
         bytes.pop();
         assert_eq!(PeerRecord::decode(&bytes), Err(WireError::Protobuf));
