@@ -4,11 +4,13 @@
 pub const ADDRESS_LOCAL_LENGTH_MAX: usize = 64;
 /// Bytes after the `@` of an address (RFC 1035 section 2.3.4).
 pub const ADDRESS_DOMAIN_LENGTH_MAX: usize = 253;
-/// Devices in one account statement. A statement travels whole in a first flight, which must leave room for content.
-pub const DEVICES_MAX: usize = 8;
+/// Devices in one account statement: far more than a person has. A statement travels whole in a first flight, which must
+/// leave room for content.
+pub const DEVICES_MAX: usize = 20;
 /// Primary devices, the ones that hold the account key (DESIGN.md, identity).
 pub const PRIMARY_DEVICES_MAX: usize = 2;
-/// Bytes of an encoded signed statement: eight certificates of at most 600 bytes and the rest.
+/// Bytes of an encoded signed statement: 20 devices of an address of up to 102 bytes, 11 of the longest address that there
+/// can be. A certificate has up to 191 bytes and the address, the rest up to 221 and the address.
 pub const STATEMENT_LENGTH_MAX: usize = 6 * 1024;
 /// Sizes in bytes that an envelope may have; nothing else is on the wire.
 pub const ENVELOPE_SIZES: [usize; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
@@ -38,8 +40,8 @@ pub const SKIPPED_KEYS_MAX: usize = 2000;
 pub const SKIPPED_CHAINS_MAX: usize = 5;
 /// One-time prekeys of one kind in one upload.
 pub const ONE_TIME_PREKEYS_PER_UPLOAD_MAX: usize = 100;
-/// Bytes of one request or response frame: a submit to eight devices at 64 KiB each, and some.
-pub const FRAME_LENGTH_MAX: usize = 1 << 20;
+/// Bytes of one request or response frame: 1.5 MiB, a submit to 20 devices at 64 KiB each, and some.
+pub const FRAME_LENGTH_MAX: usize = 3 << 19;
 /// Envelopes pushed to a subscription and not yet acknowledged.
 pub const UNACKNOWLEDGED_MAX: usize = 256;
 /// Bytes of an attachment's plaintext: 16 GiB, so that a chunk's number fits 32 bits and a part's digest list half a megabyte.

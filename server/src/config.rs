@@ -142,6 +142,8 @@ pub struct Rates {
     pub statements_per_address: Rate,
     /// Registrations from one network address, successful or not.
     pub registrations_per_address: Rate,
+    /// Statements published from one network address, successful or not.
+    pub publications_per_address: Rate,
     /// Proofs of device from one network address, successful or not.
     pub proofs_per_address: Rate,
     /// Blobs begun or deleted from one network address.
@@ -196,6 +198,7 @@ impl Default for Rates {
             prekeys_per_address: rate(300, 120),
             statements_per_address: rate(300, 300),
             registrations_per_address: rate(60, 30),
+            publications_per_address: rate(60, 30),
             proofs_per_address: rate(1200, 1200),
             blob_begins_per_address: rate(1200, 300),
             // 8 GiB at once, 15 GiB an hour.
@@ -311,6 +314,7 @@ impl Config {
             (is_rate(rates.prekeys_per_address), "rate.prekeys_per_address", NO_RATE),
             (is_rate(rates.statements_per_address), "rate.statements_per_address", NO_RATE),
             (is_rate(rates.registrations_per_address), "rate.registrations_per_address", NO_RATE),
+            (is_rate(rates.publications_per_address), "rate.publications_per_address", NO_RATE),
             (is_rate(rates.proofs_per_address), "rate.proofs_per_address", NO_RATE),
             (is_rate(rates.blob_begins_per_address), "rate.blob_begins_per_address", NO_RATE),
             (is_piece_rate(rates.blob_upload_kib_per_address), "rate.blob_upload_kib_per_address", NO_PIECE_RATE),

@@ -64,7 +64,7 @@ pub const FREE_SPACE_FLOOR: u64 = 256_000_000;
 pub const STREAMS_MAX: u32 = 16;
 /// Request tasks of one connection, those included whose stream the client has reset meanwhile: twice the streams.
 pub const REQUEST_TASKS_MAX: usize = 2 * STREAMS_MAX as usize;
-/// Bytes that a client may send ahead on one connection. A submission of 512 KiB fits whole.
+/// Bytes that a client may send ahead on one connection. What is longer goes on as the server reads.
 pub const CONNECTION_RECEIVE_WINDOW: u32 = 1 << 20;
 /// Bytes that a client may send ahead on one stream.
 pub const STREAM_RECEIVE_WINDOW: u32 = 512 << 10;
@@ -85,7 +85,7 @@ pub const HANDSHAKES_BEFORE_RETRY: usize = 32;
 pub const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
 /// Milliseconds in which a connection must have said Hello.
 pub const HELLO_TIMEOUT_MS: u64 = 10_000;
-/// Milliseconds in which a whole request must have come: 512 KiB at 140 kbit/s.
+/// Milliseconds in which a whole request must have come: 512 KiB at 140 kbit/s, the largest submission at 350 kbit/s.
 pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
 /// Bytes of requests in memory at once, over all connections. Past it requests are refused and come again: a crowd of slow
 /// submissions must not take the memory of the machine.
@@ -125,8 +125,8 @@ pub const STORAGE_RETRY_MS: u64 = 10_000;
 pub const DRAIN_TIMEOUT_MS: u64 = 15_000;
 /// Milliseconds for which closed connections may linger when the server stops.
 pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
-/// Accounts in one answer of the control socket: 16 of eight full queues stay under the frame.
-pub const CONTROL_INSPECT_ACCOUNTS: u32 = 16;
+/// Accounts in one answer of the control socket: 8 of twenty full queues stay under the frame.
+pub const CONTROL_INSPECT_ACCOUNTS: u32 = 8;
 /// Milliseconds after which the control socket is listened to again where the system did not let it.
 pub const CONTROL_ACCEPT_RETRY_MS: u64 = 100;
 /// Bytes of one frame on the control socket.

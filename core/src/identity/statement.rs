@@ -92,6 +92,10 @@ pub enum StatementError {
     /// The account key changed without the recovery key's signature, or with a wrong one.
     #[error("the account key changed without the recovery key")]
     KeyChange,
+    /// It names another recovery key without the signature of the one before: a stolen primary device would lock the owner
+    /// out.
+    #[error("the recovery key changed without the signature of the one before")]
+    RecoveryKeyChange,
 }
 
 /// The hash by which a statement names a recovery key.
@@ -190,11 +194,15 @@ impl Statement {
             return Err(StatementError::PreviousHash);
         }
         match self.signer {
-            Signer::Account if self.account_key() == previous.account_key() => Ok(Change::Devices),
+            Signer::Account if self.account_key() != previous.account_key() => Err(StatementError::KeyChange),
+            Signer::Account if self.recovery_key_hash() != previous.recovery_key_hash() => {
+                Err(StatementError::RecoveryKeyChange)
+            }
+            Signer::Account => Ok(Change::Devices),
             Signer::Recovery(key) if recovery_key_hash(&key) == previous.fields.recovery_key_hash => {
                 Ok(if self.account_key() == previous.account_key() { Change::Devices } else { Change::AccountKey })
             }
-            Signer::Account | Signer::Recovery(_) => Err(StatementError::KeyChange),
+            Signer::Recovery(_) => Err(StatementError::KeyChange),
         }
     }
 
@@ -386,6 +394,51 @@ mod tests {
             .unwrap();
         assert_eq!(right.follows(&first), Ok(Change::AccountKey));
         assert_eq!(right.change_since(&first), Ok(Change::AccountKey));
+    }
+
+    #[test]
+    fn only_the_recovery_key_replaces_the_recovery_key() {
+        let account = Account::new(7);
+        let first = account.first();
+        let other_recovery = recovery_key_hash(&SigningKey::from_secret(&Secret::from([9; 32])).verifying_key());
+        let issue = || {
+            let devices = vec![account.certificate(&account.key, 1)];
+            StatementIssue { recovery_key_hash: other_recovery, ..account.issue(Some(&first), devices) }
+        };
+        assert_eq!(issue().sign(&account.key), Err(StatementError::RecoveryKeyChange));
+        let right = issue().sign_with_recovery_key(account.key.verifying_key(), &account.recovery).unwrap();
+        assert_eq!(right.follows(&first), Ok(Change::Devices));
+        assert_eq!(right.recovery_key_hash(), other_recovery);
+    }
+
+    #[test]
+    fn twenty_devices_of_a_long_address_fit_a_statement() {
+        let mut rng = rng(8);
+        let key = SigningKey::random(&mut rng);
+        let keys: Vec<_> = (0..DEVICES_MAX + 1).map(|_| DeviceSecretKeys::random(&mut rng).public_keys()).collect();
+        let statement = |address_length: usize, devices: usize| {
+            let domain = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join(".");
+            let address = format!("{}@{}", "l".repeat(64), &domain[..address_length - 65]);
+            let address: Address = address.parse().unwrap();
+            // Numbers and times as long as they get.
+            let certificate = |index: usize| {
+                let (id, primary) = (u32::MAX - index as u32, index < PRIMARY_DEVICES_MAX);
+                DeviceCertificate::issue(&key, &address, id, &keys[index], primary, u64::from(u32::MAX))
+            };
+            let issue = StatementIssue {
+                address: &address,
+                recovery_key_hash: recovery_key_hash(&key.verifying_key()),
+                previous: None,
+                devices: (0..devices).map(certificate).collect(),
+                issued: u64::from(u32::MAX),
+            };
+            // What a later one has besides: the hash of the one before, a longer number, the recovery key.
+            issue.sign(&key).map(|statement| statement.encoded().len() + 34 + 9 + 34)
+        };
+        let fits = |length, devices| statement(length, devices).is_ok_and(|bytes| bytes <= STATEMENT_LENGTH_MAX);
+        assert!(fits(102, DEVICES_MAX) && !fits(103, DEVICES_MAX));
+        assert!(fits(318, 11) && !fits(318, 12));
+        assert_eq!(statement(70, DEVICES_MAX + 1), Err(StatementError::Devices));
     }
 
     #[test]

@@ -134,6 +134,7 @@ fn admit_anonymous(request: Request) -> Result<Admission, ErrorReply> {
     Ok(match request {
         Request::Register(request) => Admission::Register(request),
         Request::FetchStatement(address) => Admission::FetchStatement(address),
+        Request::PublishStatement(statement) => Admission::PublishStatement(statement),
         Request::FetchPrekeys(request) => Admission::FetchPrekeys(request),
         Request::Submit(request) => Admission::Submit(request),
         Request::BeginBlob(request) => Admission::BeginBlob(request),
@@ -146,7 +147,6 @@ fn admit_anonymous(request: Request) -> Result<Admission, ErrorReply> {
 
 fn admit_proved(device: Arc<ProvedDevice>, request: Request) -> Result<Admission, ErrorReply> {
     Ok(match request {
-        Request::PublishStatement(statement) => Admission::PublishStatement(device, statement),
         Request::PublishPrekeys(upload) => Admission::PublishPrekeys(device, upload),
         Request::PrekeyStatus => Admission::PrekeyStatus(device),
         Request::DeleteAccount(deletion) => Admission::DeleteAccount(device, deletion),

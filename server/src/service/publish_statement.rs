@@ -1,21 +1,21 @@
-//! `PublishStatement`: the next statement of the account, signed by its account key or its recovery key.
+//! `PublishStatement`: the next statement of an account, signed by its account key or its recovery key.
+//!
+//! The signature is all that it needs: whoever has lost every device holds the recovery key and can prove no device.
 
 use medipeps_core::identity::{Statement, StatementError as Refusal};
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Response};
 
-use super::connection::ProvedDevice;
-use super::{Service, internal, refuse, storage_failed};
+use super::{Moment, Service, internal, rate_limited, refuse, storage_failed};
 use crate::storage::StatementError;
 
 impl Service {
-    pub(super) async fn publish_statement(
-        &self,
-        device: &ProvedDevice,
-        encoded: &[u8],
-    ) -> Result<Response, ErrorReply> {
-        let account = self.check_listed(device).await?;
-        let current = Statement::decode(&account.statement).map_err(|_| internal("a stored statement is damaged"))?;
+    pub(super) async fn publish_statement(&self, moment: Moment, encoded: &[u8]) -> Result<Response, ErrorReply> {
+        self.limiters.publications_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         let next = Statement::decode(encoded).map_err(refused)?;
+        self.check_domain(next.address())?;
+        let account = self.storage.account(next.address()).await.map_err(storage_failed)?;
+        let account = account.ok_or_else(|| refuse(ErrorCode::UnknownAccount))?;
+        let current = Statement::decode(&account.statement).map_err(|_| internal("a stored statement is damaged"))?;
         if next == current {
             return Ok(Response::Done);
         }
@@ -26,7 +26,7 @@ impl Service {
             .replace_statement(next.address(), current.version(), encoded.to_vec(), next.version(), devices)
             .await
             .map_err(|error| match error {
-                StatementError::UnknownAccount => refuse(ErrorCode::UnknownDevice),
+                StatementError::UnknownAccount => refuse(ErrorCode::UnknownAccount),
                 StatementError::WrongVersion { .. } => ErrorReply::new(ErrorCode::StatementVersion, error.to_string()),
                 StatementError::Devices => ErrorReply::new(ErrorCode::StatementRefused, error.to_string()),
                 StatementError::Storage(error) => storage_failed(error),

@@ -65,7 +65,7 @@ async fn two_devices(test: &TestServer, address: &str) -> (Account, Account) {
     let keys = DeviceSecretKeys::random(&mut ChaCha20Rng::from_seed([9; 32]));
     let devices = vec![first.certificate(1, &first.device), first.certificate(2, &keys)];
     let statement = first.next_statement(devices);
-    let client = Client::prove(test.address(), &first).await;
+    let client = Client::connect(test.address()).await;
     let published = client.ask(&Request::PublishStatement(statement.encoded().to_vec())).await;
     assert_eq!(published, Response::Done);
     let second = first.on_device(2, keys, statement);
@@ -153,7 +153,7 @@ async fn connection(test: &TestServer, shown: Shown, first: &Account, second: &A
     if shown == Shown::ProofOfRemovedDevice {
         let seen = first.on_device(1, first.device.clone(), second.statement.clone());
         let without = seen.next_statement(vec![first.certificate(1, &first.device)]);
-        let primary = Client::prove(test.address(), first).await;
+        let primary = Client::connect(test.address()).await;
         let published = primary.ask(&Request::PublishStatement(without.encoded().to_vec())).await;
         assert_eq!(published, Response::Done);
     }
@@ -165,6 +165,7 @@ async fn every_request_meets_its_rule_in_every_state() {
     let test = TestServer::start_with(|config| {
         let many = Rate { burst: 100_000, per_minute: 100_000 };
         config.rate.registrations_per_address = many;
+        config.rate.publications_per_address = many;
         config.rate.proofs_per_address = many;
         config.rate.prekeys_per_address = many;
         config.rate.blob_begins_per_address = many;

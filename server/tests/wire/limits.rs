@@ -76,23 +76,27 @@ async fn submissions_are_limited_by_recipient_and_by_network_address() {
 }
 
 #[tokio::test]
-async fn proofs_registrations_and_statements_are_limited() {
+async fn proofs_registrations_publications_and_statements_are_limited() {
     let test = TestServer::start_with(|config| {
         config.rate.proofs_per_address = FOUR;
         config.rate.registrations_per_address = FOUR;
+        config.rate.publications_per_address = FOUR;
         config.rate.statements_per_address = FOUR;
     })
     .await;
     let anonymous = Client::connect(test.address()).await;
     let account = Account::new("claire@clinic.example");
+    let publication = Request::PublishStatement(account.statement.encoded().to_vec());
     for _ in 0..4 {
         assert_eq!(code(anonymous.ask(&account.register([0; 16])).await), ErrorCode::InvitationUnknown);
+        assert_eq!(code(anonymous.ask(&publication).await), ErrorCode::UnknownAccount);
         let fetched = anonymous.ask(&Request::FetchStatement(account.address.clone())).await;
         assert_eq!(code(fetched), ErrorCode::UnknownAccount);
         let client = Client::connect(test.address()).await;
         assert_eq!(code(client.ask(&client.proof(&account, 0)).await), ErrorCode::ProofRefused);
     }
     assert_limited(anonymous.ask(&account.register([0; 16])).await);
+    assert_limited(anonymous.ask(&publication).await);
     assert_limited(anonymous.ask(&Request::FetchStatement(account.address.clone())).await);
     let client = Client::connect(test.address()).await;
     assert_limited(client.ask(&client.proof(&account, 0)).await);
