@@ -22,7 +22,7 @@ use crate::limits::ENVELOPE_SIZES;
 /// The wire version of this crate's sessions.
 pub const VERSION: u8 = 1;
 
-const NONCE_LENGTH: usize = 12;
+pub(crate) const NONCE_LENGTH: usize = 12;
 const HINT_LENGTH: usize = 4;
 /// Bytes before the rest.
 const PREFIX_LENGTH: usize = 1 + NONCE_LENGTH + HINT_LENGTH;

@@ -65,6 +65,8 @@ labels! {
     HINT_KEY = "Medipeps v1 hint key";
     /// Derives the AEAD key and nonce that seal a first flight.
     FIRST_FLIGHT = "Medipeps v1 first flight";
+    /// Derives the key of a device's decoys from its X25519 key.
+    DECOY = "Medipeps v1 decoy";
     /// Signs the server's answer to `Hello` (server key).
     SERVER_HELLO = "Medipeps server hello";
     /// Hashes a server key for an invitation code.

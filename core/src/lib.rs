@@ -67,6 +67,7 @@ pub mod address;
 pub mod attachment;
 pub mod braid;
 pub mod crypto;
+pub mod decoy;
 pub mod document;
 pub mod double_ratchet;
 pub mod envelope;

@@ -32,6 +32,14 @@ pub const RECIPIENTS_MAX: usize = 64;
 pub const RECEIVED_IDS_MAX: usize = 200;
 /// Bytes of a display name or a role, in UTF-8.
 pub const NAME_LENGTH_MAX: usize = 128;
+/// Entries of one batch that a device sends to the others of its account: a day's reading.
+pub const SYNC_ENTRIES_MAX: usize = 1024;
+/// Bytes of such a batch, encoded: it fits a content with room for the frame, and the largest envelope.
+pub const SYNC_BODY_LENGTH_MAX: usize = 52 << 10;
+/// Bytes of what a client notes about a contact's verification.
+pub const CONTACT_MARK_LENGTH_MAX: usize = 64;
+/// Bytes of the code beside the state of a sent message.
+pub const STATE_CODE_LENGTH_MAX: usize = 64;
 /// Messages that one receiving chain may jump ahead (Double Ratchet specification, MAX_SKIP).
 pub const SKIP_MAX: u32 = 1000;
 /// Skipped message keys that a session keeps over all its chains; the oldest go first. About 96 bytes each on disk.

@@ -16,13 +16,14 @@ use crate::crypto::kdf;
 use crate::crypto::secret::Secret;
 use crate::crypto::signature::SigningKey;
 use crate::crypto::x_wing;
+use crate::decoy::DecoyKey;
 use crate::double_ratchet::{DoubleRatchet, InitialKeys};
 use crate::envelope::{Envelope, HintKey};
 use crate::identity::{DeviceCertificate, DeviceSecretKeys, StatementIssue, recovery_key_hash, safety_number};
 use crate::invitation::Invitation;
 use crate::kind::{
-    Attachment, AttachmentPlace, Body, Content, Mail, MailRecipient, MessageId, ReceiptsWanted, Received,
-    RecipientRole, Urgency,
+    Attachment, AttachmentPlace, Body, Content, DeviceName, DeviceSync, DisplayedMark, Mail, MailRecipient, MessageId,
+    Progress, ReceiptsWanted, Received, RecipientRole, SentState, SyncedContact, Urgency,
 };
 use crate::label;
 use crate::pqxdh::{Agreements, End, associated_data};
@@ -452,6 +453,9 @@ fn key_schedule_vectors() {
     let [root_key, next_chain, next_header] = kdf::split::<96, 3>(&root);
     let message = message_key(&secret(5), &secret(9), &[6; 12]);
     let expanded: Secret<160> = kdf::hkdf(&[0; 32], &[secret(7).as_bytes()], label::SESSION_KEYS);
+    let decoy = DecoyKey::of(&DhSecretKey::from_secret(&secret(10)));
+    let decoy_key: Secret<32> = kdf::hkdf(&[0; 32], &[secret(10).as_bytes()], label::DECOY);
+    let drawn = decoy.draw(4096, &mut FixedRng([11; 12].to_vec())).unwrap();
     let flight: Secret<44> = kdf::hkdf(&[0; 32], &[secret(8).as_bytes()], label::FIRST_FLIGHT);
     check(
         "key-schedule",
@@ -478,6 +482,13 @@ fn key_schedule_vectors() {
                 "aead_nonce": hex(&message.as_bytes()[32..]),
             },
             "session_keys": { "secret": hex([7; 32]), "expanded": hex(expanded.as_bytes()) },
+            "decoy": {
+                "device_dh_secret": hex([10; 32]),
+                "key": hex(decoy_key.as_bytes()),
+                "nonce": hex([11; 12]),
+                "first_64_bytes_of_4096": hex(&drawn[..64]),
+                "sha256": hex(Sha256::digest(&drawn)),
+            },
             "first_flight": {
                 "x_wing_secret": hex([8; 32]),
                 "key": hex(&flight.as_bytes()[..32]),
@@ -655,6 +666,30 @@ fn content_vectors() {
         ..content.clone()
     };
     let with_body_blob = Content { body: content.body.short(), body_blob: Some(body), ..content.clone() };
+    let address: crate::Address = "karim.benali@clinic.example".parse().unwrap();
+    let sync = DeviceSync {
+        displayed: vec![DisplayedMark {
+            sender: address.clone(),
+            account_key: [6; 32],
+            content_id: MessageId([7; 16]),
+            at: 1_700_000_000_001,
+        }],
+        contacts: vec![SyncedContact {
+            address: address.clone(),
+            statement: b"an encoded SignedStatement".to_vec(),
+            added: 1_700_000_000_002,
+            verified: vec![1],
+        }],
+        states: vec![SentState {
+            content_id: MessageId([1; 16]),
+            recipient: address,
+            progress: Progress::Failed,
+            code: "unknown_account".into(),
+            at: 1_700_000_000_003,
+        }],
+        names: vec![DeviceName { device_id: 7, name: "Workstation".into(), at: 1_700_000_000_004 }],
+    };
+    let sync = Content { attachments: Vec::new(), body: Body::DeviceSync(sync), ..content.clone() };
     check(
         "content",
         &json!({
@@ -666,6 +701,7 @@ fn content_vectors() {
             "encoded_with_body_in_a_blob": hex(with_body_blob.encode().unwrap()),
             "received": hex(bare(Body::Received(received)).encode().unwrap()),
             "empty": hex(bare(Body::Empty).encode().unwrap()),
+            "encoded_device_sync": hex(sync.encode().unwrap()),
         }),
     );
 }

@@ -352,6 +352,10 @@ fn keep(
     let Ok(content) = Content::decode(encoded) else {
         return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));
     };
+    if let Body::DeviceSync(_) = content.body {
+        // Only a device of this account may say what this account's devices say to each other.
+        return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));
+    }
     let seen = key::received(&peer.address, peer.account_key.as_bytes(), &content.id.0);
     if transaction.exists(&seen)? {
         transaction.event(Event::Duplicate);
@@ -397,7 +401,7 @@ fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery:
     let (kind, subject) = match &content.body {
         Body::Mail(mail) => (KIND_MAIL, mail.subject.clone()),
         Body::Unknown { kind, .. } => (*kind, String::new()),
-        Body::Receipt(_) | Body::Received(_) | Body::Empty => (0, String::new()),
+        Body::Receipt(_) | Body::Received(_) | Body::Empty | Body::DeviceSync(_) => (0, String::new()),
     };
     MessageRecord {
         sent: false,

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Mail, Receipt, Received};
+use super::{DeviceSync, Mail, Receipt, Received};
 use crate::Address;
 use crate::attachment::BlobReference;
 use crate::limits::{
@@ -69,6 +69,8 @@ pub enum Body {
     Received(Received),
     /// Nothing: it moves the ratchets on.
     Empty,
+    /// What the sender's device tells the other devices of its account.
+    DeviceSync(DeviceSync),
     /// A kind of a later version: the fallback text is shown.
     Unknown {
         /// Its number.
@@ -267,6 +269,7 @@ impl Content {
         match &self.body {
             Body::Mail(mail) => mail.validate(),
             Body::Received(received) => received.validate(),
+            Body::DeviceSync(sync) => sync.validate(),
             Body::Receipt(_) | Body::Empty | Body::Unknown { .. } => Ok(()),
         }
     }
@@ -288,7 +291,7 @@ impl Body {
     pub fn short(&self) -> Self {
         match self {
             Self::Mail(mail) => Self::Mail(mail.short()),
-            Self::Receipt(_) | Self::Received(_) | Self::Empty => self.clone(),
+            Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) => self.clone(),
             Self::Unknown { kind, .. } => Self::Unknown { kind: *kind, body: Vec::new() },
         }
     }

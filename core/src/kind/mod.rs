@@ -1,6 +1,7 @@
 //! What messages say. Each kind has a module with its rules; `spec/content.md` describes them.
 
 mod content;
+mod device_sync;
 mod html;
 mod mail;
 mod receipt;
@@ -9,6 +10,7 @@ mod received;
 pub use content::{
     Attachment, AttachmentPlace, Body, Content, ContentError, MessageId, PatientReference, ReceiptsWanted, Urgency,
 };
+pub use device_sync::{DeviceName, DeviceSync, DisplayedMark, Progress, SentState, SyncedContact};
 pub use html::{sanitise_html, text_of_html};
 pub use mail::{Mail, MailRecipient, RecipientRole};
 pub use receipt::{Receipt, ReceiptEvent};

@@ -8,8 +8,9 @@ use crate::Address;
 use crate::attachment::{BlobReference, BlobReferenceError};
 use crate::crypto::secret::Secret;
 use crate::kind::{
-    Attachment, AttachmentPlace, Body, Content, Mail, MailRecipient, MessageId, PatientReference, Receipt,
-    ReceiptEvent, ReceiptsWanted, Received, RecipientRole, Urgency, sanitise_html,
+    Attachment, AttachmentPlace, Body, Content, DeviceName, DeviceSync, DisplayedMark, Mail, MailRecipient, MessageId,
+    PatientReference, Progress, Receipt, ReceiptEvent, ReceiptsWanted, Received, RecipientRole, SentState,
+    SyncedContact, Urgency, sanitise_html,
 };
 use crate::limits::RECEIVED_IDS_MAX;
 
@@ -165,6 +166,7 @@ pub(crate) fn kind_number(body: &Body) -> u32 {
         Body::Receipt(_) => proto::Kind::Receipt as u32,
         Body::Received(_) => proto::Kind::Received as u32,
         Body::Empty => proto::Kind::Empty as u32,
+        Body::DeviceSync(_) => proto::Kind::DeviceSync as u32,
         Body::Unknown { kind, .. } => *kind,
     }
 }
@@ -175,6 +177,7 @@ fn encode_body(body: &Body) -> (u32, Vec<u8>) {
         Body::Receipt(receipt) => (proto::Kind::Receipt as u32, encode_receipt(*receipt)),
         Body::Received(received) => (proto::Kind::Received as u32, encode_received(received)),
         Body::Empty => (proto::Kind::Empty as u32, Vec::new()),
+        Body::DeviceSync(sync) => (proto::Kind::DeviceSync as u32, device_sync(sync).encode_to_vec()),
         Body::Unknown { kind, body } => (*kind, body.clone()),
     }
 }
@@ -186,6 +189,7 @@ fn decode_body(kind: u32, body: Vec<u8>) -> Result<Body, WireError> {
         Ok(Ok(proto::Kind::Received)) => Ok(Body::Received(decode_received(&body)?)),
         Ok(Ok(proto::Kind::Empty)) if body.is_empty() => Ok(Body::Empty),
         Ok(Ok(proto::Kind::Empty)) => Err(WireError::Bounds("body")),
+        Ok(Ok(proto::Kind::DeviceSync)) => Ok(Body::DeviceSync(decode_device_sync(&body)?)),
         Ok(Ok(proto::Kind::Unspecified)) => Err(WireError::Missing("kind")),
         Ok(Err(_)) | Err(_) => Ok(Body::Unknown { kind, body }),
     }
@@ -276,6 +280,104 @@ fn decode_received(bytes: &[u8]) -> Result<Received, WireError> {
         return Err(WireError::Bounds("message_ids"));
     }
     Ok(Received { message_ids: ids.iter().map(|id| MessageId(*id)).collect(), unreadable: message.unreadable })
+}
+
+/// Bytes of an encoded batch for one's own devices.
+pub(crate) fn sync_length(sync: &DeviceSync) -> usize {
+    device_sync(sync).encoded_len()
+}
+
+/// A batch as a record of the client's.
+pub(super) fn device_sync(sync: &DeviceSync) -> proto::DeviceSync {
+    proto::DeviceSync {
+        displayed: sync
+            .displayed
+            .iter()
+            .map(|mark| proto::DisplayedMark {
+                sender: mark.sender.to_string(),
+                account_key: mark.account_key.to_vec(),
+                content_id: mark.content_id.0.to_vec(),
+                at: mark.at,
+            })
+            .collect(),
+        contacts: sync
+            .contacts
+            .iter()
+            .map(|contact| proto::SyncedContact {
+                address: contact.address.to_string(),
+                statement: contact.statement.clone(),
+                added: contact.added,
+                verified: contact.verified.clone(),
+            })
+            .collect(),
+        states: sync
+            .states
+            .iter()
+            .map(|state| proto::SentState {
+                content_id: state.content_id.0.to_vec(),
+                recipient: state.recipient.to_string(),
+                progress: match state.progress {
+                    Progress::Accepted => proto::Progress::Accepted,
+                    Progress::Delivered => proto::Progress::Delivered,
+                    Progress::Displayed => proto::Progress::Displayed,
+                    Progress::Failed => proto::Progress::Failed,
+                }
+                .into(),
+                code: state.code.clone(),
+                at: state.at,
+            })
+            .collect(),
+        names: sync
+            .names
+            .iter()
+            .map(|device| proto::DeviceName { device_id: device.device_id, name: device.name.clone(), at: device.at })
+            .collect(),
+    }
+}
+
+fn decode_device_sync(bytes: &[u8]) -> Result<DeviceSync, WireError> {
+    device_sync_of(proto::DeviceSync::decode(bytes)?)
+}
+
+pub(super) fn device_sync_of(message: proto::DeviceSync) -> Result<DeviceSync, WireError> {
+    let displayed = message.displayed.into_iter().map(|mark| {
+        Ok(DisplayedMark {
+            sender: address(&mark.sender, "displayed.sender")?,
+            account_key: fixed(&mark.account_key, "displayed.account_key")?,
+            content_id: MessageId(fixed(&mark.content_id, "displayed.content_id")?),
+            at: mark.at,
+        })
+    });
+    let contacts = message.contacts.into_iter().map(|contact| {
+        Ok(SyncedContact {
+            address: address(&contact.address, "contacts.address")?,
+            statement: contact.statement,
+            added: contact.added,
+            verified: contact.verified,
+        })
+    });
+    let states = message.states.into_iter().map(|state| {
+        Ok(SentState {
+            content_id: MessageId(fixed(&state.content_id, "states.content_id")?),
+            recipient: address(&state.recipient, "states.recipient")?,
+            progress: match proto::Progress::try_from(state.progress) {
+                Ok(proto::Progress::Accepted) => Progress::Accepted,
+                Ok(proto::Progress::Delivered) => Progress::Delivered,
+                Ok(proto::Progress::Displayed) => Progress::Displayed,
+                Ok(proto::Progress::Failed) => Progress::Failed,
+                Ok(proto::Progress::Unspecified) | Err(_) => return Err(WireError::Bounds("states.progress")),
+            },
+            code: state.code,
+            at: state.at,
+        })
+    });
+    let name = |device: proto::DeviceName| DeviceName { device_id: device.device_id, name: device.name, at: device.at };
+    Ok(DeviceSync {
+        displayed: displayed.collect::<Result<_, WireError>>()?,
+        contacts: contacts.collect::<Result<_, WireError>>()?,
+        states: states.collect::<Result<_, WireError>>()?,
+        names: message.names.into_iter().map(name).collect(),
+    })
 }
 
 fn address(text: &str, field: &'static str) -> Result<Address, WireError> {
