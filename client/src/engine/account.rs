@@ -118,6 +118,11 @@ impl OwnDevice {
         LocalDevice { statement: &self.statement, device_id: self.record.device_id, keys: &self.keys }
     }
 
+    /// What certifies devices and signs statements; only a primary device has it.
+    pub(super) fn account_key(&self) -> Result<SigningKey, EngineError> {
+        self.record.account_key.as_ref().map(SigningKey::from_secret).ok_or(EngineError::NotPrimary)
+    }
+
     pub(super) const fn address(&self) -> &Address {
         &self.record.address
     }
@@ -157,7 +162,7 @@ fn make(transaction: &mut Transaction<'_>, command: &CreateAccount) -> Result<()
         name: command.name.clone(),
         server: command.server.clone(),
         server_key_hash: command.invitation.server_key_hash,
-        account_key: account_key.to_secret(),
+        account_key: Some(account_key.to_secret()),
         device_signing_key: device.signing_key.to_secret(),
         device_dh_key: device.dh_key.to_secret(),
         device_id,
@@ -189,7 +194,7 @@ fn go_on(transaction: &mut Transaction<'_>, before: AccountRecord, command: &Cre
         let published: Option<PrekeysRecord> = transaction.load(&key::prekeys())?;
         published.and_then(|prekeys| prekeys.pending_upload).ok_or(EngineError::NoProgress)?
     } else {
-        let account_key = SigningKey::from_secret(&record.account_key);
+        let account_key = device.account_key()?;
         let hash = device.statement.recovery_key_hash();
         let keys = (&account_key, record.device_id, &device.keys);
         let statement = first_statement(&record.address, keys, hash, transaction.now.0)?;

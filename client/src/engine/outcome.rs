@@ -326,6 +326,9 @@ pub enum EngineError {
     /// The account is not registered yet.
     #[error("the account is not registered yet; run `account create` again when the server can be reached")]
     NotRegistered,
+    /// The device does not hold the account key.
+    #[error("only a primary device can do this; `device list` shows which ones are")]
+    NotPrimary,
     /// There is an account already.
     #[error("there is an account here already: {0}")]
     AccountExists(Address),

@@ -99,7 +99,7 @@ fn next_statement(world: &mut World, number: usize, previous: &Statement) -> Sta
         devices: previous.devices().to_vec(),
         issued: now / 1000,
     };
-    issue.sign(&SigningKey::from_secret(&record.account_key)).unwrap()
+    issue.sign(&SigningKey::from_secret(record.account_key.as_ref().unwrap())).unwrap()
 }
 
 #[test]

@@ -19,8 +19,8 @@ pub struct AccountRecord {
     pub server: String,
     /// SHA-256 by which the server's key is known.
     pub server_key_hash: [u8; 32],
-    /// Ed25519.
-    pub account_key: Secret<32>,
+    /// Ed25519; only a primary device has it.
+    pub account_key: Option<Secret<32>>,
     /// Ed25519.
     pub device_signing_key: Secret<32>,
     /// X25519.
@@ -46,7 +46,7 @@ impl AccountRecord {
             name: self.name.clone(),
             server: self.server.clone(),
             server_key_hash: self.server_key_hash.to_vec(),
-            account_key: self.account_key.as_bytes().to_vec(),
+            account_key: self.account_key.as_ref().map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
             device_signing_key: self.device_signing_key.as_bytes().to_vec(),
             device_dh_key: self.device_dh_key.as_bytes().to_vec(),
             device_id: self.device_id,
@@ -68,13 +68,16 @@ impl AccountRecord {
     /// [`WireError`]
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let record = proto::ClientAccount::decode(bytes)?;
-        let invitation = Zeroizing::new(record.invitation);
+        let (invitation, account_key) = (Zeroizing::new(record.invitation), Zeroizing::new(record.account_key));
         Ok(Self {
             address: address(&record.address)?,
             name: record.name,
             server: record.server,
             server_key_hash: fixed(&record.server_key_hash, "server_key_hash")?,
-            account_key: secret(record.account_key, "account_key")?,
+            account_key: match account_key.len() {
+                0 => None,
+                _ => Some(Secret::from_slice(&account_key).ok_or(WireError::Bounds("account_key"))?),
+            },
             device_signing_key: secret(record.device_signing_key, "device_signing_key")?,
             device_dh_key: secret(record.device_dh_key, "device_dh_key")?,
             device_id: record.device_id,
@@ -93,13 +96,13 @@ impl AccountRecord {
 mod tests {
     use super::*;
 
-    fn account(invitation: Option<Secret<16>>) -> AccountRecord {
+    fn account(account_key: Option<Secret<32>>, invitation: Option<Secret<16>>) -> AccountRecord {
         AccountRecord {
             address: "claire@clinic.example".parse().unwrap(),
             name: "Claire Martin".into(),
             server: "127.0.0.1:4433".into(),
             server_key_hash: [1; 32],
-            account_key: Secret::from([2; 32]),
+            account_key,
             device_signing_key: Secret::from([3; 32]),
             device_dh_key: Secret::from([4; 32]),
             device_id: 1,
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn accounts_come_back_as_they_were_stored() {
-        for record in [account(None), account(Some(Secret::from([6; 16])))] {
+        for record in [account(None, None), account(Some(Secret::from([2; 32])), Some(Secret::from([6; 16])))] {
             assert_eq!(AccountRecord::decode(&record.encode()), Ok(record));
         }
     }
