@@ -21,7 +21,7 @@ impl World {
         let keys = DeviceSecretKeys::random(&mut rng);
         let device_id = u32::try_from(new).unwrap() + 1000;
         let certificate = DeviceCertificate::issue(
-            &SigningKey::from_secret(&account.account_key),
+            &SigningKey::from_secret(account.account_key.as_ref().unwrap()),
             &account.address,
             device_id,
             &keys.public_keys(),
@@ -74,7 +74,7 @@ impl World {
     /// The account's next statement, with these devices.
     fn issue(&mut self, number: usize, devices: Vec<DeviceCertificate>) -> Statement {
         let previous = self.statement(number);
-        let account_key = SigningKey::from_secret(&self.account_record(number).account_key);
+        let account_key = SigningKey::from_secret(self.account_record(number).account_key.as_ref().unwrap());
         let issue = StatementIssue {
             address: previous.address(),
             recovery_key_hash: previous.recovery_key_hash(),
