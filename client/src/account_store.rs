@@ -1,10 +1,10 @@
 //! The engine on a store: one event, one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, OutboxRecord, PrekeysRecord, QueueRecord, ServerRecord,
-    UndecryptableRecord, UploadRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, OutboxRecord, PrekeysRecord, QueueRecord,
+    ServerRecord, UndecryptableRecord, UploadRecord,
 };
 use rand_core::CryptoRng;
 use thiserror::Error;
@@ -232,6 +232,31 @@ impl<S: Store> AccountStore<S> {
         let Some(account) = self.account(now, rng)? else { return Err(EngineError::NoAccount.into()) };
         let contacts = self.all::<ContactRecord>(class::CONTACT, now, rng)?;
         Ok(contacts.iter().map(|contact| ContactSummary::of(&account, contact)).collect::<Result<_, _>>()?)
+    }
+
+    /// Which of these messages came under an account key that a person has compared.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn verified(
+        &mut self,
+        messages: &[MessageSummary],
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<BTreeSet<LocalId>, HandleError> {
+        let contacts = self.all::<ContactRecord>(class::CONTACT, now, rng)?.into_iter();
+        let marks: BTreeMap<_, _> = contacts.filter_map(|one| Some((one.address, one.verified?.account_key))).collect();
+        // The name of the record that a message has come has the sender's account key in it.
+        let under = |message: &MessageSummary| {
+            let account_key = marks.get(&message.message.sender).filter(|_| !message.message.sent)?;
+            let MessageRecord { sender, content_id, .. } = &message.message;
+            Some((message.id, key::received(sender, account_key.as_bytes(), content_id).record().clone()))
+        };
+        let (ids, keys): (Vec<_>, Vec<_>) = messages.iter().filter_map(under).unzip();
+        let stored = self.store.begin(now.0, rng)?.load(&keys)?;
+        let came =
+            ids.into_iter().zip(stored).filter(|(id, value)| value.as_ref().is_some_and(|value| value[..] == *id));
+        Ok(came.map(|(id, _)| id).collect())
     }
 
     /// How things are.

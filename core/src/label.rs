@@ -41,6 +41,8 @@ labels! {
     RECOVERY_KEY_HASH = "Medipeps recovery key hash";
     /// Hashes two account keys into a safety number.
     SAFETY_NUMBER = "Medipeps safety number";
+    /// Hashes a verification code into its checksum.
+    VERIFICATION_CODE = "Medipeps verification code";
     /// Signs a signed prekey (device key).
     SIGNED_PREKEY = "Medipeps signed prekey";
     /// Signs an ML-KEM-1024 prekey (device key).

@@ -12,6 +12,8 @@ pub const PRIMARY_DEVICES_MAX: usize = 2;
 /// Bytes of an encoded signed statement: 20 devices of an address of up to 102 bytes, 11 of the longest address that there
 /// can be. A certificate has up to 191 bytes and the address, the rest up to 221 and the address.
 pub const STATEMENT_LENGTH_MAX: usize = 6 * 1024;
+/// Letters of a verification code: two of the longest addresses and two keys in base32, and some white space.
+pub const VERIFICATION_CODE_LENGTH_MAX: usize = 1400;
 /// Sizes in bytes that an envelope may have; nothing else is on the wire.
 pub const ENVELOPE_SIZES: [usize; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
 /// Bytes of the largest envelope.

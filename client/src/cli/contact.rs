@@ -47,6 +47,9 @@ pub(super) struct ContactJson {
     devices: usize,
     added_at: String,
     key_changed: bool,
+    key_changed_at: Option<String>,
+    verified: bool,
+    verified_at: Option<String>,
 }
 
 impl From<&ContactSummary> for ContactJson {
@@ -58,6 +61,9 @@ impl From<&ContactSummary> for ContactJson {
             devices: contact.devices,
             added_at: time::iso(contact.added),
             key_changed: contact.key_changed,
+            key_changed_at: contact.key_changed_at.map(time::iso),
+            verified: contact.verified.is_some(),
+            verified_at: contact.verified.map(time::iso),
         }
     }
 }
@@ -108,7 +114,7 @@ async fn add(home: &Path, arguments: Add) -> Result<(), CommandError> {
 }
 
 /// Sixty digits in three lines of four groups.
-fn safety_number_lines(number: &str) -> String {
+pub(super) fn safety_number_lines(number: &str) -> String {
     let groups: Vec<&str> = number.split(' ').collect();
     groups.chunks(4).map(|line| format!("  {}\n", line.join(" "))).collect()
 }
@@ -133,8 +139,13 @@ fn list(home: &Path, json: bool) -> Result<(), CommandError> {
     }
     let mut rows = vec![["ADDRESS", "ADDED", "KEYS", "SAFETY NUMBER"].map(str::to_owned).to_vec()];
     rows.extend(contacts.iter().map(|contact| {
-        let keys = if contact.key_changed { "CHANGED, not accepted" } else { "pinned" };
-        vec![contact.address.to_string(), time::short(contact.added), keys.to_owned(), contact.safety_number.clone()]
+        let keys = match (contact.key_changed, contact.verified, contact.key_changed_at) {
+            (true, _, _) => "CHANGED, not accepted".to_owned(),
+            (false, Some(at), _) => format!("verified {}", time::short(at)),
+            (false, None, Some(at)) => format!("NEW since {}", time::short(at)),
+            (false, None, None) => "pinned".to_owned(),
+        };
+        vec![contact.address.to_string(), time::short(contact.added), keys, contact.safety_number.clone()]
     }));
     output::print(&output::columns(&rows))
 }

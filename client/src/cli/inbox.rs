@@ -1,5 +1,6 @@
 //! `medipeps inbox`
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use medipeps_core::wire::client_records::SenderCheck;
@@ -29,6 +30,7 @@ struct ReceivedJson {
     from: String,
     from_name: String,
     sender: &'static str,
+    sender_verified: bool,
     kind: String,
     subject: String,
     received_at: String,
@@ -59,19 +61,23 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
     let mut agent = super::open(home)?;
     let (mut messages, uploads) = (agent.messages()?, agent.uploads()?);
     messages.retain(|message| message.message.sent == arguments.sent);
+    let verified = agent.verified(&messages)?;
     match (arguments.sent, arguments.json) {
-        (false, true) => output::print_json(&messages.iter().map(received_json).collect::<Vec<_>>()),
+        (false, true) => {
+            let json = |message: &MessageSummary| received_json(message, verified.contains(&message.id));
+            output::print_json(&messages.iter().map(json).collect::<Vec<_>>())
+        }
         (true, true) => {
             output::print_json(&messages.iter().map(|message| sent_json(message, &uploads)).collect::<Vec<_>>())
         }
         (false, false) if messages.is_empty() => output::print("No mail. `sync` fetches what has come.\n"),
         (true, false) if messages.is_empty() => output::print("Nothing has been sent yet.\n"),
-        (false, false) => output::print(&output::columns(&received_rows(&messages))),
+        (false, false) => output::print(&output::columns(&received_rows(&messages, &verified))),
         (true, false) => output::print(&output::columns(&sent_rows(&messages, &uploads))),
     }
 }
 
-fn received_rows(messages: &[MessageSummary]) -> Vec<Vec<String>> {
+fn received_rows(messages: &[MessageSummary], verified: &BTreeSet<LocalId>) -> Vec<Vec<String>> {
     let ids: Vec<LocalId> = messages.iter().map(|message| message.id).collect();
     let mut rows = vec![["", "ID", "RECEIVED (UTC)", "FROM", "SUBJECT"].map(str::to_owned).to_vec()];
     for MessageSummary { id, message } in messages {
@@ -91,7 +97,8 @@ fn received_rows(messages: &[MessageSummary]) -> Vec<Vec<String>> {
             mark.to_owned(),
             output::short_id(id, &ids),
             time::short(message.received),
-            output::cut(&from(message), COLUMN_LETTERS),
+            // What a person relies on stands in front, where no name can be written.
+            format!("{}{}", if verified.contains(id) { "✓ " } else { "" }, output::cut(&from(message), COLUMN_LETTERS)),
             format!("{urgency}{subject}{files}"),
         ]);
     }
@@ -125,13 +132,14 @@ fn sent_rows(messages: &[MessageSummary], uploads: &[PendingUpload]) -> Vec<Vec<
     rows
 }
 
-fn received_json(message: &MessageSummary) -> ReceivedJson {
+fn received_json(message: &MessageSummary, verified: bool) -> ReceivedJson {
     let MessageSummary { id, message } = message;
     ReceivedJson {
         id: output::id(id),
         from: message.sender.to_string(),
         from_name: message.sender_name.clone(),
         sender: check_name(message.sender_check),
+        sender_verified: verified,
         kind: kind_name(message.kind),
         subject: message.subject.clone(),
         received_at: time::iso(message.received),

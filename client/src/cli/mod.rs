@@ -10,12 +10,12 @@ mod output;
 mod passphrase;
 mod preview;
 mod progress;
-#[allow(dead_code, reason = "the next commit draws with it")]
 mod qr;
 mod read;
 mod status;
 mod sync;
 mod time;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -53,6 +53,8 @@ enum Command {
     /// Other accounts, and the keys they are known by
     #[command(subcommand)]
     Contact(contact::Command),
+    /// Compare keys with a contact, face to face or over the phone
+    Verify(verify::Arguments),
     /// Write mail
     #[command(subcommand)]
     Mail(mail::Command),
@@ -200,6 +202,7 @@ async fn run(arguments: Arguments) -> Result<(), CommandError> {
     match arguments.command {
         Command::Account(command) => account::run(&home, command).await,
         Command::Contact(command) => contact::run(&home, command).await,
+        Command::Verify(arguments) => verify::run(&home, arguments).await,
         Command::Mail(command) => mail::run(&home, command).await,
         Command::Sync(arguments) => sync::run(&home, arguments).await,
         Command::Inbox(arguments) => inbox::run(&home, &arguments),

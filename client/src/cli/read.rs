@@ -12,7 +12,7 @@ use super::inbox::{check_name, from, kind_name, urgency_name};
 use super::mail::{RecipientJson, state_name};
 use super::preview::PreviewJson;
 use super::{CommandError, output, preview, progress, time};
-use crate::engine::{Input, LocalId, MessageDetail};
+use crate::engine::{Input, LocalId, MessageDetail, MessageSummary};
 use crate::shell::agent::{Agent, AgentError, Saved};
 
 #[derive(Debug, clap::Args)]
@@ -62,6 +62,7 @@ pub(super) struct MessageJson {
     pub(super) from: String,
     pub(super) from_name: String,
     pub(super) sender: Option<&'static str>,
+    pub(super) sender_verified: bool,
     pub(super) to: Vec<String>,
     pub(super) cc: Vec<String>,
     pub(super) kind: String,
@@ -113,11 +114,14 @@ pub(super) async fn run(home: &Path, arguments: &Arguments) -> Result<(), Comman
     drop(watched);
     let Shown { message, missing, saved, previews } = shown?;
     let paths: Vec<_> = saved.iter().map(|saved| saved.as_ref().ok().cloned()).collect();
+    let summary = MessageSummary { id: message.id, message: message.message.clone() };
+    let sender_verified = !agent.verified(&[summary])?.is_empty();
     if arguments.json {
-        let shown = MessageJson { body_missing: missing.is_some(), ..json(&message, &paths, &previews) };
+        let shown =
+            MessageJson { sender_verified, body_missing: missing.is_some(), ..json(&message, &paths, &previews) };
         output::print_json(&shown)?;
     } else {
-        output::print(&text(&message, &paths, &previews))?;
+        output::print(&text(&message, sender_verified, &paths, &previews))?;
     }
     let mut failed = false;
     for (file, error) in
@@ -203,6 +207,7 @@ pub(super) fn json(detail: &MessageDetail, saved: &[Option<PathBuf>], previews: 
         from: message.sender.to_string(),
         from_name: message.sender_name.clone(),
         sender: (!message.sent).then(|| check_name(message.sender_check)),
+        sender_verified: false,
         to: of_role(RecipientRole::To),
         cc: of_role(RecipientRole::Cc),
         kind: kind_name(message.kind),
@@ -220,7 +225,7 @@ pub(super) fn json(detail: &MessageDetail, saved: &[Option<PathBuf>], previews: 
     }
 }
 
-fn text(detail: &MessageDetail, saved: &[Option<PathBuf>], previews: &[PreviewJson]) -> String {
+fn text(detail: &MessageDetail, verified: bool, saved: &[Option<PathBuf>], previews: &[PreviewJson]) -> String {
     let MessageDetail { message, content, .. } = detail;
     let (body, _, recipients) = parts(content);
     let mut rows = Vec::new();
@@ -228,6 +233,8 @@ fn text(detail: &MessageDetail, saved: &[Option<PathBuf>], previews: &[PreviewJs
     row("From:", from(message));
     if let Some(warning) = warning(message) {
         row("", warning.to_owned());
+    } else if verified {
+        row("", "(verified: you have compared this sender's key)".to_owned());
     }
     for (name, role) in [("To:", RecipientRole::To), ("Cc:", RecipientRole::Cc)] {
         let addresses: Vec<String> =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{CommandError, output, progress};
-use crate::engine::Event;
+use crate::engine::{ContactProblem, Event};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -48,6 +48,12 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
         Event::SenderChecked { address, impostor: true } => {
             notes.push(format!("mail under the address {address} was not from {address}; it is marked"));
         }
+        Event::ContactKeyChanged { address, accepted: false } => notes.push(format!(
+            "{address} has new keys: the account was recovered with its recovery key. Compare the safety number (`verify {address}`)"
+        )),
+        Event::ContactRefused { address, problem: ContactProblem::KeyChanged } => notes.push(format!(
+            "{address} has other keys than the pinned ones; mail to {address} waits until you decide (`contact add {address}` says more)"
+        )),
         Event::StateRolledBack { stored, highest } => notes.push(format!(
             "this store is at step {stored} and the server has seen step {highest}: it is an old copy. Its sessions and prekeys were dropped"
         )),

@@ -2,7 +2,7 @@
 
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::VerifyingKey;
-use medipeps_core::identity::{Change, Statement, StatementError, safety_number};
+use medipeps_core::identity::{Change, Statement, StatementError, VerificationCode, safety_number};
 use medipeps_core::wire::client_records::{AccountRecord, ContactRecord, ServerRecord};
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request};
 
@@ -30,6 +30,14 @@ pub struct ContactSummary {
     pub added: u64,
     /// The server gives another account key than the pinned one.
     pub key_changed: bool,
+    /// When a person compared the pinned account key, in milliseconds since 1970.
+    pub verified: Option<u64>,
+    /// When another account key was taken the last time, in milliseconds since 1970.
+    pub key_changed_at: Option<u64>,
+    /// The pinned account key.
+    pub account_key: VerifyingKey,
+    /// What the contact's device scans to compare both keys.
+    pub verification_code: VerificationCode,
 }
 
 impl ContactSummary {
@@ -40,16 +48,19 @@ impl ContactSummary {
     pub fn of(account: &AccountRecord, contact: &ContactRecord) -> Result<Self, EngineError> {
         let own = Statement::decode(&account.statement)?;
         let statement = Statement::decode(&contact.statement)?;
+        let (own_key, account_key) = (own.account_key(), statement.account_key());
+        let (own, other) = ((own.address(), &own_key), (statement.address(), &account_key));
         Ok(Self {
             address: contact.address.clone(),
-            safety_number: safety_number(
-                (own.address(), &own.account_key()),
-                (statement.address(), &statement.account_key()),
-            ),
+            safety_number: safety_number(own, other),
+            verification_code: VerificationCode::new(own, other),
             statement_version: statement.version(),
             devices: statement.devices().len(),
             added: contact.added,
             key_changed: contact.changed_statement.is_some(),
+            verified: contact.verified.filter(|mark| mark.account_key == account_key).map(|mark| mark.at),
+            key_changed_at: (contact.key_changed_at != 0).then_some(contact.key_changed_at),
+            account_key,
         })
     }
 }
@@ -164,6 +175,8 @@ pub(super) fn pin(
             statement: statement.encoded().to_vec(),
             added: transaction.now.0,
             changed_statement: None,
+            verified: None,
+            key_changed_at: 0,
         };
         transaction.store(&key::contact(address), &contact);
         transaction.event(Event::ContactPinned { address: address.clone(), new: true });
@@ -173,7 +186,7 @@ pub(super) fn pin(
     let known = Statement::decode(&contact.statement)?;
     match statement.change_since(&known) {
         Err(error) => Ok(refuse(transaction, address, error.into())),
-        Ok(Change::AccountKey) if !accept_new_key => {
+        Ok(Change::AccountKey) if !accept_new_key && !is_taken_unasked(&contact, &known, statement) => {
             contact.changed_statement = Some(statement.encoded().to_vec());
             transaction.store(&key::contact(address), &contact);
             outbox::block(transaction, address, KEY_CHANGED)?;
@@ -182,6 +195,9 @@ pub(super) fn pin(
         Ok(change) => {
             if change == Change::AccountKey {
                 sesame::forget_peer(transaction, address, &known.account_key())?;
+                // Nobody has compared this key.
+                (contact.verified, contact.key_changed_at) = (None, transaction.now.0);
+                transaction.event(Event::ContactKeyChanged { address: address.clone(), accepted: accept_new_key });
             } else {
                 sesame::forget_missing_devices(transaction, statement)?;
             }
@@ -196,6 +212,33 @@ pub(super) fn pin(
             Ok(Pinned::Accepted)
         }
     }
+}
+
+/// Whether another account key is taken without asking, and shown: nobody has compared the pinned one, so that a question
+/// would only be waved through; and the recovery key that it named signed the very next statement, so that the account's
+/// owner made the change, whoever runs the server.
+fn is_taken_unasked(contact: &ContactRecord, known: &Statement, statement: &Statement) -> bool {
+    !is_verified(contact, known) && statement.follows(known) == Ok(Change::AccountKey)
+}
+
+fn is_verified(contact: &ContactRecord, known: &Statement) -> bool {
+    contact.verified.is_some_and(|mark| mark.account_key == known.account_key())
+}
+
+/// What is to be done about a first flight whose statement names another account key than the pinned one. False if the
+/// sender is refused; where the recovery key vouches for the change, a person is then told and asked.
+pub(super) fn may_bring_new_key(transaction: &mut Transaction<'_>, statement: &Statement) -> Result<bool, Stop> {
+    let address = statement.address();
+    let Some(contact) = transaction.load(&key::contact(address))? else { return Ok(false) };
+    let known = Statement::decode(&contact.statement)?;
+    if statement.follows(&known) != Ok(Change::AccountKey) {
+        return Ok(false);
+    }
+    if is_taken_unasked(&contact, &known, statement) {
+        return Ok(true);
+    }
+    pin(transaction, address, statement, false)?;
+    Ok(false)
 }
 
 /// The pinned statement of a contact.

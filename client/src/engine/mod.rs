@@ -23,6 +23,7 @@ mod sesame;
 mod statement_check;
 mod transaction;
 mod upload;
+mod verification;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use placement::{AttachmentSize, Placement, fitting};
 pub use records::{Bytes, HintKeys, Key, PartDigest, Record, class, key};
 pub use transaction::Seed;
 pub use upload::PendingUpload;
+pub use verification::Evidence;
 
 use medipeps_core::Address;
 use transaction::{Stop, Transaction};
@@ -82,6 +84,15 @@ pub enum Input {
         /// Take a key that is not the pinned one.
         accept_new_key: bool,
     },
+    /// Compare what a person has from a contact by another way with what this device knows, and mark the contact.
+    VerifyContact {
+        /// Whose.
+        address: Address,
+        /// What the person has.
+        evidence: Evidence,
+    },
+    /// Take the mark off a verified contact.
+    ForgetVerification(Address),
     /// Put a mail into the outbox.
     SendMail(SendMail),
     /// A part of a file has been read for the first time. Before this is committed, **no** byte of its ciphertext leaves.
@@ -234,6 +245,8 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::SetServer { domain, endpoint } => contact::set_server(transaction, domain, endpoint),
         Input::PinServer { domain, server_key_hash } => contact::pin_server(transaction, domain, server_key_hash),
         Input::AddContact { address, accept_new_key } => contact::add(transaction, address, *accept_new_key),
+        Input::VerifyContact { address, evidence } => verification::verify(transaction, address, evidence),
+        Input::ForgetVerification(address) => verification::forget(transaction, address),
         Input::SendMail(command) => composition::send_mail(transaction, command),
         Input::MarkDisplayed(id) => receipt::mark_displayed(transaction, id),
         Input::UploadPart { blob_id, part, digest } => upload::part_read(transaction, blob_id, *part, digest),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
-use medipeps_core::identity::StatementError;
+use medipeps_core::identity::{StatementError, Verification};
 use medipeps_core::kind::ContentError;
 use medipeps_core::limits::ATTACHMENT_LENGTH_MAX;
 use medipeps_core::wire::WireError;
@@ -168,6 +168,27 @@ pub enum Event {
         address: Address,
         /// Why.
         problem: ContactProblem,
+    },
+    /// A contact is known by another account key from now on.
+    ContactKeyChanged {
+        /// Whose.
+        address: Address,
+        /// A person has accepted it; else the recovery key vouched for it and nobody had compared the one before.
+        accepted: bool,
+    },
+    /// A person has compared a contact's key with what the contact sees.
+    ContactVerified {
+        /// Whose.
+        address: Address,
+        /// What came of it; the contact is marked if it is a match.
+        result: Verification,
+    },
+    /// The mark that a contact was verified is off.
+    VerificationForgotten {
+        /// Whose.
+        address: Address,
+        /// There was one.
+        was_verified: bool,
     },
     /// A mail is in the outbox.
     MessageQueued {
@@ -368,6 +389,12 @@ pub enum EngineError {
     /// One's own address cannot be a contact.
     #[error("{0} is your own address")]
     OwnAddress(Address),
+    /// The address is no contact.
+    #[error("{0} is no contact; run `contact add {0}` first")]
+    UnknownContact(Address),
+    /// What was typed is no safety number.
+    #[error("a safety number has sixty digits; compare all of them")]
+    SafetyNumberForm,
     /// There is no such message.
     #[error("there is no such message")]
     UnknownMessage,

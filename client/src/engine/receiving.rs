@@ -318,7 +318,10 @@ fn sender_refused(
         },
     };
     Ok(match sender.change_since(&known) {
-        Ok(Change::AccountKey) => Some(Undecryptable::SenderKeyChanged),
+        Ok(Change::AccountKey) => match contact::may_bring_new_key(transaction, sender)? {
+            true => None,
+            false => Some(Undecryptable::SenderKeyChanged),
+        },
         Ok(Change::None | Change::Devices) => None,
         // An older statement is no reason to refuse a device that is still listed with the same keys.
         Err(_) if sender.version() < known.version() => {
@@ -331,10 +334,11 @@ fn sender_refused(
     })
 }
 
-/// A newer statement under the pinned account key is as good from the sender as from the server.
+/// A newer statement under the pinned account key is as good from the sender as from the server; and so is one under a new
+/// key that [`sender_refused`] let pass.
 fn accept_statement(transaction: &mut Transaction<'_>, sender: &Statement) -> Result<(), Stop> {
     if let Some(known) = contact::pinned(transaction, sender.address())?
-        && sender.change_since(&known) == Ok(Change::Devices)
+        && matches!(sender.change_since(&known), Ok(Change::Devices | Change::AccountKey))
     {
         contact::pin(transaction, sender.address(), sender, false)?;
     }

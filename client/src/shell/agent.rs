@@ -9,7 +9,7 @@ mod reception;
 mod sending;
 mod transfers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -270,6 +270,14 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub fn contacts(&mut self) -> Result<Vec<ContactSummary>, AgentError> {
         Ok(self.store.contacts(now(), &mut self.rng)?)
+    }
+
+    /// Which of these messages came under an account key that a person has compared.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn verified(&mut self, messages: &[MessageSummary]) -> Result<BTreeSet<LocalId>, AgentError> {
+        Ok(self.store.verified(messages, now(), &mut self.rng)?)
     }
 
     /// How things are.

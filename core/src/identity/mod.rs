@@ -5,7 +5,9 @@
 mod certificate;
 mod safety_number;
 mod statement;
+mod verification_code;
 
 pub use certificate::{DeviceCertificate, DevicePublicKeys, DeviceSecretKeys};
-pub use safety_number::safety_number;
+pub use safety_number::{is_safety_number, safety_number};
 pub use statement::{Change, Signer, Statement, StatementError, StatementIssue, recovery_key_hash};
+pub use verification_code::{Verification, VerificationCode, VerificationCodeError};

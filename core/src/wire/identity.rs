@@ -65,6 +65,55 @@ pub struct SignedStatement {
     pub recovery_key: Option<VerifyingKey>,
 }
 
+/// The fields of a verification code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerificationCodeFields {
+    /// Of the account that shows the code.
+    pub address: Address,
+    /// Its own key.
+    pub account_key: VerifyingKey,
+    /// Of the account that the code is for.
+    pub peer_address: Address,
+    /// As the device that shows the code has it pinned.
+    pub peer_account_key: VerifyingKey,
+}
+
+/// The only version of verification codes.
+const VERIFICATION_CODE_VERSION: u32 = 1;
+
+impl VerificationCodeFields {
+    /// The code's bytes, without its checksum.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        proto::VerificationCode {
+            version: VERIFICATION_CODE_VERSION,
+            address: self.address.to_string(),
+            account_key: self.account_key.as_bytes().to_vec(),
+            peer_address: self.peer_address.to_string(),
+            peer_account_key: self.peer_account_key.as_bytes().to_vec(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`WireError`] with the field's name; `version` where a later program made the code.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let message = proto::VerificationCode::decode(bytes)?;
+        if message.version != VERIFICATION_CODE_VERSION {
+            return Err(WireError::Bounds("version"));
+        }
+        Ok(Self {
+            address: Address::from_canonical(&message.address).map_err(|_| WireError::Bounds("address"))?,
+            account_key: verifying_key(&message.account_key, "account_key")?,
+            peer_address: Address::from_canonical(&message.peer_address)
+                .map_err(|_| WireError::Bounds("peer_address"))?,
+            peer_account_key: verifying_key(&message.peer_account_key, "peer_account_key")?,
+        })
+    }
+}
+
 impl DeviceCertificateFields {
     /// The bytes to sign.
     #[must_use]
@@ -188,6 +237,6 @@ impl SignedStatement {
     }
 }
 
-pub(super) fn verifying_key(bytes: &[u8], field: &'static str) -> Result<VerifyingKey, WireError> {
+pub(crate) fn verifying_key(bytes: &[u8], field: &'static str) -> Result<VerifyingKey, WireError> {
     VerifyingKey::from_slice(bytes).map_err(|_| WireError::Bounds(field))
 }

@@ -4,6 +4,8 @@ use prost::Message;
 
 use super::{address, ids, some_bytes};
 use crate::Address;
+use crate::crypto::signature::VerifyingKey;
+use crate::wire::identity::verifying_key;
 use crate::wire::{WireError, fixed, proto};
 
 /// Another account whose key is pinned.
@@ -17,6 +19,19 @@ pub struct ContactRecord {
     pub added: u64,
     /// An encoded `SignedStatement` under another account key, not accepted.
     pub changed_statement: Option<Vec<u8>>,
+    /// Set when a person has compared the account key.
+    pub verified: Option<VerifiedMark>,
+    /// When another account key was taken the last time, in milliseconds since 1970; 0: never.
+    pub key_changed_at: u64,
+}
+
+/// That a person has compared an account key by another way than this network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifiedMark {
+    /// The key.
+    pub account_key: VerifyingKey,
+    /// Milliseconds since 1970.
+    pub at: u64,
 }
 
 /// A sender of a first flight who is no contact and whose server has not been asked yet.
@@ -52,6 +67,9 @@ impl ContactRecord {
             statement: self.statement.clone(),
             added: self.added,
             changed_statement: self.changed_statement.clone().unwrap_or_default(),
+            verified_key: self.verified.map(|mark| mark.account_key.as_bytes().to_vec()).unwrap_or_default(),
+            verified_at: self.verified.map_or(0, |mark| mark.at),
+            key_changed_at: self.key_changed_at,
         }
         .encode_to_vec()
     }
@@ -62,11 +80,17 @@ impl ContactRecord {
     /// [`WireError`]
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let record = proto::ClientContact::decode(bytes)?;
+        let verified = match record.verified_key.as_slice() {
+            [] => None,
+            key => Some(VerifiedMark { account_key: verifying_key(key, "verified_key")?, at: record.verified_at }),
+        };
         Ok(Self {
             address: address(&record.address)?,
             statement: record.statement,
             added: record.added,
             changed_statement: some_bytes(record.changed_statement),
+            verified,
+            key_changed_at: record.key_changed_at,
         })
     }
 }

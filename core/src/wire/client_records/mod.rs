@@ -13,7 +13,7 @@ mod session;
 mod transfer;
 
 pub use account::AccountRecord;
-pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord};
+pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord, VerifiedMark};
 pub use message::{MessageRecord, RecipientRecord, RecipientState, SenderCheck};
 pub use outbox::OutboxRecord;
 pub use prekeys::{PrekeySet, PrekeysRecord};
