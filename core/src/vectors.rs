@@ -19,7 +19,9 @@ use crate::crypto::x_wing;
 use crate::decoy::DecoyKey;
 use crate::double_ratchet::{DoubleRatchet, InitialKeys};
 use crate::envelope::{Envelope, HintKey};
-use crate::identity::{DeviceCertificate, DeviceSecretKeys, StatementIssue, recovery_key_hash, safety_number};
+use crate::identity::{
+    DeviceCertificate, DeviceSecretKeys, StatementIssue, VerificationCode, recovery_key_hash, safety_number,
+};
 use crate::invitation::Invitation;
 use crate::kind::{
     Attachment, AttachmentPlace, Body, Content, DeviceName, DeviceSync, DisplayedMark, Mail, MailRecipient, MessageId,
@@ -128,6 +130,14 @@ fn identity_vectors() {
                 "one": { "address": address.as_str(), "account_key": hex(account_key.verifying_key().as_bytes()) },
                 "other": { "address": other_text(&other), "account_key": hex(new_key.verifying_key().as_bytes()) },
                 "digits": safety_number((&address, &account_key.verifying_key()), (&other, &new_key.verifying_key())),
+            },
+            "verification_code": {
+                "shown_by": { "address": address.as_str(), "account_key": hex(account_key.verifying_key().as_bytes()) },
+                "shown_to": { "address": other_text(&other), "account_key": hex(new_key.verifying_key().as_bytes()) },
+                "text": VerificationCode::new(
+                    (&address, &account_key.verifying_key()),
+                    (&other, &new_key.verifying_key()),
+                ).to_string(),
             },
         }),
     );

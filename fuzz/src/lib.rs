@@ -17,7 +17,7 @@ use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::x_wing;
 use medipeps_core::envelope::{Envelope, HintKey, VERSION};
-use medipeps_core::identity::Statement;
+use medipeps_core::identity::{Statement, VerificationCode};
 use medipeps_core::invitation::Invitation;
 use medipeps_core::kind::{Body, Content, sanitise_html, text_of_html};
 use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
@@ -75,6 +75,14 @@ targets! {
         let Ok(text) = std::str::from_utf8(data) else { return };
         if let Ok(invitation) = text.parse::<Invitation>() {
             assert_eq!(invitation.code().parse(), Ok(invitation));
+        }
+    }
+
+    /// Verification codes, as they are scanned.
+    verification_code(data) {
+        let Ok(text) = std::str::from_utf8(data) else { return };
+        if let Ok(code) = text.parse::<VerificationCode>() {
+            assert_eq!(code.to_string().parse(), Ok(code));
         }
     }
 

@@ -129,7 +129,7 @@ mod tests {
     use crate::crypto::signature::SigningKey;
     use crate::test_rng::rng;
 
-    fn key(seed: u64) -> VerifyingKey {
+    fn key(seed: u8) -> VerifyingKey {
         SigningKey::random(&mut rng(seed)).verifying_key()
     }
 

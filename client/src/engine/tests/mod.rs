@@ -6,6 +6,7 @@ mod crash;
 mod delivery;
 mod devices;
 mod identity_change;
+mod key_change;
 mod key_reuse;
 mod large_bodies;
 mod placement;
