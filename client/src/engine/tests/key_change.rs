@@ -68,7 +68,7 @@ fn recover(world: &mut World) -> usize {
     };
     let statement = issue.sign_with_recovery_key(account_key.verifying_key(), &recovery).unwrap();
     let record = AccountRecord {
-        account_key: account_key.to_secret(),
+        account_key: Some(account_key.to_secret()),
         device_signing_key: keys.signing_key.to_secret(),
         device_dh_key: keys.dh_key.to_secret(),
         device_id: 7777,
@@ -177,7 +177,7 @@ fn a_recovered_key_that_is_not_the_next_statement_waits() {
         devices: previous.devices().to_vec(),
         issued: 0,
     };
-    let next = issue.sign(&SigningKey::from_secret(&record.account_key)).unwrap();
+    let next = issue.sign(&SigningKey::from_secret(record.account_key.as_ref().unwrap())).unwrap();
     world.server.publish(next).unwrap();
     let id = write(&mut world, "waits");
     assert_eq!(world.state(0, id).1.as_deref(), Some("recipient_key_changed"));
