@@ -20,7 +20,7 @@ use super::outcome::{EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
 use super::upload::{self, UPLOADING};
-use super::{LocalId, receipt};
+use super::{LocalId, own_devices, receipt};
 
 /// The number of the kind `mail`.
 pub(super) const KIND_MAIL: u32 = 1;
@@ -150,6 +150,9 @@ pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -
             code: (!to_self && !uploads.is_empty()).then(|| UPLOADING.to_owned()),
             at: now,
         });
+    }
+    if uploads.is_empty() {
+        own_devices::enqueue_for_others(transaction, &own, id.0, false);
     }
     for upload in &uploads {
         transaction.store(&key::upload(&upload.blob_id), upload);

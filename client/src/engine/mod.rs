@@ -14,6 +14,7 @@ mod contact;
 mod mailbox;
 mod outbox;
 mod outcome;
+mod own_devices;
 mod placement;
 mod prekey_maintenance;
 mod receipt;

@@ -16,13 +16,13 @@ use medipeps_core::wire::transport::{
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
-use super::Correlation;
 use super::account::OwnDevice;
 use super::contact::{self, KEY_CHANGED, Pinned};
 use super::outcome::{Connection, ContactProblem, Event, error_code_name};
 use super::records::{Key, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
+use super::{Correlation, own_devices};
 use crate::limits::{OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALE_DEVICES_AT_ONCE_MAX};
 
 /// Sends what is due: entries that are encrypted go out again, others are encrypted where there are sessions, and for
@@ -60,15 +60,22 @@ pub(super) fn prekeys_fetched(
     address: &Address,
     reply: &FetchPrekeysReply,
 ) -> Result<(), Stop> {
-    let own = OwnDevice::load_working(transaction)?;
+    let mut own = OwnDevice::load_working(transaction)?;
     let Ok(statement) = Statement::decode(&reply.statement) else {
         return hold_up(transaction, address, "statement_refused", 0);
     };
-    match contact::pin(transaction, address, &statement, false)? {
-        Pinned::Accepted => {}
-        // The entries are blocked already.
-        Pinned::Refused(ContactProblem::KeyChanged) => return Ok(()),
-        Pinned::Refused(_) => return hold_up(transaction, address, "statement_refused", 0),
+    if address == own.address() {
+        if !own_devices::learn(transaction, &statement)? {
+            return hold_up(transaction, address, "statement_refused", 0);
+        }
+        own = OwnDevice::load_working(transaction)?;
+    } else {
+        match contact::pin(transaction, address, &statement, false)? {
+            Pinned::Accepted => {}
+            // The entries are blocked already.
+            Pinned::Refused(ContactProblem::KeyChanged) => return Ok(()),
+            Pinned::Refused(_) => return hold_up(transaction, address, "statement_refused", 0),
+        }
     }
     for encoded in &reply.bundles {
         // A device whose bundle is refused is left out; the server then says that it is missing, and the entry waits.
@@ -172,7 +179,8 @@ pub(super) fn set_state(
     state: RecipientState,
     code: Option<&str>,
 ) -> Result<(), Stop> {
-    let Some(mut message) = transaction.load(&key::message(id))? else { return Ok(()) };
+    let Some(id) = own_devices::find_sent(transaction, id)? else { return Ok(()) };
+    let Some(mut message) = transaction.load(&key::message(&id))? else { return Ok(()) };
     let now = transaction.now.0;
     let Some(entry) = message.recipients.iter_mut().find(|entry| entry.address == *recipient) else { return Ok(()) };
     let code = code.map(str::to_owned);
@@ -182,8 +190,8 @@ pub(super) fn set_state(
         return Ok(());
     }
     (entry.state, entry.code, entry.at) = (state, code.clone(), now);
-    transaction.store(&key::message(id), &message);
-    transaction.event(Event::RecipientState { id: *id, recipient: recipient.clone(), state, code });
+    transaction.store(&key::message(&id), &message);
+    transaction.event(Event::RecipientState { id, recipient: recipient.clone(), state, code });
     Ok(())
 }
 
@@ -248,24 +256,28 @@ fn send_entry(
     fetched: &mut BTreeSet<Address>,
 ) -> Result<(), Stop> {
     if let Some(id) = entry.submission_id {
-        return submit_again(transaction, entry, id);
+        return submit_again(transaction, own, entry, id);
     }
-    let contact = transaction.load(&key::contact(&entry.recipient))?;
-    if contact.as_ref().is_some_and(|contact| contact.changed_statement.is_some()) {
-        let mut entry = entry.clone();
-        entry.blocked = Some(KEY_CHANGED.to_owned());
-        store(transaction, &entry);
-        return report(transaction, &entry, Some(KEY_CHANGED));
-    }
-    if let (Some(contact), false) = (contact, entry.fetch_prekeys) {
-        let statement = Statement::decode(&contact.statement)?;
-        if encrypt(transaction, own, &statement, entry, true)? {
-            return Ok(());
+    let statement = if entry.recipient == *own.address() {
+        Some(own.statement.clone())
+    } else {
+        let contact = transaction.load(&key::contact(&entry.recipient))?;
+        if contact.as_ref().is_some_and(|contact| contact.changed_statement.is_some()) {
+            let mut entry = entry.clone();
+            entry.blocked = Some(KEY_CHANGED.to_owned());
+            store(transaction, &entry);
+            return report(transaction, &entry, Some(KEY_CHANGED));
         }
+        contact.map(|contact| Statement::decode(&contact.statement)).transpose()?
+    };
+    if let (Some(statement), false) = (statement, entry.fetch_prekeys)
+        && encrypt(transaction, own, &statement, entry, true)?
+    {
+        return Ok(());
     }
     if fetched.insert(entry.recipient.clone()) {
         transaction.send(
-            Connection::Anonymous(entry.recipient.domain().to_owned()),
+            connection_to(own, &entry.recipient),
             Request::FetchPrekeys(FetchPrekeys { address: entry.recipient.clone(), payment: Payment::None }),
             Correlation::FetchPrekeys(entry.recipient.clone()),
         );
@@ -273,11 +285,24 @@ fn send_entry(
     Ok(())
 }
 
-fn submit_again(transaction: &mut Transaction<'_>, entry: &OutboxRecord, id: [u8; 16]) -> Result<(), Stop> {
+/// Over which connection everything for an address goes.
+fn connection_to(own: &OwnDevice, recipient: &Address) -> Connection {
+    match recipient == own.address() {
+        true => Connection::OwnDevices,
+        false => Connection::Anonymous(recipient.domain().to_owned()),
+    }
+}
+
+fn submit_again(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    entry: &OutboxRecord,
+    id: [u8; 16],
+) -> Result<(), Stop> {
     match transaction.load(&key::submission(&id))? {
         Some(encoded) => {
             let request = Request::decode(&encoded)?;
-            send_submission(transaction, entry, id, request);
+            send_submission(transaction, own, entry, id, request);
         }
         None => {
             let entry = OutboxRecord { submission_id: None, ..entry.clone() };
@@ -298,6 +323,9 @@ fn begin_session(
     let Some(device) = statement.device_keys(encoded.device_id) else { return Ok(()) };
     let Ok(bundle) = PrekeyBundle::verify(&encoded, &device.signing_key) else { return Ok(()) };
     let peer = PeerDevice::of(statement, bundle.device_id);
+    if is_this_device(own, &peer) {
+        return Ok(());
+    }
     if sesame::active(transaction, &peer)?.is_some() {
         return Ok(());
     }
@@ -321,8 +349,17 @@ fn encrypt(
         return Ok(true);
     };
     let mut peers = Vec::new();
+    let to_own = entry.recipient == *own.address();
+    if to_own && own_devices::others(own).next().is_none() {
+        // Whoever it was for has been taken off the statement meanwhile.
+        finish(transaction, entry, RecipientState::Accepted, None)?;
+        return Ok(true);
+    }
     for device in statement.devices() {
         let peer = PeerDevice::of(statement, device.device_id());
+        if is_this_device(own, &peer) {
+            continue;
+        }
         match sesame::active(transaction, &peer)? {
             Some(_) => peers.push(peer),
             None if all => return Ok(false),
@@ -343,20 +380,33 @@ fn encrypt(
     if envelopes.is_empty() {
         return Ok(false);
     }
+    if to_own {
+        own_devices::add_decoy(transaction, own, &mut envelopes);
+    }
     let id = transaction.random_id();
     let submit = Submit { id, address: entry.recipient.clone(), envelopes, payment: Payment::None };
     let request = Request::Submit(submit);
     transaction.store(&key::submission(&id), &Zeroizing::new(request.encode()));
     let entry = OutboxRecord { submission_id: Some(id), fetch_prekeys: false, ..entry.clone() };
     store(transaction, &entry);
-    send_submission(transaction, &entry, id, request);
+    send_submission(transaction, own, &entry, id, request);
     Ok(true)
 }
 
-fn send_submission(transaction: &mut Transaction<'_>, entry: &OutboxRecord, submission_id: [u8; 16], request: Request) {
+fn is_this_device(own: &OwnDevice, peer: &PeerDevice) -> bool {
+    peer.address == *own.address() && peer.device_id == own.record.device_id
+}
+
+fn send_submission(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    entry: &OutboxRecord,
+    submission_id: [u8; 16],
+    request: Request,
+) {
     let (content_id, recipient) = (entry.content_id, entry.recipient.clone());
     transaction.send(
-        Connection::Anonymous(recipient.domain().to_owned()),
+        connection_to(own, &recipient),
         request,
         Correlation::Submit { content_id, recipient, submission_id },
     );

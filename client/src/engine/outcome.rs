@@ -134,6 +134,9 @@ pub enum Connection {
     Proved,
     /// To the server of this domain; it proves nothing.
     Anonymous(String),
+    /// To the account's own server for what concerns the account's other devices; it proves nothing, and shares nothing
+    /// with the connection over which others are written to: that would say who writes to whom.
+    OwnDevices,
     /// To the account's own server before there is an account to prove.
     Registration,
 }
@@ -245,6 +248,11 @@ pub enum Event {
         /// Its id.
         id: LocalId,
     },
+    /// Another device of the account has sent a message; it is kept as sent.
+    SentElsewhere {
+        /// Its id.
+        id: LocalId,
+    },
     /// A message came again and was dropped.
     Duplicate,
     /// An envelope could not be read.
@@ -329,7 +337,7 @@ undecryptable! {
     DeviceNotListed = "device_not_listed";
     /// The sender's statement contradicts the known one.
     StatementConflict = "statement_conflict";
-    /// It claims to be from this very account.
+    /// It claims to be from this very account, and is not from a device of it.
     OwnAddress = "own_address";
     /// It was decrypted and is no message.
     Content = "content";

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use medipeps_core::Address;
 use medipeps_core::crypto::x_wing;
+use medipeps_core::decoy::DecoyKey;
 use medipeps_core::envelope::{Envelope, EnvelopeError};
 use medipeps_core::handshake::InitialMessage;
 use medipeps_core::identity::{Change, Statement};
@@ -22,10 +23,11 @@ use zeroize::Zeroizing;
 use super::account::OwnDevice;
 use super::composition::{KIND_MAIL, urgency_number};
 use super::outcome::{Event, Undecryptable};
+use super::own_devices::Refusal;
 use super::records::{HintKeys, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{body, contact, receipt, statement_check};
+use super::{body, contact, own_devices, receipt, statement_check};
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 use crate::store::seal::ClassRecords;
 
@@ -35,6 +37,8 @@ enum Opened {
     Message { peer: PeerDevice, content: Zeroizing<Vec<u8>>, statement: Option<Box<Statement>> },
     /// It came before.
     Duplicate,
+    /// This device has sent it to itself, for the sake of its form.
+    Decoy,
     /// It cannot be read, or is refused.
     Refused { reason: Undecryptable, sender: Option<Address> },
 }
@@ -43,6 +47,7 @@ enum Opened {
 struct Keys<'a> {
     prekeys: Option<PrekeysRecord>,
     seals: Vec<x_wing::DecapsulationKey>,
+    decoy: DecoyKey,
     /// As they were before this batch.
     stored_hints: &'a ClassRecords,
     /// Of the sessions that this batch has begun or moved.
@@ -55,9 +60,9 @@ pub(super) fn receive(
     incarnation: &[u8; 16],
     batch: &[Delivery],
 ) -> Result<(), Stop> {
-    let own = OwnDevice::load_working(transaction)?;
+    let mut own = OwnDevice::load_working(transaction)?;
     let mut queue = queue_of(transaction, incarnation)?;
-    let mut keys = Keys::load(transaction)?;
+    let mut keys = Keys::load(transaction, &own)?;
     for delivery in batch {
         if delivery.sequence <= queue.up_to {
             continue;
@@ -68,6 +73,10 @@ pub(super) fn receive(
             Err(error) => return Err(error),
         }
         queue.up_to = delivery.sequence;
+        // A first flight from another device of the account may have brought a newer statement.
+        if transaction.load(&key::account())?.is_some_and(|account| account.statement != own.record.statement) {
+            own = OwnDevice::load_working(transaction)?;
+        }
     }
     transaction.store(&key::queue(), &queue);
     transaction.acknowledge(*incarnation, queue.up_to);
@@ -104,7 +113,8 @@ fn receive_one(
     delivery: &Delivery,
 ) -> Result<(), Stop> {
     let refused = match open(transaction, own, keys, &delivery.envelope)? {
-        Opened::Message { peer, content, statement } => keep(transaction, &peer, statement, &content, delivery)?,
+        Opened::Message { peer, content, statement } => keep(transaction, own, (&peer, statement), &content, delivery)?,
+        Opened::Decoy => None,
         Opened::Duplicate => {
             queue.duplicates += 1;
             transaction.event(Event::Duplicate);
@@ -126,14 +136,15 @@ fn receive_one(
 }
 
 impl<'a> Keys<'a> {
-    fn load(transaction: &mut Transaction<'a>) -> Result<Self, Stop> {
+    fn load(transaction: &mut Transaction<'a>, own: &OwnDevice) -> Result<Self, Stop> {
         let stored_hints = transaction.stored_class(class::HINT)?;
         let prekeys = transaction.load(&key::prekeys())?;
         let mut seals = Vec::new();
         for set in prekeys.iter().flat_map(|prekeys| [&prekeys.current].into_iter().chain(&prekeys.retired)) {
             seals.extend(transaction.load(&key::seal_prekey(set.seal_prekey_id))?);
         }
-        Ok(Self { prekeys, seals, stored_hints, hints: BTreeMap::new() })
+        let decoy = DecoyKey::of(&own.keys.dh_key);
+        Ok(Self { prekeys, seals, decoy, stored_hints, hints: BTreeMap::new() })
     }
 
     /// Sessions that an envelope may belong to; nearly always one or none.
@@ -168,7 +179,7 @@ fn open(
         let Some((record, mut session)) = sesame::load(transaction, id)? else { continue };
         let opened = session.decrypt(&envelope, &mut transaction.rng);
         match opened {
-            Ok(content) => return decrypted(transaction, keys, record, &session, content),
+            Ok(content) => return decrypted(transaction, own, keys, record, &session, content),
             Err(DecryptError::NoHeaderKey) => {}
             Err(DecryptError::AlreadyReceived) => return Ok(Opened::Duplicate),
             Err(error) => failure = Some(unreadable(transaction, keys, id, record, error)?),
@@ -176,6 +187,9 @@ fn open(
     }
     if let Some(failure) = failure {
         return Ok(failure);
+    }
+    if keys.decoy.matches(encoded) {
+        return Ok(Opened::Decoy);
     }
     for seal in &keys.seals {
         match envelope.open_first_flight(seal) {
@@ -207,13 +221,14 @@ fn unreadable(
 /// The session has moved: it is stored and becomes the active one of its pair.
 fn decrypted(
     transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
     keys: &mut Keys<'_>,
     mut record: SessionRecord,
     session: &Session,
     content: Zeroizing<Vec<u8>>,
 ) -> Result<Opened, Stop> {
     let peer = sesame::peer_of(&record)?;
-    if let Some(reason) = device_refused(transaction, &peer)? {
+    if let Some(reason) = device_refused(transaction, own, &peer)? {
         return Ok(refused(reason, Some(peer.address)));
     }
     record.last_received = transaction.now.0;
@@ -224,7 +239,14 @@ fn decrypted(
 }
 
 /// A device that the newest known statement does not list is refused, whatever its session says.
-fn device_refused(transaction: &mut Transaction<'_>, peer: &PeerDevice) -> Result<Option<Undecryptable>, Stop> {
+fn device_refused(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    peer: &PeerDevice,
+) -> Result<Option<Undecryptable>, Stop> {
+    if peer.address == *own.address() {
+        return Ok(own_devices::device_refused(own, peer));
+    }
     let known = match contact::pinned(transaction, &peer.address)? {
         Some(statement) if statement.account_key() != peer.account_key => {
             return Ok(Some(Undecryptable::SenderKeyChanged));
@@ -251,7 +273,7 @@ fn open_first_flight(
             return refuse(Undecryptable::Handshake);
         }
         return match session.decrypt_initial(initial, &mut transaction.rng) {
-            Ok(content) => decrypted(transaction, keys, record, &session, content),
+            Ok(content) => decrypted(transaction, own, keys, record, &session, content),
             Err(DecryptError::AlreadyReceived) => Ok(Opened::Duplicate),
             Err(error) => unreadable(transaction, keys, initial.session_id(), record, error),
         };
@@ -291,7 +313,7 @@ fn open_first_flight(
     } else {
         transaction.delete(&key::kem_prekey(handshake.kem_prekey_id));
     }
-    accept_statement(transaction, sender)?;
+    accept_statement(transaction, own, sender)?;
     sesame::begin(transaction, &peer, &session, true)?;
     keys.hints.insert(session.id().0, HintKeys(session.hint_keys()));
     Ok(Opened::Message { peer, content, statement: Some(Box::new(sender.clone())) })
@@ -304,11 +326,11 @@ fn sender_refused(
     sender: &Statement,
     device_id: u32,
 ) -> Result<Option<Undecryptable>, Stop> {
-    if sender.address() == own.address() {
-        return Ok(Some(Undecryptable::OwnAddress));
-    }
     if sender.device(device_id).is_none() {
         return Ok(Some(Undecryptable::DeviceNotListed));
+    }
+    if sender.address() == own.address() {
+        return Ok(own_devices::sender_refused(own, sender, device_id));
     }
     let known = match contact::pinned(transaction, sender.address())? {
         Some(known) => known,
@@ -336,7 +358,11 @@ fn sender_refused(
 
 /// A newer statement under the pinned account key is as good from the sender as from the server; and so is one under a new
 /// key that [`sender_refused`] let pass.
-fn accept_statement(transaction: &mut Transaction<'_>, sender: &Statement) -> Result<(), Stop> {
+fn accept_statement(transaction: &mut Transaction<'_>, own: &OwnDevice, sender: &Statement) -> Result<(), Stop> {
+    if sender.address() == own.address() {
+        own_devices::learn(transaction, sender)?;
+        return Ok(());
+    }
     if let Some(known) = contact::pinned(transaction, sender.address())?
         && matches!(sender.change_since(&known), Ok(Change::Devices | Change::AccountKey))
     {
@@ -348,14 +374,17 @@ fn accept_statement(transaction: &mut Transaction<'_>, sender: &Statement) -> Re
 /// Stores decrypted content as a message, once.
 fn keep(
     transaction: &mut Transaction<'_>,
-    peer: &PeerDevice,
-    statement: Option<Box<Statement>>,
+    own: &OwnDevice,
+    (peer, statement): (&PeerDevice, Option<Box<Statement>>),
     encoded: &[u8],
     delivery: &Delivery,
-) -> Result<Option<(Undecryptable, Option<Address>)>, Stop> {
+) -> Result<Option<Refusal>, Stop> {
     let Ok(content) = Content::decode(encoded) else {
         return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));
     };
+    if peer.address == *own.address() {
+        return own_devices::keep(transaction, peer, &content, encoded, delivery);
+    }
     if let Body::DeviceSync(_) = content.body {
         // Only a device of this account may say what this account's devices say to each other.
         return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));

@@ -17,6 +17,7 @@ use super::attachment::SealedCopy;
 use super::composition::enqueue;
 use super::outbox::{next_attempt, set_state};
 use super::outcome::{EngineError, Event};
+use super::own_devices;
 use super::records::{Key, PartDigest, class, key};
 use super::transaction::{Stop, Transaction};
 use crate::limits::{BLOB_KEPT_MIN_MS, UPLOAD_BEGUN_ANEW_MAX, UPLOAD_TRIED_MS};
@@ -257,6 +258,7 @@ fn release(transaction: &mut Transaction<'_>, content_id: &[u8; 16], uploads: &[
     for recipient in message.recipients.iter().filter(|recipient| waits(recipient)) {
         enqueue(transaction, *content_id, &recipient.address, false);
     }
+    own_devices::enqueue_for_others(transaction, &own, *content_id, false);
     report(transaction, content_id, RecipientState::Queued, None)
 }
 

@@ -47,6 +47,8 @@ pub struct Agent {
     rng: ChaCha20Rng,
     proved: Option<Connection>,
     anonymous: BTreeMap<String, Connection>,
+    /// For what goes to the other devices of the account; while a round lasts.
+    own_devices: Option<Connection>,
     /// By domain.
     unreachable: BTreeMap<String, Unreachable>,
     copies: SealedCopies,
@@ -156,6 +158,7 @@ impl Agent {
             rng,
             proved: None,
             anonymous: BTreeMap::new(),
+            own_devices: None,
             unreachable: BTreeMap::new(),
             copies: SealedCopies::of_home(folder),
             transfers: Transfers::new(),

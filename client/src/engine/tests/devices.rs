@@ -4,10 +4,11 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use medipeps_core::wire::client_records::AccountRecord;
+use medipeps_core::wire::transport::{Request, Submit};
 use rand_core::SeedableRng;
 
-use super::world::{Client, World};
-use crate::engine::{Input, Key, Record, key};
+use super::world::{Client, World, mail, tick};
+use crate::engine::{Input, Key, Record, Send, key};
 use crate::store::Patch;
 
 impl World {
@@ -69,6 +70,24 @@ impl World {
     pub(super) fn account_record(&mut self, number: usize) -> AccountRecord {
         let now = self.now;
         self.clients[number].get(&key::account(), now).expect("there is an account")
+    }
+
+    /// Puts another statement into a device's own store, as if it had not heard of the newest.
+    pub(super) fn set_own_statement(&mut self, number: usize, statement: Vec<u8>) {
+        let record = AccountRecord { statement, ..self.account_record(number) };
+        self.clients[number].put(&key::account(), &record, self.now);
+    }
+
+    /// The submission with which a device that was taken off the statement goes on writing to the others of its account.
+    pub(super) fn forge_to_own(&mut self, number: usize, text: &str) -> Submit {
+        let to = self.address(number);
+        self.run(number, &Input::SendMail(mail(&to, text))).unwrap();
+        let handled = self.clients[number].handle(&tick(), self.now).unwrap();
+        let mut submits = handled.outgoing.into_iter().filter_map(|outgoing| match outgoing.send {
+            Send::Request(Request::Submit(submit)) => Some(submit),
+            _ => None,
+        });
+        submits.next_back().expect("it has sessions with them")
     }
 
     /// The account's next statement, with these devices.

@@ -9,6 +9,7 @@ mod identity_change;
 mod key_change;
 mod key_reuse;
 mod large_bodies;
+mod own_devices;
 mod placement;
 mod prekeys;
 mod sending;

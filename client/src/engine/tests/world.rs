@@ -13,8 +13,8 @@ use super::server::{Server, ServerDevice};
 use super::transfers::Files;
 use crate::account_store::{AccountStore, HandleError, Handled};
 use crate::engine::{
-    CreateAccount, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, Outgoing, Send, SendMail, Time,
-    Undecryptable,
+    Connection, CreateAccount, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, Outgoing, Send,
+    SendMail, Time, Undecryptable,
 };
 use crate::store::memory::MemoryStore;
 use crate::store::seal::{SealedStore, Unlock};
@@ -38,6 +38,8 @@ pub(super) struct Client {
 pub(super) struct World {
     pub(super) server: Server,
     pub(super) clients: Vec<Client>,
+    /// What each client has sent over which connection, in order.
+    pub(super) sent_over: Vec<(usize, Connection, Request)>,
     pub(super) now: u64,
 }
 
@@ -131,7 +133,7 @@ impl World {
     /// A server and registered accounts of these names.
     pub(super) fn new(names: &[&str]) -> Self {
         let server = Server::new(1_700_000_000_000);
-        let mut world = Self { now: server.now, server, clients: Vec::new() };
+        let mut world = Self { now: server.now, server, clients: Vec::new(), sent_over: Vec::new() };
         for name in names {
             world.join(name);
         }
@@ -215,6 +217,9 @@ impl World {
 
     /// Sends one request and makes an input of the answer.
     pub(super) fn exchange(&mut self, number: usize, outgoing: &Outgoing, generation: u64) -> Option<Input> {
+        if let Send::Request(request) = &outgoing.send {
+            self.sent_over.push((number, outgoing.connection.clone(), request.clone()));
+        }
         let result = match &outgoing.send {
             Send::Acknowledge { incarnation, up_to } => {
                 assert_eq!(*incarnation, self.server.incarnation);

@@ -69,6 +69,8 @@ impl Agent {
             round.wanted += handled.outgoing.len();
             self.exchange(&handled, &mut inputs, &mut round.failure).await?;
         }
+        // The last handle dropped closes it.
+        self.own_devices = None;
         Ok(round)
     }
 
@@ -181,8 +183,15 @@ impl Agent {
     ) {
         tracing::debug!(%error, "a request was not sent");
         failed.insert(connection.clone());
-        if let engine::Connection::Anonymous(domain) = connection {
-            let unreachable = self.unreachable.entry(domain.clone()).or_insert_with(Unreachable::new);
+        let domain = match connection {
+            engine::Connection::Anonymous(domain) => Some(domain.clone()),
+            engine::Connection::OwnDevices => {
+                self.credentials().ok().flatten().map(|own| own.address.domain().to_owned())
+            }
+            engine::Connection::Proved | engine::Connection::Registration => None,
+        };
+        if let Some(domain) = domain {
+            let unreachable = self.unreachable.entry(domain).or_insert_with(Unreachable::new);
             unreachable.until = Instant::now() + unreachable.backoff.failed(Duration::ZERO, &mut self.rng);
             unreachable.problem = error.to_string();
         }
@@ -208,6 +217,7 @@ impl Agent {
                 self.anonymous_connection(&domain, &credentials, inputs).await
             }
             engine::Connection::Anonymous(domain) => self.anonymous_connection(domain, &credentials, inputs).await,
+            engine::Connection::OwnDevices => self.own_devices_connection(&credentials).await,
         }
     }
 
@@ -233,6 +243,24 @@ impl Agent {
         }
         self.unreachable.remove(domain);
         self.anonymous.insert(domain.to_owned(), connection.clone());
+        Ok((connection, true))
+    }
+
+    /// As anonymous as any other, and another one: what goes to the account's other devices must not be seen beside what
+    /// goes to others. It lasts for one round.
+    async fn own_devices_connection(&mut self, credentials: &Credentials) -> Result<(Connection, bool), AgentError> {
+        if let Some(connection) = &self.own_devices {
+            return Ok((connection.clone(), false));
+        }
+        let address: ServerAddress = credentials.server.parse().map_err(NetworkError::from)?;
+        let expectation = ServerExpectation {
+            address: &address,
+            trust: ServerTrust::Pinned(credentials.server_key_hash),
+            domain: Some(credentials.address.domain()),
+        };
+        let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
+        self.unreachable.remove(credentials.address.domain());
+        self.own_devices = Some(connection.clone());
         Ok((connection, true))
     }
 
@@ -289,6 +317,11 @@ impl Agent {
             engine::Connection::Anonymous(domain) => {
                 if self.anonymous.get(domain).is_some_and(is_meant) {
                     self.anonymous.remove(domain);
+                }
+            }
+            engine::Connection::OwnDevices => {
+                if self.own_devices.as_ref().is_some_and(is_meant) {
+                    self.own_devices = None;
                 }
             }
             engine::Connection::Registration => self.anonymous.clear(),

@@ -1,0 +1,186 @@
+//! The other devices of this account: what is sent to people is sent to them too, and kept there as sent.
+//! `spec/client-engine.md`, section "One's own devices".
+
+use medipeps_core::Address;
+use medipeps_core::decoy::DecoyKey;
+use medipeps_core::identity::{Change, DeviceCertificate, Statement};
+use medipeps_core::kind::{Body, Content, Mail};
+use medipeps_core::wire::client_records::{AccountRecord, MessageRecord, RecipientRecord, RecipientState, SenderCheck};
+use medipeps_core::wire::transport::{Delivery, DeviceEnvelope};
+use zeroize::Zeroizing;
+
+use super::account::OwnDevice;
+use super::composition::{KIND_MAIL, enqueue, urgency_number};
+use super::outcome::{Event, Undecryptable};
+use super::records::key;
+use super::sesame::{self, PeerDevice};
+use super::transaction::{Stop, Transaction};
+use super::{LocalId, body, receipt};
+
+/// The devices of the account beside this one.
+pub(super) fn others(own: &OwnDevice) -> impl Iterator<Item = u32> {
+    let this = own.record.device_id;
+    own.statement.devices().iter().map(DeviceCertificate::device_id).filter(move |id| *id != this)
+}
+
+/// Puts content into the outbox for the other devices of the account, if there are any. `bare`: it is no message of its
+/// own, and is forgotten once it is sent.
+pub(super) fn enqueue_for_others(transaction: &mut Transaction<'_>, own: &OwnDevice, content_id: [u8; 16], bare: bool) {
+    if others(own).next().is_some() {
+        enqueue(transaction, content_id, own.address(), bare);
+    }
+}
+
+/// Puts the decoy for this device among the envelopes for the others, at its place in the statement. `spec/envelope.md`.
+pub(super) fn add_decoy(transaction: &mut Transaction<'_>, own: &OwnDevice, envelopes: &mut Vec<DeviceEnvelope>) {
+    let smallest = envelopes.iter().map(|one| one.envelope.len()).min();
+    let decoy = smallest.and_then(|length| DecoyKey::of(&own.keys.dh_key).draw(length, &mut transaction.rng).ok());
+    let Some(envelope) = decoy else { return };
+    let this = own.record.device_id;
+    let before = |one: &DeviceEnvelope| {
+        own.statement
+            .devices()
+            .iter()
+            .map(DeviceCertificate::device_id)
+            .take_while(|id| *id != this)
+            .any(|id| id == one.device_id)
+    };
+    let place = envelopes.iter().take_while(|one| before(one)).count();
+    envelopes.insert(place, DeviceEnvelope { device_id: this, envelope });
+}
+
+/// Whether a session's message from the own address is refused. `None` if it comes from a device of this account.
+pub(super) fn device_refused(own: &OwnDevice, peer: &PeerDevice) -> Option<Undecryptable> {
+    if peer.account_key != own.statement.account_key() || peer.device_id == own.record.device_id {
+        return Some(Undecryptable::OwnAddress);
+    }
+    own.statement.device(peer.device_id).is_none().then_some(Undecryptable::DeviceNotListed)
+}
+
+/// Holds the statement of a first flight from the own address against the account's own.
+pub(super) fn sender_refused(own: &OwnDevice, sender: &Statement, device_id: u32) -> Option<Undecryptable> {
+    let known = &own.statement;
+    if sender.account_key() != known.account_key() || device_id == own.record.device_id {
+        return Some(Undecryptable::OwnAddress);
+    }
+    match sender.change_since(known) {
+        Ok(Change::None) => None,
+        // Signed by the account key: as good from the device as from the server, if it leaves this device in its place.
+        Ok(Change::Devices) => (!lists_this_device(own, sender)).then_some(Undecryptable::DeviceNotListed),
+        Ok(Change::AccountKey) => Some(Undecryptable::OwnAddress),
+        Err(_) if sender.version() < known.version() => {
+            match known.device_keys(device_id) == sender.device_keys(device_id) {
+                true => None,
+                false => Some(Undecryptable::DeviceNotListed),
+            }
+        }
+        Err(_) => Some(Undecryptable::StatementConflict),
+    }
+}
+
+/// Takes a newer statement of the account, signed by its key, that lists this device as it is. False if it is none.
+pub(super) fn learn(transaction: &mut Transaction<'_>, statement: &Statement) -> Result<bool, Stop> {
+    let own = OwnDevice::load(transaction)?;
+    match statement.change_since(&own.statement) {
+        Ok(Change::None) => return Ok(true),
+        Ok(Change::Devices) if lists_this_device(&own, statement) => {}
+        _ => return Ok(false),
+    }
+    let record = AccountRecord { statement: statement.encoded().to_vec(), ..own.record };
+    transaction.store(&key::account(), &record);
+    sesame::forget_missing_devices(transaction, statement)?;
+    Ok(true)
+}
+
+fn lists_this_device(own: &OwnDevice, statement: &Statement) -> bool {
+    statement.device_keys(own.record.device_id) == Some(own.keys.public_keys())
+}
+
+/// Why an envelope is not taken, and from whom it is.
+pub(super) type Refusal = (Undecryptable, Option<Address>);
+
+/// Stores what another device of the account has sent: as sent.
+pub(super) fn keep(
+    transaction: &mut Transaction<'_>,
+    peer: &PeerDevice,
+    content: &Content,
+    encoded: &[u8],
+    delivery: &Delivery,
+) -> Result<Option<Refusal>, Stop> {
+    let seen = key::received(&peer.address, peer.account_key.as_bytes(), &content.id.0);
+    if transaction.exists(&seen)? {
+        transaction.event(Event::Duplicate);
+        return Ok(None);
+    }
+    // The sender's id serves as the local one, unless somebody else has used it before.
+    let id = match transaction.exists(&key::message(&content.id.0))? {
+        true => transaction.random_id(),
+        false => content.id.0,
+    };
+    let mail = match &content.body {
+        Body::Mail(mail) => Some(mail),
+        // Of a later version, and not meant for anybody's eyes.
+        Body::Unknown { .. } if content.fallback_text.is_empty() => {
+            transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+            return Ok(None);
+        }
+        Body::Unknown { .. } => None,
+        Body::DeviceSync(_) | Body::Receipt(_) | Body::Received(_) | Body::Empty => {
+            return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));
+        }
+    };
+    transaction.store(&seen, &Zeroizing::new(id.to_vec()));
+    transaction.store(&key::content(&id), &Zeroizing::new(encoded.to_vec()));
+    transaction.store(&key::message(&id), &sent_record(peer, content, mail, delivery));
+    body::expect(transaction, &id, content, peer.address.domain());
+    transaction.event(Event::SentElsewhere { id });
+    Ok(None)
+}
+
+fn sent_record(peer: &PeerDevice, content: &Content, mail: Option<&Mail>, delivery: &Delivery) -> MessageRecord {
+    let recipients = mail.iter().flat_map(|mail| &mail.recipients).map(|recipient| RecipientRecord {
+        address: recipient.address.clone(),
+        copy: recipient.role == medipeps_core::kind::RecipientRole::Cc,
+        state: match recipient.address == peer.address {
+            true => RecipientState::Delivered,
+            false => RecipientState::Queued,
+        },
+        code: None,
+        at: content.created,
+    });
+    MessageRecord {
+        sent: true,
+        content_id: content.id.0,
+        thread: content.thread.0,
+        sender: peer.address.clone(),
+        sender_device: peer.device_id,
+        sender_name: content.sender_name.clone(),
+        kind: match &content.body {
+            Body::Unknown { kind, .. } => *kind,
+            _ => KIND_MAIL,
+        },
+        subject: mail.map(|mail| mail.subject.clone()).unwrap_or_default(),
+        created: content.created,
+        received: delivery.received,
+        displayed: content.created.max(1),
+        sender_check: SenderCheck::Checked,
+        urgency: urgency_number(content.urgency),
+        receipts_wanted: receipt::bits(content.receipts_wanted),
+        receipts_sent: 0,
+        attachments: u32::try_from(content.attachments.len()).unwrap_or(u32::MAX),
+        recipients: recipients.collect(),
+    }
+}
+
+/// Where a message of this account is kept: under its own id where it was written, or as it was noted when it came from
+/// another device. `None` if it is not here (yet).
+pub(super) fn find_sent(transaction: &mut Transaction<'_>, content_id: &[u8; 16]) -> Result<Option<LocalId>, Stop> {
+    if transaction.load(&key::message(content_id))?.is_some_and(|message| message.sent) {
+        return Ok(Some(*content_id));
+    }
+    let Some(account) = transaction.load(&key::account())? else { return Ok(None) };
+    let account_key = Statement::decode(&account.statement)?.account_key();
+    let seen = transaction.load(&key::received(&account.address, account_key.as_bytes(), content_id))?;
+    let Some(id) = seen.and_then(|id| LocalId::try_from(id.as_slice()).ok()) else { return Ok(None) };
+    Ok(transaction.load(&key::message(&id))?.filter(|message| message.sent).map(|_| id))
+}
