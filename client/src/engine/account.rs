@@ -1,24 +1,19 @@
-//! The account of the store: made, registered, and watched for an old copy of its state.
+//! The account of the store: made and registered.
 
 use medipeps_core::Address;
 use medipeps_core::crypto::dh::DhSecretKey;
 use medipeps_core::crypto::signature::SigningKey;
-use medipeps_core::crypto::{kem, x_wing};
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue, recovery_key_hash};
 use medipeps_core::limits::NAME_LENGTH_MAX;
 use medipeps_core::session::LocalDevice;
-use medipeps_core::wire::client_records::{AccountRecord, PeerRecord, PrekeysRecord, RecipientState, SessionRecord};
+use medipeps_core::wire::client_records::{AccountRecord, PrekeysRecord, Revocation};
 use medipeps_core::wire::transport::{ErrorReply, Register, Request};
 use rand_core::Rng;
 
 use super::outcome::{Connection, EngineError, Event};
-use super::records::{Bytes, HintKeys, Record, class, key};
+use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, CreateAccount, outbox, outcome, prekey_maintenance, upload};
-use crate::store::RecordClass;
-
-/// The code of messages that an old copy of the store cannot send any more.
-const ROLLED_BACK: &str = "state_rolled_back";
+use super::{Correlation, CreateAccount, outbox, outcome, prekey_maintenance};
 
 /// The device that this store is, with its keys.
 pub(super) struct OwnDevice {
@@ -59,6 +54,8 @@ pub struct AccountSummary {
     pub registered: bool,
     /// The store is an old copy.
     pub rolled_back: bool,
+    /// Why the device is none of the account any more.
+    pub revoked: Option<Revocation>,
 }
 
 impl Credentials {
@@ -71,7 +68,7 @@ impl Credentials {
             device_key: SigningKey::from_secret(&record.device_signing_key),
             server: record.server.clone(),
             server_key_hash: record.server_key_hash,
-            registered: record.invitation.is_none(),
+            registered: record.invitation.is_none() && !record.recovering,
         }
     }
 }
@@ -85,8 +82,9 @@ impl AccountSummary {
             name: record.name.clone(),
             server: record.server.clone(),
             device_id: record.device_id,
-            registered: record.invitation.is_none(),
+            registered: record.invitation.is_none() && !record.recovering,
             rolled_back: record.rolled_back,
+            revoked: record.revoked,
         }
     }
 }
@@ -105,13 +103,21 @@ impl OwnDevice {
     /// The device of an account that may send and receive.
     pub(super) fn load_working(transaction: &mut Transaction<'_>) -> Result<Self, Stop> {
         let own = Self::load(transaction)?;
+        own.check_not_revoked()?;
         if own.record.rolled_back {
             return Err(EngineError::StateRolledBack.into());
         }
         if own.record.invitation.is_some() {
             return Err(EngineError::NotRegistered.into());
         }
+        if own.record.recovering {
+            return Err(EngineError::NotRecovered.into());
+        }
         Ok(own)
+    }
+
+    pub(super) fn check_not_revoked(&self) -> Result<(), EngineError> {
+        self.record.revoked.map_or(Ok(()), |reason| Err(EngineError::Revoked(reason)))
     }
 
     pub(super) fn local(&self) -> LocalDevice<'_> {
@@ -130,14 +136,10 @@ impl OwnDevice {
 
 /// Makes all keys and stores them before the server hears of them; a repeat goes on with the same keys.
 pub(super) fn create(transaction: &mut Transaction<'_>, command: &CreateAccount) -> Result<(), Stop> {
-    let name_is_good = (1..=NAME_LENGTH_MAX).contains(&command.name.len())
-        && !command.name.chars().any(char::is_control)
-        && !command.name.trim().is_empty();
-    if !name_is_good {
-        return Err(EngineError::Name { max: NAME_LENGTH_MAX }.into());
-    }
+    check_name(&command.name)?;
     match transaction.load(&key::account())? {
         None => make(transaction, command),
+        Some(record) if record.recovering => Err(EngineError::NotRecovered.into()),
         Some(record) if record.invitation.is_none() => Err(EngineError::AccountExists(record.address).into()),
         // Until the server has refused it, it may have it: another address would then lose the invitation.
         Some(record) if record.address != command.address && record.refused.is_none() => {
@@ -145,6 +147,13 @@ pub(super) fn create(transaction: &mut Transaction<'_>, command: &CreateAccount)
         }
         Some(record) => go_on(transaction, record, command),
     }
+}
+
+/// Refuses a display name that nobody could show.
+pub(super) fn check_name(name: &str) -> Result<(), EngineError> {
+    let good =
+        (1..=NAME_LENGTH_MAX).contains(&name.len()) && !name.chars().any(char::is_control) && !name.trim().is_empty();
+    if good { Ok(()) } else { Err(EngineError::Name { max: NAME_LENGTH_MAX }) }
 }
 
 fn make(transaction: &mut Transaction<'_>, command: &CreateAccount) -> Result<(), Stop> {
@@ -170,6 +179,8 @@ fn make(transaction: &mut Transaction<'_>, command: &CreateAccount) -> Result<()
         invitation: Some(command.invitation.secret.clone()),
         rolled_back: false,
         refused: None,
+        revoked: None,
+        recovering: false,
     };
     transaction.store(&key::account(), &record);
     let address = record.address.clone();
@@ -246,42 +257,5 @@ pub(super) fn registration_failed(transaction: &mut Transaction<'_>, error: &Err
         transaction.store(&key::account(), &record);
     }
     transaction.event(Event::RegistrationRefused { code });
-    Ok(())
-}
-
-/// Holds the generation of the store against the highest that the server has heard of. False if the store is an old
-/// copy: then its sessions, prekeys and half-sent submissions are dropped, because keys in them may have been used.
-pub(super) fn check_generation(transaction: &mut Transaction<'_>, highest: u64) -> Result<bool, Stop> {
-    let mut record = transaction.load(&key::account())?.ok_or(EngineError::NoAccount)?;
-    let stored = transaction.generation();
-    if record.rolled_back {
-        return Err(EngineError::StateRolledBack.into());
-    }
-    if highest <= stored {
-        return Ok(true);
-    }
-    record.rolled_back = true;
-    transaction.store(&key::account(), &record);
-    drop_class::<SessionRecord>(transaction, class::SESSION)?;
-    drop_class::<HintKeys>(transaction, class::HINT)?;
-    drop_class::<PeerRecord>(transaction, class::PEER)?;
-    drop_class::<PrekeysRecord>(transaction, class::PREKEYS)?;
-    drop_class::<DhSecretKey>(transaction, class::DH_PREKEY)?;
-    drop_class::<kem::DecapsulationKey>(transaction, class::KEM_PREKEY)?;
-    drop_class::<x_wing::DecapsulationKey>(transaction, class::SEAL_PREKEY)?;
-    drop_class::<Bytes>(transaction, class::LAST_RESORT_USE)?;
-    drop_class::<Bytes>(transaction, class::SUBMISSION)?;
-    upload::drop_all(transaction, ROLLED_BACK)?;
-    for (_, entry) in transaction.scan(class::OUTBOX)? {
-        outbox::finish(transaction, &entry, RecipientState::Failed, Some(ROLLED_BACK))?;
-    }
-    transaction.event(Event::StateRolledBack { stored, highest });
-    Ok(false)
-}
-
-fn drop_class<T: Record>(transaction: &mut Transaction<'_>, class: RecordClass) -> Result<(), Stop> {
-    for (key, _) in transaction.scan::<T>(class)? {
-        transaction.delete(&key);
-    }
     Ok(())
 }

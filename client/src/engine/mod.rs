@@ -15,11 +15,15 @@ mod mailbox;
 mod outbox;
 mod outcome;
 mod own_devices;
+mod own_statement;
 mod placement;
 mod prekey_maintenance;
 mod receipt;
 mod receiving;
 mod records;
+mod recovery;
+mod revocation;
+mod rollback;
 mod sesame;
 mod statement_check;
 mod transaction;
@@ -45,10 +49,12 @@ pub use outcome::{
 };
 pub use placement::{AttachmentSize, Placement, fitting};
 pub use records::{Bytes, HintKeys, Key, PartDigest, Record, class, key};
+pub use recovery::RecoverAccount;
 pub use transaction::Seed;
 pub use upload::PendingUpload;
 pub use verification::Evidence;
 
+use account::OwnDevice;
 use medipeps_core::Address;
 use transaction::{Stop, Transaction};
 
@@ -64,6 +70,12 @@ pub type LocalId = [u8; 16];
 pub enum Input {
     /// Make an account, or go on making the one that was begun.
     CreateAccount(CreateAccount),
+    /// Take an account over with its recovery key, or go on with that.
+    RecoverAccount(RecoverAccount),
+    /// Take another device off the account.
+    RevokeDevice(u32),
+    /// Ask for the own account's newest statement: the server has refused the proof of device.
+    CheckOwnStatement,
     /// Where the accounts of a domain are reached, as a person said.
     SetServer {
         /// The domain.
@@ -171,6 +183,8 @@ pub enum Input {
     Authenticated {
         /// The highest generation that the device had reported before.
         highest_generation: u64,
+        /// Version of the account's newest statement.
+        statement_version: u64,
     },
     /// Envelopes of the device's queue, in order. A batch is one transaction.
     Deliveries {
@@ -196,6 +210,15 @@ pub enum Input {
 pub enum Correlation {
     /// The making of the account.
     Register,
+    /// The statement that takes the account over.
+    RecoverAccount,
+    /// The account's next statement, by its version.
+    PublishStatement(u64),
+    /// The newest statement of the own account.
+    FetchOwnStatement {
+        /// What the server said to the one that waits here.
+        refusal: Option<ErrorCode>,
+    },
     /// An upload of prekeys, by its sequence.
     PublishPrekeys(u64),
     /// How many prekeys are left.
@@ -243,6 +266,9 @@ pub fn handle(input: &Input, now: Time, seed: &Seed, view: &dyn View) -> Result<
 fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop> {
     match input {
         Input::CreateAccount(command) => account::create(transaction, command),
+        Input::RecoverAccount(command) => recovery::recover(transaction, command),
+        Input::RevokeDevice(device_id) => revocation::revoke(transaction, *device_id),
+        Input::CheckOwnStatement => check_own_statement(transaction),
         Input::SetServer { domain, endpoint } => contact::set_server(transaction, domain, endpoint),
         Input::PinServer { domain, server_key_hash } => contact::pin_server(transaction, domain, server_key_hash),
         Input::AddContact { address, accept_new_key } => contact::add(transaction, address, *accept_new_key),
@@ -261,20 +287,43 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::BodyPostponed { id, code, retry_after } => body::postponed(transaction, id, code, *retry_after),
         Input::BodyFailed { id, code } => body::failed(transaction, id, code),
         Input::Tick { unreachable } => {
+            own_statement::send_due(transaction, unreachable)?;
+            if rollback::is_linking_anew(transaction)? {
+                return Ok(());
+            }
             upload::expire(transaction)?;
             statement_check::ask_due(transaction, unreachable)?;
             outbox::send_due(transaction, unreachable)
         }
-        Input::Authenticated { highest_generation } => {
-            if account::check_generation(transaction, *highest_generation)? {
-                prekey_maintenance::begin(transaction)?;
-            }
-            Ok(())
+        Input::Authenticated { highest_generation, statement_version } => {
+            authenticated(transaction, *highest_generation, *statement_version)
         }
         Input::Deliveries { incarnation, batch } => receiving::receive(transaction, incarnation, batch),
         Input::Expired(count) => receiving::count_expired(transaction, *count),
         Input::Reply { to, result } => reply(transaction, to, result),
     }
+}
+
+fn authenticated(
+    transaction: &mut Transaction<'_>,
+    highest_generation: u64,
+    statement_version: u64,
+) -> Result<(), Stop> {
+    if !rollback::check_generation(transaction, highest_generation)? {
+        return Ok(());
+    }
+    let own = OwnDevice::load(transaction)?;
+    if statement_version > own.statement.version() {
+        own_statement::refresh(transaction, &own);
+    }
+    prekey_maintenance::begin(transaction)
+}
+
+fn check_own_statement(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
+    let own = OwnDevice::load(transaction)?;
+    own.check_not_revoked()?;
+    own_statement::refresh(transaction, &own);
+    Ok(())
 }
 
 fn reply(
@@ -285,6 +334,17 @@ fn reply(
     match (to, result) {
         (Correlation::Register, Ok(_)) => account::registered(transaction),
         (Correlation::Register, Err(error)) => account::registration_failed(transaction, error),
+        (Correlation::RecoverAccount, Ok(_)) => recovery::recovered(transaction),
+        (Correlation::RecoverAccount, Err(error)) => {
+            recovery::refused(transaction, error);
+            Ok(())
+        }
+        (Correlation::PublishStatement(version), Ok(_)) => own_statement::published(transaction, *version),
+        (Correlation::PublishStatement(version), Err(error)) => own_statement::refused(transaction, *version, error),
+        (Correlation::FetchOwnStatement { refusal }, Ok(Response::FetchStatement(statement))) => {
+            own_statement::fetched(transaction, statement, *refusal)
+        }
+        (Correlation::FetchOwnStatement { .. }, Err(error)) => own_statement::fetch_refused(transaction, error),
         (Correlation::PublishPrekeys(sequence), Ok(_)) => prekey_maintenance::published(transaction, *sequence),
         (Correlation::PublishPrekeys(sequence), Err(error)) => {
             prekey_maintenance::refused(transaction, *sequence, error)

@@ -9,7 +9,7 @@ use medipeps_core::identity::{StatementError, Verification};
 use medipeps_core::kind::ContentError;
 use medipeps_core::limits::ATTACHMENT_LENGTH_MAX;
 use medipeps_core::wire::WireError;
-use medipeps_core::wire::client_records::{RecipientState, UploadRecord, UploadRole};
+use medipeps_core::wire::client_records::{RecipientState, Revocation, UploadRecord, UploadRole};
 use medipeps_core::wire::transport::{ErrorReply, Request};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -137,7 +137,8 @@ pub enum Connection {
     /// To the account's own server for what concerns the account's other devices; it proves nothing, and shares nothing
     /// with the connection over which others are written to: that would say who writes to whom.
     OwnDevices,
-    /// To the account's own server before there is an account to prove.
+    /// To the account's own server, for this one request: it names the account, so nothing else goes over it. It proves
+    /// nothing.
     Registration,
 }
 
@@ -278,6 +279,32 @@ pub enum Event {
         /// The highest that the server has seen.
         highest: u64,
     },
+    /// The store was an old copy, and the account's statement now lists it as a new device.
+    LinkedAnew {
+        /// Its number.
+        device_id: u32,
+    },
+    /// The account has another statement: a change from here has been published, or a newer one was fetched.
+    OwnStatementChanged {
+        /// Its version.
+        version: u64,
+    },
+    /// A change of the account's devices was refused for good. Nothing was changed.
+    OwnStatementRefused {
+        /// Code by `spec/errors.md`.
+        code: String,
+    },
+    /// The server gave a statement of the own account that is older than the known one, of another chain, or signed by
+    /// nobody who may. It was not taken.
+    OwnStatementConflict {
+        /// What is wrong with it.
+        error: StatementError,
+    },
+    /// This device is none of the account any more: nothing is sent or received from now on.
+    Revoked {
+        /// Why.
+        reason: Revocation,
+    },
 }
 
 /// Why a statement was not accepted.
@@ -362,7 +389,7 @@ pub enum EngineError {
     #[error("there is an account here already: {0}")]
     AccountExists(Address),
     /// Making another account was begun.
-    #[error("making the account {0} was begun here; run `account create` with that address to go on")]
+    #[error("making the account {0} was begun here; run the same command with that address to go on")]
     AccountBegun(Address),
     /// The display name is empty or too long.
     #[error("a name has 1 to {max} bytes, and no control characters")]
@@ -373,9 +400,36 @@ pub enum EngineError {
     /// The store is an old copy.
     #[error(
         "this store is an old copy: the server has seen a later state of this device. Its sessions and prekeys have \
-         been dropped; messages and contacts can be read and exported. Linking the device anew comes with a later version"
+         been dropped; messages and contacts can be read and exported. A primary device links itself anew at the next `sync`; \
+         for this one, run `device link` with a new --home"
     )]
     StateRolledBack,
+    /// The device is none of the account any more.
+    #[error("{}", revoked_message(*.0))]
+    Revoked(Revocation),
+    /// The recovery of the account is not finished.
+    #[error("the recovery of the account is not finished; run `account recover` again when the server can be reached")]
+    NotRecovered,
+    /// It is not the account's recovery key.
+    #[error("this is not the recovery key of {0}, or no longer: a recovery gives the account a new one")]
+    WrongRecoveryKey(Address),
+    /// A change of the account's devices is on its way already.
+    #[error("another change of the account's devices is on its way; run `sync`, then try again")]
+    StatementPending,
+    /// The account would have too many devices.
+    #[error("an account has at most {max} devices; revoke one first")]
+    TooManyDevices {
+        /// The limit.
+        max: usize,
+    },
+    /// The account has no such device.
+    #[error("the account has no device {0}; `device list` shows which there are")]
+    UnknownDevice(u32),
+    /// A device cannot revoke itself.
+    #[error(
+        "this is the device itself; revoke it from another primary device, or run `wipe` if it is to be given away"
+    )]
+    RevokeOwnDevice,
     /// Nobody to send to.
     #[error("a mail needs at least one recipient")]
     NoRecipients,
@@ -456,6 +510,19 @@ pub enum EngineError {
     /// The engine asked for nothing and came to nothing; a defect.
     #[error("the engine stopped without a result")]
     NoProgress,
+}
+
+fn revoked_message(reason: Revocation) -> &'static str {
+    match reason {
+        Revocation::DeviceRevoked => {
+            "this device has been revoked: the account does not list it any more. Messages and contacts can be read and \
+             exported; nothing is sent or received. To use the account here again, run `device link` with a new --home"
+        }
+        Revocation::AccountKeyReplaced => {
+            "the account was recovered with its recovery key and has other keys now; this device is none of it any more. \
+             Messages and contacts can be read and exported; if it was not you who recovered it, tell your contacts"
+        }
+    }
 }
 
 /// The name of an error's code as `spec/errors.md` has it, or its number if this version does not know it.

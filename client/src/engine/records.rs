@@ -10,8 +10,9 @@ use medipeps_core::crypto::{kem, x_wing};
 use medipeps_core::envelope::HintKey;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, OutboxRecord, PeerRecord, PrekeysRecord, QueueRecord,
-    ServerRecord, SessionRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, OutboxRecord, OwnStatementRecord, PeerRecord,
+    PrekeysRecord, QueueRecord, ServerRecord, SessionRecord, UnconfirmedSenderRecord, UndecryptableRecord,
+    UploadRecord,
 };
 use zeroize::Zeroizing;
 
@@ -49,6 +50,8 @@ pub mod class {
     pub const UPLOAD_PART: RecordClass = RecordClass::account(13);
     /// Bodies that have not been fetched yet, by local id.
     pub const BODY_FETCH: RecordClass = RecordClass::account(14);
+    /// A change of the account's devices that the server has not confirmed; one record.
+    pub const OWN_STATEMENT: RecordClass = RecordClass::account(20);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -116,8 +119,8 @@ impl<T> From<RecordKey> for Key<T> {
 pub mod key {
     use super::{
         AccountRecord, Address, BodyFetchRecord, Bytes, ContactRecord, DhSecretKey, HintKeys, Key, MessageRecord,
-        OutboxRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord,
-        UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem, x_wing,
+        OutboxRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord,
+        SessionRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -128,6 +131,12 @@ pub mod key {
     #[must_use]
     pub fn account() -> Key<AccountRecord> {
         key(class::ACCOUNT, *b"account")
+    }
+
+    /// The change of the account's devices.
+    #[must_use]
+    pub fn own_statement() -> Key<OwnStatementRecord> {
+        key(class::OWN_STATEMENT, *b"statement")
     }
 
     /// A contact.
@@ -355,6 +364,7 @@ wire_records!(
     ServerRecord,
     MessageRecord,
     OutboxRecord,
+    OwnStatementRecord,
     QueueRecord,
     UnconfirmedSenderRecord,
     UndecryptableRecord,

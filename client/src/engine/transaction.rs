@@ -159,6 +159,11 @@ impl<'a> Transaction<'a> {
         self.outgoing.push(Outgoing { connection, reply_to, send: Send::Request(request) });
     }
 
+    /// Whether this step sends a request with this correlation already.
+    pub(super) fn is_sending(&self, reply_to: &Correlation) -> bool {
+        self.outgoing.iter().any(|outgoing| outgoing.reply_to == *reply_to)
+    }
+
     /// Tells the server after the commit that everything up to a number is in the store.
     pub(super) fn acknowledge(&mut self, incarnation: [u8; 16], up_to: u64) {
         let send = Send::Acknowledge { incarnation, up_to };

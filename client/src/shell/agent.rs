@@ -14,6 +14,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chacha20::ChaCha20Rng;
+use medipeps_core::wire::client_records::Revocation;
 use rand_core::SeedableRng;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -281,6 +282,14 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub fn verified(&mut self, messages: &[MessageSummary]) -> Result<BTreeSet<LocalId>, AgentError> {
         Ok(self.store.verified(messages, now(), &mut self.rng)?)
+    }
+
+    /// Why this device is none of its account any more, if it is none.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn revocation(&mut self) -> Result<Option<Revocation>, AgentError> {
+        Ok(self.status()?.account.and_then(|account| account.revoked))
     }
 
     /// How things are.

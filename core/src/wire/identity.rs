@@ -158,6 +158,15 @@ impl SignedDeviceCertificate {
         self.to_proto().encode_to_vec()
     }
 
+    /// Reads a certificate that is carried alone. Nothing is verified by this.
+    ///
+    /// # Errors
+    /// [`WireError`] with the field's name.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let message = proto::SignedDeviceCertificate::decode(bytes)?;
+        Ok(Self { signature: fixed(&message.signature, "signature")?, certificate: message.certificate })
+    }
+
     fn to_proto(&self) -> proto::SignedDeviceCertificate {
         proto::SignedDeviceCertificate { certificate: self.certificate.clone(), signature: self.signature.to_vec() }
     }

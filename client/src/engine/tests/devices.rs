@@ -64,7 +64,8 @@ impl World {
     /// Proves the device, with all that follows.
     pub(super) fn connect(&mut self, number: usize) {
         let highest_generation = self.device(number).generation;
-        self.run(number, &Input::Authenticated { highest_generation }).unwrap();
+        let statement_version = self.statement(number).version();
+        self.run(number, &Input::Authenticated { highest_generation, statement_version }).unwrap();
     }
 
     pub(super) fn account_record(&mut self, number: usize) -> AccountRecord {

@@ -4,8 +4,8 @@ use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::identity::{Statement, StatementIssue};
 use medipeps_core::wire::client_records::RecipientState;
 
-use super::world::{World, engine_error, mail, tick};
-use crate::engine::{ContactProblem, EngineError, Event, Input, Time};
+use super::world::{World, mail};
+use crate::engine::{ContactProblem, Event, Input, Time};
 
 fn add(world: &mut World, number: usize, other: usize, accept_new_key: bool) {
     let address = world.address(other);
@@ -100,42 +100,4 @@ fn next_statement(world: &mut World, number: usize, previous: &Statement) -> Sta
         issued: now / 1000,
     };
     issue.sign(&SigningKey::from_secret(record.account_key.as_ref().unwrap())).unwrap()
-}
-
-#[test]
-fn an_old_copy_of_the_store_is_found_out_and_its_keys_are_dropped() {
-    let mut world = World::new(&["claire", "paul"]);
-    let (claire, paul) = (world.address(0), world.address(1));
-    world.send(0, mail(&paul, "first"));
-    world.settle();
-    let backup = world.clients[1].disk.copy();
-    world.send(1, mail(&claire, "answer"));
-    world.send(0, mail(&paul, "second"));
-    world.settle();
-    let highest_generation = world.device(1).generation;
-    world.clients[1].disk.restore(&backup);
-    world.clients[1].restart();
-    world.run(1, &Input::Authenticated { highest_generation }).unwrap();
-    let found =
-        |event: &Event| matches!(event, Event::StateRolledBack { highest, .. } if *highest == highest_generation);
-    assert!(world.clients[1].events.iter().any(found));
-    assert_eq!(world.texts(1), ["first"], "messages are kept");
-    let refused = [
-        Input::SendMail(mail(&claire, "no")),
-        tick(),
-        Input::Authenticated { highest_generation: 0 },
-        Input::Deliveries { incarnation: [1; 16], batch: Vec::new() },
-    ];
-    for input in refused {
-        assert_eq!(engine_error(world.run(1, &input)), EngineError::StateRolledBack);
-    }
-    use crate::engine::class;
-    for class in [class::SESSION, class::HINT, class::PEER, class::PREKEYS, class::DH_PREKEY, class::KEM_PREKEY] {
-        let client = &mut world.clients[1];
-        let mut transaction = client.store.store_mut().begin(world.now, &mut client.rng).unwrap();
-        assert!(transaction.scan(class).unwrap().is_empty(), "{class}");
-    }
-    let now = Time(world.now);
-    let client = &mut world.clients[1];
-    assert_eq!(client.store.contacts(now, &mut client.rng).unwrap().len(), 1, "contacts are kept");
 }

@@ -12,6 +12,7 @@ mod large_bodies;
 mod own_devices;
 mod placement;
 mod prekeys;
+mod rollback;
 mod sending;
 mod server;
 mod several_devices;

@@ -9,7 +9,7 @@ use crate::store::{Patch, RecordKey};
 
 fn authenticate(world: &mut World, number: usize) {
     let highest_generation = world.device(number).generation;
-    world.run(number, &Input::Authenticated { highest_generation }).unwrap();
+    world.run(number, &Input::Authenticated { highest_generation, statement_version: 1 }).unwrap();
 }
 
 fn use_up(world: &mut World, number: usize) {
@@ -138,7 +138,9 @@ fn prekeys_are_rotated_weekly_and_the_old_ones_serve_until_their_time_is_over() 
 fn an_upload_whose_answer_was_lost_is_sent_again_as_it_was() {
     let mut world = World::new(&["claire", "paul"]);
     use_up(&mut world, 1);
-    let ask = world.clients[1].handle(&Input::Authenticated { highest_generation: 0 }, world.now).unwrap();
+    let ask = world.clients[1]
+        .handle(&Input::Authenticated { highest_generation: 0, statement_version: 1 }, world.now)
+        .unwrap();
     let status = world.exchange(1, &ask.outgoing[0], 0).unwrap();
     world.clients[1].handle(&status, world.now).unwrap();
     // The process stops before the upload leaves.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::Address;
-use medipeps_core::identity::{DeviceCertificate, Statement};
+use medipeps_core::identity::{DeviceCertificate, Statement, StatementError};
 use medipeps_core::prekey::{EncodedBundle, OneTimePrekey, PrekeyUpload};
 use medipeps_core::wire::transport::{
     Delivery, ErrorCode, ErrorReply, FetchPrekeysReply, PrekeyStatusReply, Register, Request, Response, StaleDevices,
@@ -66,6 +66,7 @@ impl Server {
             Request::FetchStatement(address) => {
                 Ok(Response::FetchStatement(self.account(address)?.statement.encoded().to_vec()))
             }
+            Request::PublishStatement(encoded) => self.publish_encoded(encoded),
             Request::FetchPrekeys(fetch) => self.account(&fetch.address)?.bundles(),
             Request::Submit(submit) => match self.refusals.is_empty() {
                 true => self.submit(submit, request.encode()),
@@ -118,13 +119,27 @@ impl Server {
     /// Takes the next statement of an account: devices that it lists no more go with their queues and prekeys.
     pub(super) fn publish(&mut self, statement: Statement) -> Result<(), ErrorReply> {
         let account = self.account(&statement.address().clone())?;
-        statement.follows(&account.statement).map_err(|_| ErrorReply::new(ErrorCode::StatementVersion, ""))?;
+        if statement == account.statement {
+            return Ok(());
+        }
+        statement.follows(&account.statement).map_err(|error| {
+            let code = match error {
+                StatementError::NotNewer | StatementError::PreviousHash => ErrorCode::StatementVersion,
+                _ => ErrorCode::StatementRefused,
+            };
+            ErrorReply::new(code, error.to_string())
+        })?;
         account.devices.retain(|id, _| statement.device(*id).is_some());
         for id in statement.devices().iter().map(DeviceCertificate::device_id) {
             account.devices.entry(id).or_default();
         }
         account.statement = statement;
         Ok(())
+    }
+
+    fn publish_encoded(&mut self, encoded: &[u8]) -> Result<Response, ErrorReply> {
+        let statement = Statement::decode(encoded).map_err(|_| ErrorReply::new(ErrorCode::StatementRefused, ""))?;
+        self.publish(statement).map(|()| Response::Done)
     }
 
     /// The submissions that have come, repeats included.

@@ -198,7 +198,7 @@ impl Simulation {
 
     fn connect(&mut self, client: usize) {
         let highest_generation = self.world.device(client).generation;
-        self.die_during(client, Input::Authenticated { highest_generation });
+        self.die_during(client, Input::Authenticated { highest_generation, statement_version: 1 });
     }
 
     /// Nothing goes wrong any more: everything must arrive.

@@ -260,12 +260,12 @@ fn an_old_copy_of_the_store_uploads_nothing_more() {
     let (mut world, id) = with_two_files();
     let blob_id = input_for(&mut world, 0);
     world.run(0, &Input::UploadPart { blob_id, part: 0, digest: [1; 32] }).unwrap();
-    world.run(0, &Input::Authenticated { highest_generation: 1_000_000 }).unwrap();
+    world.run(0, &Input::Authenticated { highest_generation: 1_000_000, statement_version: 1 }).unwrap();
     assert_eq!(world.state(0, id), (RecipientState::Failed, Some("state_rolled_back".into())));
     let left = [class::UPLOAD, class::UPLOAD_PART].map(|class| count(&mut world, class));
     assert_eq!((left, dropped(&world)), ([0, 0], vec![2]));
     let part = Input::UploadPart { blob_id, part: 0, digest: [1; 32] };
-    assert_eq!(engine_error(world.run(0, &part)), EngineError::StateRolledBack);
+    assert_eq!(engine_error(world.run(0, &part)), EngineError::UnknownUpload);
 }
 
 #[test]

@@ -85,6 +85,9 @@ impl Client {
 
     pub(super) fn handle(&mut self, input: &Input, now: u64) -> Result<Handled, HandleError> {
         let handled = self.store.handle(input, Time(now), &mut self.rng)?;
+        if handled.events.iter().any(|event| matches!(event, Event::LinkedAnew { .. })) {
+            self.device_id = None;
+        }
         self.events.extend(handled.events.iter().cloned());
         Ok(handled)
     }

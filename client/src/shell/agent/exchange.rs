@@ -14,7 +14,7 @@ use crate::engine::{self, Correlation, Credentials, EngineError, Input, Outgoing
 use crate::fail_point::fail_point;
 use crate::shell::address::ServerAddress;
 use crate::shell::backoff::Backoff;
-use crate::shell::connection::{Connection, Device, RequestError, ServerExpectation, ServerTrust};
+use crate::shell::connection::{ConnectError, Connection, Device, RequestError, ServerExpectation, ServerTrust};
 
 /// A server that could not be asked.
 #[derive(Debug)]
@@ -185,10 +185,8 @@ impl Agent {
         failed.insert(connection.clone());
         let domain = match connection {
             engine::Connection::Anonymous(domain) => Some(domain.clone()),
-            engine::Connection::OwnDevices => {
-                self.credentials().ok().flatten().map(|own| own.address.domain().to_owned())
-            }
-            engine::Connection::Proved | engine::Connection::Registration => None,
+            engine::Connection::OwnDevices | engine::Connection::Registration => self.own_domain(),
+            engine::Connection::Proved => None,
         };
         if let Some(domain) = domain {
             let unreachable = self.unreachable.entry(domain).or_insert_with(Unreachable::new);
@@ -196,6 +194,11 @@ impl Agent {
             unreachable.problem = error.to_string();
         }
         failure.get_or_insert(error);
+    }
+
+    fn own_domain(&mut self) -> Option<String> {
+        let credentials = self.credentials().ok().flatten()?;
+        Some(credentials.address.domain().to_owned())
     }
 
     /// The connection, and whether it was made just now.
@@ -208,14 +211,19 @@ impl Agent {
         match kind {
             engine::Connection::Proved => {
                 let fresh = self.proved.is_none();
-                inputs.extend(self.prove(&credentials).await?);
+                match self.prove(&credentials).await {
+                    Ok(authenticated) => inputs.extend(authenticated),
+                    Err(error) => {
+                        if is_proof_refused(&error) && !inputs.contains(&Input::CheckOwnStatement) {
+                            inputs.push_back(Input::CheckOwnStatement);
+                        }
+                        return Err(error);
+                    }
+                }
                 let connection = self.proved.clone().ok_or(NetworkError::Stopping)?;
                 Ok((connection, fresh))
             }
-            engine::Connection::Registration => {
-                let domain = credentials.address.domain().to_owned();
-                self.anonymous_connection(&domain, &credentials, inputs).await
-            }
+            engine::Connection::Registration => Ok((registration(&credentials).await?, true)),
             engine::Connection::Anonymous(domain) => self.anonymous_connection(domain, &credentials, inputs).await,
             engine::Connection::OwnDevices => self.own_devices_connection(&credentials).await,
         }
@@ -230,12 +238,9 @@ impl Agent {
         if let Some(connection) = self.anonymous.get(domain) {
             return Ok((connection.clone(), false));
         }
-        let own = domain == credentials.address.domain();
         let (endpoint, pin) = self.endpoint_of(domain, credentials)?;
         let address: ServerAddress = endpoint.parse().map_err(NetworkError::from)?;
-        // Before registration the server says itself that the address is not of its domain, with a code.
-        let expected = (credentials.registered || !own).then_some(domain);
-        let expectation = ServerExpectation { address: &address, trust: pin.into(), domain: expected };
+        let expectation = ServerExpectation { address: &address, trust: pin.into(), domain: Some(domain) };
         let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
         if pin.is_none() {
             let server_key_hash = connection.server_key_hash();
@@ -302,7 +307,8 @@ impl Agent {
         let (connection, reply) = Connection::proved(&expectation, &device).await.map_err(NetworkError::from)?;
         fail_point!(AfterProof);
         self.proved = Some(connection);
-        Ok(Some(Input::Authenticated { highest_generation: reply.highest_generation }))
+        let (highest_generation, statement_version) = (reply.highest_generation, reply.statement_version);
+        Ok(Some(Input::Authenticated { highest_generation, statement_version }))
     }
 
     /// Drops a connection; if `only` is given, only if it is still that one.
@@ -324,9 +330,31 @@ impl Agent {
                     self.own_devices = None;
                 }
             }
-            engine::Connection::Registration => self.anonymous.clear(),
+            // It ends with its request.
+            engine::Connection::Registration => {}
         }
     }
+}
+
+/// Whether the server does not know the device: the account's statement tells why.
+pub(super) fn is_proof_refused(error: &AgentError) -> bool {
+    matches!(
+        error,
+        AgentError::Network(NetworkError::Connect(ConnectError::Request(RequestError::Refused(reply))))
+            if reply.known_code() == Some(ErrorCode::ProofRefused)
+    )
+}
+
+/// A connection for one request that names the account: nothing else goes over it.
+async fn registration(credentials: &Credentials) -> Result<Connection, AgentError> {
+    let address: ServerAddress = credentials.server.parse().map_err(NetworkError::from)?;
+    let expectation = ServerExpectation {
+        address: &address,
+        trust: ServerTrust::Pinned(credentials.server_key_hash),
+        // Before registration the server says itself that the address is not of its domain, with a code.
+        domain: credentials.registered.then_some(credentials.address.domain()),
+    };
+    Ok(Connection::anonymous(&expectation).await.map_err(NetworkError::from)?)
 }
 
 /// The request to send.

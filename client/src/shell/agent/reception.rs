@@ -5,10 +5,11 @@ use std::time::Duration;
 use medipeps_core::wire::transport::{Delivery, ErrorCode, SubscriptionEvent};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::exchange::is_proof_refused;
 use super::{Agent, AgentError, NetworkError, Show};
 use crate::engine::{EngineError, Input};
 use crate::fail_point::fail_point;
-use crate::limits::{BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, REQUEST_WAIT};
+use crate::limits::{BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, PROOFS_MAX, REQUEST_WAIT};
 use crate::shell::backoff::Backoff;
 use crate::shell::connection::{ConnectError, RequestError, Subscription};
 
@@ -52,6 +53,36 @@ impl Agent {
         }
     }
 
+    /// Proves the device. Where the server does not know it, the account's statement is asked why; where it was an old
+    /// copy's, the new device that the store has become is proved instead.
+    async fn become_proved(&mut self, show: Show<'_>) -> Result<(), AgentError> {
+        for _ in 0..PROOFS_MAX {
+            let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
+            match self.prove(&credentials).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(authenticated)) => {
+                    if let Some(failure) = self.run(authenticated, show).await? {
+                        return Err(failure.into());
+                    }
+                }
+                Err(error) if is_proof_refused(&error) => {
+                    if let Some(failure) = self.run(Input::CheckOwnStatement, show).await? {
+                        return Err(failure.into());
+                    }
+                    let device_id = self.credentials()?.map(|credentials| credentials.device_id);
+                    if let Some(reason) = self.revocation()? {
+                        return Err(EngineError::Revoked(reason).into());
+                    }
+                    if device_id == Some(credentials.device_id) {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(NetworkError::Stopping.into())
+    }
+
     async fn receive(
         &mut self,
         end: Instant,
@@ -59,10 +90,7 @@ impl Agent {
         backoff: &mut Backoff,
         show: Show<'_>,
     ) -> Result<End, AgentError> {
-        let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
-        if let Some(authenticated) = self.prove(&credentials).await? {
-            self.run(authenticated, show).await?;
-        }
+        self.become_proved(show).await?;
         // A recipient's server that is away must not keep this account from its own mail.
         self.send_due(show).await?;
         self.start_due_transfers()?;

@@ -306,6 +306,10 @@ impl Agent {
                 self.delete_blob(record.clone())?;
             }
         }
+        if let Event::LinkedAnew { .. } | Event::Revoked { .. } = event {
+            // It was proved for a device that this store is no more.
+            self.proved = None;
+        }
         Ok(())
     }
 

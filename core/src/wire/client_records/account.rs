@@ -35,6 +35,30 @@ pub struct AccountRecord {
     pub rolled_back: bool,
     /// Code with which the server refused the registration.
     pub refused: Option<String>,
+    /// Why the device is none of the account any more.
+    pub revoked: Option<Revocation>,
+    /// The statement is signed by the recovery key, and the server has not confirmed it.
+    pub recovering: bool,
+}
+
+/// Why a device is none of its account any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// The account's statement does not list it.
+    DeviceRevoked,
+    /// The account has another account key.
+    AccountKeyReplaced,
+}
+
+impl Revocation {
+    /// The stable code, as JSON has it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::DeviceRevoked => "device_revoked",
+            Self::AccountKeyReplaced => "account_key_replaced",
+        }
+    }
 }
 
 impl AccountRecord {
@@ -54,6 +78,13 @@ impl AccountRecord {
             invitation: self.invitation.as_ref().map(|secret| secret.as_bytes().to_vec()).unwrap_or_default(),
             rolled_back: self.rolled_back,
             refused: self.refused.clone().unwrap_or_default(),
+            revoked: match self.revoked {
+                None => proto::ClientRevocation::Unspecified,
+                Some(Revocation::DeviceRevoked) => proto::ClientRevocation::DeviceRevoked,
+                Some(Revocation::AccountKeyReplaced) => proto::ClientRevocation::AccountKeyReplaced,
+            }
+            .into(),
+            recovering: self.recovering,
         };
         let encoded = Zeroizing::new(record.encode_to_vec());
         for secret in [record.account_key, record.device_signing_key, record.device_dh_key, record.invitation] {
@@ -87,7 +118,14 @@ impl AccountRecord {
                 _ => Some(Secret::from_slice(&invitation).ok_or(WireError::Bounds("invitation"))?),
             },
             rolled_back: record.rolled_back,
+            revoked: match proto::ClientRevocation::try_from(record.revoked) {
+                Ok(proto::ClientRevocation::Unspecified) => None,
+                Ok(proto::ClientRevocation::DeviceRevoked) => Some(Revocation::DeviceRevoked),
+                Ok(proto::ClientRevocation::AccountKeyReplaced) => Some(Revocation::AccountKeyReplaced),
+                Err(_) => return Err(WireError::Bounds("revoked")),
+            },
             refused: text(record.refused),
+            recovering: record.recovering,
         })
     }
 }
@@ -110,13 +148,19 @@ mod tests {
             invitation,
             rolled_back: true,
             refused: Some("AddressTaken".into()),
+            revoked: None,
+            recovering: false,
         }
     }
 
     #[test]
     fn accounts_come_back_as_they_were_stored() {
         for record in [account(None, None), account(Some(Secret::from([2; 32])), Some(Secret::from([6; 16])))] {
-            assert_eq!(AccountRecord::decode(&record.encode()), Ok(record));
+            assert_eq!(AccountRecord::decode(&record.encode()), Ok(record.clone()));
+            for revoked in [Revocation::DeviceRevoked, Revocation::AccountKeyReplaced] {
+                let record = AccountRecord { revoked: Some(revoked), recovering: true, ..record.clone() };
+                assert_eq!(AccountRecord::decode(&record.encode()), Ok(record));
+            }
         }
     }
 }
