@@ -63,6 +63,10 @@ pub struct Status {
     pub queue: QueueRecord,
     /// The last envelopes that could not be read.
     pub undecryptable: Vec<UndecryptableRecord>,
+    /// Sent messages, by recipient, that not all of the recipient's devices have confirmed.
+    pub unconfirmed: usize,
+    /// Envelopes of no session that are kept for a while.
+    pub kept_envelopes: usize,
 }
 
 /// Why an event was not handled.
@@ -271,7 +275,9 @@ impl<S: Store> AccountStore<S> {
         undecryptable.sort_by_key(|record| record.received);
         let contacts = self.all::<ContactRecord>(class::CONTACT, now, rng)?.len();
         let outbox = self.all(class::OUTBOX, now, rng)?;
-        let transaction = self.store.begin(now.0, rng)?;
+        let mut transaction = self.store.begin(now.0, rng)?;
+        let mut count = |class| Ok::<_, StoreError>(transaction.scan(class)?.len());
+        let (unconfirmed, kept_envelopes) = (count(class::UNCONFIRMED)?, count(class::KEPT_ENVELOPE)?);
         Ok(Status {
             account: account.as_ref().map(AccountSummary::of),
             generation: transaction.generation(),
@@ -282,6 +288,8 @@ impl<S: Store> AccountStore<S> {
             contacts,
             queue: load(&transaction, &key::queue())?.unwrap_or_default(),
             undecryptable,
+            unconfirmed,
+            kept_envelopes,
         })
     }
 

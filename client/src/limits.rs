@@ -46,6 +46,34 @@ pub const RETRY_FIRST_MS: u64 = 5 * 1000;
 pub const RETRY_MAX_MS: u64 = 15 * 60 * 1000;
 /// Times that a submission is encrypted anew for other devices without waiting in between.
 pub const STALE_DEVICES_AT_ONCE_MAX: u32 = 5;
+/// Milliseconds for which a `received` waits for more to confirm, drawn between these: 30 to 300 s, so that many messages
+/// make one, and its time says little.
+pub const RECEIVED_DELAY_MIN_MS: u64 = 30 * 1000;
+/// The other end of that.
+pub const RECEIVED_DELAY_MAX_MS: u64 = 300 * 1000;
+/// Ids that wait to be confirmed to one contact: 50 full messages of `received`. What is more comes again, and is then.
+pub const OWED_IDS_MAX: usize = 10_000;
+/// Milliseconds without a word to a contact who has said something, after which an empty message goes: a day.
+pub const EMPTY_DELAY_MS: u64 = 24 * 3600 * 1000;
+/// Milliseconds between two words to one account that something of it cannot be read: an hour, so that whoever flips bits
+/// on the way does not make two devices talk all day.
+pub const ASK_INTERVAL_MS: u64 = 3600 * 1000;
+/// Milliseconds for which a message is left alone that nobody confirms: a day, as long as a device may be off over night.
+pub const UNCONFIRMED_WAIT_MS: u64 = 24 * 3600 * 1000;
+/// Milliseconds that a device which finds a message overdue has to fetch what waits for it: 10 minutes.
+pub const UNCONFIRMED_GRACE_MS: u64 = 10 * 60 * 1000;
+/// Times that a message is sent again before it is shown as failed.
+pub const SENT_AGAIN_MAX: u32 = 3;
+/// Messages that are sent again in one step, so that its patch stays small.
+pub const SENT_AGAIN_AT_ONCE_MAX: usize = 64;
+/// Milliseconds for which a message is kept in mind that some device has and others do not: 7 days.
+pub const UNCONFIRMED_KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Milliseconds for which an envelope of no session is kept: 7 days.
+pub const KEPT_ENVELOPE_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Envelopes of no session that are kept; the oldest go first. Anybody may send them.
+pub const KEPT_ENVELOPES_MAX: usize = 256;
+/// Bytes of all of them together: 8 MiB.
+pub const KEPT_ENVELOPES_LENGTH_MAX: usize = 8 << 20;
 /// Envelopes of one transaction. A batch of 64 KiB each is 2 MiB.
 pub const DELIVERY_BATCH_MAX: usize = 32;
 /// Records of envelopes that could not be read; the oldest are overwritten. All are counted.

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::crypto::aead::{self, SingleUseKey, TAG_LENGTH};
 use crate::crypto::kdf;
 use crate::crypto::secret::Secret;
+use crate::crypto::wide_chacha::{LANES, WideChaCha};
 use crate::crypto::x_wing;
 use crate::double_ratchet::{ENCRYPTED_HEADER_LENGTH, EncryptedHeader};
 use crate::handshake::{HandshakeError, InitialMessage};
@@ -111,13 +112,26 @@ impl Envelope {
     /// Whether the hint says that a session with this key is meant. A stranger's envelope matches once in 2^32.
     #[must_use]
     pub fn matches(&self, key: &HintKey) -> bool {
-        self.matches_stored(key.0.as_bytes())
+        key.hint(&self.prefix.nonce) == self.prefix.hint
     }
 
-    /// [`Self::matches`] for a hint key as it lies in the store, so that a table of thousands is gone through in place.
-    #[must_use]
-    pub fn matches_stored(&self, key: &[u8; 32]) -> bool {
-        hint(key, &self.prefix.nonce) == self.prefix.hint
+    /// [`Self::matches`] for hint keys as they lie in the store: which of them match, by their places. A table of many
+    /// thousands is gone through in place, and many keys at a time.
+    pub fn matching<'a>(&self, keys: impl IntoIterator<Item = &'a [u8; 32]>) -> Vec<usize> {
+        let hint = u32::from_le_bytes(self.prefix.hint);
+        let (mut keys, mut places, mut first) = (keys.into_iter().fuse(), Vec::new(), 0);
+        let mut wide = WideChaCha::new();
+        loop {
+            let mut count = 0;
+            let next = keys.by_ref().take(LANES).inspect(|_| count += 1);
+            let words = wide.first_words(next, &self.prefix.nonce);
+            if count == 0 {
+                return places;
+            }
+            let found = words[..count].iter().zip(first..).filter(|(word, _)| **word == hint);
+            places.extend(found.map(|(_, place)| place));
+            first += count;
+        }
     }
 
     /// The rest, read as a session message.
@@ -324,6 +338,23 @@ mod tests {
             chacha20::ChaCha20::new(&[byte; 32].into(), &[!byte; 12].into()).apply_keystream(&mut block);
             assert_eq!(HintKey::from_secret(Secret::from([byte; 32])).hint(&[!byte; 12]), block);
         }
+    }
+
+    #[test]
+    fn matching_keys_are_found_wherever_they_stand() {
+        let [mine, other] = [7, 8].map(|byte| HintKey::from_secret(Secret::from([byte; 32])));
+        let mut bytes = vec![VERSION; 4096];
+        bytes[1..=NONCE_LENGTH].copy_from_slice(&[5; 12]);
+        bytes[1 + NONCE_LENGTH..PREFIX_LENGTH].copy_from_slice(&mine.hint(&[5; 12]));
+        let envelope = Envelope::decode(&bytes).unwrap();
+        for (count, places) in
+            [(0, vec![]), (1, vec![0]), (31, vec![30]), (64, vec![0, 31, 32, 63]), (70, vec![33, 69])]
+        {
+            let keys: Vec<&[u8; 32]> =
+                (0..count).map(|place| if places.contains(&place) { &mine } else { &other }.0.as_bytes()).collect();
+            assert_eq!(envelope.matching(keys), places);
+        }
+        assert!(envelope.matches(&mine) && !envelope.matches(&other));
     }
 
     #[test]

@@ -42,6 +42,8 @@ struct StatusJson {
     undecryptable: Vec<UndecryptableJson>,
     duplicates_total: u64,
     expired_total: u64,
+    unconfirmed: usize,
+    kept_envelopes: usize,
 }
 
 /// What waits to be sent, as JSON has it.
@@ -130,6 +132,8 @@ fn json(status: &Status, account: &AccountSummary, uploads: Vec<UploadJson>) -> 
             .collect(),
         duplicates_total: status.queue.duplicates,
         expired_total: status.queue.expired,
+        unconfirmed: status.unconfirmed,
+        kept_envelopes: status.kept_envelopes,
     }
 }
 
@@ -179,6 +183,14 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> St
     for record in status.undecryptable.iter().rev().take(UNDECRYPTABLE_SHOWN) {
         let from = record.sender.as_ref().map(|sender| format!(" from {sender}")).unwrap_or_default();
         rows.push(row("", format!("{} {}{from}", time::iso(record.received), record.reason)));
+    }
+    if status.unconfirmed > 0 {
+        let why = "not confirmed yet by every device that they went to";
+        rows.push(row("Unconfirmed:", format!("{} messages, {why}", status.unconfirmed)));
+    }
+    if status.kept_envelopes > 0 {
+        let why = "kept for 7 days in case a session for them turns up";
+        rows.push(row("Kept:", format!("{} envelopes of no session, {why}", status.kept_envelopes)));
     }
     if status.queue.expired > 0 {
         rows.push(row("Too late:", format!("{} messages were dropped by the server as too old", status.queue.expired)));

@@ -179,6 +179,40 @@ pub(super) fn enqueue(transaction: &mut Transaction<'_>, content_id: [u8; 16], r
     transaction.store(&key::outbox(&content_id, recipient), &entry);
 }
 
+/// Puts a body into the outbox that is no message of its own, in its own frame or about a message, by thread and id. What
+/// is sent so is never kept by its sender.
+pub(super) fn enqueue_bare(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    recipient: &Address,
+    about: Option<(MessageId, MessageId)>,
+    body: Body,
+) -> Result<[u8; 16], Stop> {
+    let id = MessageId::random(&mut transaction.rng);
+    let content = Content {
+        id,
+        thread: about.map_or(id, |(thread, _)| thread),
+        in_reply_to: about.map(|(_, message)| message),
+        replaces: None,
+        created: transaction.now.0,
+        expires: None,
+        urgency: Urgency::Routine,
+        sender_name: String::new(),
+        sender_role: String::new(),
+        on_behalf_of: None,
+        patient: None,
+        receipts_wanted: ReceiptsWanted::default(),
+        fallback_text: String::new(),
+        attachments: Vec::new(),
+        body_blob: None,
+        sender_statement_version: own.statement.version(),
+        body,
+    };
+    transaction.store(&key::content(&id.0), &content.encode()?);
+    enqueue(transaction, id.0, recipient, true);
+    Ok(id.0)
+}
+
 /// What a mail is made of, and what of it must be uploaded.
 struct Parts {
     attachments: Vec<kind::Attachment>,

@@ -7,13 +7,16 @@
 //! was thrown away may have been seen by nobody, but nothing proves it.
 
 mod account;
+mod agenda;
 mod attachment;
 mod body;
 mod composition;
 mod contact;
+mod kept_envelope;
 mod mailbox;
 mod outbox;
 mod outcome;
+mod owed;
 mod own_devices;
 mod own_statement;
 mod placement;
@@ -27,6 +30,7 @@ mod rollback;
 mod sesame;
 mod statement_check;
 mod transaction;
+mod unconfirmed;
 mod upload;
 mod verification;
 
@@ -293,6 +297,9 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             }
             upload::expire(transaction)?;
             statement_check::ask_due(transaction, unreachable)?;
+            owed::send_due(transaction, unreachable)?;
+            unconfirmed::send_due(transaction)?;
+            kept_envelope::drop_old(transaction)?;
             outbox::send_due(transaction, unreachable)
         }
         Input::Authenticated { highest_generation, statement_version } => {

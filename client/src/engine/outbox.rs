@@ -9,7 +9,7 @@ use medipeps_core::Address;
 use medipeps_core::identity::Statement;
 use medipeps_core::prekey::{EncodedBundle, PrekeyBundle};
 use medipeps_core::session::{EncryptError, Session};
-use medipeps_core::wire::client_records::{OutboxRecord, RecipientState};
+use medipeps_core::wire::client_records::{OutboxRecord, RecipientRecord, RecipientState};
 use medipeps_core::wire::transport::{
     DeviceEnvelope, ErrorCode, ErrorReply, FetchPrekeys, FetchPrekeysReply, Payment, Request, Submit,
 };
@@ -22,7 +22,8 @@ use super::outcome::{Connection, ContactProblem, Event, error_code_name};
 use super::records::{Key, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, own_devices};
+use super::unconfirmed::{self, UNCONFIRMED};
+use super::{Correlation, owed, own_devices};
 use crate::limits::{OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALE_DEVICES_AT_ONCE_MAX};
 
 /// Sends what is due: entries that are encrypted go out again, others are encrypted where there are sessions, and for
@@ -41,7 +42,10 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet
         }
         handled += 1;
         if now.saturating_sub(entry.created) > OUTBOX_TRIED_MS {
-            finish(transaction, &entry, RecipientState::Failed, Some("expired"))?;
+            // What was accepted before may have arrived then; it is only that nobody has confirmed it.
+            let before = unconfirmed::was_accepted(transaction, &entry.content_id, &entry.recipient)?;
+            let code = if before { UNCONFIRMED } else { "expired" };
+            finish(transaction, &entry, RecipientState::Failed, Some(code))?;
             continue;
         }
         // An entry that misses a record does not keep the others from asking for theirs.
@@ -168,10 +172,15 @@ pub(super) fn finish(
         transaction.delete(&key::content(&entry.content_id));
         return Ok(());
     }
+    match state {
+        RecipientState::Accepted => unconfirmed::accepted(transaction, &entry.content_id, &entry.recipient)?,
+        _ => unconfirmed::forget(transaction, &entry.content_id, &entry.recipient),
+    }
     set_state(transaction, &entry.content_id, &entry.recipient, state, code)
 }
 
-/// Tells how far a sent message has come with one recipient. It never goes back.
+/// Tells how far a sent message has come with one recipient. It never goes back, but for one thing: what nobody had
+/// confirmed in time may have arrived after all.
 pub(super) fn set_state(
     transaction: &mut Transaction<'_>,
     id: &[u8; 16],
@@ -186,13 +195,40 @@ pub(super) fn set_state(
     let code = code.map(str::to_owned);
     let failed_after_all = state == RecipientState::Failed && entry.state >= RecipientState::Delivered;
     let same = entry.state == state && entry.code == code;
-    if !message.sent || entry.state > state || failed_after_all || same {
+    let late = is_unconfirmed(entry) && state > RecipientState::Queued;
+    if !message.sent || (entry.state > state && !late) || failed_after_all || same {
         return Ok(());
     }
     (entry.state, entry.code, entry.at) = (state, code.clone(), now);
     transaction.store(&key::message(&id), &message);
     transaction.event(Event::RecipientState { id, recipient: recipient.clone(), state, code });
     Ok(())
+}
+
+/// Every device has the message, whatever the server has answered or not: it need not be sent, or not again.
+pub(super) fn arrived(transaction: &mut Transaction<'_>, id: &[u8; 16], recipient: &Address) -> Result<(), Stop> {
+    match transaction.load(&key::outbox(id, recipient))? {
+        Some(entry) => finish(transaction, &entry, RecipientState::Accepted, None),
+        None => Ok(()),
+    }
+}
+
+/// The recipient has confirmed what was given up because nobody had.
+pub(super) fn take_back_failure(
+    transaction: &mut Transaction<'_>,
+    id: &[u8; 16],
+    recipient: &Address,
+) -> Result<(), Stop> {
+    let Some(message) = transaction.load(&key::message(id))? else { return Ok(()) };
+    let entry = message.recipients.iter().find(|entry| entry.address == *recipient);
+    if message.sent && entry.is_some_and(is_unconfirmed) {
+        set_state(transaction, id, recipient, RecipientState::Accepted, None)?;
+    }
+    Ok(())
+}
+
+fn is_unconfirmed(recipient: &RecipientRecord) -> bool {
+    recipient.state == RecipientState::Failed && recipient.code.as_deref() == Some(UNCONFIRMED)
 }
 
 /// Holds everything for a recipient until a person decides. What was encrypted before goes on: it is for the keys that
@@ -379,6 +415,11 @@ fn encrypt(
     }
     if envelopes.is_empty() {
         return Ok(false);
+    }
+    owed::said(transaction, &entry.recipient)?;
+    if !entry.receipt && !to_own {
+        let devices = envelopes.iter().map(|envelope| envelope.device_id);
+        unconfirmed::sent(transaction, &entry.content_id, &entry.recipient, devices)?;
     }
     if to_own {
         own_devices::add_decoy(transaction, own, &mut envelopes);

@@ -1,15 +1,15 @@
 //! Receipts: sent to checked contacts who asked for them, never for receipts; received ones move a message's state.
 
-use medipeps_core::Address;
-use medipeps_core::kind::{Body, Content, MessageId, Receipt, ReceiptEvent, ReceiptsWanted, Urgency};
+use medipeps_core::kind::{Body, MessageId, Receipt, ReceiptEvent, ReceiptsWanted};
 use medipeps_core::wire::client_records::{MessageRecord, RecipientState, SenderCheck};
 
 use super::account::OwnDevice;
-use super::composition::{KIND_MAIL, enqueue};
+use super::composition::{KIND_MAIL, enqueue_bare};
 use super::outcome::EngineError;
 use super::records::key;
+use super::sesame::PeerDevice;
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, body, outbox};
+use super::{LocalId, body, outbox, unconfirmed};
 
 /// Bits of [`MessageRecord::receipts_wanted`], as in `content.proto`.
 const DELIVERED: u32 = 1;
@@ -60,14 +60,16 @@ pub(super) fn send_unsupported(transaction: &mut Transaction<'_>, id: &LocalId) 
 }
 
 /// A receipt has come from a checked contact.
-pub(super) fn received(transaction: &mut Transaction<'_>, sender: &Address, receipt: &Receipt) -> Result<(), Stop> {
+pub(super) fn received(transaction: &mut Transaction<'_>, peer: &PeerDevice, receipt: &Receipt) -> Result<(), Stop> {
     let (state, code) = match receipt.event {
         ReceiptEvent::Delivered => (RecipientState::Delivered, None),
         ReceiptEvent::Displayed | ReceiptEvent::Processed => (RecipientState::Displayed, None),
         ReceiptEvent::Unsupported => (RecipientState::Delivered, Some("unsupported")),
     };
     // Only for one's own message and only by one of its recipients: set_state looks for both.
-    outbox::set_state(transaction, &receipt.message_id.0, sender, state, code)
+    outbox::set_state(transaction, &receipt.message_id.0, &peer.address, state, code)?;
+    // Who has read it has it.
+    unconfirmed::confirm(transaction, peer, &[receipt.message_id])
 }
 
 fn send(
@@ -89,29 +91,9 @@ fn send(
     if own.record.rolled_back {
         return Ok(());
     }
-    let receipt_id = MessageId::random(&mut transaction.rng);
-    let now = transaction.now.0;
-    let content = Content {
-        id: receipt_id,
-        thread: MessageId(message.thread),
-        in_reply_to: Some(MessageId(message.content_id)),
-        replaces: None,
-        created: now,
-        expires: None,
-        urgency: Urgency::Routine,
-        sender_name: String::new(),
-        sender_role: String::new(),
-        on_behalf_of: None,
-        patient: None,
-        receipts_wanted: ReceiptsWanted::default(),
-        fallback_text: String::new(),
-        attachments: Vec::new(),
-        body_blob: None,
-        sender_statement_version: own.statement.version(),
-        body: Body::Receipt(Receipt { message_id: MessageId(message.content_id), event, at: now }),
-    };
-    transaction.store(&key::content(&receipt_id.0), &content.encode()?);
-    enqueue(transaction, receipt_id.0, &message.sender, true);
+    let (thread, message_id) = (MessageId(message.thread), MessageId(message.content_id));
+    let body = Body::Receipt(Receipt { message_id, event, at: transaction.now.0 });
+    enqueue_bare(transaction, &own, &message.sender, Some((thread, message_id)), body)?;
     message.receipts_sent |= bit;
     message.receipts_wanted &= !UNSUPPORTED;
     transaction.store(&key::message(id), &message);

@@ -12,7 +12,7 @@ use medipeps_core::decoy::DecoyKey;
 use medipeps_core::envelope::{Envelope, EnvelopeError};
 use medipeps_core::handshake::InitialMessage;
 use medipeps_core::identity::{Change, Statement};
-use medipeps_core::kind::{Body, Content};
+use medipeps_core::kind::{Body, Content, Urgency};
 use medipeps_core::session::{DecryptError, ResponderPrekeys, Session, SessionId};
 use medipeps_core::wire::client_records::{
     MessageRecord, PrekeysRecord, QueueRecord, SenderCheck, SessionRecord, UndecryptableRecord,
@@ -27,12 +27,12 @@ use super::own_devices::Refusal;
 use super::records::{HintKeys, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{body, contact, own_devices, receipt, statement_check};
+use super::{body, contact, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed};
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 use crate::store::seal::ClassRecords;
 
 /// What an envelope came to.
-enum Opened {
+pub(super) enum Opened {
     /// Content that a session decrypted; with the sender's statement where a first flight carried it.
     Message { peer: PeerDevice, content: Zeroizing<Vec<u8>>, statement: Option<Box<Statement>> },
     /// It came before.
@@ -44,7 +44,7 @@ enum Opened {
 }
 
 /// The keys that first flights are sealed to, and the hint keys of all sessions.
-struct Keys<'a> {
+pub(super) struct Keys<'a> {
     prekeys: Option<PrekeysRecord>,
     seals: Vec<x_wing::DecapsulationKey>,
     decoy: DecoyKey,
@@ -63,6 +63,7 @@ pub(super) fn receive(
     let mut own = OwnDevice::load_working(transaction)?;
     let mut queue = queue_of(transaction, incarnation)?;
     let mut keys = Keys::load(transaction, &own)?;
+    let before = queue.undecryptable;
     for delivery in batch {
         if delivery.sequence <= queue.up_to {
             continue;
@@ -77,6 +78,10 @@ pub(super) fn receive(
         if transaction.load(&key::account())?.is_some_and(|account| account.statement != own.record.statement) {
             own = OwnDevice::load_working(transaction)?;
         }
+    }
+    kept_envelope::try_again(transaction, &own, &mut keys, &mut queue)?;
+    if queue.undecryptable > before {
+        kept_envelope::trim(transaction)?;
     }
     transaction.store(&key::queue(), &queue);
     transaction.acknowledge(*incarnation, queue.up_to);
@@ -112,7 +117,21 @@ fn receive_one(
     queue: &mut QueueRecord,
     delivery: &Delivery,
 ) -> Result<(), Stop> {
-    let refused = match open(transaction, own, keys, &delivery.envelope)? {
+    let opened = open(transaction, own, keys, &delivery.envelope)?;
+    if let Opened::Refused { reason: Undecryptable::NoSession, .. } = opened {
+        kept_envelope::keep(transaction, queue.undecryptable, delivery)?;
+    }
+    conclude(transaction, own, queue, (delivery, opened))
+}
+
+/// Stores what an envelope came to.
+pub(super) fn conclude(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    queue: &mut QueueRecord,
+    (delivery, opened): (&Delivery, Opened),
+) -> Result<(), Stop> {
+    let refused = match opened {
         Opened::Message { peer, content, statement } => keep(transaction, own, (&peer, statement), &content, delivery)?,
         Opened::Decoy => None,
         Opened::Duplicate => {
@@ -149,11 +168,26 @@ impl<'a> Keys<'a> {
 
     /// Sessions that an envelope may belong to; nearly always one or none.
     fn hinted(&self, envelope: &Envelope) -> Vec<SessionId> {
-        let stored = |keys: &[u8]| keys.as_chunks::<32>().0.iter().any(|key| envelope.matches_stored(key));
-        let stored = self.stored_hints.iter().filter(|(_, keys)| stored(keys)).filter_map(|(id, _)| id.try_into().ok());
-        let unmoved = stored.filter(|id| !self.hints.contains_key(id));
-        let moved = self.hints.iter().filter(|(_, hints)| hints.0.iter().any(|key| envelope.matches(key)));
-        unmoved.chain(moved.map(|(id, _)| *id)).map(SessionId).collect()
+        let keys = || {
+            self.stored_hints.iter().flat_map(|(id, keys)| keys.as_chunks::<32>().0.iter().map(move |key| (id, key)))
+        };
+        let places = envelope.matching(keys().map(|(_, key)| key));
+        // Few places, if any: the table is gone through once more only for these.
+        let mut stored: Vec<[u8; 16]> =
+            places.iter().filter_map(|place| keys().nth(*place)?.0.try_into().ok()).collect();
+        stored.dedup();
+        let unmoved = stored.into_iter().filter(|id| !self.hints.contains_key(id));
+        unmoved.map(SessionId).chain(self.moved(envelope)).collect()
+    }
+
+    /// Of these, the ones that this batch has begun or moved.
+    pub(super) fn moved(&self, envelope: &Envelope) -> Vec<SessionId> {
+        let hinted = self.hints.iter().filter(|(_, hints)| hints.0.iter().any(|key| envelope.matches(key)));
+        hinted.map(|(id, _)| SessionId(*id)).collect()
+    }
+
+    pub(super) fn has_moved(&self) -> bool {
+        !self.hints.is_empty()
     }
 
     fn is_last_resort(&self, kem_prekey_id: u32) -> bool {
@@ -174,19 +208,9 @@ fn open(
     encoded: &[u8],
 ) -> Result<Opened, Stop> {
     let Ok(envelope) = Envelope::decode(encoded) else { return Ok(refused(Undecryptable::Envelope, None)) };
-    let mut failure = None;
-    for id in keys.hinted(&envelope) {
-        let Some((record, mut session)) = sesame::load(transaction, id)? else { continue };
-        let opened = session.decrypt(&envelope, &mut transaction.rng);
-        match opened {
-            Ok(content) => return decrypted(transaction, own, keys, record, &session, content),
-            Err(DecryptError::NoHeaderKey) => {}
-            Err(DecryptError::AlreadyReceived) => return Ok(Opened::Duplicate),
-            Err(error) => failure = Some(unreadable(transaction, keys, id, record, error)?),
-        }
-    }
-    if let Some(failure) = failure {
-        return Ok(failure);
+    let sessions = keys.hinted(&envelope);
+    if let Some(opened) = open_in(transaction, own, keys, sessions, &envelope)? {
+        return Ok(opened);
     }
     if keys.decoy.matches(encoded) {
         return Ok(Opened::Decoy);
@@ -199,6 +223,27 @@ fn open(
         }
     }
     Ok(refused(Undecryptable::NoSession, None))
+}
+
+/// Tries sessions; `None` if the envelope belongs to none of them.
+pub(super) fn open_in(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    keys: &mut Keys<'_>,
+    sessions: Vec<SessionId>,
+    envelope: &Envelope,
+) -> Result<Option<Opened>, Stop> {
+    let mut failure = None;
+    for id in sessions {
+        let Some((record, mut session)) = sesame::load(transaction, id)? else { continue };
+        match session.decrypt(envelope, &mut transaction.rng) {
+            Ok(content) => return decrypted(transaction, own, keys, record, &session, content).map(Some),
+            Err(DecryptError::NoHeaderKey) => {}
+            Err(DecryptError::AlreadyReceived) => return Ok(Some(Opened::Duplicate)),
+            Err(error) => failure = Some(unreadable(transaction, keys, id, record, error)?),
+        }
+    }
+    Ok(failure)
 }
 
 /// A message of a session that does not open. Where every later one would not open either, the session is given up: the
@@ -214,6 +259,9 @@ fn unreadable(
         sesame::abandon(transaction, id, &record)?;
         // Nothing matches an empty table: the rest of this batch passes the session over.
         keys.hints.insert(id.0, HintKeys(Vec::new()));
+    }
+    if is_worth_asking(error) {
+        owed::ask(transaction, &sesame::peer_of(&record)?)?;
     }
     Ok(refused(reason_of(error), Some(record.peer)))
 }
@@ -385,20 +433,37 @@ fn keep(
     if peer.address == *own.address() {
         return own_devices::keep(transaction, peer, &content, encoded, delivery);
     }
-    if let Body::DeviceSync(_) = content.body {
+    let checked = contact::is_pinned_by(transaction, &peer.address, &peer.account_key)?;
+    match &content.body {
+        // Between devices; of no use from anybody whose key is not known.
+        Body::Received(received) if checked => {
+            owed::heard(transaction, &peer.address)?;
+            unconfirmed::confirm(transaction, peer, &received.message_ids)?;
+            if received.unreadable {
+                unconfirmed::asked_by(transaction, peer)?;
+            }
+            return Ok(None);
+        }
+        Body::Received(_) | Body::Empty => return Ok(None),
         // Only a device of this account may say what this account's devices say to each other.
-        return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));
+        Body::DeviceSync(_) => return Ok(Some((Undecryptable::Content, Some(peer.address.clone())))),
+        Body::Receipt(_) | Body::Mail(_) | Body::Unknown { .. } => {}
     }
+    let urgent = content.urgency != Urgency::Routine;
     let seen = key::received(&peer.address, peer.account_key.as_bytes(), &content.id.0);
     if transaction.exists(&seen)? {
         transaction.event(Event::Duplicate);
+        if checked && !matches!(content.body, Body::Receipt(_)) {
+            // The sender sends again what was not confirmed to him.
+            owed::confirm(transaction, &peer.address, content.id.0, urgent)?;
+        }
         return Ok(None);
     }
-    let checked = contact::is_pinned_by(transaction, &peer.address, &peer.account_key)?;
     if let Body::Receipt(receipt) = &content.body {
         transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
         if checked {
-            receipt::received(transaction, &peer.address, receipt)?;
+            owed::heard(transaction, &peer.address)?;
+            receipt::received(transaction, peer, receipt)?;
         }
         return Ok(None);
     }
@@ -426,6 +491,9 @@ fn keep(
     transaction.store(&key::message(&id), &message_record(peer, &content, checked, delivery));
     body::expect(transaction, &id, &content, peer.address.domain());
     transaction.event(Event::MessageReceived { id });
+    if checked {
+        owed::confirm(transaction, &peer.address, content.id.0, urgent)?;
+    }
     receipt::send_arrived(transaction, &id)?;
     Ok(None)
 }
@@ -459,6 +527,18 @@ fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery:
 
 fn newer_statement_exists(transaction: &mut Transaction<'_>, address: &Address, version: u64) -> Result<bool, Stop> {
     Ok(contact::pinned(transaction, address)?.is_some_and(|known| version > known.version()))
+}
+
+/// Whether the sender's message would have been read, had it come as it was sent over a session in order.
+const fn is_worth_asking(error: DecryptError) -> bool {
+    matches!(
+        error,
+        DecryptError::Ciphertext
+            | DecryptError::Braid(_)
+            | DecryptError::Header
+            | DecryptError::Epoch(_)
+            | DecryptError::TooFarAhead { .. }
+    )
 }
 
 const fn reason_of(error: DecryptError) -> Undecryptable {

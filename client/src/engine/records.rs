@@ -10,9 +10,9 @@ use medipeps_core::crypto::{kem, x_wing};
 use medipeps_core::envelope::HintKey;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, OutboxRecord, OwnStatementRecord, PeerRecord,
-    PrekeysRecord, QueueRecord, ServerRecord, SessionRecord, UnconfirmedSenderRecord, UndecryptableRecord,
-    UploadRecord,
+    AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, KeptEnvelopeRecord, MessageRecord, OutboxRecord,
+    OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, ServerRecord, SessionRecord,
+    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
 };
 use zeroize::Zeroizing;
 
@@ -50,8 +50,16 @@ pub mod class {
     pub const UPLOAD_PART: RecordClass = RecordClass::account(13);
     /// Bodies that have not been fetched yet, by local id.
     pub const BODY_FETCH: RecordClass = RecordClass::account(14);
+    /// Messages that have left and are not confirmed, by content id and recipient.
+    pub const UNCONFIRMED: RecordClass = RecordClass::account(15);
+    /// What is owed to checked contacts, by address.
+    pub const OWED: RecordClass = RecordClass::account(16);
+    /// Envelopes of no session, by the number under which they were noted as undecryptable.
+    pub const KEPT_ENVELOPE: RecordClass = RecordClass::account(17);
     /// A change of the account's devices that the server has not confirmed; one record.
     pub const OWN_STATEMENT: RecordClass = RecordClass::account(20);
+    /// When to look for what is due; one record.
+    pub const AGENDA: RecordClass = RecordClass::account(30);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -118,9 +126,10 @@ impl<T> From<RecordKey> for Key<T> {
 /// The names of records.
 pub mod key {
     use super::{
-        AccountRecord, Address, BodyFetchRecord, Bytes, ContactRecord, DhSecretKey, HintKeys, Key, MessageRecord,
-        OutboxRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord,
-        SessionRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem, x_wing,
+        AccountRecord, Address, AgendaRecord, BodyFetchRecord, Bytes, ContactRecord, DhSecretKey, HintKeys,
+        KeptEnvelopeRecord, Key, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord,
+        PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
+        UndecryptableRecord, UploadRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -215,6 +224,30 @@ pub mod key {
     #[must_use]
     pub fn body_fetch(id: &[u8; 16]) -> Key<BodyFetchRecord> {
         key(class::BODY_FETCH, *id)
+    }
+
+    /// A message that has left and is not confirmed.
+    #[must_use]
+    pub fn unconfirmed(content_id: &[u8; 16], recipient: &Address) -> Key<UnconfirmedRecord> {
+        key(class::UNCONFIRMED, [content_id, recipient.as_str().as_bytes()].concat())
+    }
+
+    /// What is owed to a contact.
+    #[must_use]
+    pub fn owed(address: &Address) -> Key<OwedRecord> {
+        key(class::OWED, address.as_str())
+    }
+
+    /// An envelope of no session.
+    #[must_use]
+    pub fn kept_envelope(number: u64) -> Key<KeptEnvelopeRecord> {
+        key(class::KEPT_ENVELOPE, number.to_be_bytes())
+    }
+
+    /// When to look for what is due.
+    #[must_use]
+    pub fn agenda() -> Key<AgendaRecord> {
+        key(class::AGENDA, *b"agenda")
     }
 
     /// A session.
@@ -371,5 +404,9 @@ wire_records!(
     SessionRecord,
     PeerRecord,
     PrekeysRecord,
-    UploadRecord
+    UploadRecord,
+    UnconfirmedRecord,
+    OwedRecord,
+    KeptEnvelopeRecord,
+    AgendaRecord
 );

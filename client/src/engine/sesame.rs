@@ -142,6 +142,39 @@ pub(super) fn encrypt(
     Ok(Some(envelope))
 }
 
+/// Puts the session aside over which something was sent at `sent` and did not arrive: the next message begins a new one.
+/// A session that was begun after that is not to blame.
+pub(super) fn put_aside(transaction: &mut Transaction<'_>, peer: &PeerDevice, sent: u64) -> Result<(), Stop> {
+    let Some(mut record) = transaction.load(&peer.key())? else { return Ok(()) };
+    let place = record.devices.iter().position(|device| device.device_id == peer.device_id);
+    let Some(device) = place.map(|place| &mut record.devices[place]) else { return Ok(()) };
+    let Some(active) = device.active else { return Ok(()) };
+    let begun = transaction.load(&key::session(&active))?.map_or(0, |session| session.created);
+    if begun > sent && begun <= transaction.now.0 {
+        return Ok(());
+    }
+    device.active = None;
+    device.inactive.insert(0, active);
+    let dropped = device.inactive.split_off(device.inactive.len().min(INACTIVE_SESSIONS_MAX));
+    transaction.store(&peer.key(), &record);
+    for id in dropped {
+        forget(transaction, &id);
+    }
+    Ok(())
+}
+
+/// Whether a peer may be told now that something of it cannot be read; if so, it is noted that it was.
+pub(super) fn may_ask(transaction: &mut Transaction<'_>, peer: &PeerDevice, interval: u64) -> Result<bool, Stop> {
+    let now = transaction.now.0;
+    let mut record = transaction.load(&peer.key())?.unwrap_or_default();
+    if record.asked != 0 && record.asked <= now && now - record.asked < interval {
+        return Ok(false);
+    }
+    record.asked = now.max(1);
+    transaction.store(&peer.key(), &record);
+    Ok(true)
+}
+
 /// Deletes all sessions with an account.
 pub(super) fn forget_peer(
     transaction: &mut Transaction<'_>,

@@ -12,7 +12,7 @@ use super::outbox::next_attempt;
 use super::outcome::Event;
 use super::records::{Key, class, key};
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, contact, receipt, sesame};
+use super::{LocalId, contact, owed, receipt, sesame};
 use crate::limits::UNCHECKED_MESSAGES_MAX;
 
 /// The statement under which an unchecked sender wrote.
@@ -95,6 +95,7 @@ pub(super) fn settle(
             transaction.store(&key::message(id), &message);
             if !impostor {
                 receipt::send_delivered(transaction, id)?;
+                owed::confirm(transaction, address, message.content_id, message.urgency != 0)?;
             }
         }
         if impostor {

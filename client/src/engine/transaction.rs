@@ -31,6 +31,14 @@ impl<E: Into<EngineError>> From<E> for Stop {
     }
 }
 
+/// Goes on with the next of many after one that misses a record, so that all ask for theirs at once.
+pub(super) fn go_on<T>(result: Result<T, Stop>) -> Result<(), Stop> {
+    match result {
+        Ok(_) | Err(Stop::Needs) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The view with this step's changes over it.
 pub(super) struct Transaction<'a> {
     view: &'a dyn View,

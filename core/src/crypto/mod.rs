@@ -10,4 +10,5 @@ pub mod kdf;
 pub mod kem;
 pub mod secret;
 pub mod signature;
+pub(crate) mod wide_chacha;
 pub mod x_wing;

@@ -6,6 +6,7 @@ use medipeps_core::wire::client_records::RecipientState;
 
 use super::world::{Client, Fuse, Killed, World, mail, tick};
 use crate::engine::{Event, Input, SendMail};
+use crate::limits::RECEIVED_DELAY_MAX_MS;
 
 /// More steps than any of the scenarios has.
 const STEPS_MAX: usize = 60;
@@ -94,6 +95,39 @@ fn killed_between_any_two_steps_of_receiving() {
             assert_eq!(world.texts(1), ["first", "second", "third"], "after {steps} steps");
         },
     );
+}
+
+/// A message that was damaged on the way: Paul asks, Claire sends again, Paul confirms. Whoever is killed in between, it
+/// arrives once and is confirmed in the end.
+#[test]
+fn killed_between_any_two_steps_of_repair() {
+    for killed in [0, 1] {
+        kill_everywhere(
+            |world, fuse| {
+                world.send(0, mail(&world.address(1), "first"));
+                world.settle();
+                world.later(1);
+                world.send(0, mail(&world.address(1), "damaged"));
+                *world.device(1).queue.last_mut().unwrap().envelope.last_mut().unwrap() ^= 1;
+                let mut unharmed = None;
+                for number in [1, 0, 1, 1, 0] {
+                    receive(world, number, if number == killed { &mut *fuse } else { &mut unharmed })?;
+                    world.later(RECEIVED_DELAY_MAX_MS / 2);
+                }
+                Ok(())
+            },
+            |world, steps| {
+                world.clients[killed].restart();
+                for _ in 0..3 {
+                    world.later(RECEIVED_DELAY_MAX_MS + 1);
+                    world.settle();
+                }
+                assert_eq!(world.texts(1), ["first", "damaged"], "{killed} killed after {steps} steps");
+                let waits = super::repair::waiting(world, 0);
+                assert_eq!(waits, 0, "{killed} killed after {steps} steps");
+            },
+        );
+    }
 }
 
 #[test]

@@ -132,6 +132,7 @@ fn a_repeat_sends_the_same_bytes_under_the_same_id_after_a_wait() {
 fn a_lost_answer_does_not_send_twice() {
     let mut world = World::new(&["claire", "paul"]);
     world.send(0, mail(&world.address(1), "first"));
+    world.later(1);
     let command = Input::SendMail(mail(&world.address(1), "second"));
     world.clients[0].handle(&command, world.now).unwrap();
     let handled = world.clients[0].handle(&tick(), world.now).unwrap();

@@ -12,7 +12,7 @@ use rand_core::{Rng, SeedableRng};
 use super::world::{World, mail, tick};
 use crate::account_store::HandleError;
 use crate::engine::{Input, LocalId, SendMail, Time};
-use crate::limits::{PREKEY_ROTATION_S, RETRY_MAX_MS};
+use crate::limits::{OUTBOX_TRIED_MS, PREKEY_ROTATION_S, RETRY_MAX_MS};
 use crate::store::memory::CommitFault;
 
 const CLIENTS: usize = 3;
@@ -21,6 +21,8 @@ const EVENTS: usize = 150;
 struct Simulation {
     world: World,
     rng: ChaCha20Rng,
+    /// When the world began.
+    begun: u64,
     /// Sender, recipient and text of every mail whose queueing was committed.
     written: BTreeMap<LocalId, (usize, usize, String)>,
     /// Every version that a file ever had, by its path.
@@ -30,7 +32,8 @@ struct Simulation {
 impl Simulation {
     fn new(seed: u8) -> Self {
         let rng = ChaCha20Rng::from_seed([seed; 32]);
-        Self { world: World::new(&["claire", "paul", "zoe"]), rng, written: BTreeMap::new(), versions: BTreeMap::new() }
+        let world = World::new(&["claire", "paul", "zoe"]);
+        Self { begun: world.now, world, rng, written: BTreeMap::new(), versions: BTreeMap::new() }
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -179,8 +182,10 @@ impl Simulation {
     }
 
     fn wait(&mut self) {
+        // Not so often that what waits is given up, which is right and no failure: three times are ten days.
+        let long = self.world.now < self.begun + OUTBOX_TRIED_MS / 2;
         let milliseconds = match self.below(4) {
-            0 => {
+            0 if long => {
                 // Half of the time for which an upload is tried: nobody's device is off for longer.
                 for client in 0..CLIENTS {
                     if self.world.upload_due(client, &mut None).is_err() {
