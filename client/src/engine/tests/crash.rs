@@ -106,6 +106,8 @@ fn killed_between_any_two_steps_of_repair() {
             |world, fuse| {
                 world.send(0, mail(&world.address(1), "first"));
                 world.settle();
+                world.send(1, mail(&world.address(0), "answer"));
+                world.settle();
                 world.later(1);
                 world.send(0, mail(&world.address(1), "damaged"));
                 *world.device(1).queue.last_mut().unwrap().envelope.last_mut().unwrap() ^= 1;

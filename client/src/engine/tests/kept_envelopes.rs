@@ -101,6 +101,7 @@ fn an_envelope_that_came_before_its_session_is_read_when_the_session_is_there() 
     assert_eq!(kept(&mut world, 1).0, [100]);
     world.clients[1].rng = ChaCha20Rng::from_seed([77; 32]);
     world.deliver(1, numbered(first, 101));
+    eprintln!("{:?}", world.clients[1].events); eprintln!("{:?}", kept(&mut world, 1).0);
     assert_eq!(world.texts(1), ["first flight", "of the session"]);
     assert!(kept(&mut world, 1).0.is_empty());
     let now = Time(world.now);

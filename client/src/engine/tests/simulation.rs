@@ -11,7 +11,7 @@ use rand_core::{Rng, SeedableRng};
 
 use super::world::{World, mail, tick};
 use crate::account_store::HandleError;
-use crate::engine::{Input, LocalId, SendMail, Time};
+use crate::engine::{Input, LocalId, SendMail, Time, key};
 use crate::limits::{OUTBOX_TRIED_MS, PREKEY_ROTATION_S, RETRY_MAX_MS};
 use crate::store::memory::CommitFault;
 
@@ -148,7 +148,12 @@ impl Simulation {
 
     /// Envelopes that have not been fetched change places.
     fn shuffle(&mut self, client: usize) {
-        let waiting = self.world.pushed(client).len();
+        // What was committed and not acknowledged is not among them: the client passes its number over.
+        let now = self.world.now;
+        // The first look of a day is a commit, which may have been told to fail.
+        let _ = self.world.clients[client].store.generation(Time(now), &mut self.rng);
+        let up_to = self.world.clients[client].get(&key::queue(), now).map_or(0, |queue| queue.up_to);
+        let waiting = self.world.pushed(client).iter().filter(|delivery| delivery.sequence > up_to).count();
         if waiting < 2 {
             return;
         }
