@@ -2,13 +2,13 @@
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::envelope::VERSION;
-use medipeps_core::wire::client_records::KeptEnvelopeRecord;
+use medipeps_core::wire::client_records::{AgendaRecord, KeptEnvelopeRecord, UndecryptableRecord};
 use medipeps_core::wire::transport::Delivery;
 use rand_core::{Rng, SeedableRng};
 
-use super::repair::{DAY, HOUR, pass};
+use super::repair::{DAY, HOUR, acquainted, pass, wait_for_received, waiting};
 use super::world::{World, mail};
-use crate::engine::{Time, Undecryptable, class};
+use crate::engine::{Time, class, key};
 use crate::limits::{DELIVERY_BATCH_MAX, KEPT_ENVELOPE_MS, KEPT_ENVELOPES_LENGTH_MAX, KEPT_ENVELOPES_MAX};
 
 /// As many envelopes as anybody can send who knows an address.
@@ -75,37 +75,38 @@ fn after_a_week_they_are_dropped() {
     assert!(kept(&mut world, 0).0.is_empty());
 }
 
-/// Paul's disk is put back to before the session, and the server delivers everything again, the later message first. Paul
-/// draws what he drew before, so that it is the same session.
+/// As after a store was put back: an envelope was kept, and now the session is there to which it belongs. When that moves,
+/// the envelope is tried again.
 #[test]
-fn an_envelope_that_came_before_its_session_is_read_when_the_session_is_there() {
-    let mut world = World::new(&["claire", "paul"]);
-    let (claire, paul) = (world.address(0), world.address(1));
-    world.send(0, mail(&paul, "first flight"));
-    let before = world.clients[1].disk.copy();
-    let first = world.pushed(1);
-    world.clients[1].rng = ChaCha20Rng::from_seed([77; 32]);
-    world.deliver(1, first.clone());
-    world.send(1, mail(&claire, "answer"));
-    world.settle();
-    world.send(0, mail(&paul, "of the session"));
-    let later = world.pushed(1);
-    world.clients[1].disk.restore(&before);
-    world.clients[1].restart();
-    world.clients[1].events.clear();
-    let numbered = |batch: Vec<Delivery>, sequence| {
-        batch.into_iter().map(|delivery| Delivery { sequence, ..delivery }).collect::<Vec<_>>()
-    };
-    world.deliver(1, numbered(later, 100));
-    assert_eq!(world.clients[1].undecryptable(), [Undecryptable::NoSession]);
-    assert_eq!(kept(&mut world, 1).0, [100]);
-    world.clients[1].rng = ChaCha20Rng::from_seed([77; 32]);
-    world.deliver(1, numbered(first, 101));
-    eprintln!("{:?}", world.clients[1].events); eprintln!("{:?}", kept(&mut world, 1).0);
-    assert_eq!(world.texts(1), ["first flight", "of the session"]);
-    assert!(kept(&mut world, 1).0.is_empty());
-    let now = Time(world.now);
+fn a_kept_envelope_is_read_when_its_session_is_there() {
+    let mut world = acquainted();
+    let paul = world.address(1);
+    world.send(0, mail(&paul, "kept"));
+    let Delivery { sequence, received, envelope } = world.device(1).queue.pop().unwrap();
+    let now = world.now;
+    let record = KeptEnvelopeRecord { sequence, received, kept: now, envelope };
+    let noted = UndecryptableRecord { sequence, received, reason: "no_session".into(), sender: None };
     let client = &mut world.clients[1];
-    let status = client.store.status(now, &mut client.rng).unwrap();
+    client.put(&key::kept_envelope(0), &record, now);
+    client.put(&key::undecryptable(0), &noted, now);
+    client.put(&key::agenda(), &AgendaRecord { kept: now + KEPT_ENVELOPE_MS, ..AgendaRecord::default() }, now);
+    world.send(0, mail(&paul, "next"));
+    world.settle();
+    assert_eq!(world.texts(1), ["hello", "kept", "next"]);
+    assert!(kept(&mut world, 1).0.is_empty());
+    let client = &mut world.clients[1];
+    let status = client.store.status(Time(now), &mut client.rng).unwrap();
     assert!(status.undecryptable.is_empty(), "it is no longer one that cannot be read");
+    wait_for_received(&mut world);
+    assert_eq!(waiting(&mut world, 0), 0);
+}
+
+/// It does not open with any of the sessions that move: it stays.
+#[test]
+fn a_kept_envelope_of_somebody_else_stays() {
+    let mut world = acquainted();
+    flood(&mut world, 1, 1, 4096);
+    world.send(0, mail(&world.address(1), "a"));
+    world.settle();
+    assert_eq!(kept(&mut world, 1).0.len(), 1);
 }
