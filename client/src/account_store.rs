@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, OutboxRecord, PrekeysRecord, QueueRecord,
-    ServerRecord, UndecryptableRecord, UploadRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, LinkRecord, MessageRecord, OutboxRecord,
+    PrekeysRecord, QueueRecord, ServerRecord, UndecryptableRecord, UploadRecord,
 };
 use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::engine::{
-    self, AccountSummary, ContactSummary, Credentials, EngineError, Event, Input, Key, LoadedRecords, LocalId,
-    MessageDetail, MessageSummary, Need, Outcome, Outgoing, PendingUpload, Record, Seed, Step, Time, class, key,
+    self, AccountSummary, ContactSummary, Credentials, DeviceSummary, EngineError, Event, Input, Key, LoadedRecords,
+    LocalId, MessageDetail, MessageSummary, Need, Outcome, Outgoing, PendingUpload, Record, Seed, Step, Time, class,
+    key,
 };
 use crate::fail_point::fail_point;
 use crate::store::seal::{SealedStore, SealedTransaction};
@@ -261,6 +262,30 @@ impl<S: Store> AccountStore<S> {
         let came =
             ids.into_iter().zip(stored).filter(|(id, value)| value.as_ref().is_some_and(|value| value[..] == *id));
         Ok(came.map(|(id, _)| id).collect())
+    }
+
+    /// The linking that is under way, if one is.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn link(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Option<LinkRecord>, HandleError> {
+        load(&self.store.begin(now.0, rng)?, &key::link())
+    }
+
+    /// The devices of the account.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn devices(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Vec<DeviceSummary>, HandleError> {
+        let Some(account) = self.account(now, rng)? else { return Err(EngineError::NoAccount.into()) };
+        let records = self.store.begin(now.0, rng)?.scan(class::DEVICE_NAME)?;
+        let mut names = Vec::new();
+        for (name, value) in records.iter() {
+            if let Ok(id) = name.try_into() {
+                names.push((u32::from_be_bytes(id), decode::<DeviceNameRecord>(class::DEVICE_NAME, value)?));
+            }
+        }
+        Ok(DeviceSummary::all(&account, &names)?)
     }
 
     /// How things are.

@@ -140,3 +140,14 @@ pub const PREVIEW_LENGTH: u64 = 64 << 10;
 pub const STATEMENT_MADE_AGAIN_MAX: u32 = 5;
 /// Times that a device is proved until one proof holds: an old copy of a store becomes another device on the way.
 pub const PROOFS_MAX: usize = 3;
+/// Milliseconds for which a linking may take until both sides have agreed: 10 minutes, by each device's own clock. Long
+/// enough to walk to the other device, short enough that a photograph of the code is soon worth nothing.
+pub const LINKING_VALID_MS: u64 = 10 * 60 * 1000;
+/// Milliseconds for which a grant is kept for a new device: 30 days, as long as servers keep blobs.
+pub const LINKING_GRANT_KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
+/// Bytes that contacts may have in a grant: a piece of a blob, less what the rest needs.
+pub const LINKING_CONTACTS_LENGTH_MAX: usize = 480 << 10;
+/// How often the server is asked for the other side's part of a linking: a person waits, and a request is small.
+pub const LINKING_POLL: Duration = Duration::from_secs(1);
+/// How long a command waits for the other side once both have agreed, before it says that it can be run again.
+pub const LINKING_WAIT: Duration = Duration::from_secs(10 * 60);

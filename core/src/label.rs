@@ -111,6 +111,22 @@ labels! {
     BRAID_HEADER_MAC = "Medipeps v1 braid header";
     /// Authenticates a ciphertext in the Braid.
     BRAID_CIPHERTEXT_MAC = "Medipeps v1 braid ciphertext";
+    /// Derives where offer and answer of a linking lie, and the keys that seal them, from the code's secret.
+    LINKING_RENDEZVOUS = "Medipeps v1 linking rendezvous";
+    /// Hashes a sealed linking offer for its code.
+    LINKING_OFFER = "Medipeps v1 linking offer";
+    /// Makes the checksum of a linking code.
+    LINKING_CHECKSUM = "Medipeps v1 linking checksum";
+    /// Hashes what a new device will reveal.
+    LINKING_COMMITMENT = "Medipeps v1 linking commitment";
+    /// Hashes offer and answer of a linking, and these with the reveal.
+    LINKING_TRANSCRIPT = "Medipeps v1 linking transcript";
+    /// Derives where reveal, confirmation and grant of a linking lie, and the keys that seal them, from the shared secret.
+    LINKING_KEYS = "Medipeps v1 linking keys";
+    /// Hashes a linking into the digits that both devices show.
+    LINKING_COMPARISON = "Medipeps v1 linking comparison";
+    /// Derives the upload secret of one blob of a linking from a device's seed.
+    LINKING_UPLOAD_SECRET = "Medipeps v1 linking upload secret";
 }
 
 #[cfg(test)]

@@ -78,6 +78,7 @@ pub mod invitation;
 pub mod kind;
 pub mod label;
 pub mod limits;
+pub mod linking;
 mod pqxdh;
 pub mod prekey;
 pub mod proof;

@@ -104,3 +104,7 @@ pub const SESSION_STATE_LENGTH_MAX: usize = 8 << 10;
 /// Bytes of memory of a session whose stores of skipped keys are full: 2000 keys of 120 bytes and as many of 72, each with
 /// what the allocator adds, and the state.
 pub const SESSION_MEMORY_MAX: usize = 448 << 10;
+/// Bytes of a blob that two devices put for each other while one is linked: one piece.
+pub const LINKING_BLOB_LENGTH_MAX: usize = BLOB_PIECE_LENGTH;
+/// Contacts, and servers of other domains, in one grant; more do not fit its bytes.
+pub const LINKING_CONTACTS_MAX: usize = 4096;

@@ -20,13 +20,14 @@ use medipeps_core::envelope::{Envelope, HintKey, VERSION};
 use medipeps_core::identity::{Statement, VerificationCode};
 use medipeps_core::invitation::Invitation;
 use medipeps_core::kind::{Body, Content, sanitise_html, text_of_html};
+use medipeps_core::linking::LinkingCode;
 use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
 use medipeps_core::session::Session;
 use medipeps_core::wire::handshake::InitialMessageFields;
 use medipeps_core::wire::identity::DeviceCertificateFields;
 use medipeps_core::wire::prekey::{KemPrekey, OneTimePrekey, SealPrekey, SignedPrekey, UploadFields};
 use medipeps_core::wire::transport::{Request, Response};
-use medipeps_core::wire::{client_records, client_store, control, server_storage};
+use medipeps_core::wire::{client_records, client_store, control, linking, server_storage};
 use rand_core::SeedableRng;
 
 /// Reads with the decoder that the first byte selects; what is read must survive being written and read again.
@@ -149,6 +150,17 @@ targets! {
     session_schedule(data) {
         let actions = data.chunks_exact(2).take(200).map(|bytes| schedule::Action::from_bytes([bytes[0], bytes[1]]));
         schedule::run(actions);
+    }
+
+    /// Linking codes, what two devices put for each other, and what they keep meanwhile.
+    linking(data) {
+        if let Ok(code) = std::str::from_utf8(data).unwrap_or_default().parse::<LinkingCode>() {
+            assert_eq!(code.to_string().parse(), Ok(code));
+        }
+        select_decoder!(data:
+            linking::LinkOffer, linking::LinkAnswer, linking::LinkReveal, linking::LinkGrant,
+            client_records::LinkRecord, client_records::DeviceNameRecord,
+        );
     }
 
     /// Requests of clients.

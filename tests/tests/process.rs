@@ -1,6 +1,6 @@
 //! The real commands as processes: found beside the tests, run for a bounded time, and ended by their own id.
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -76,8 +76,19 @@ impl Process {
     /// Starts a command with nothing on its standard input.
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// Starts a command with a standard input that [`Self::type_line`] writes on.
+    #[track_caller]
+    pub fn start_typing(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::piped())
+    }
+
+    #[track_caller]
+    fn start_with(command: &mut Command, input: Stdio) -> Self {
         let typed = format!("{command:?}");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{typed}: {error}"));
         let (output, complaints) = (Arc::default(), Arc::default());
         let readers = vec![
@@ -85,6 +96,13 @@ impl Process {
             collect(child.stderr.take().unwrap(), Arc::clone(&complaints)),
         ];
         Self { typed, child, output, complaints, readers }
+    }
+
+    /// Types a line on its standard input.
+    #[track_caller]
+    pub fn type_line(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("it was started with one");
+        input.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// Its standard output so far.

@@ -24,6 +24,10 @@ mod fsync;
 #[cfg(test)]
 mod invitations;
 #[cfg(test)]
+mod linking;
+#[cfg(test)]
+mod linking_crash;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod person;

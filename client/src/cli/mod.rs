@@ -3,6 +3,7 @@
 mod account;
 mod attachment;
 mod contact;
+mod device;
 mod export;
 mod inbox;
 mod mail;
@@ -50,6 +51,9 @@ enum Command {
     /// Make an account
     #[command(subcommand)]
     Account(account::Command),
+    /// The account's devices
+    #[command(subcommand)]
+    Device(device::Command),
     /// Other accounts, and the keys they are known by
     #[command(subcommand)]
     Contact(contact::Command),
@@ -201,6 +205,7 @@ async fn run(arguments: Arguments) -> Result<(), CommandError> {
         .ok_or_else(|| CommandError::Use("say where the account is: --home DIR, or MEDIPEPS_HOME".to_owned()))?;
     match arguments.command {
         Command::Account(command) => account::run(&home, command).await,
+        Command::Device(command) => device::run(&home, command).await,
         Command::Contact(command) => contact::run(&home, command).await,
         Command::Verify(arguments) => verify::run(&home, arguments).await,
         Command::Mail(command) => mail::run(&home, command).await,

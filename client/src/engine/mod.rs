@@ -13,6 +13,7 @@ mod body;
 mod composition;
 mod contact;
 mod kept_envelope;
+mod link;
 mod mailbox;
 mod outbox;
 mod outcome;
@@ -46,6 +47,7 @@ pub use attachment::{Attachment, AttachmentSource, SealedCopy};
 pub(crate) use body::is_wanted as body_is_wanted;
 pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
+pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
 pub use mailbox::{MessageDetail, MessageSummary};
 pub use outcome::{
     Connection, ContactProblem, EngineError, Event, LoadedRecords, Lookup, Need, Outcome, Outgoing, Send, Step,
@@ -110,6 +112,17 @@ pub enum Input {
     },
     /// Take the mark off a verified contact.
     ForgetVerification(Address),
+    /// Make this home a device of an account that has others, or go on with that.
+    BecomeDevice(BecomeDevice),
+    /// Link another device to this account, or go on with that.
+    LinkDevice(LinkDevice),
+    /// Do what is due of a linking, while a person waits for it.
+    LinkTick,
+    /// A person has compared the digits of a linking, or stops it.
+    LinkDecide {
+        /// Both devices show the same ones.
+        agreed: bool,
+    },
     /// Put a mail into the outbox.
     SendMail(SendMail),
     /// A part of a file has been read for the first time. Before this is committed, **no** byte of its ciphertext leaves.
@@ -238,6 +251,8 @@ pub enum Correlation {
         /// A person has allowed another key than the pinned one.
         accept_new_key: bool,
     },
+    /// A step of a linking.
+    Link(LinkRequest),
     /// A submission of one outbox entry.
     Submit {
         /// The content.
@@ -278,6 +293,10 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::AddContact { address, accept_new_key } => contact::add(transaction, address, *accept_new_key),
         Input::VerifyContact { address, evidence } => verification::verify(transaction, address, evidence),
         Input::ForgetVerification(address) => verification::forget(transaction, address),
+        Input::BecomeDevice(command) => link::begin(transaction, command),
+        Input::LinkDevice(command) => link::link(transaction, command),
+        Input::LinkTick => link::tick(transaction),
+        Input::LinkDecide { agreed } => link::decide(transaction, *agreed),
         Input::SendMail(command) => composition::send_mail(transaction, command),
         Input::MarkDisplayed(id) => receipt::mark_displayed(transaction, id),
         Input::UploadPart { blob_id, part, digest } => upload::part_read(transaction, blob_id, *part, digest),
@@ -295,6 +314,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             if rollback::is_linking_anew(transaction)? {
                 return Ok(());
             }
+            link::tick_unattended(transaction)?;
             upload::expire(transaction)?;
             statement_check::ask_due(transaction, unreachable)?;
             owed::send_due(transaction, unreachable)?;
@@ -346,7 +366,10 @@ fn reply(
             recovery::refused(transaction, error);
             Ok(())
         }
-        (Correlation::PublishStatement(version), Ok(_)) => own_statement::published(transaction, *version),
+        (Correlation::PublishStatement(version), Ok(_)) => {
+            own_statement::published(transaction, *version)?;
+            link::tick_unattended(transaction)
+        }
         (Correlation::PublishStatement(version), Err(error)) => own_statement::refused(transaction, *version, error),
         (Correlation::FetchOwnStatement { refusal }, Ok(Response::FetchStatement(statement))) => {
             own_statement::fetched(transaction, statement, *refusal)
@@ -375,6 +398,7 @@ fn reply(
         (Correlation::Submit { content_id, recipient, submission_id }, Err(error)) => {
             outbox::refused(transaction, (content_id, recipient, submission_id), error)
         }
+        (Correlation::Link(request), result) => link::answered(transaction, request, result),
         (Correlation::PrekeyStatus | Correlation::Acknowledge, _) => Ok(()),
         // A server that answers with something else is treated as one that failed.
         (to, Ok(_)) => {

@@ -8,13 +8,14 @@ use medipeps_core::crypto::secret::Secret;
 use medipeps_core::identity::{StatementError, Verification};
 use medipeps_core::kind::ContentError;
 use medipeps_core::limits::ATTACHMENT_LENGTH_MAX;
+use medipeps_core::linking::LinkingError;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{RecipientState, Revocation, UploadRecord, UploadRole};
 use medipeps_core::wire::transport::{ErrorReply, Request};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Correlation, LocalId};
+use super::{Correlation, LinkProblem, LocalId};
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
 
@@ -140,6 +141,8 @@ pub enum Connection {
     /// To the account's own server, for this one request: it names the account, so nothing else goes over it. It proves
     /// nothing.
     Registration,
+    /// To the server of the account that a device is linked to; it proves nothing.
+    Linking,
 }
 
 /// What a shell tells a person or a program.
@@ -270,6 +273,30 @@ pub enum Event {
         /// The address belongs to another account key.
         impostor: bool,
     },
+    /// This device is one of the account's now.
+    Linked {
+        /// The account.
+        address: Address,
+        /// The device.
+        device_id: u32,
+        /// Contacts that came with it.
+        contacts: usize,
+        /// Contacts that did not fit.
+        contacts_left_out: u32,
+    },
+    /// The new device is listed, and its grant lies at the server.
+    DeviceLinked {
+        /// The device.
+        device_id: u32,
+        /// What it calls itself.
+        name: String,
+        /// It holds the account key.
+        primary: bool,
+    },
+    /// The new device has taken its grant.
+    LinkFinished,
+    /// A linking has ended without a link.
+    LinkFailed(LinkProblem),
     /// The server's store was restored; messages may come again and are dropped then.
     QueueRestarted,
     /// The store is an old copy: the server has seen a later state. Sessions and prekeys have been dropped.
@@ -404,6 +431,15 @@ pub enum EngineError {
          for this one, run `device link` with a new --home"
     )]
     StateRolledBack,
+    /// No linking is under way, or it is not at the point where a person decides.
+    #[error("there is nothing to agree to now: no linking is under way here")]
+    NoLinking,
+    /// Another linking must be finished first: a device is listed and waits for its grant.
+    #[error("another device is being linked; it is listed already and waits for its grant. Run `sync`, then try again")]
+    LinkingUnderWay,
+    /// What is kept of a linking, or what the other side put, does not hold.
+    #[error(transparent)]
+    Linking(#[from] LinkingError),
     /// The device is none of the account any more.
     #[error("{}", revoked_message(*.0))]
     Revoked(Revocation),
@@ -430,6 +466,12 @@ pub enum EngineError {
         "this is the device itself; revoke it from another primary device, or run `wipe` if it is to be given away"
     )]
     RevokeOwnDevice,
+    /// The account has as many primary devices as it may have.
+    #[error("the account has {max} primary devices, which is the limit; link this one without --primary")]
+    TooManyPrimaries {
+        /// The limit.
+        max: usize,
+    },
     /// Nobody to send to.
     #[error("a mail needs at least one recipient")]
     NoRecipients,

@@ -10,9 +10,9 @@ use medipeps_core::crypto::{kem, x_wing};
 use medipeps_core::envelope::HintKey;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
-    AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, KeptEnvelopeRecord, MessageRecord, OutboxRecord,
-    OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, ServerRecord, SessionRecord,
-    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, KeptEnvelopeRecord, LinkRecord,
+    MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, ServerRecord,
+    SessionRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
 };
 use zeroize::Zeroizing;
 
@@ -60,6 +60,10 @@ pub mod class {
     pub const OWN_STATEMENT: RecordClass = RecordClass::account(20);
     /// When to look for what is due; one record.
     pub const AGENDA: RecordClass = RecordClass::account(30);
+    /// A linking that is under way; one record.
+    pub const LINK: RecordClass = RecordClass::account(18);
+    /// What the owner calls the account's devices, by device id.
+    pub const DEVICE_NAME: RecordClass = RecordClass::account(19);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -126,10 +130,10 @@ impl<T> From<RecordKey> for Key<T> {
 /// The names of records.
 pub mod key {
     use super::{
-        AccountRecord, Address, AgendaRecord, BodyFetchRecord, Bytes, ContactRecord, DhSecretKey, HintKeys,
-        KeptEnvelopeRecord, Key, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord,
-        PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
-        UndecryptableRecord, UploadRecord, class, kem, x_wing,
+        AccountRecord, Address, AgendaRecord, BodyFetchRecord, Bytes, ContactRecord, DeviceNameRecord, DhSecretKey,
+        HintKeys, KeptEnvelopeRecord, Key, LinkRecord, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord,
+        PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord, UnconfirmedRecord,
+        UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -248,6 +252,18 @@ pub mod key {
     #[must_use]
     pub fn agenda() -> Key<AgendaRecord> {
         key(class::AGENDA, *b"agenda")
+    }
+
+    /// The linking.
+    #[must_use]
+    pub fn link() -> Key<LinkRecord> {
+        key(class::LINK, *b"link")
+    }
+
+    /// What a device is called.
+    #[must_use]
+    pub fn device_name(device_id: u32) -> Key<DeviceNameRecord> {
+        key(class::DEVICE_NAME, device_id.to_be_bytes())
     }
 
     /// A session.
@@ -392,6 +408,8 @@ macro_rules! wire_records {
 
 wire_records!(
     AccountRecord,
+    DeviceNameRecord,
+    LinkRecord,
     BodyFetchRecord,
     ContactRecord,
     ServerRecord,

@@ -5,6 +5,7 @@
 
 mod documents;
 mod exchange;
+mod linking;
 mod reception;
 mod sending;
 mod transfers;
@@ -50,6 +51,8 @@ pub struct Agent {
     anonymous: BTreeMap<String, Connection>,
     /// For what goes to the other devices of the account; while a round lasts.
     own_devices: Option<Connection>,
+    /// To the server of the account that a device is linked to.
+    linking: Option<Connection>,
     /// By domain.
     unreachable: BTreeMap<String, Unreachable>,
     copies: SealedCopies,
@@ -160,6 +163,7 @@ impl Agent {
             proved: None,
             anonymous: BTreeMap::new(),
             own_devices: None,
+            linking: None,
             unreachable: BTreeMap::new(),
             copies: SealedCopies::of_home(folder),
             transfers: Transfers::new(),
@@ -209,7 +213,8 @@ impl Agent {
     /// Closes the connections and ends transfers; what they have done so far is kept.
     pub async fn close(mut self) {
         self.transfers.stop();
-        for connection in self.proved.take().into_iter().chain(std::mem::take(&mut self.anonymous).into_values()) {
+        let rest = self.linking.take().into_iter().chain(std::mem::take(&mut self.anonymous).into_values());
+        for connection in self.proved.take().into_iter().chain(rest) {
             connection.close().await;
         }
     }

@@ -39,6 +39,9 @@ pub enum ServerTrust {
     /// The one whose key has this hash ([`server_key_hash`]): from an invitation, or pinned at the first connection.
     /// Its TLS certificate may be any.
     Pinned([u8; 32]),
+    /// Not known yet: whichever answers, whatever its certificate. The caller learns by another way whether it was the
+    /// right one, by [`Connection::server_key_hash`], and tells it no secret before.
+    Unknown,
     /// The one that has a certificate of the Web's PKI for its host. The caller pins
     /// [`Connection::server_key_hash`] from then on.
     WebPki,
@@ -340,7 +343,7 @@ impl Subscription {
 
 fn certificate_trust(trust: ServerTrust) -> CertificateTrust {
     match trust {
-        ServerTrust::Pinned(_) => CertificateTrust::ServerKey,
+        ServerTrust::Pinned(_) | ServerTrust::Unknown => CertificateTrust::ServerKey,
         ServerTrust::WebPki => CertificateTrust::web_pki(),
     }
 }

@@ -115,6 +115,12 @@ impl DeviceCertificate {
         self.fields.primary
     }
 
+    /// When it was issued, in seconds since 1970, by the clock of the device that did. For people; nothing depends on it.
+    #[must_use]
+    pub const fn issued(&self) -> u64 {
+        self.fields.issued
+    }
+
     /// The certificate as it is carried.
     #[must_use]
     pub const fn signed(&self) -> &SignedDeviceCertificate {

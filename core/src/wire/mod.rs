@@ -6,6 +6,7 @@ pub mod content;
 pub mod control;
 pub mod handshake;
 pub mod identity;
+pub mod linking;
 pub mod prekey;
 pub mod server_storage;
 pub(crate) mod session;

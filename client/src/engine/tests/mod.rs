@@ -11,6 +11,7 @@ mod kept_envelopes;
 mod key_change;
 mod key_reuse;
 mod large_bodies;
+mod linking;
 mod own_devices;
 mod placement;
 mod prekeys;

@@ -6,11 +6,11 @@ use medipeps_core::Address;
 use medipeps_core::identity::{DeviceCertificate, Statement, StatementError};
 use medipeps_core::prekey::{EncodedBundle, OneTimePrekey, PrekeyUpload};
 use medipeps_core::wire::transport::{
-    Delivery, ErrorCode, ErrorReply, FetchPrekeysReply, PrekeyStatusReply, Register, Request, Response, StaleDevices,
-    Submit, SubmitReply,
+    BeginBlobReply, Delivery, ErrorCode, ErrorReply, FetchBlobReply, FetchPrekeysReply, PrekeyStatusReply,
+    PutBlobPieceReply, Register, Request, Response, StaleDevices, Submit, SubmitReply,
 };
 
-use super::transfers::Blob;
+use super::transfers::{BLOB_KEPT_MS, Blob};
 
 /// What the server keeps of an account.
 pub(super) struct ServerAccount {
@@ -72,6 +72,9 @@ impl Server {
                 true => self.submit(submit, request.encode()),
                 false => Err(self.refusals.remove(0)),
             },
+            Request::BeginBlob(_) | Request::PutBlobPiece(_) | Request::FetchBlob(_) | Request::DeleteBlob(_) => {
+                self.blob(request)
+            }
             Request::PrekeyStatus => unreachable!("answered by `proved`"),
             Request::Acknowledge(_) => unreachable!("answered by `proved`"),
             other => panic!("no test sends {other:?} at generation {generation}"),
@@ -140,6 +143,49 @@ impl Server {
     fn publish_encoded(&mut self, encoded: &[u8]) -> Result<Response, ErrorReply> {
         let statement = Statement::decode(encoded).map_err(|_| ErrorReply::new(ErrorCode::StatementRefused, ""))?;
         self.publish(statement).map(|()| Response::Done)
+    }
+
+    /// Blobs of one piece.
+    fn blob(&mut self, request: &Request) -> Result<Response, ErrorReply> {
+        match request {
+            Request::BeginBlob(begin) => {
+                let blob = self.blobs.entry(begin.id).or_insert_with(|| Blob {
+                    upload_secret: begin.upload_secret,
+                    parts: BTreeMap::new(),
+                    expires: self.now + BLOB_KEPT_MS,
+                });
+                if blob.upload_secret != begin.upload_secret {
+                    return refuse(ErrorCode::BlobMismatch);
+                }
+                Ok(Response::BeginBlob(BeginBlobReply { stored_pieces: vec![0], expires: blob.expires }))
+            }
+            Request::PutBlobPiece(put) => match self.blobs.get_mut(&put.id) {
+                None => refuse(ErrorCode::UnknownBlob),
+                Some(blob) if blob.upload_secret != put.upload_secret => refuse(ErrorCode::BlobMismatch),
+                Some(blob) => {
+                    let stored = blob.parts.entry(0).or_insert_with(|| put.data.clone());
+                    match *stored == put.data {
+                        true => Ok(Response::PutBlobPiece(PutBlobPieceReply { complete: true })),
+                        false => refuse(ErrorCode::BlobMismatch),
+                    }
+                }
+            },
+            Request::FetchBlob(fetch) => match self.blobs.get(&fetch.id).and_then(|blob| blob.parts.get(&0)) {
+                None => refuse(ErrorCode::UnknownBlob),
+                Some(data) => {
+                    let blob_length = data.len() as u64;
+                    Ok(Response::FetchBlob(FetchBlobReply { data: data.clone(), blob_length }))
+                }
+            },
+            Request::DeleteBlob(delete) => match self.blobs.get(&delete.id) {
+                Some(blob) if blob.upload_secret != delete.upload_secret => refuse(ErrorCode::BlobMismatch),
+                _ => {
+                    self.blobs.remove(&delete.id);
+                    Ok(Response::Done)
+                }
+            },
+            other => unreachable!("{other:?} is about no blob"),
+        }
     }
 
     /// The submissions that have come, repeats included.

@@ -25,7 +25,7 @@ pub(super) const DOMAIN: &str = "clinic.example";
 pub(super) struct Client {
     pub(super) address: Address,
     /// Once the account is in the store.
-    device_id: Option<u32>,
+    pub(super) device_id: Option<u32>,
     pub(super) disk: MemoryStore,
     pub(super) store: AccountStore<MemoryStore>,
     /// Files and sealed copies on the same disk.

@@ -186,7 +186,7 @@ impl Agent {
         let domain = match connection {
             engine::Connection::Anonymous(domain) => Some(domain.clone()),
             engine::Connection::OwnDevices | engine::Connection::Registration => self.own_domain(),
-            engine::Connection::Proved => None,
+            engine::Connection::Proved | engine::Connection::Linking => None,
         };
         if let Some(domain) = domain {
             let unreachable = self.unreachable.entry(domain).or_insert_with(Unreachable::new);
@@ -207,6 +207,9 @@ impl Agent {
         kind: &engine::Connection,
         inputs: &mut VecDeque<Input>,
     ) -> Result<(Connection, bool), AgentError> {
+        if *kind == engine::Connection::Linking {
+            return self.linking_connection().await;
+        }
         let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
         match kind {
             engine::Connection::Proved => {
@@ -226,6 +229,7 @@ impl Agent {
             engine::Connection::Registration => Ok((registration(&credentials).await?, true)),
             engine::Connection::Anonymous(domain) => self.anonymous_connection(domain, &credentials, inputs).await,
             engine::Connection::OwnDevices => self.own_devices_connection(&credentials).await,
+            engine::Connection::Linking => self.linking_connection().await,
         }
     }
 
@@ -332,6 +336,7 @@ impl Agent {
             }
             // It ends with its request.
             engine::Connection::Registration => {}
+            engine::Connection::Linking => self.linking = None,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod account;
 mod contact;
+mod linking;
 mod message;
 mod outbox;
 mod own_statement;
@@ -15,6 +16,7 @@ mod transfer;
 
 pub use account::{AccountRecord, Revocation};
 pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord, VerifiedMark};
+pub use linking::{DeviceNameRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, PrimaryLinkRecord, PrimaryStage};
 pub use message::{MessageRecord, RecipientRecord, RecipientState, SenderCheck};
 pub use outbox::OutboxRecord;
 pub use own_statement::{NewDeviceRecord, OwnStatementRecord};

@@ -1,0 +1,83 @@
+//! Linking as a shell sees it: a connection to a server that may not be known yet, and one step after the other.
+
+use medipeps_core::Address;
+use medipeps_core::wire::client_records::LinkRecord;
+
+use super::{Agent, AgentError, NetworkError, Show, now};
+use crate::engine::{BecomeDevice, DeviceSummary, EngineError, Input, LinkProgress};
+use crate::shell::address::ServerAddress;
+use crate::shell::connection::{Connection, ServerExpectation, ServerTrust};
+
+impl Agent {
+    /// Makes this home a device of an account that has others, or goes on with that. The server is taken as it answers; the
+    /// grant says whether it was the right one, and nothing secret is told before.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]; [`AgentError::Network`] if the server cannot be reached or keeps another domain.
+    pub async fn become_device(
+        &mut self,
+        address: &Address,
+        server: &ServerAddress,
+        name: &str,
+        anew: bool,
+        show: Show<'_>,
+    ) -> Result<Option<NetworkError>, AgentError> {
+        let trust = match (anew, self.store.link(now(), &mut self.rng)?) {
+            (false, Some(LinkRecord::NewDevice(begun))) if begun.address == *address => {
+                ServerTrust::Pinned(begun.server_key_hash)
+            }
+            _ => ServerTrust::Unknown,
+        };
+        let expectation = ServerExpectation { address: server, trust, domain: Some(address.domain()) };
+        let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
+        let server_key_hash = connection.server_key_hash();
+        self.linking = Some(connection);
+        let command = BecomeDevice {
+            address: address.clone(),
+            server: server.to_string(),
+            server_key_hash,
+            name: name.to_owned(),
+            anew,
+        };
+        self.run(Input::BecomeDevice(command), show).await
+    }
+
+    /// How far the linking has come; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn link_progress(&mut self) -> Result<Option<LinkProgress>, AgentError> {
+        let record = self.store.link(now(), &mut self.rng)?;
+        Ok(record.map(|record| LinkProgress::of(&record)).transpose()?)
+    }
+
+    /// The devices of the account.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn devices(&mut self) -> Result<Vec<DeviceSummary>, AgentError> {
+        Ok(self.store.devices(now(), &mut self.rng)?)
+    }
+
+    /// The connection over which a linking goes, and whether it was made just now.
+    pub(super) async fn linking_connection(&mut self) -> Result<(Connection, bool), AgentError> {
+        if let Some(connection) = &self.linking {
+            return Ok((connection.clone(), false));
+        }
+        let (server, hash, domain) = match self.store.link(now(), &mut self.rng)? {
+            Some(LinkRecord::NewDevice(record)) => {
+                (record.server, record.server_key_hash, record.address.domain().to_owned())
+            }
+            _ => {
+                let own = self.credentials()?.ok_or(EngineError::NoAccount)?;
+                (own.server, own.server_key_hash, own.address.domain().to_owned())
+            }
+        };
+        let address: ServerAddress = server.parse().map_err(NetworkError::from)?;
+        let expectation =
+            ServerExpectation { address: &address, trust: ServerTrust::Pinned(hash), domain: Some(&domain) };
+        let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
+        self.linking = Some(connection.clone());
+        Ok((connection, true))
+    }
+}
