@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::wire::client_records::{
     AccountRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, LinkRecord, MessageRecord, OutboxRecord,
     PrekeysRecord, QueueRecord, ServerRecord, UndecryptableRecord, UploadRecord,
@@ -135,6 +136,16 @@ impl<S: Store> AccountStore<S> {
     /// [`HandleError`]
     pub fn credentials(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Option<Credentials>, HandleError> {
         Ok(self.account(now, rng)?.map(|record| Credentials::of(&record)))
+    }
+
+    /// Whether the account's statement lists a device as a primary one.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn is_primary(&mut self, device_id: u32, now: Time, rng: &mut impl CryptoRng) -> Result<bool, HandleError> {
+        let Some(account) = self.account(now, rng)? else { return Err(EngineError::NoAccount.into()) };
+        let statement = Statement::decode(&account.statement).map_err(EngineError::from)?;
+        Ok(statement.device(device_id).is_some_and(DeviceCertificate::primary))
     }
 
     /// The generation of the store now.

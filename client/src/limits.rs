@@ -136,6 +136,8 @@ pub const NUMBERED_NAMES_MAX: u32 = 10_000;
 pub const TRANSFER_PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of an attachment that are fetched to see what it is: what `medipeps_core::document` looks at.
 pub const PREVIEW_LENGTH: u64 = 64 << 10;
+/// Times that a recovery is signed again because another statement came between: a thief may try to be faster.
+pub const RECOVERY_TRIES_MAX: usize = 10;
 /// Times that a change of the account's devices is made again because another statement came between.
 pub const STATEMENT_MADE_AGAIN_MAX: u32 = 5;
 /// Times that a device is proved until one proof holds: an old copy of a store becomes another device on the way.

@@ -1,25 +1,29 @@
-//! `medipeps account create`
+//! `medipeps account create` and `recover`
 
 use std::path::Path;
 
 use clap::Subcommand;
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::invitation::Invitation;
+use medipeps_core::wire::transport::ErrorCode;
 use zeroize::Zeroizing;
 
-use super::{CommandError, output, passphrase};
+use super::{CommandError, output, passphrase, recovery_key};
 use crate::account_store::HandleError;
 use crate::engine::{CreateAccount, Event, Input};
 use crate::shell::address::ServerAddress;
-use crate::shell::agent::{Agent, AgentError};
+use crate::shell::agent::{Agent, AgentError, NetworkError, Recovered, Recovery};
+use crate::shell::connection::{ConnectError, RequestError};
 use crate::store::StoreError;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make an account with an invitation; run again, it goes on where it was stopped
     Create(Create),
+    /// Take an account over with its recovery key, if all its devices are lost or one was stolen; run again, it goes on
+    Recover(Recover),
 }
 
 #[derive(Debug, clap::Args)]
@@ -38,10 +42,33 @@ pub(super) struct Create {
     address: Option<Address>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Recover {
+    /// The account
+    #[arg(value_name = "ADDRESS")]
+    address: Address,
+    /// Where its server is
+    #[arg(long, value_name = "HOST:PORT")]
+    server: ServerAddress,
+    /// The server's key as `account create` printed it; without it the server needs a certificate of a public authority
+    #[arg(long, value_name = "HEX")]
+    server_key: Option<String>,
+    /// Your name, as recipients see it; without it the first part of the address
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
 pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
-    let Command::Create(create) = command;
+    match command {
+        Command::Create(create) => run_create(home, create).await,
+        Command::Recover(recover) => run_recover(home, recover).await,
+    }
+}
+
+async fn run_create(home: &Path, create: Create) -> Result<(), CommandError> {
     let invitation: Invitation = create.invite.parse()?;
     let (mut agent, address) = prepare(home, &create, &invitation).await?;
+    let recovery = recovery_words(&address, &create.server, Some(&invitation.server_key_hash));
     let command = CreateAccount {
         address: address.clone(),
         name: create.name.trim().to_owned(),
@@ -50,7 +77,7 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
     };
     let (mut registered, mut refusal) = (false, None);
     let mut show = |event: &Event| match event {
-        Event::AccountPrepared { recovery_key, .. } => print_recovery_key(recovery_key),
+        Event::AccountPrepared { recovery_key, .. } => print_recovery_key(recovery_key, &recovery),
         Event::Registered => registered = true,
         Event::RegistrationRefused { code } => refusal = Some(code.clone()),
         _ => {}
@@ -67,6 +94,80 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
     Err(CommandError::Failed(format!(
         "{address} is not registered yet: {why}\n  The keys are kept; run the same command again to go on."
     )))
+}
+
+async fn run_recover(home: &Path, recover: Recover) -> Result<(), CommandError> {
+    let server_key_hash = recover.server_key.as_deref().map(server_key).transpose()?;
+    let begun = open_begun(home)?;
+    let recovery = Recovery {
+        name: recover.name.unwrap_or_else(|| recover.address.local().to_owned()).trim().to_owned(),
+        address: recover.address,
+        server: recover.server,
+        server_key_hash,
+        recovery_key: recovery_key::ask()?,
+    };
+    let mut agent = match begun {
+        Some(agent) => agent,
+        None => {
+            // A wrong key is told before anything is made.
+            recovery.check().await.map_err(not_recovered)?;
+            Agent::create(home, &passphrase::ask_new()?)?
+        }
+    };
+    let (address, server) = (recovery.address.clone(), recovery.server.clone());
+    let mut show = |event: &Event| {
+        if let Event::AccountPrepared { recovery_key, .. } = event {
+            let words = recovery_words(&address, &server, server_key_hash.as_ref());
+            print_recovery_key(recovery_key, &words);
+        }
+    };
+    let recovered = agent.recover(&recovery, &mut show).await;
+    agent.close().await;
+    match recovered.map_err(not_recovered)? {
+        Recovered::Done(None) => output::print(&format!(
+            "{address} is yours again, with new keys; this is its only device. Your contacts are shown that the keys have \
+             changed; compare safety numbers with them.\n"
+        )),
+        Recovered::Done(Some(error)) => Err(CommandError::Failed(format!(
+            "{address} is yours again, but nobody can write to you yet: {error}\n  Run `sync` to go on."
+        ))),
+        Recovered::Refused(code) => Err(CommandError::Failed(match code.as_str() {
+            "StatementVersion" => format!(
+                "somebody else changes the devices of {address} all the time; run the same command again, or ask whoever runs the server"
+            ),
+            _ => format!("the server refused the recovery of {address} ({code}); run the same command again later"),
+        })),
+        Recovered::Unanswered(failure) => Err(CommandError::Failed(format!(
+            "{address} is not recovered yet: {failure}\n  The keys are kept; run the same command again to go on."
+        ))),
+    }
+}
+
+/// What a person can do about a recovery that did not begin.
+fn not_recovered(error: AgentError) -> CommandError {
+    match &error {
+        AgentError::Network(NetworkError::Request(RequestError::Refused(reply)))
+            if reply.known_code() == Some(ErrorCode::UnknownAccount) =>
+        {
+            CommandError::Failed("the server does not have this account; check the address".to_owned())
+        }
+        AgentError::Network(NetworkError::Connect(ConnectError::Certificate(why))) => CommandError::Failed(format!(
+            "the server's certificate is not trusted: {why}\n  Give the server's key: --server-key HEX, as `account create` printed it beside the recovery key."
+        )),
+        _ => error.into(),
+    }
+}
+
+fn server_key(hex: &str) -> Result<[u8; 32], CommandError> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok();
+    let hash = bytes.and_then(|bytes| bytes.try_into().ok());
+    hash.ok_or_else(|| CommandError::Use("--server-key takes 64 hexadecimal digits".to_owned()))
+}
+
+/// The command with which the recovery key is used.
+fn recovery_words(address: &Address, server: &ServerAddress, server_key_hash: Option<&[u8; 32]>) -> String {
+    let key = server_key_hash.map(|hash| format!(" --server-key {}", HEXLOWER.encode(hash)));
+    format!("account recover {address} --server {server}{}", key.unwrap_or_default())
 }
 
 /// Opens the home, or makes it; and settles on an address, before anything is made.
@@ -151,7 +252,7 @@ fn refused(address: &Address, code: &str) -> String {
 }
 
 /// Shown as soon as the keys are stored, before anything else can fail.
-fn print_recovery_key(key: &Secret<32>) {
+fn print_recovery_key(key: &Secret<32>, words: &str) {
     let encoded = Zeroizing::new(BASE32_NOPAD.encode(key.as_bytes()));
     let mut groups = Zeroizing::new(String::new());
     for (index, letter) in encoded.chars().enumerate() {
@@ -165,7 +266,7 @@ fn print_recovery_key(key: &Secret<32>) {
     }
     // Whether it can be shown or not, the account goes on; it is said again that it was shown once.
     let _ = output::print(&format!(
-        "Recovery key, shown this once and kept nowhere:\n\n  {}\n\nWrite it down and lock it away, not on this machine. With it you can take the account over to new keys if all its\ndevices are lost; whoever finds it can do the same.\n\n",
+        "Recovery key, shown this once and kept nowhere:\n\n  {}\n\nWrite it down and lock it away, not on this machine. With it you can take the account over to new keys if all its\ndevices are lost; whoever finds it can do the same. Keep with it the command that takes it, on any machine:\n\n  medipeps --home NEW {words}\n\n",
         *groups
     ));
 }

@@ -13,6 +13,9 @@ mod preview;
 mod progress;
 mod qr;
 mod read;
+mod recovery_key;
+#[allow(dead_code, reason = "`device` comes with linking and calls it")]
+mod revoke;
 mod status;
 mod sync;
 mod time;

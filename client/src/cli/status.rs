@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use medipeps_core::Address;
-use medipeps_core::wire::client_records::OutboxRecord;
+use medipeps_core::wire::client_records::{OutboxRecord, Revocation};
 use serde::Serialize;
 
 use super::mail::upload_percent;
@@ -31,6 +31,7 @@ struct StatusJson {
     device: u32,
     registered: bool,
     old_copy: bool,
+    revoked: Option<&'static str>,
     generation: u64,
     received: usize,
     unread: usize,
@@ -113,6 +114,7 @@ fn json(status: &Status, account: &AccountSummary, uploads: Vec<UploadJson>) -> 
         device: account.device_id,
         registered: account.registered,
         old_copy: account.rolled_back,
+        revoked: account.revoked.map(Revocation::code),
         generation: status.generation,
         received: status.received,
         unread: status.unread,
@@ -150,7 +152,11 @@ fn waiting_json(entry: &OutboxRecord) -> WaitingJson {
 }
 
 fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> String {
-    let registered = if account.registered { "registered" } else { "NOT REGISTERED YET; run `account create` again" };
+    let registered = if account.registered {
+        "registered"
+    } else {
+        "NOT REGISTERED YET; run `account create` or `account recover` again"
+    };
     let receipts = status.outbox.iter().filter(|entry| entry.receipt).count();
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     let mut rows = vec![
@@ -176,6 +182,17 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> St
     }
     if account.rolled_back {
         rows.push(row("OLD COPY:", "the server has seen a later state; nothing can be sent or received".to_owned()));
+    }
+    match account.revoked {
+        Some(Revocation::DeviceRevoked) => rows.push(row(
+            "REVOKED:",
+            "the account does not list this device any more; nothing can be sent or received".to_owned(),
+        )),
+        Some(Revocation::AccountKeyReplaced) => rows.push(row(
+            "REVOKED:",
+            "the account was recovered with its recovery key; nothing can be sent or received".to_owned(),
+        )),
+        None => {}
     }
     if status.queue.undecryptable > 0 {
         rows.push(row("Not readable:", format!("{} envelopes; the last ones:", status.queue.undecryptable)));

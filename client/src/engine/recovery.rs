@@ -36,6 +36,20 @@ pub struct RecoverAccount {
     pub newest: Vec<u8>,
 }
 
+impl RecoverAccount {
+    /// Whether the recovery key is the one that the statement names.
+    ///
+    /// # Errors
+    /// [`EngineError::Statement`], [`EngineError::WrongRecoveryKey`]
+    pub fn check(&self) -> Result<(), EngineError> {
+        let newest = Statement::decode(&self.newest)?;
+        if *newest.address() != self.address {
+            return Err(StatementError::OtherAccount.into());
+        }
+        fitting_key(self, &newest).map(|_| ())
+    }
+}
+
 /// Takes the account over, or goes on.
 pub(super) fn recover(transaction: &mut Transaction<'_>, command: &RecoverAccount) -> Result<(), Stop> {
     check_name(&command.name)?;

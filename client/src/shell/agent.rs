@@ -7,6 +7,7 @@ mod documents;
 mod exchange;
 mod linking;
 mod reception;
+mod recovery;
 mod sending;
 mod transfers;
 
@@ -36,6 +37,7 @@ use exchange::Unreachable;
 use transfers::Transfers;
 
 pub use documents::Saved;
+pub use recovery::{Recovered, Recovery};
 pub use sending::{Document, DocumentPlace};
 pub use transfers::Watch;
 
@@ -57,6 +59,8 @@ pub struct Agent {
     unreachable: BTreeMap<String, Unreachable>,
     copies: SealedCopies,
     transfers: Transfers,
+    /// The server has answered a proof of this process, and the store is no old copy.
+    proof_answered: bool,
 }
 
 /// Why something could not be done.
@@ -167,6 +171,7 @@ impl Agent {
             unreachable: BTreeMap::new(),
             copies: SealedCopies::of_home(folder),
             transfers: Transfers::new(),
+            proof_answered: false,
         }
     }
 
@@ -287,6 +292,14 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub fn verified(&mut self, messages: &[MessageSummary]) -> Result<BTreeSet<LocalId>, AgentError> {
         Ok(self.store.verified(messages, now(), &mut self.rng)?)
+    }
+
+    /// Whether the account's statement, as it is known here, lists this device as a primary one.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn is_primary(&mut self, device_id: u32) -> Result<bool, AgentError> {
+        Ok(self.store.is_primary(device_id, now(), &mut self.rng)?)
     }
 
     /// Why this device is none of its account any more, if it is none.

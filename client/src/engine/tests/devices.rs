@@ -92,7 +92,7 @@ impl World {
     }
 
     /// The account's next statement, with these devices.
-    fn issue(&mut self, number: usize, devices: Vec<DeviceCertificate>) -> Statement {
+    pub(super) fn issue(&mut self, number: usize, devices: Vec<DeviceCertificate>) -> Statement {
         let previous = self.statement(number);
         let account_key = SigningKey::from_secret(self.account_record(number).account_key.as_ref().unwrap());
         let issue = StatementIssue {

@@ -24,13 +24,6 @@ fn authenticated(world: &mut World, number: usize) -> Input {
     Input::Authenticated { highest_generation: world.device(number).generation, statement_version }
 }
 
-fn is_empty(world: &mut World, number: usize, class: RecordClass) -> bool {
-    let now = world.now;
-    let client = &mut world.clients[number];
-    let mut transaction = client.store.store_mut().begin(now, &mut client.rng).unwrap();
-    transaction.scan(class).unwrap().is_empty()
-}
-
 const STATE: [RecordClass; 6] =
     [class::SESSION, class::HINT, class::PEER, class::PREKEYS, class::DH_PREKEY, class::KEM_PREKEY];
 
@@ -56,7 +49,7 @@ fn an_old_copy_of_a_device_that_is_not_primary_is_found_out_and_its_keys_are_dro
         assert_eq!(engine_error(world.run(1, &input)), EngineError::StateRolledBack);
     }
     for class in STATE {
-        assert!(is_empty(&mut world, 1, class), "{class}");
+        assert!(world.scan_is_empty(1, class), "{class}");
     }
     let now = Time(world.now);
     let client = &mut world.clients[1];
@@ -77,7 +70,7 @@ fn a_store_restored_from_last_week_becomes_a_new_device_and_works_on() {
     assert!(device.device_id() != before && device.keys() != keys && device.primary());
     assert_eq!(world.account_record(1).statement, statement.encoded());
     for class in STATE {
-        assert!(is_empty(&mut world, 1, class), "{class}: nothing of the old device is used");
+        assert!(world.scan_is_empty(1, class), "{class}: nothing of the old device is used");
     }
     let linked = Event::LinkedAnew { device_id: device.device_id() };
     assert!(world.clients[1].events.contains(&linked));

@@ -16,6 +16,7 @@ use crate::engine::{
     Connection, CreateAccount, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, Outgoing, Send,
     SendMail, Time, Undecryptable,
 };
+use crate::store::RecordClass;
 use crate::store::memory::MemoryStore;
 use crate::store::seal::{SealedStore, Unlock};
 
@@ -299,6 +300,27 @@ impl World {
             }
         }
         panic!("the clients do not come to rest");
+    }
+
+    /// The same without one that was taken off its account.
+    pub(super) fn settle_all_but(&mut self, gone: usize) {
+        for _ in 0..20 {
+            let before = self.server.log.len();
+            for number in (0..self.clients.len()).filter(|number| *number != gone) {
+                self.receive(number);
+            }
+            if self.server.log.len() == before {
+                return;
+            }
+        }
+        panic!("the clients do not come to rest");
+    }
+
+    /// Whether a client's store has no record of a class.
+    pub(super) fn scan_is_empty(&mut self, number: usize, class: RecordClass) -> bool {
+        let client = &mut self.clients[number];
+        let mut transaction = client.store.store_mut().begin(self.now, &mut client.rng).unwrap();
+        transaction.scan(class).unwrap().is_empty()
     }
 
     /// Texts of the mails that a client has got, in the order of the server's times.

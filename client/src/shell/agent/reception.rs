@@ -55,11 +55,14 @@ impl Agent {
 
     /// Proves the device. Where the server does not know it, the account's statement is asked why; where it was an old
     /// copy's, the new device that the store has become is proved instead.
-    async fn become_proved(&mut self, show: Show<'_>) -> Result<(), AgentError> {
+    pub(super) async fn become_proved(&mut self, show: Show<'_>) -> Result<(), AgentError> {
         for _ in 0..PROOFS_MAX {
             let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
             match self.prove(&credentials).await {
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    self.proof_answered = true;
+                    return Ok(());
+                }
                 Ok(Some(authenticated)) => {
                     if let Some(failure) = self.run(authenticated, show).await? {
                         return Err(failure.into());

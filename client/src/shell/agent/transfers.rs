@@ -146,6 +146,15 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub async fn transfer_for(&mut self, time: Duration, show: Show<'_>) -> Result<bool, AgentError> {
         let (begun, until) = (Instant::now(), Instant::now() + time);
+        if !self.proof_answered
+            && !self.uploads()?.is_empty()
+            && let Err(error) = self.become_proved(show).await
+        {
+            match error {
+                AgentError::Network(error) => tracing::debug!(%error, "uploads wait for the proof of device"),
+                error => return Err(error),
+            }
+        }
         self.start_due_transfers()?;
         while let Ok(step) = timeout_at(until, self.transfers.next()).await {
             if self.settle(step, show).await? {
@@ -155,13 +164,18 @@ impl Agent {
         Ok(self.transfers.progressed >= begun)
     }
 
-    /// Starts what is due and does not run yet.
+    /// Starts what is due and does not run yet. No upload goes on before the server has answered the proof of device: an old
+    /// copy of the store must not send a byte under its keys.
     pub(super) fn start_due_transfers(&mut self) -> Result<(), AgentError> {
         let Some(credentials) = self.credentials()?.filter(|credentials| credentials.registered) else { return Ok(()) };
         let (at, was_idle) = (now().0, self.transfers.tasks.is_empty());
         for pending in self.store.uploads(now(), &mut self.rng)? {
             let running = self.transfers.uploads.contains_key(&pending.record.blob_id);
-            if self.transfers.uploads.len() < TRANSFERS_AT_ONCE_MAX && !running && pending.record.next_attempt <= at {
+            if self.proof_answered
+                && self.transfers.uploads.len() < TRANSFERS_AT_ONCE_MAX
+                && !running
+                && pending.record.next_attempt <= at
+            {
                 self.start_upload(pending, &credentials)?;
             }
         }
