@@ -108,7 +108,7 @@ fn linking_makes_a_second_device_that_sends_and_receives() {
     assert_eq!(tablet.receive("to both")["body"], "hello");
     tablet.send_now(&Draft::to(&karim, "from the tablet", "yes"));
     let came = karim.receive("from the tablet");
-    assert_eq!((&came["from"]["address"], &came["body"]), (&Value::from(claire.address()), &Value::from("yes")));
+    assert_eq!((&came["from"], &came["body"]), (&Value::from(claire.address()), &Value::from("yes")));
     // A device that is not primary links none.
     let third = Person::new(&folder.path().join("third"), "", "claire");
     let mut at_third = start(&third, &link_words(&claire.address(), &server, ""));
