@@ -38,6 +38,11 @@ pub const BLOB_KEPT_MIN_MS: u64 = OUTBOX_TRIED_MS + 7 * 24 * 3600 * 1000;
 pub const BODY_FETCH_TRIED_MS: u64 = 90 * 24 * 3600 * 1000;
 /// Bytes of a content that are neither body nor attachments, at most: ids, times, the sender's name.
 pub const CONTENT_FRAME_LENGTH_MAX: usize = 512;
+/// Milliseconds for which what the account's other devices are to learn is collected: what a person does in one go travels
+/// as one message.
+pub const SYNC_DELAY_MS: u64 = 3 * 1000;
+/// Entries that are kept of what other devices told of messages that are not here yet, of each sort; the oldest go first.
+pub const SYNC_EARLY_MAX: usize = 256;
 /// Outbox entries that one step handles, so that a step stays short and its patch small.
 pub const OUTBOX_BATCH_MAX: usize = 16;
 /// Milliseconds to the second attempt after a server's refusal; each further wait is twice the one before.

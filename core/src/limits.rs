@@ -38,8 +38,8 @@ pub const NAME_LENGTH_MAX: usize = 128;
 pub const SYNC_ENTRIES_MAX: usize = 1024;
 /// Bytes of such a batch, encoded: it fits a content with room for the frame, and the largest envelope.
 pub const SYNC_BODY_LENGTH_MAX: usize = 52 << 10;
-/// Bytes of what a client notes about a contact's verification.
-pub const CONTACT_MARK_LENGTH_MAX: usize = 64;
+/// Bytes of `HOST:PORT`: a domain name and a port.
+pub const SERVER_LENGTH_MAX: usize = ADDRESS_DOMAIN_LENGTH_MAX + 6;
 /// Bytes of the code beside the state of a sent message.
 pub const STATE_CODE_LENGTH_MAX: usize = 64;
 /// Messages that one receiving chain may jump ahead (Double Ratchet specification, MAX_SKIP).

@@ -25,7 +25,7 @@ use crate::identity::{
 use crate::invitation::Invitation;
 use crate::kind::{
     Attachment, AttachmentPlace, Body, Content, DeviceName, DeviceSync, DisplayedMark, Mail, MailRecipient, MessageId,
-    Progress, ReceiptsWanted, Received, RecipientRole, SentState, SyncedContact, Urgency,
+    Progress, ReceiptsWanted, Received, RecipientRole, SentState, SyncedContact, SyncedServer, Urgency,
 };
 use crate::label;
 use crate::linking::{self, LinkingAgreement, LinkingOffer, Rendezvous};
@@ -745,7 +745,7 @@ fn content_vectors() {
     let sync = DeviceSync {
         displayed: vec![DisplayedMark {
             sender: address.clone(),
-            account_key: [6; 32],
+            account_key: Some([6; 32]),
             content_id: MessageId([7; 16]),
             at: 1_700_000_000_001,
         }],
@@ -753,7 +753,8 @@ fn content_vectors() {
             address: address.clone(),
             statement: b"an encoded SignedStatement".to_vec(),
             added: 1_700_000_000_002,
-            verified: vec![1],
+            verified: Some(([5; 32], 1_700_000_000_005)),
+            server: Some(SyncedServer { endpoint: "server.clinic.example:4433".into(), key_hash: Some([8; 32]) }),
         }],
         states: vec![SentState {
             content_id: MessageId([1; 16]),

@@ -62,7 +62,9 @@ fn confirm(device: u32) -> Result<bool, CommandError> {
     if !std::io::stdin().is_terminal() {
         return Err(CommandError::Use("say --yes where nobody can be asked".to_owned()));
     }
-    eprint!("Revoke device {device}? It loses what the server keeps for it, and its number is never used again. [y/N] ");
+    eprint!(
+        "Revoke device {device}? It loses what the server keeps for it, and its number is never used again. [y/N] "
+    );
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(CommandError::file("standard input"))?;

@@ -10,7 +10,7 @@ use super::account::OwnDevice;
 use super::outcome::{Connection, ContactProblem, EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, outbox, outcome, sesame, statement_check};
+use super::{Correlation, device_sync, outbox, outcome, sesame, statement_check};
 
 /// The code of messages that wait for `contact add --accept-new-key`.
 pub(super) const KEY_CHANGED: &str = "recipient_key_changed";
@@ -161,6 +161,21 @@ pub(super) fn statement_refused(
 
 /// Accepts a statement or not: a first one is pinned, a later one must be under the pinned key.
 pub(super) fn pin(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    statement: &Statement,
+    accept_new_key: bool,
+) -> Result<Pinned, Stop> {
+    let before = transaction.load(&key::contact(address))?.map(|contact| contact.statement);
+    let pinned = pin_quietly(transaction, address, statement, accept_new_key)?;
+    if pinned == Pinned::Accepted && before.is_none_or(|before| before != statement.encoded()) {
+        device_sync::note_contact(transaction, address)?;
+    }
+    Ok(pinned)
+}
+
+/// The same, without telling the account's other devices: one of them has said it.
+pub(super) fn pin_quietly(
     transaction: &mut Transaction<'_>,
     address: &Address,
     statement: &Statement,

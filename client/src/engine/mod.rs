@@ -12,6 +12,7 @@ mod attachment;
 mod body;
 mod composition;
 mod contact;
+mod device_sync;
 mod kept_envelope;
 mod link;
 mod mailbox;
@@ -320,6 +321,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             owed::send_due(transaction, unreachable)?;
             unconfirmed::send_due(transaction)?;
             kept_envelope::drop_old(transaction)?;
+            device_sync::send_due(transaction)?;
             outbox::send_due(transaction, unreachable)
         }
         Input::Authenticated { highest_generation, statement_version } => {

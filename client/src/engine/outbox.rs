@@ -23,7 +23,7 @@ use super::records::{Key, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
 use super::unconfirmed::{self, UNCONFIRMED};
-use super::{Correlation, owed, own_devices};
+use super::{Correlation, device_sync, owed, own_devices};
 use crate::limits::{OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALE_DEVICES_AT_ONCE_MAX};
 
 /// Sends what is due: entries that are encrypted go out again, others are encrypted where there are sessions, and for
@@ -195,12 +195,19 @@ pub(super) fn set_state(
     let code = code.map(str::to_owned);
     let failed_after_all = state == RecipientState::Failed && entry.state >= RecipientState::Delivered;
     let same = entry.state == state && entry.code == code;
-    let late = is_unconfirmed(entry) && state > RecipientState::Queued;
-    if !message.sent || (entry.state > state && !late) || failed_after_all || same {
+    // Who says that he has it has it, whatever went wrong before.
+    let said = matches!(state, RecipientState::Delivered | RecipientState::Displayed);
+    let late =
+        (said && entry.state == RecipientState::Failed) || (is_unconfirmed(entry) && state > RecipientState::Queued);
+    // What the recipient could not do stays said.
+    let weaker = said && entry.state == state && code.is_none();
+    if !message.sent || weaker || (entry.state > state && !late) || failed_after_all || same {
         return Ok(());
     }
     (entry.state, entry.code, entry.at) = (state, code.clone(), now);
+    let entry = entry.clone();
     transaction.store(&key::message(&id), &message);
+    device_sync::note_state(transaction, &message, &entry)?;
     transaction.event(Event::RecipientState { id, recipient: recipient.clone(), state, code });
     Ok(())
 }

@@ -257,6 +257,11 @@ pub enum Event {
         /// Its id.
         id: LocalId,
     },
+    /// A person has seen a message on another device of the account.
+    DisplayedElsewhere {
+        /// Its id.
+        id: LocalId,
+    },
     /// A message came again and was dropped.
     Duplicate,
     /// An envelope could not be read.

@@ -5,7 +5,7 @@ use medipeps_core::Address;
 use medipeps_core::decoy::DecoyKey;
 use medipeps_core::identity::{Change, DeviceCertificate, Statement};
 use medipeps_core::kind::{Body, Content, Mail};
-use medipeps_core::wire::client_records::{AccountRecord, MessageRecord, RecipientRecord, RecipientState, SenderCheck};
+use medipeps_core::wire::client_records::{MessageRecord, RecipientRecord, RecipientState, SenderCheck};
 use medipeps_core::wire::transport::{Delivery, DeviceEnvelope};
 use zeroize::Zeroizing;
 
@@ -13,9 +13,9 @@ use super::account::OwnDevice;
 use super::composition::{KIND_MAIL, enqueue, urgency_number};
 use super::outcome::{Event, Undecryptable};
 use super::records::key;
-use super::sesame::{self, PeerDevice};
+use super::sesame::PeerDevice;
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, body, receipt};
+use super::{LocalId, body, device_sync, own_statement, receipt};
 
 /// The devices of the account beside this one.
 pub(super) fn others(own: &OwnDevice) -> impl Iterator<Item = u32> {
@@ -78,18 +78,33 @@ pub(super) fn sender_refused(own: &OwnDevice, sender: &Statement, device_id: u32
     }
 }
 
-/// Takes a newer statement of the account, signed by its key, that lists this device as it is. False if it is none.
+/// A device that is not listed may be one that this device has not heard of, or this device may be off the list itself.
+pub(super) fn ask_if_not_listed(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    refused: Option<Undecryptable>,
+) -> Option<Undecryptable> {
+    if refused == Some(Undecryptable::DeviceNotListed) {
+        own_statement::refresh(transaction, own);
+    }
+    refused
+}
+
+/// Takes a newer statement of the account, signed by its key, that lists this device as it is. False if it is none; the
+/// server is asked then.
 pub(super) fn learn(transaction: &mut Transaction<'_>, statement: &Statement) -> Result<bool, Stop> {
     let own = OwnDevice::load(transaction)?;
     match statement.change_since(&own.statement) {
-        Ok(Change::None) => return Ok(true),
-        Ok(Change::Devices) if lists_this_device(&own, statement) => {}
-        _ => return Ok(false),
+        Ok(Change::None) => Ok(true),
+        Ok(Change::Devices) if lists_this_device(&own, statement) => {
+            own_statement::accept(transaction, own, statement)?;
+            Ok(true)
+        }
+        _ => {
+            own_statement::refresh(transaction, &own);
+            Ok(false)
+        }
     }
-    let record = AccountRecord { statement: statement.encoded().to_vec(), ..own.record };
-    transaction.store(&key::account(), &record);
-    sesame::forget_missing_devices(transaction, statement)?;
-    Ok(true)
 }
 
 fn lists_this_device(own: &OwnDevice, statement: &Statement) -> bool {
@@ -102,6 +117,7 @@ pub(super) type Refusal = (Undecryptable, Option<Address>);
 /// Stores what another device of the account has sent: as sent.
 pub(super) fn keep(
     transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
     peer: &PeerDevice,
     content: &Content,
     encoded: &[u8],
@@ -125,7 +141,13 @@ pub(super) fn keep(
             return Ok(None);
         }
         Body::Unknown { .. } => None,
-        Body::DeviceSync(_) | Body::Receipt(_) | Body::Received(_) | Body::Empty => {
+        Body::DeviceSync(sync) => {
+            transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+            device_sync::apply(transaction, own, sync)?;
+            return Ok(None);
+        }
+        Body::Received(_) | Body::Empty => return Ok(None),
+        Body::Receipt(_) => {
             return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));
         }
     };
@@ -134,6 +156,7 @@ pub(super) fn keep(
     transaction.store(&key::message(&id), &sent_record(peer, content, mail, delivery));
     body::expect(transaction, &id, content, peer.address.domain());
     transaction.event(Event::SentElsewhere { id });
+    device_sync::apply_early(transaction, own, &content.id)?;
     Ok(None)
 }
 

@@ -212,7 +212,7 @@ fn take(transaction: &mut Transaction<'_>, pending: OwnStatementRecord, statemen
 }
 
 /// The statement becomes the account's, if it still lists this device with its own keys.
-fn accept(transaction: &mut Transaction<'_>, own: OwnDevice, statement: &Statement) -> Result<(), Stop> {
+pub(super) fn accept(transaction: &mut Transaction<'_>, own: OwnDevice, statement: &Statement) -> Result<(), Stop> {
     let listed = statement.device(own.record.device_id).filter(|device| device.keys() == own.keys.public_keys());
     let Some(device) = listed else { return revocation::leave(transaction, Revocation::DeviceRevoked) };
     let account_key = own.record.account_key.clone().filter(|_| device.primary());

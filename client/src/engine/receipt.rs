@@ -9,7 +9,7 @@ use super::outcome::EngineError;
 use super::records::key;
 use super::sesame::PeerDevice;
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, body, outbox, unconfirmed};
+use super::{LocalId, body, device_sync, outbox, unconfirmed};
 
 /// Bits of [`MessageRecord::receipts_wanted`], as in `content.proto`.
 const DELIVERED: u32 = 1;
@@ -35,6 +35,7 @@ pub(super) fn mark_displayed(transaction: &mut Transaction<'_>, id: &LocalId) ->
     }
     message.displayed = transaction.now.0;
     transaction.store(&key::message(id), &message);
+    device_sync::note_displayed(transaction, id, &message)?;
     send(transaction, id, message, ReceiptEvent::Displayed, DISPLAYED)
 }
 

@@ -27,7 +27,7 @@ use super::own_devices::Refusal;
 use super::records::{HintKeys, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{body, contact, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed};
+use super::{body, contact, device_sync, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed};
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 use crate::store::seal::ClassRecords;
 
@@ -293,7 +293,8 @@ fn device_refused(
     peer: &PeerDevice,
 ) -> Result<Option<Undecryptable>, Stop> {
     if peer.address == *own.address() {
-        return Ok(own_devices::device_refused(own, peer));
+        let refused = own_devices::device_refused(own, peer);
+        return Ok(own_devices::ask_if_not_listed(transaction, own, refused));
     }
     let known = match contact::pinned(transaction, &peer.address)? {
         Some(statement) if statement.account_key() != peer.account_key => {
@@ -378,7 +379,8 @@ fn sender_refused(
         return Ok(Some(Undecryptable::DeviceNotListed));
     }
     if sender.address() == own.address() {
-        return Ok(own_devices::sender_refused(own, sender, device_id));
+        let refused = own_devices::sender_refused(own, sender, device_id);
+        return Ok(own_devices::ask_if_not_listed(transaction, own, refused));
     }
     let known = match contact::pinned(transaction, sender.address())? {
         Some(known) => known,
@@ -431,7 +433,7 @@ fn keep(
         return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));
     };
     if peer.address == *own.address() {
-        return own_devices::keep(transaction, peer, &content, encoded, delivery);
+        return own_devices::keep(transaction, own, peer, &content, encoded, delivery);
     }
     let checked = contact::is_pinned_by(transaction, &peer.address, &peer.account_key)?;
     match &content.body {
@@ -494,6 +496,7 @@ fn keep(
     if checked {
         owed::confirm(transaction, &peer.address, content.id.0, urgent)?;
     }
+    device_sync::apply_early(transaction, own, &content.id)?;
     receipt::send_arrived(transaction, &id)?;
     Ok(None)
 }

@@ -10,9 +10,10 @@ use medipeps_core::crypto::{kem, x_wing};
 use medipeps_core::envelope::HintKey;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
-    AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, KeptEnvelopeRecord, LinkRecord,
-    MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, ServerRecord,
-    SessionRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, KeptEnvelopeRecord,
+    KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord,
+    PrekeysRecord, QueueRecord, ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord,
+    UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
 };
 use zeroize::Zeroizing;
 
@@ -64,6 +65,8 @@ pub mod class {
     pub const LINK: RecordClass = RecordClass::account(18);
     /// What the owner calls the account's devices, by device id.
     pub const DEVICE_NAME: RecordClass = RecordClass::account(19);
+    /// What is to be told to the account's other devices, and what they told too early.
+    pub const SYNC_PENDING: RecordClass = RecordClass::account(21);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -131,9 +134,10 @@ impl<T> From<RecordKey> for Key<T> {
 pub mod key {
     use super::{
         AccountRecord, Address, AgendaRecord, BodyFetchRecord, Bytes, ContactRecord, DeviceNameRecord, DhSecretKey,
-        HintKeys, KeptEnvelopeRecord, Key, LinkRecord, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord,
-        PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord, UnconfirmedRecord,
-        UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem, x_wing,
+        HintKeys, KeptEnvelopeRecord, Key, KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord,
+        OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord,
+        SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem,
+        x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -264,6 +268,24 @@ pub mod key {
     #[must_use]
     pub fn device_name(device_id: u32) -> Key<DeviceNameRecord> {
         key(class::DEVICE_NAME, device_id.to_be_bytes())
+    }
+
+    /// What is to be told to the account's other devices.
+    #[must_use]
+    pub fn sync_out() -> Key<SyncPendingRecord> {
+        key(class::SYNC_PENDING, *b"out")
+    }
+
+    /// What they told of messages that are not here yet.
+    #[must_use]
+    pub fn sync_early() -> Key<SyncPendingRecord> {
+        key(class::SYNC_PENDING, *b"early")
+    }
+
+    /// Those that have been told of all contacts.
+    #[must_use]
+    pub fn known_devices() -> Key<KnownDevicesRecord> {
+        key(class::SYNC_PENDING, *b"known")
     }
 
     /// A session.
@@ -426,5 +448,7 @@ wire_records!(
     UnconfirmedRecord,
     OwedRecord,
     KeptEnvelopeRecord,
-    AgendaRecord
+    AgendaRecord,
+    SyncPendingRecord,
+    KnownDevicesRecord
 );

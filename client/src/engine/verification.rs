@@ -5,6 +5,7 @@ use medipeps_core::identity::{Statement, Verification, VerificationCode, is_safe
 use medipeps_core::wire::client_records::{ContactRecord, VerifiedMark};
 
 use super::account::OwnDevice;
+use super::device_sync;
 use super::outcome::{EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
@@ -40,6 +41,7 @@ pub(super) fn verify(transaction: &mut Transaction<'_>, address: &Address, evide
         Verification::NotMe => {}
     }
     transaction.store(&key::contact(address), &contact);
+    device_sync::note_contact(transaction, address)?;
     transaction.event(Event::ContactVerified { address: address.clone(), result });
     Ok(())
 }

@@ -4,7 +4,7 @@
 use super::content::{ContentError, MessageId};
 use crate::Address;
 use crate::limits::{
-    CONTACT_MARK_LENGTH_MAX, NAME_LENGTH_MAX, STATE_CODE_LENGTH_MAX, STATEMENT_LENGTH_MAX, SYNC_BODY_LENGTH_MAX,
+    NAME_LENGTH_MAX, SERVER_LENGTH_MAX, STATE_CODE_LENGTH_MAX, STATEMENT_LENGTH_MAX, SYNC_BODY_LENGTH_MAX,
     SYNC_ENTRIES_MAX,
 };
 use crate::wire;
@@ -27,8 +27,8 @@ pub struct DeviceSync {
 pub struct DisplayedMark {
     /// Who sent it.
     pub sender: Address,
-    /// The sender's account key.
-    pub account_key: [u8; 32],
+    /// The sender's account key, where it is pinned.
+    pub account_key: Option<[u8; 32]>,
     /// The sender's id of it.
     pub content_id: MessageId,
     /// Milliseconds since 1970, by the clock of the device that showed it.
@@ -44,8 +44,19 @@ pub struct SyncedContact {
     pub statement: Vec<u8>,
     /// When it was first pinned, in milliseconds since 1970.
     pub added: u64,
-    /// What the client notes about the contact's verification; empty where there was none. Opaque to this crate.
-    pub verified: Vec<u8>,
+    /// The account key that a person has compared, and when, in milliseconds since 1970.
+    pub verified: Option<([u8; 32], u64)>,
+    /// Where the contact's server is reached, if its domain is another.
+    pub server: Option<SyncedServer>,
+}
+
+/// Where the accounts of another domain are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncedServer {
+    /// `HOST:PORT`.
+    pub endpoint: String,
+    /// SHA-256 of the server's key, once it is pinned.
+    pub key_hash: Option<[u8; 32]>,
 }
 
 /// How far a message of this account has come with one recipient.
@@ -147,7 +158,8 @@ impl DeviceSync {
             return Err(ContentError::Field("device_sync"));
         }
         for contact in &self.contacts {
-            if contact.statement.len() > STATEMENT_LENGTH_MAX || contact.verified.len() > CONTACT_MARK_LENGTH_MAX {
+            let endpoint_is_good = |server: &SyncedServer| server.endpoint.len() <= SERVER_LENGTH_MAX;
+            if contact.statement.len() > STATEMENT_LENGTH_MAX || !contact.server.as_ref().is_none_or(endpoint_is_good) {
                 return Err(ContentError::Field("contacts"));
             }
         }
@@ -164,8 +176,8 @@ impl DeviceSync {
     }
 }
 
-/// Bytes of the largest entry, a contact, encoded: statement, mark, and an address with what is around it.
-const ENTRY_LENGTH_MAX: usize = STATEMENT_LENGTH_MAX + CONTACT_MARK_LENGTH_MAX + 512;
+/// Bytes of the largest entry, a contact, encoded: statement, server, and an address with what is around it.
+const ENTRY_LENGTH_MAX: usize = STATEMENT_LENGTH_MAX + SERVER_LENGTH_MAX + 512;
 
 impl std::fmt::Debug for SyncedContact {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -205,17 +217,21 @@ mod tests {
     }
 
     fn contact(number: usize, length: usize) -> SyncedContact {
-        SyncedContact { address: address(number), statement: vec![7; length], added: 5, verified: Vec::new() }
+        SyncedContact { address: address(number), statement: vec![7; length], added: 5, verified: None, server: None }
     }
 
     fn mark(number: usize) -> DisplayedMark {
-        DisplayedMark { sender: address(number), account_key: [9; 32], content_id: MessageId([3; 16]), at: 4 }
+        DisplayedMark { sender: address(number), account_key: Some([9; 32]), content_id: MessageId([3; 16]), at: 4 }
     }
 
     fn batch() -> DeviceSync {
         DeviceSync {
             displayed: vec![mark(0)],
-            contacts: vec![SyncedContact { verified: vec![1, 2], ..contact(1, 900) }],
+            contacts: vec![SyncedContact {
+                verified: Some(([5; 32], 6)),
+                server: Some(SyncedServer { endpoint: "server.example:4433".into(), key_hash: Some([8; 32]) }),
+                ..contact(1, 900)
+            }],
             states: vec![SentState {
                 content_id: MessageId([4; 16]),
                 recipient: address(2),
@@ -241,7 +257,11 @@ mod tests {
             assert_eq!(content(sync).encode(), Err(ContentError::Field(field)));
         };
         refused(|sync| sync.contacts[0].statement = vec![0; STATEMENT_LENGTH_MAX + 1], "contacts");
-        refused(|sync| sync.contacts[0].verified = vec![0; CONTACT_MARK_LENGTH_MAX + 1], "contacts");
+        let long = |sync: &mut DeviceSync| {
+            let endpoint = "a".repeat(SERVER_LENGTH_MAX + 1);
+            sync.contacts[0].server = Some(SyncedServer { endpoint, key_hash: None });
+        };
+        refused(long, "contacts");
         refused(|sync| sync.states[0].code = "a".repeat(STATE_CODE_LENGTH_MAX + 1), "states.code");
         refused(|sync| sync.states[0].code = "two words".into(), "states.code");
         refused(|sync| sync.names[0].name = "a\nb".into(), "names.name");

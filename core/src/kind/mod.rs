@@ -10,7 +10,7 @@ mod received;
 pub use content::{
     Attachment, AttachmentPlace, Body, Content, ContentError, MessageId, PatientReference, ReceiptsWanted, Urgency,
 };
-pub use device_sync::{DeviceName, DeviceSync, DisplayedMark, Progress, SentState, SyncedContact};
+pub use device_sync::{DeviceName, DeviceSync, DisplayedMark, Progress, SentState, SyncedContact, SyncedServer};
 pub use html::{sanitise_html, text_of_html};
 pub use mail::{Mail, MailRecipient, RecipientRole};
 pub use receipt::{Receipt, ReceiptEvent};

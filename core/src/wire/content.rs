@@ -10,7 +10,7 @@ use crate::crypto::secret::Secret;
 use crate::kind::{
     Attachment, AttachmentPlace, Body, Content, DeviceName, DeviceSync, DisplayedMark, Mail, MailRecipient, MessageId,
     PatientReference, Progress, Receipt, ReceiptEvent, ReceiptsWanted, Received, RecipientRole, SentState,
-    SyncedContact, Urgency, sanitise_html,
+    SyncedContact, SyncedServer, Urgency, sanitise_html,
 };
 use crate::limits::RECEIVED_IDS_MAX;
 
@@ -288,14 +288,14 @@ pub(crate) fn sync_length(sync: &DeviceSync) -> usize {
 }
 
 /// A batch as a record of the client's.
-pub(super) fn device_sync(sync: &DeviceSync) -> proto::DeviceSync {
+pub(crate) fn device_sync(sync: &DeviceSync) -> proto::DeviceSync {
     proto::DeviceSync {
         displayed: sync
             .displayed
             .iter()
             .map(|mark| proto::DisplayedMark {
                 sender: mark.sender.to_string(),
-                account_key: mark.account_key.to_vec(),
+                account_key: mark.account_key.map(|key| key.to_vec()).unwrap_or_default(),
                 content_id: mark.content_id.0.to_vec(),
                 at: mark.at,
             })
@@ -307,7 +307,15 @@ pub(super) fn device_sync(sync: &DeviceSync) -> proto::DeviceSync {
                 address: contact.address.to_string(),
                 statement: contact.statement.clone(),
                 added: contact.added,
-                verified: contact.verified.clone(),
+                verified_key: contact.verified.map(|(key, _)| key.to_vec()).unwrap_or_default(),
+                verified_at: contact.verified.map_or(0, |(_, at)| at),
+                server: contact.server.as_ref().map(|server| server.endpoint.clone()).unwrap_or_default(),
+                server_key_hash: contact
+                    .server
+                    .as_ref()
+                    .and_then(|server| server.key_hash)
+                    .map(|hash| hash.to_vec())
+                    .unwrap_or_default(),
             })
             .collect(),
         states: sync
@@ -339,11 +347,14 @@ fn decode_device_sync(bytes: &[u8]) -> Result<DeviceSync, WireError> {
     device_sync_of(proto::DeviceSync::decode(bytes)?)
 }
 
-pub(super) fn device_sync_of(message: proto::DeviceSync) -> Result<DeviceSync, WireError> {
+pub(crate) fn device_sync_of(message: proto::DeviceSync) -> Result<DeviceSync, WireError> {
     let displayed = message.displayed.into_iter().map(|mark| {
         Ok(DisplayedMark {
             sender: address(&mark.sender, "displayed.sender")?,
-            account_key: fixed(&mark.account_key, "displayed.account_key")?,
+            account_key: match mark.account_key.as_slice() {
+                [] => None,
+                key => Some(fixed(key, "displayed.account_key")?),
+            },
             content_id: MessageId(fixed(&mark.content_id, "displayed.content_id")?),
             at: mark.at,
         })
@@ -353,7 +364,17 @@ pub(super) fn device_sync_of(message: proto::DeviceSync) -> Result<DeviceSync, W
             address: address(&contact.address, "contacts.address")?,
             statement: contact.statement,
             added: contact.added,
-            verified: contact.verified,
+            verified: match contact.verified_key.as_slice() {
+                [] => None,
+                key => Some((fixed(key, "contacts.verified_key")?, contact.verified_at)),
+            },
+            server: match (contact.server, contact.server_key_hash.as_slice()) {
+                (endpoint, _) if endpoint.is_empty() => None,
+                (endpoint, []) => Some(SyncedServer { endpoint, key_hash: None }),
+                (endpoint, hash) => {
+                    Some(SyncedServer { endpoint, key_hash: Some(fixed(hash, "contacts.server_key_hash")?) })
+                }
+            },
         })
     });
     let states = message.states.into_iter().map(|state| {

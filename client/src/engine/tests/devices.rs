@@ -9,12 +9,17 @@ use rand_core::SeedableRng;
 
 use super::world::{Client, World, mail, tick};
 use crate::engine::{Input, Key, Record, Send, key};
-use crate::store::Patch;
+use crate::store::{Patch, RecordClass};
 
 impl World {
     /// A further device of the account of client `number`, which is a primary one; its number. The statement that lists it
     /// is at the server and in the stores of all devices of the account, and its prekeys are published.
     pub(super) fn join_device(&mut self, number: usize) -> usize {
+        self.join_device_as(number, false)
+    }
+
+    /// The same; a primary device gets the account key.
+    pub(super) fn join_device_as(&mut self, number: usize, primary: bool) -> usize {
         let account = self.account_record(number);
         let new = self.clients.len();
         let mut client = Client::new_at(account.address.clone(), new as u8 + 1, self.now);
@@ -26,13 +31,14 @@ impl World {
             &account.address,
             device_id,
             &keys.public_keys(),
-            false,
+            primary,
             self.now / 1000,
         );
         let mut devices = self.statement(number).devices().to_vec();
         devices.push(certificate);
         let statement = self.issue(number, devices);
         let record = AccountRecord {
+            account_key: account.account_key.clone().filter(|_| primary),
             device_signing_key: keys.signing_key.to_secret(),
             device_dh_key: keys.dh_key.to_secret(),
             device_id,
@@ -85,7 +91,7 @@ impl World {
         self.run(number, &Input::SendMail(mail(&to, text))).unwrap();
         let handled = self.clients[number].handle(&tick(), self.now).unwrap();
         let mut submits = handled.outgoing.into_iter().filter_map(|outgoing| match outgoing.send {
-            Send::Request(Request::Submit(submit)) => Some(submit),
+            Send::Request(Request::Submit(submit)) if submit.address == to => Some(submit),
             _ => None,
         });
         submits.next_back().expect("it has sessions with them")
@@ -127,6 +133,11 @@ impl Client {
         let records = self.store.store_mut().begin(now, &mut self.rng).unwrap();
         let value = records.load(std::slice::from_ref(key.record())).unwrap().remove(0);
         value.map(|value| T::decode(&value).unwrap())
+    }
+
+    /// Records of a class.
+    pub(super) fn count(&mut self, class: RecordClass, now: u64) -> usize {
+        self.store.store_mut().begin(now, &mut self.rng).unwrap().scan(class).unwrap().len()
     }
 
     /// Sets a record behind the engine's back.

@@ -10,13 +10,13 @@ fn a_mail_arrives_on_every_device_of_its_recipient_once() {
     let (second, third) = (world.join_device(1), world.join_device(1));
     let id = world.send(0, mail(&world.address(1), "hello"));
     assert_eq!(world.state(0, id), (RecipientState::Accepted, None));
+    let submits = world.server.submitted();
+    assert_eq!(submits.iter().map(|submit| submit.envelopes.len()).collect::<Vec<_>>(), [3]);
     world.settle();
     for device in [1, second, third] {
         assert_eq!(world.texts(device), ["hello"]);
         assert!(world.clients[device].undecryptable().is_empty());
     }
-    let submits = world.server.submitted();
-    assert_eq!(submits.iter().map(|submit| submit.envelopes.len()).collect::<Vec<_>>(), [3]);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(super) struct Client {
     /// Files and sealed copies on the same disk.
     pub(super) files: Files,
     pub(super) events: Vec<Event>,
+    /// Milliseconds by which its clock is ahead of the world's.
+    pub(super) clock_ahead: u64,
     pub(super) rng: ChaCha20Rng,
 }
 
@@ -64,7 +66,7 @@ impl Client {
         let disk = MemoryStore::new();
         let sealed = SealedStore::create(disk.clone(), &Unlock::PlatformKey(&unlock()), now, &mut rng).unwrap();
         let (store, files) = (AccountStore::new(sealed), Files::default());
-        Self { address, device_id: None, disk, store, files, events: Vec::new(), rng }
+        Self { address, device_id: None, disk, store, files, events: Vec::new(), clock_ahead: 0, rng }
     }
 
     /// Which device of its account it is.
@@ -85,7 +87,7 @@ impl Client {
     }
 
     pub(super) fn handle(&mut self, input: &Input, now: u64) -> Result<Handled, HandleError> {
-        let handled = self.store.handle(input, Time(now), &mut self.rng)?;
+        let handled = self.store.handle(input, Time(now + self.clock_ahead), &mut self.rng)?;
         if handled.events.iter().any(|event| matches!(event, Event::LinkedAnew { .. })) {
             self.device_id = None;
         }

@@ -12,6 +12,7 @@ mod prekeys;
 mod queue;
 mod repair;
 mod session;
+mod sync;
 mod transfer;
 
 pub use account::{AccountRecord, Revocation};
@@ -24,6 +25,7 @@ pub use prekeys::{PrekeySet, PrekeysRecord};
 pub use queue::{QueueRecord, UndecryptableRecord};
 pub use repair::{AgendaRecord, KeptEnvelopeRecord, OwedRecord, UnconfirmedRecord};
 pub use session::{PeerDeviceRecord, PeerRecord, SessionRecord};
+pub use sync::{KnownDevicesRecord, SyncPendingRecord};
 pub use transfer::{BodyFetchRecord, FinishedUpload, UploadRecord, UploadRole, UploadSource};
 
 use zeroize::Zeroizing;
