@@ -30,6 +30,8 @@ mod linking_crash;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod own_account;
+#[cfg(test)]
 mod person;
 #[cfg(test)]
 mod process;

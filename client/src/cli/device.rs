@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::{CommandError, output, passphrase, progress, qr, time};
+use super::{CommandError, output, passphrase, progress, qr, revoke, time};
 use crate::account_store::HandleError;
 use crate::engine::{DeviceSummary, Event, Input, LinkDevice, LinkProblem, LinkProgress};
 use crate::limits::{LINKING_POLL, LINKING_WAIT};
@@ -30,6 +30,8 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take another device off the account; on a primary device
+    Revoke(revoke::Revoke),
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,6 +76,7 @@ struct Told {
 pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
     match command {
         Command::List { json } => list(home, json),
+        Command::Revoke(arguments) => revoke::run(home, arguments).await,
         Command::Link(link) => match &link.server {
             Some(server) => become_device(home, &link, server).await,
             None if link.what.contains('@') => Err(CommandError::Use(

@@ -14,7 +14,6 @@ mod progress;
 mod qr;
 mod read;
 mod recovery_key;
-#[allow(dead_code, reason = "`device` comes with linking and calls it")]
 mod revoke;
 mod status;
 mod sync;
