@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::wire::client_records::{
     AccountRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, LinkRecord, MessageRecord, OutboxRecord,
-    PrekeysRecord, QueueRecord, ServerRecord, UndecryptableRecord, UploadRecord,
+    PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, UndecryptableRecord, UploadRecord,
 };
 use rand_core::CryptoRng;
 use thiserror::Error;
@@ -335,6 +335,30 @@ impl<S: Store> AccountStore<S> {
     /// [`HandleError`]
     pub fn prekeys(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Option<PrekeysRecord>, HandleError> {
         load(&self.store.begin(now.0, rng)?, &key::prekeys())
+    }
+
+    /// The account with its keys, for a backup.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub(crate) fn account_record(
+        &mut self,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<AccountRecord>, HandleError> {
+        self.account(now, rng)
+    }
+
+    /// The restore that is not done.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn restore_record(
+        &mut self,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<RestoreRecord>, HandleError> {
+        load(&self.store.begin(now.0, rng)?, &key::restore())
     }
 
     fn account(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Option<AccountRecord>, HandleError> {

@@ -78,6 +78,20 @@ fail_points! {
     AfterFinalName = "after_final_name";
     /// A body is on the disk, the store does not know.
     BeforeBodyStored = "before_body_stored";
+    /// A backup has been begun beside its place.
+    DuringBackup = "during_backup";
+    /// All of a backup is copied, the new device has not been drawn.
+    AfterRestoreCopied = "after_restore_copied";
+    /// The statement that lists a restored device is to be sent.
+    BeforeRestorePublish = "before_restore_publish";
+    /// The server has taken it, the store does not know.
+    AfterRestorePublish = "after_restore_publish";
+    /// A folder is marked as being wiped, nothing has been destroyed.
+    AfterWipeMark = "after_wipe_mark";
+    /// The keys of a folder are overwritten, nothing has been removed.
+    AfterKeysDestroyed = "after_keys_destroyed";
+    /// The store is removed, the rest is not.
+    AfterStoreRemoved = "after_store_removed";
 }
 
 #[cfg(feature = "failpoints")]

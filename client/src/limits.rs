@@ -158,3 +158,20 @@ pub const LINKING_CONTACTS_LENGTH_MAX: usize = 480 << 10;
 pub const LINKING_POLL: Duration = Duration::from_secs(1);
 /// How long a command waits for the other side once both have agreed, before it says that it can be run again.
 pub const LINKING_WAIT: Duration = Duration::from_secs(10 * 60);
+/// Bytes of a sealed copy in one record of a backup.
+pub const BACKUP_COPY_PIECE: usize = 512 << 10;
+/// Bytes of records that a restore commits at once: few enough to hold in memory, many enough that the disk's sync does not
+/// decide how long it takes.
+pub const RESTORE_BATCH_LENGTH: usize = 4 << 20;
+/// Times that a restored device signs a statement because another one came between.
+pub const RESTORE_LISTING_ATTEMPTS_MAX: usize = 5;
+/// Letters of a new passphrase, at least. It does not make a passphrase good; it stops the worst.
+pub const PASSPHRASE_LETTERS_MIN: usize = 8;
+/// How often a program looks whether it is to close the account: what `lock` promises is 2 seconds.
+pub const LOCK_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a program that was told to close the account has for it, before it ends itself at once.
+pub const LOCK_GRACE: Duration = Duration::from_secs(2);
+/// How long `lock` waits for all to end.
+pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// Bytes at the beginning of a store that a wipe overwrites: its keys lie in the first pages.
+pub const WIPE_OVERWRITTEN_LENGTH: u64 = 1 << 20;

@@ -97,6 +97,10 @@ labels! {
     STORE_STATE_WRAPPING_KEY = "Medipeps store state wrapping key";
     /// Derives the key that authenticates the generation, from the master key.
     STORE_GENERATION_KEY = "Medipeps store generation key";
+    /// Derives the payload key and the commitment of a backup, from a stretched passphrase or recovery code.
+    BACKUP_KEYS = "Medipeps v1 backup keys";
+    /// Hashes a backup's recovery code into its checksum.
+    BACKUP_RECOVERY_CODE = "Medipeps backup recovery code";
     /// Derives the first root key and chains of the sparse post-quantum ratchet.
     SPQR_START = "Medipeps v1 SPQR chain start";
     /// Derives the next root key and an epoch's chains.

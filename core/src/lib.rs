@@ -65,6 +65,7 @@
 
 pub mod address;
 pub mod attachment;
+pub mod backup;
 pub mod braid;
 pub mod crypto;
 pub mod decoy;

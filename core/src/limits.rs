@@ -14,6 +14,10 @@ pub const PRIMARY_DEVICES_MAX: usize = 2;
 pub const STATEMENT_LENGTH_MAX: usize = 6 * 1024;
 /// Letters of a verification code: two of the longest addresses and two keys in base32, and some white space.
 pub const VERIFICATION_CODE_LENGTH_MAX: usize = 1400;
+/// Bytes of a backup's header: what version 1 has takes about 80; the rest is for later versions.
+pub const BACKUP_HEADER_LENGTH_MAX: usize = 1024;
+/// Bytes of one record in a backup: the largest record of a client's store, 1 MiB, and its name.
+pub const BACKUP_RECORD_LENGTH_MAX: usize = (1 << 20) + 4096;
 /// Sizes in bytes that an envelope may have; nothing else is on the wire.
 pub const ENVELOPE_SIZES: [usize; 5] = [4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10];
 /// Bytes of the largest envelope.

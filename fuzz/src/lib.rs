@@ -14,6 +14,7 @@ mod schedule;
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
+use medipeps_core::backup::{Opener, RecoveryCode, Sealer};
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::x_wing;
 use medipeps_core::envelope::{Envelope, HintKey, VERSION};
@@ -23,6 +24,8 @@ use medipeps_core::kind::{Body, Content, sanitise_html, text_of_html};
 use medipeps_core::linking::LinkingCode;
 use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
 use medipeps_core::session::Session;
+use medipeps_core::wire::backup::{BackupHeader, BackupRecord};
+use medipeps_core::wire::client_store::PassphraseLock;
 use medipeps_core::wire::handshake::InitialMessageFields;
 use medipeps_core::wire::identity::DeviceCertificateFields;
 use medipeps_core::wire::prekey::{KemPrekey, OneTimePrekey, SealPrekey, SignedPrekey, UploadFields};
@@ -206,6 +209,36 @@ targets! {
             client_records::UnconfirmedRecord, client_records::OwedRecord, client_records::KeptEnvelopeRecord,
             client_records::AgendaRecord, client_records::OwnStatementRecord,
         );
+    }
+
+    /// Backups: what a file begins with, and what is sealed in it. A chunk that nobody sealed does not open.
+    backup(data) {
+        if let Ok(header) = medipeps_core::backup::read_header(data) {
+            assert_eq!(BackupHeader::decode(&header.encode()), Ok(header));
+        }
+        if let Some(prefix) = data.first_chunk() {
+            let _ = medipeps_core::backup::header_length(prefix);
+        }
+        if let Ok(record) = BackupRecord::decode(data) {
+            assert_eq!(BackupRecord::decode(&record.encode()), Ok(record));
+        }
+        let Some((commitment, chunk)) = data.split_first_chunk() else { return };
+        assert!(Opener::begin(b"", commitment, &Secret::from([1; 32])).is_err());
+        let lock = PassphraseLock { salt: [1; 16], memory_kib: 8, passes: 1, lanes: 1 };
+        let header = BackupHeader { lock, salt: [2; 32], recovery_code: false, created: 0 };
+        let Ok((_, begin)) = Sealer::begin(&header, &Secret::from([3; 32])) else { return };
+        let Some((begin, commitment)) = begin.split_last_chunk() else { return };
+        let Ok(mut opener) = Opener::begin(begin, commitment, &Secret::from([3; 32])) else { return };
+        let mut chunk = chunk.to_vec();
+        assert!(opener.open(&mut chunk, true).is_err() && chunk.is_empty());
+    }
+
+    /// A recovery code comes back as it was typed.
+    recovery_code(data) {
+        let Ok(text) = std::str::from_utf8(data) else { return };
+        if let Ok(code) = text.parse::<RecoveryCode>() {
+            assert_eq!(code.text().parse(), Ok(code));
+        }
     }
 
     /// The server's records, and those of its export.

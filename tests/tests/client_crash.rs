@@ -10,6 +10,7 @@ use medipeps_client::fail_point::FailPoint;
 use crate::correspondent::{Correspondent, text};
 use crate::person::{Draft, Person};
 use crate::process::{Process, medipeps_with_fail_points, run, wait_until};
+use crate::safety_crash::{BACKING_UP, RESTORING, WIPING};
 use crate::server::Server;
 use crate::transfer_crash::{FETCHING, SAVING, UPLOADING};
 
@@ -74,7 +75,10 @@ pub fn at_every_pass(points: &[FailPoint], mut kill: impl FnMut(FailPoint, usize
 
 #[test]
 fn every_fail_point_is_visited() {
-    let visited: BTreeSet<_> = [SENDING, RECEIVING, UPLOADING, FETCHING, SAVING].into_iter().flatten().collect();
+    let visited: BTreeSet<_> = [SENDING, RECEIVING, UPLOADING, FETCHING, SAVING, BACKING_UP, RESTORING, WIPING]
+        .into_iter()
+        .flatten()
+        .collect();
     assert_eq!(visited, FailPoint::ALL.iter().collect(), "a point without a visit shows nothing");
 }
 

@@ -40,6 +40,10 @@ mod recipients;
 #[cfg(test)]
 mod restore;
 #[cfg(test)]
+mod safety;
+#[cfg(test)]
+mod safety_crash;
+#[cfg(test)]
 mod secrecy;
 #[cfg(test)]
 mod seed;

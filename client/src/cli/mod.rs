@@ -2,10 +2,12 @@
 
 mod account;
 mod attachment;
+mod backup;
 mod contact;
 mod device;
 mod export;
 mod inbox;
+mod lock;
 mod mail;
 mod output;
 mod passphrase;
@@ -14,6 +16,7 @@ mod progress;
 mod qr;
 mod read;
 mod recovery_key;
+mod restore;
 mod revoke;
 mod status;
 mod sync;
@@ -30,14 +33,16 @@ use thiserror::Error;
 
 use crate::account_store::HandleError;
 use crate::engine::EngineError;
+use crate::limits::{LOCK_GRACE, LOCK_LOOK_INTERVAL};
 use crate::shell::address::ServerAddressError;
 use crate::shell::agent::{Agent, AgentError, NetworkError};
 use crate::shell::connection::ConnectError;
+use crate::shell::presence::LockMark;
 use crate::store::StoreError;
 
 /// Encrypted mail for health professionals and patients.
 ///
-/// The passphrase is asked for, or taken from MEDIPEPS_PASSPHRASE. Exit codes: 0 done, 1 failed, 2 wrong use.
+/// The passphrase is asked for, or taken from MEDIPEPS_PASSPHRASE. Exit codes: 0 done, 1 failed, 2 wrong use, 3 locked.
 #[derive(Debug, Parser)]
 #[command(name = "medipeps", version, max_term_width = 100)]
 struct Arguments {
@@ -74,7 +79,20 @@ enum Command {
     Status(status::Arguments),
     /// Write everything readable to a file, in plain text
     Export(export::Arguments),
+    /// Write an encrypted backup: account, contacts, messages
+    Backup(backup::Arguments),
+    /// Make a new device of this account out of a backup
+    Restore(restore::Arguments),
+    /// Change the passphrase
+    Passphrase,
+    /// End every program that has this account open
+    Lock,
+    /// Destroy everything of this account on this machine
+    Wipe(lock::Wipe),
 }
+
+/// Exit code of a command that was ended by `lock`.
+const LOCKED: u8 = 3;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -102,6 +120,9 @@ pub(crate) enum CommandError {
     /// Ctrl-C. Nothing is lost.
     #[error("stopped; {0}")]
     Interrupted(&'static str),
+    /// Somebody has locked the account.
+    #[error("the account was locked (`medipeps lock`); nothing is lost")]
+    Locked,
     /// What was to be said has been said.
     #[error("")]
     Silent,
@@ -136,6 +157,7 @@ impl CommandError {
             Self::Use(_) | Self::Invitation(_) => 2,
             // As shells have it: 128 and the number of SIGINT.
             Self::Interrupted(_) => 130,
+            Self::Locked => LOCKED,
             _ => 1,
         }
     }
@@ -183,6 +205,8 @@ pub fn main() -> ExitCode {
         }
     };
     let result = runtime.block_on(run(arguments));
+    // What still runs beside it is given up: it has committed what it has.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     // Output that nobody could read is a failure too; a reader that has gone (`| head`) is not.
     let result = result.and_then(|()| match io::stdout().flush() {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::file("standard output")(error)),
@@ -206,16 +230,49 @@ async fn run(arguments: Arguments) -> Result<(), CommandError> {
         .home
         .ok_or_else(|| CommandError::Use("say where the account is: --home DIR, or MEDIPEPS_HOME".to_owned()))?;
     match arguments.command {
-        Command::Account(command) => account::run(&home, command).await,
-        Command::Device(command) => device::run(&home, command).await,
-        Command::Contact(command) => contact::run(&home, command).await,
-        Command::Verify(arguments) => verify::run(&home, arguments).await,
-        Command::Mail(command) => mail::run(&home, command).await,
-        Command::Sync(arguments) => sync::run(&home, arguments).await,
-        Command::Inbox(arguments) => inbox::run(&home, &arguments),
-        Command::Read(arguments) => read::run(&home, &arguments).await,
-        Command::Status(arguments) => status::run(&home, &arguments),
-        Command::Export(arguments) => export::run(&home, &arguments),
+        Command::Lock => return lock::lock(&home),
+        Command::Wipe(arguments) => return lock::wipe(&home, &arguments),
+        _ => {}
+    }
+    let mark = LockMark::now(&home);
+    end_when_locked(&home, mark.clone());
+    tokio::select! {
+        // Dropped with everything that it holds, keys included, when somebody locks the account.
+        result = carry_out(&home, arguments.command) => result,
+        () = mark.changed(&home) => Err(CommandError::Locked),
+    }
+}
+
+/// Where a command is busy and does not come to look by itself, the process ends after a moment of grace.
+fn end_when_locked(home: &std::path::Path, mark: LockMark) {
+    let home = home.to_owned();
+    std::thread::spawn(move || {
+        while !mark.has_changed(&home) {
+            std::thread::sleep(LOCK_LOOK_INTERVAL);
+        }
+        std::thread::sleep(LOCK_GRACE);
+        eprintln!("medipeps: {}", CommandError::Locked);
+        std::process::exit(i32::from(LOCKED));
+    });
+}
+
+async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Account(command) => account::run(home, command).await,
+        Command::Device(command) => device::run(home, command).await,
+        Command::Contact(command) => contact::run(home, command).await,
+        Command::Verify(arguments) => verify::run(home, arguments).await,
+        Command::Mail(command) => mail::run(home, command).await,
+        Command::Sync(arguments) => sync::run(home, arguments).await,
+        Command::Inbox(arguments) => inbox::run(home, &arguments),
+        Command::Read(arguments) => read::run(home, &arguments).await,
+        Command::Status(arguments) => status::run(home, &arguments),
+        Command::Export(arguments) => export::run(home, &arguments),
+        Command::Backup(arguments) => backup::run(home, &arguments),
+        Command::Restore(arguments) => restore::run(home, &arguments).await,
+        Command::Passphrase => lock::change_passphrase(home),
+        // Done above: they watch over others.
+        Command::Lock | Command::Wipe(_) => Ok(()),
     }
 }
 

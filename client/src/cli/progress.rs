@@ -1,5 +1,6 @@
 //! How far files have come: bars on a terminal, lines elsewhere. Always on standard error.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -42,6 +43,50 @@ pub(super) fn watch(agent: &mut Agent) -> Watched {
         }
     }));
     Watched(None)
+}
+
+/// How far one piece of work has come: a bar on a terminal, elsewhere lines.
+pub(super) struct Work {
+    what: &'static str,
+    bar: Option<ProgressBar>,
+    said: Cell<(u64, Instant)>,
+}
+
+impl Work {
+    /// Nothing is done yet, and nothing is said before something is.
+    pub(super) fn new(what: &'static str) -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let template = "{msg} [{bar:30}] {percent} % {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style).with_message(what)
+        });
+        Self { what, bar, said: Cell::new((0, Instant::now())) }
+    }
+
+    /// So many bytes of so many, which may be an estimate.
+    pub(super) fn at(&self, done: u64, all: u64) {
+        let done = done.min(all);
+        if let Some(bar) = &self.bar {
+            bar.set_length(all);
+            bar.set_position(done);
+            return;
+        }
+        let (tenth, at) = self.said.get();
+        let now = done.saturating_mul(10) / all.max(1);
+        // Short work says nothing.
+        if now > tenth && at.elapsed() >= LINE_INTERVAL {
+            self.said.set((now, Instant::now()));
+            eprintln!("{}: {done} of about {all} bytes", self.what);
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// Waits for Ctrl-C.

@@ -9,6 +9,7 @@
 mod account;
 mod agenda;
 mod attachment;
+pub(crate) mod backup;
 mod body;
 mod composition;
 mod contact;
@@ -27,6 +28,7 @@ mod receipt;
 mod receiving;
 mod records;
 mod recovery;
+mod restore;
 mod revocation;
 mod rollback;
 mod sesame;
@@ -41,6 +43,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Response};
 
 pub use account::{AccountSummary, Credentials};
@@ -124,6 +127,19 @@ pub enum Input {
         /// Both devices show the same ones.
         agreed: bool,
     },
+    /// Begin to restore a backup in a store that has nothing yet.
+    BeginRestore {
+        /// Of the backup's header: which backup.
+        backup_salt: [u8; 32],
+        /// Whose it is.
+        account: Box<BackupAccount>,
+    },
+    /// Records of the backup.
+    RestoreRecords(Vec<BackupEntry>),
+    /// All records and sealed copies of the backup are on this device.
+    RestoreCopied(Box<BackupAccount>),
+    /// The newest statement of the account, from the server or because the server has just taken it.
+    RestoreStatement(Vec<u8>),
     /// Put a mail into the outbox.
     SendMail(SendMail),
     /// A part of a file has been read for the first time. Before this is committed, **no** byte of its ciphertext leaves.
@@ -298,6 +314,10 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::LinkDevice(command) => link::link(transaction, command),
         Input::LinkTick => link::tick(transaction),
         Input::LinkDecide { agreed } => link::decide(transaction, *agreed),
+        Input::BeginRestore { backup_salt, account } => restore::begin(transaction, backup_salt, account),
+        Input::RestoreRecords(entries) => restore::copy(transaction, entries),
+        Input::RestoreCopied(account) => restore::copied(transaction, account),
+        Input::RestoreStatement(newest) => restore::list(transaction, newest),
         Input::SendMail(command) => composition::send_mail(transaction, command),
         Input::MarkDisplayed(id) => receipt::mark_displayed(transaction, id),
         Input::UploadPart { blob_id, part, digest } => upload::part_read(transaction, blob_id, *part, digest),

@@ -197,6 +197,23 @@ pub enum Event {
         /// There was one.
         was_verified: bool,
     },
+    /// The statement that lists a restored device, to be published.
+    RestoreSigned {
+        /// An encoded `SignedStatement`.
+        statement: Vec<u8>,
+    },
+    /// A backup is restored: the device is listed and works.
+    Restored {
+        /// The account.
+        address: Address,
+        /// The device holds the account key.
+        primary: bool,
+    },
+    /// Messages and contacts of a backup are here; the device has to be linked, because the backup has no key to list it.
+    RestoreNeedsLink {
+        /// It has one, but the account is under another key by now.
+        key_replaced: bool,
+    },
     /// A mail is in the outbox.
     MessageQueued {
         /// Its id.
@@ -498,6 +515,15 @@ pub enum EngineError {
     /// One's own address cannot be a contact.
     #[error("{0} is your own address")]
     OwnAddress(Address),
+    /// No restore was begun here.
+    #[error("no restore was begun here")]
+    NoRestore,
+    /// A restore was begun here.
+    #[error("a restore was begun here; run the same `restore` again, or `wipe` this folder")]
+    RestoreBegun,
+    /// A backup has what no backup has.
+    #[error("the backup has {0}")]
+    Backup(&'static str),
     /// The address is no contact.
     #[error("{0} is no contact; run `contact add {0}` first")]
     UnknownContact(Address),

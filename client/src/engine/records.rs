@@ -12,7 +12,7 @@ use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
     AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, KeptEnvelopeRecord,
     KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord,
-    PrekeysRecord, QueueRecord, ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord,
+    PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord,
     UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
 };
 use zeroize::Zeroizing;
@@ -67,6 +67,8 @@ pub mod class {
     pub const DEVICE_NAME: RecordClass = RecordClass::account(19);
     /// What is to be told to the account's other devices, and what they told too early.
     pub const SYNC_PENDING: RecordClass = RecordClass::account(21);
+    /// A restore that is not done; one record.
+    pub const RESTORE: RecordClass = RecordClass::account(22);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -135,9 +137,9 @@ pub mod key {
     use super::{
         AccountRecord, Address, AgendaRecord, BodyFetchRecord, Bytes, ContactRecord, DeviceNameRecord, DhSecretKey,
         HintKeys, KeptEnvelopeRecord, Key, KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord,
-        OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, ServerRecord, SessionRecord,
-        SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem,
-        x_wing,
+        OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, RestoreRecord, ServerRecord,
+        SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord,
+        UploadRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -286,6 +288,12 @@ pub mod key {
     #[must_use]
     pub fn known_devices() -> Key<KnownDevicesRecord> {
         key(class::SYNC_PENDING, *b"known")
+    }
+
+    /// The restore that is not done.
+    #[must_use]
+    pub fn restore() -> Key<RestoreRecord> {
+        key(class::RESTORE, *b"restore")
     }
 
     /// A session.
@@ -444,6 +452,7 @@ wire_records!(
     SessionRecord,
     PeerRecord,
     PrekeysRecord,
+    RestoreRecord,
     UploadRecord,
     UnconfirmedRecord,
     OwedRecord,

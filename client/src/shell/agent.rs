@@ -3,16 +3,18 @@
 //! Every event is committed before anything of it is sent or shown. When the network fails, the outbox keeps what was to
 //! be sent; when the process stops, the next one goes on with what the disk has.
 
+mod backup;
 mod documents;
 mod exchange;
 mod linking;
 mod reception;
 mod recovery;
+mod restore;
 mod sending;
 mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chacha20::ChaCha20Rng;
@@ -22,9 +24,12 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::address::{ServerAddress, ServerAddressError};
+use super::backup_file::BackupFileError;
 use super::connection::{ConnectError, Connection, RequestError, ServerExpectation, ServerTrust};
+use super::presence::Presence;
 use super::transfer::sealed_copy::SealedCopies;
 use super::transfer::{FetchError, SaveError, SealedCopyError, SourceError};
+use super::wipe;
 use crate::account_store::{AccountStore, HandleError, Status};
 use crate::engine::{
     ContactSummary, Credentials, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, PendingUpload, Time,
@@ -36,8 +41,10 @@ use crate::store::sqlite::{FILE_NAME, SqliteStore};
 use exchange::Unreachable;
 use transfers::Transfers;
 
+pub use backup::{BackupOrder, BackupSummary};
 pub use documents::Saved;
 pub use recovery::{Recovered, Recovery};
+pub use restore::{RestoreOutcome, verify_backup};
 pub use sending::{Document, DocumentPlace};
 pub use transfers::Watch;
 
@@ -57,10 +64,13 @@ pub struct Agent {
     linking: Option<Connection>,
     /// By domain.
     unreachable: BTreeMap<String, Unreachable>,
+    home: PathBuf,
     copies: SealedCopies,
     transfers: Transfers,
     /// The server has answered a proof of this process, and the store is no old copy.
     proof_answered: bool,
+    /// The last to go: until the keys are wiped the account is open.
+    _presence: Presence,
 }
 
 /// Why something could not be done.
@@ -87,6 +97,15 @@ pub enum AgentError {
     /// A document cannot be saved.
     #[error(transparent)]
     Save(#[from] SaveError),
+    /// The folder is being wiped.
+    #[error("this folder is being wiped; run `wipe` again to go on")]
+    Wiped,
+    /// A backup cannot be written or read.
+    #[error(transparent)]
+    Backup(#[from] BackupFileError),
+    /// The server refuses, with this code.
+    #[error("the server refused ({0})")]
+    Refused(String),
     /// The text of a message is not here and never will be, or a document lies where it must not be fetched from.
     #[error("the document cannot be had ({0})")]
     NoBody(String),
@@ -146,7 +165,7 @@ impl Agent {
         let store = SqliteStore::create(folder)?;
         let unlock = Unlock::Passphrase(passphrase.as_bytes());
         let sealed = SealedStore::create(store, &unlock, now().0, &mut rng)?;
-        Ok(Self::on(folder, sealed, rng))
+        Self::on(folder, sealed, rng)
     }
 
     /// Opens the store in the folder.
@@ -157,11 +176,16 @@ impl Agent {
         let rng = random()?;
         let store = SqliteStore::open(folder)?;
         let sealed = SealedStore::open(store, &Unlock::Passphrase(passphrase.as_bytes()))?;
-        Ok(Self::on(folder, sealed, rng))
+        Self::on(folder, sealed, rng)
     }
 
-    fn on(folder: &Path, store: SealedStore<SqliteStore>, rng: ChaCha20Rng) -> Self {
-        Self {
+    fn on(folder: &Path, store: SealedStore<SqliteStore>, rng: ChaCha20Rng) -> Result<Self, AgentError> {
+        let presence = Presence::announce(folder).map_err(|error| StoreError::Medium(error.to_string()))?;
+        // Who wipes the folder marks it first and looks for others then; so one of the two sees the other.
+        if wipe::is_begun(folder) {
+            return Err(AgentError::Wiped);
+        }
+        Ok(Self {
             store: AccountStore::new(store),
             rng,
             proved: None,
@@ -169,10 +193,22 @@ impl Agent {
             own_devices: None,
             linking: None,
             unreachable: BTreeMap::new(),
+            home: folder.to_owned(),
             copies: SealedCopies::of_home(folder),
             transfers: Transfers::new(),
             proof_answered: false,
-        }
+            _presence: presence,
+        })
+    }
+
+    /// Locks the store with another passphrase from now on. Nothing but its header is written; other programs that have it
+    /// open go on.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]; the former passphrase opens it then.
+    pub fn change_passphrase(&mut self, passphrase: &str) -> Result<(), AgentError> {
+        self.store.store_mut().change_lock(&Unlock::Passphrase(passphrase.as_bytes()), &mut self.rng)?;
+        Ok(())
     }
 
     /// Handles an input and everything that comes of it. A network failure is no error: what was to be sent is kept,
@@ -326,7 +362,11 @@ pub fn now() -> Time {
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn random() -> Result<ChaCha20Rng, AgentError> {
+/// A generator seeded by the system.
+///
+/// # Errors
+/// [`AgentError::Randomness`]
+pub fn random() -> Result<ChaCha20Rng, AgentError> {
     let mut seed = zeroize::Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(|_| AgentError::Randomness)?;
     Ok(ChaCha20Rng::from_seed(*seed))

@@ -5,12 +5,20 @@ pub mod address;
 pub mod agent;
 pub mod backoff;
 #[cfg(feature = "native")]
+pub mod backup_file;
+#[cfg(feature = "native")]
 pub mod connection;
 #[cfg(feature = "native")]
 pub mod file_name;
 #[cfg(feature = "native")]
 mod frame;
 #[cfg(feature = "native")]
+pub mod home;
+#[cfg(feature = "native")]
+pub mod presence;
+#[cfg(feature = "native")]
 mod tls;
 #[cfg(feature = "native")]
 pub mod transfer;
+#[cfg(feature = "native")]
+pub mod wipe;

@@ -36,12 +36,7 @@ impl Unlock<'_> {
     pub(super) fn new_lock(&self, rng: &mut impl CryptoRng) -> StoreLock {
         match self {
             #[cfg(feature = "passphrase")]
-            Self::Passphrase(_) => {
-                let (memory_kib, passes, lanes) = ARGON2_PARAMETERS;
-                let mut salt = [0; PASSPHRASE_SALT_LENGTH];
-                rng.fill_bytes(&mut salt);
-                StoreLock::Passphrase(PassphraseLock { salt, memory_kib, passes, lanes })
-            }
+            Self::Passphrase(_) => StoreLock::Passphrase(new_passphrase_lock(rng)),
             Self::PlatformKey(_) => {
                 let _ = rng; // a platform key is random by itself and needs no salt
                 StoreLock::Platform
@@ -101,9 +96,18 @@ pub(super) fn associated_data(lock: &StoreLock) -> Vec<u8> {
     }
 }
 
+/// The parameters of this version with a fresh salt.
+#[cfg(feature = "passphrase")]
+pub(crate) fn new_passphrase_lock(rng: &mut impl CryptoRng) -> PassphraseLock {
+    let (memory_kib, passes, lanes) = ARGON2_PARAMETERS;
+    let mut salt = [0; PASSPHRASE_SALT_LENGTH];
+    rng.fill_bytes(&mut salt);
+    PassphraseLock { salt, memory_kib, passes, lanes }
+}
+
 /// Argon2id, version 0x13, 32 bytes. The parameters were bounded when the header was read.
 #[cfg(feature = "passphrase")]
-fn argon2id(passphrase: &[u8], lock: &PassphraseLock) -> Result<Secret<32>, StoreError> {
+pub(crate) fn argon2id(passphrase: &[u8], lock: &PassphraseLock) -> Result<Secret<32>, StoreError> {
     use argon2::{Algorithm, Argon2, Block, Params, Version};
     use zeroize::Zeroizing;
 

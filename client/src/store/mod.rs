@@ -23,7 +23,7 @@
 mod cache;
 pub mod conformance;
 mod keyring;
-mod lock;
+pub(crate) mod lock;
 pub mod memory;
 pub mod seal;
 #[cfg(feature = "native")]

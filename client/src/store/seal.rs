@@ -14,7 +14,8 @@ pub use super::cache::ClassRecords;
 use super::keyring::Keyring;
 pub use super::lock::Unlock;
 use super::{
-    Patch, Protection, RecordClass, RecordKey, SealedPatch, SealedRecord, Store, StoreError, StoreHead, Transaction,
+    Patch, Protection, RecordClass, RecordKey, SEALED_NAME_LENGTH, SealedPatch, SealedRecord, Store, StoreError,
+    StoreHead, Transaction,
 };
 use crate::limits::{CLASS_CACHE_LENGTH_MAX, SCAN_PAGE};
 
@@ -178,6 +179,18 @@ fn reseal(
     transaction.commit(patch, generation)
 }
 
+/// The name of a record as the backend knows it.
+pub type SealedName = [u8; SEALED_NAME_LENGTH];
+
+/// Some records of a class.
+#[derive(Debug)]
+pub struct Page {
+    /// With their names and values.
+    pub records: Vec<(RecordKey, Zeroizing<Vec<u8>>)>,
+    /// Where the next page begins; `None` if there is nothing more.
+    pub last: Option<SealedName>,
+}
+
 /// The lock on an open store, held for one event. Dropped, it releases the lock and leaves the store as it was.
 pub struct SealedTransaction<'a, S: Store + 'a> {
     transaction: S::Transaction<'a>,
@@ -247,6 +260,27 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
             self.visit_class(class, &mut visit)?;
         }
         Ok(())
+    }
+
+    /// Some records of a class in the order of their sealed names, after the one that the page before ended with. Who reads
+    /// a class so, page by page in transactions of its own, keeps no others waiting and sees every record that was there
+    /// from the first page to the last.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], and what the backend says.
+    pub fn page(&self, class: RecordClass, after: Option<&SealedName>) -> Result<Page, StoreError> {
+        let page = self.transaction.page(class, after, SCAN_PAGE)?;
+        let last = page.last().map(|record| record.key.name);
+        let records = page.iter().map(|record| self.keyring.open_record(record)).collect::<Result<_, _>>()?;
+        Ok(Page { records, last })
+    }
+
+    /// Whether there is nothing in the store.
+    ///
+    /// # Errors
+    /// What the backend says.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.transaction.classes()?.is_empty())
     }
 
     fn visit_class<E: From<StoreError>>(

@@ -271,6 +271,30 @@ fn refusal(error: rusqlite::Error) -> StoreError {
     }
 }
 
+/// Overwrites the header, and with it the wrapped keys, in the file and in its log; both reach the disk.
+///
+/// # Errors
+/// [`StoreError::Busy`], [`StoreError::Medium`] if there is no store that can be read.
+pub(crate) fn destroy_keys(folder: &Path) -> Result<(), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let file = folder.join(FILE_NAME);
+    let connection = Connection::open_with_flags(&file, flags).map_err(refusal)?;
+    let mut store = SqliteStore { connection };
+    store.configure(STORE_LOCK_WAIT).map_err(refusal)?;
+    let destroy = "UPDATE head SET header = zeroblob(length(header)), generation_tag = zeroblob(32)";
+    store.connection.execute(destroy, []).map_err(refusal)?;
+    // The whole log into the file; then what the log has of former headers is overwritten, before SQLite lets go of it.
+    store.connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).map_err(refusal)?;
+    let medium = |error: std::io::Error| StoreError::Medium(error.to_string());
+    let log = folder.join(format!("{FILE_NAME}-wal"));
+    if let Ok(mut log) = OpenOptions::new().write(true).open(log) {
+        let length = usize::try_from(log.metadata().map_err(medium)?.len()).unwrap_or(usize::MAX);
+        std::io::Write::write_all(&mut log, &vec![0; length]).map_err(medium)?;
+        log.sync_all().map_err(medium)?;
+    }
+    Ok(())
+}
+
 /// Makes the folder for its owner only; one that is there already is taken from the others.
 fn make_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = DirBuilder::new();

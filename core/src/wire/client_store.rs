@@ -106,7 +106,7 @@ impl ClientStoreHeader {
     }
 }
 
-fn passphrase_lock(lock: &proto::PassphraseLock) -> Result<PassphraseLock, WireError> {
+pub(super) fn passphrase_lock(lock: &proto::PassphraseLock) -> Result<PassphraseLock, WireError> {
     let within = |value: u32, least: u32, most: u32, field| {
         if (least..=most).contains(&value) { Ok(value) } else { Err(WireError::Bounds(field)) }
     };

@@ -1,5 +1,6 @@
 //! The encodings of `spec/proto`. Only this module names prost's types; it hands on parsed ones.
 
+pub mod backup;
 pub mod client_records;
 pub mod client_store;
 pub mod content;

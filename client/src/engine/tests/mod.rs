@@ -19,6 +19,7 @@ mod placement;
 mod prekeys;
 mod recovery;
 mod repair;
+mod restore;
 mod rollback;
 mod sending;
 mod server;

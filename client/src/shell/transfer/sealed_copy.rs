@@ -22,7 +22,7 @@ use crate::fail_point::fail_point;
 use crate::limits::UNUSED_COPY_KEPT;
 
 /// The folder in the home.
-const FOLDER: &str = "blobs";
+pub(crate) const FOLDER: &str = "blobs";
 /// Ending of a copy that no message is known to have: made, and its message not in the store yet.
 const STAGED: &str = "new";
 /// Ending of a copy that is not whole.

@@ -1,0 +1,124 @@
+//! What a backup has of an account, and what of a backup comes into a store. `spec/backup.md` says what is left out, and
+//! why.
+
+use std::collections::BTreeSet;
+
+use medipeps_core::kind::Content;
+use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
+use medipeps_core::wire::client_records::{
+    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, RecipientState, ServerRecord, UnconfirmedSenderRecord,
+};
+use zeroize::Zeroizing;
+
+use super::LocalId;
+use super::records::{Record, class};
+use crate::store::{RecordClass, RecordKey};
+
+/// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
+/// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
+/// they belong to, because others wait there to be sent.
+pub(crate) const CLASSES: [RecordClass; 7] = [
+    class::SERVER,
+    class::CONTACT,
+    class::UNCONFIRMED_SENDER,
+    class::RECEIVED,
+    class::MESSAGE,
+    class::CONTENT,
+    class::BODY_FETCH,
+];
+
+/// The code of messages that waited in the outbox of the device that wrote the backup.
+const UNSENT: &str = "restored_unsent";
+
+/// Chooses the records of a backup, which come in the order of [`CLASSES`].
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    received: BTreeSet<LocalId>,
+    sent: BTreeSet<LocalId>,
+    /// Names of the sealed copies of bodies.
+    copies: BTreeSet<Vec<u8>>,
+}
+
+impl Choice {
+    /// Whether a record goes into the backup.
+    pub(crate) fn takes(&mut self, key: &RecordKey, value: &[u8]) -> bool {
+        let id = LocalId::try_from(key.name.as_slice()).ok();
+        match (key.class, id) {
+            (class::MESSAGE, Some(id)) => match MessageRecord::decode(value) {
+                Ok(message) if message.sent => self.sent.insert(id),
+                Ok(_) => self.received.insert(id),
+                Err(_) => false,
+            },
+            (class::CONTENT, Some(id)) => {
+                let (sent, received) = (self.sent.contains(&id), self.received.contains(&id));
+                if let (true, Ok(content)) = (sent || received, Content::decode(value))
+                    && let Some(blob) = content.body_blob
+                {
+                    self.copies.insert(if sent { blob.id.to_vec() } else { id.to_vec() });
+                }
+                sent || received
+            }
+            (class::BODY_FETCH, Some(id)) => self.received.contains(&id),
+            (class, _) => CLASSES.contains(&class),
+        }
+    }
+
+    /// Names of the sealed copies that belong to what was taken.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = &[u8]> {
+        self.copies.iter().map(Vec::as_slice)
+    }
+}
+
+/// The account as a backup has it: without what makes up this device.
+pub(crate) fn account(record: &AccountRecord) -> BackupAccount {
+    BackupAccount {
+        address: record.address.clone(),
+        name: record.name.clone(),
+        server: record.server.clone(),
+        server_key_hash: record.server_key_hash,
+        account_key: record.account_key.clone(),
+        statement: record.statement.clone(),
+    }
+}
+
+/// The record that an entry becomes in the store, read and written anew: nothing gets in that the engine could not read.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>>), &'static str> {
+    let (class, name) = (RecordClass::from_byte(entry.class), entry.name.as_slice());
+    let is_id = name.len() == size_of::<LocalId>();
+    let value = match class {
+        class::SERVER => again::<ServerRecord>(&entry.value, |_| !name.is_empty()),
+        class::CONTACT => again::<ContactRecord>(&entry.value, |contact| contact.address.as_str().as_bytes() == name),
+        class::UNCONFIRMED_SENDER => again::<UnconfirmedSenderRecord>(&entry.value, |sender| {
+            name.len() > 32 && &name[32..] == sender.address.as_str().as_bytes()
+        }),
+        class::RECEIVED => (name.len() > 48 && entry.value.len() == size_of::<LocalId>()).then(|| entry.value.clone()),
+        class::MESSAGE => message(&entry.value).filter(|_| is_id),
+        class::CONTENT => (is_id && Content::decode(&entry.value).is_ok()).then(|| entry.value.clone()),
+        class::BODY_FETCH => again::<BodyFetchRecord>(&entry.value, |_| is_id),
+        _ => return Err("a record of a class that backups do not have"),
+    };
+    Ok((RecordKey::new(class, name), value.ok_or("a record that cannot be read")?))
+}
+
+fn again<T: Record>(value: &[u8], fits: impl FnOnce(&T) -> bool) -> Option<Zeroizing<Vec<u8>>> {
+    let record = T::decode(value).ok()?;
+    fits(&record).then(|| record.encode())
+}
+
+/// A message as it was, except that nothing of it waits to be sent: the outbox is not in the backup, and whether the old
+/// device has sent it meanwhile nobody knows here.
+fn message(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut message = <MessageRecord as Record>::decode(value).ok()?;
+    for recipient in message.recipients.iter_mut().filter(|one| one.state == RecipientState::Queued) {
+        (recipient.state, recipient.code) = (RecipientState::Failed, Some(UNSENT.to_owned()));
+    }
+    Some(Record::encode(&message))
+}
+
+/// The entry of a record.
+pub(crate) fn entry(key: RecordKey, value: Zeroizing<Vec<u8>>) -> BackupEntry {
+    BackupEntry { class: key.class.byte(), name: key.name, value }
+}
