@@ -47,3 +47,31 @@ fn what_is_sent_before_a_device_was_listed_and_after_it_was_revoked_does_not_rea
     assert_eq!(world.texts(1), ["before", "between", "after"]);
     assert_eq!(world.texts(second), ["between"]);
 }
+
+/// Run with `--nocapture` for the figures: bytes of the submission, and the time that the engine takes, store and all.
+#[test]
+fn what_one_mail_to_a_person_with_1_5_and_20_devices_costs() {
+    for devices in [1, 5, 20] {
+        let mut world = World::new(&["claire", "paul"]);
+        for _ in 1..devices {
+            world.join_device(1);
+        }
+        for round in ["first flights", "sessions"] {
+            let before = world.server.submitted().len();
+            let start = std::time::Instant::now();
+            world.send(0, mail(&world.address(1), "hello"));
+            let took = start.elapsed();
+            let submits = world.server.submitted().split_off(before);
+            assert_eq!(submits.len(), 1);
+            let envelopes: usize = submits[0].envelopes.iter().map(|one| one.envelope.len()).sum();
+            println!("{devices} devices, {round}: {envelopes} bytes in envelopes, {took:?}");
+            assert_eq!(submits[0].envelopes.len(), devices);
+            if round == "sessions" {
+                assert_eq!(envelopes, devices * 4096, "the smallest envelope each");
+            }
+            world.settle();
+            world.send(1, mail(&world.address(0), "answer"));
+            world.settle();
+        }
+    }
+}
