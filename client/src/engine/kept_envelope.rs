@@ -12,6 +12,15 @@ use super::records::{Key, class, key};
 use super::transaction::{Stop, Transaction};
 use crate::limits::{KEPT_ENVELOPE_MS, KEPT_ENVELOPES_LENGTH_MAX, KEPT_ENVELOPES_MAX, UNDECRYPTABLE_KEPT_MAX};
 
+/// Whether envelopes are kept already. Where none are, one batch is not too much.
+pub(super) fn are_there(transaction: &mut Transaction<'_>) -> Result<bool, Stop> {
+    if !agenda::has(transaction, Matter::Kept)? {
+        return Ok(false);
+    }
+    transaction.stored_class(class::KEPT_ENVELOPE)?;
+    Ok(true)
+}
+
 /// Keeps an envelope. `number` is the one under which it was noted as undecryptable.
 pub(super) fn keep(transaction: &mut Transaction<'_>, number: u64, delivery: &Delivery) -> Result<(), Stop> {
     let now = transaction.now.0;
@@ -68,7 +77,7 @@ pub(super) fn try_again(
     keys: &mut Keys<'_>,
     queue: &mut QueueRecord,
 ) -> Result<(), Stop> {
-    if !keys.has_moved() || !agenda::has(transaction, Matter::Kept)? {
+    if !keys.has_moved() {
         return Ok(());
     }
     loop {

@@ -63,7 +63,8 @@ pub(super) fn receive(
     let mut own = OwnDevice::load_working(transaction)?;
     let mut queue = queue_of(transaction, incarnation)?;
     let mut keys = Keys::load(transaction, &own)?;
-    let before = queue.undecryptable;
+    // What may be asked for at the end is asked for now: everything is gone through anew whenever a record was missing.
+    let (kept, before) = (kept_envelope::are_there(transaction)?, queue.undecryptable);
     for delivery in batch {
         if delivery.sequence <= queue.up_to {
             continue;
@@ -79,9 +80,11 @@ pub(super) fn receive(
             own = OwnDevice::load_working(transaction)?;
         }
     }
-    kept_envelope::try_again(transaction, &own, &mut keys, &mut queue)?;
-    if queue.undecryptable > before {
-        kept_envelope::trim(transaction)?;
+    if kept {
+        kept_envelope::try_again(transaction, &own, &mut keys, &mut queue)?;
+        if queue.undecryptable > before {
+            kept_envelope::trim(transaction)?;
+        }
     }
     transaction.store(&key::queue(), &queue);
     transaction.acknowledge(*incarnation, queue.up_to);
