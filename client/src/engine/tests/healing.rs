@@ -105,7 +105,7 @@ fn a_one_sided_talker_heals() {
 }
 
 /// What the engine asks for to handle an input, round by round, and what it then decides.
-pub(super) fn needs_of(world: &mut World, number: usize, input: &Input) -> (Vec<BTreeSet<Need>>, Step) {
+fn needs_of(world: &mut World, number: usize, input: &Input) -> (Vec<BTreeSet<Need>>, Step) {
     let now = world.now;
     let client = &mut world.clients[number];
     let mut transaction = client.store.store_mut().begin(now, &mut client.rng).unwrap();

@@ -6,10 +6,9 @@ use medipeps_core::wire::client_records::{AgendaRecord, KeptEnvelopeRecord, Unde
 use medipeps_core::wire::transport::Delivery;
 use rand_core::{Rng, SeedableRng};
 
-use super::healing::needs_of;
 use super::repair::{DAY, HOUR, acquainted, pass, wait_for_received, waiting};
 use super::world::{World, mail};
-use crate::engine::{Input, Need, Time, class, key};
+use crate::engine::{Time, class, key};
 use crate::limits::{DELIVERY_BATCH_MAX, KEPT_ENVELOPE_MS, KEPT_ENVELOPES_LENGTH_MAX, KEPT_ENVELOPES_MAX};
 
 /// As many envelopes as anybody can send who knows an address.
@@ -110,19 +109,4 @@ fn a_kept_envelope_of_somebody_else_stays() {
     world.send(0, mail(&world.address(1), "a"));
     world.settle();
     assert_eq!(kept(&mut world, 1).0.len(), 1);
-}
-
-/// The search among all sessions is what an envelope of no session costs. It comes after all that must be loaded, so that
-/// it is not done again.
-#[test]
-fn an_envelope_of_no_session_is_looked_for_once() {
-    let mut world = acquainted();
-    flood(&mut world, 1, 1, 4096);
-    let now = world.now;
-    world.device(1).enqueue(vec![VERSION; 4096], now);
-    let (incarnation, batch) = (world.server.incarnation, world.pushed(1));
-    let (rounds, step) = needs_of(&mut world, 1, &Input::Deliveries { incarnation, batch });
-    let is_seal = |need: &Need| matches!(need, Need::Record(key) if key.class == class::SEAL_PREKEY);
-    assert!(rounds.last().unwrap().iter().all(is_seal), "{:?}", rounds.last());
-    assert!(step.patch.puts.iter().any(|(key, _)| key.class == class::KEPT_ENVELOPE));
 }
