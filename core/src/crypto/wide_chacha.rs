@@ -59,6 +59,7 @@ impl WideChaCha {
 
 #[inline]
 fn quarter_round<const A: usize, const B: usize, const C: usize, const D: usize>(state: &mut [Word; WORDS]) {
+    #[expect(clippy::needless_range_loop, reason = "four rows of the state are walked at once")]
     for lane in 0..LANES {
         let (mut a, mut b, mut c, mut d) = (state[A][lane], state[B][lane], state[C][lane], state[D][lane]);
         a = a.wrapping_add(b);

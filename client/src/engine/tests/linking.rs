@@ -358,7 +358,8 @@ fn issued(world: &mut World, account_key: &SigningKey, keys: &DeviceSecretKeys, 
 
 #[test]
 fn a_grant_that_is_not_what_was_asked_for_is_refused() {
-    let cases: [(&str, fn(&mut World, &mut LinkGrant)); 6] = [
+    type Forge = fn(&mut World, &mut LinkGrant);
+    let cases: [(&str, Forge); 6] = [
         ("other keys", |world, grant| {
             let key = SigningKey::from_secret(&world.account_record(CLAIRE).account_key.unwrap());
             let listed = Statement::decode(&grant.statement).unwrap().devices()[1].device_id();
