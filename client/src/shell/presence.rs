@@ -132,10 +132,8 @@ fn here(home: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
     for entry in entries {
         let path = entry?.path();
         let Some(process) = process_of(&path) else { continue };
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(_) => continue, // it has just left
-        };
+        // Who cannot be looked at any more has just left.
+        let Ok(file) = File::open(&path) else { continue };
         match file.try_lock() {
             Ok(()) => remove_file(&path)?,
             Err(TryLockError::WouldBlock) => here.push((path, process)),
