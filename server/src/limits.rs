@@ -1,5 +1,7 @@
 //! Every limit that the server enforces, with its unit and its reason.
 
+use std::time::Duration;
+
 /// Envelopes that one queue may hold. A device away for a month at 300 a day stays under it.
 pub const QUEUE_MESSAGES_MAX: u64 = 10_000;
 /// Bytes of envelopes that one queue may hold: the messages above at a mean of 25 KiB.
@@ -20,6 +22,11 @@ pub const SLED_VALUE_LENGTH_MAX: usize = 4 << 10;
 pub const PREKEY_LENGTH_MAX: usize = SLED_VALUE_LENGTH_MAX - 256;
 /// Bytes of sled's page cache. Its own default is 1 GiB; the bodies of envelopes are not in it.
 pub const SLED_CACHE_BYTES: u64 = 64 << 20;
+/// How long a flush of sled may take before another is begun beside it, which wakes it if sled has failed meanwhile. A disk
+/// that is only slow loses nothing by it.
+pub const SLOW_FLUSH: Duration = Duration::from_secs(2);
+/// How often it is looked whether a flush takes long.
+pub const FLUSH_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes after which a segment file of envelope bodies is closed and a new one begun. A segment is deleted whole, so one
 /// envelope that stays keeps at most this much on the disk.
 pub const SEGMENT_BYTES: u64 = 32 << 20;

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::blob_bodies::{PieceSegments, PieceWriter};
+use super::flusher::Flusher;
 use super::layout::QueueKey;
 use super::records::{Changes, Effects, Records};
 use super::segment::{self, SegmentWriter};
@@ -200,7 +201,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     /// The records as the operations so far leave them, whether they are in the tree already or not.
     pub(super) records: Records,
-    pub(super) database: sled::Db,
+    pub(super) flusher: Flusher,
     /// Our own descriptor of sled's file.
     pub(super) file: File,
     pub(super) segments: SegmentWriter,
@@ -279,7 +280,7 @@ impl Writer {
 
     /// Puts the tree on the disk.
     pub(super) fn sync(&self) -> Result<(), StorageError> {
-        self.database.flush().map_err(|error| self.records.fail("flushing sled", error))?;
+        self.flusher.flush().map_err(|error| self.records.fail("flushing sled", error))?;
         fail_point!(AfterFlush);
         self.file.sync_all().map_err(|error| self.records.fail("syncing sled's file", error))?;
         fail_point!(AfterFileSync);

@@ -13,6 +13,7 @@ mod accounts;
 mod blob_bodies;
 mod blobs;
 mod committer;
+mod flusher;
 mod inspecting;
 mod layout;
 mod opening;
@@ -40,6 +41,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::blob_bodies::{PieceSegments, PieceWriter};
 use self::committer::{Operation, Plain, Shared, Writer};
+use self::flusher::Flusher;
 use self::inspecting::inspect_account;
 use self::layout::QueueKey;
 use self::opening::{
@@ -162,7 +164,7 @@ impl SledStorage {
         let (piece_writer, piece_thread) = PieceWriter::start(piece_records, pieces, Arc::clone(&piece_segments))?;
         let shared = Arc::new(Shared::new(records, blob_usage, piece_segments));
         let writer = Writer {
-            database,
+            flusher: Flusher::new(database)?,
             file,
             segments: SegmentWriter::new(shared.records.segments.clone(), options.segment_bytes, next),
             piece_writer: piece_writer.clone(),
