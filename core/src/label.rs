@@ -131,6 +131,14 @@ labels! {
     LINKING_COMPARISON = "Medipeps v1 linking comparison";
     /// Derives the upload secret of one blob of a linking from a device's seed.
     LINKING_UPLOAD_SECRET = "Medipeps v1 linking upload secret";
+    /// The MLS exporter's label for the seed of an epoch's access key (RFC 9420 section 8.5).
+    GROUP_ACCESS_KEY = "Medipeps group access key";
+    /// The MLS exporter's label for the key that wraps an epoch's log entries.
+    GROUP_OUTER_KEY = "Medipeps group outer key";
+    /// Goes before what the wrapping of a log entry authenticates.
+    GROUP_ENTRY = "Medipeps group entry";
+    /// Hashes the first access key of a group log into its id.
+    GROUP_LOG_ID = "Medipeps group log id";
 }
 
 #[cfg(test)]

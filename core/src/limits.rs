@@ -112,3 +112,43 @@ pub const SESSION_MEMORY_MAX: usize = 448 << 10;
 pub const LINKING_BLOB_LENGTH_MAX: usize = BLOB_PIECE_LENGTH;
 /// Contacts, and servers of other domains, in one grant; more do not fit its bytes.
 pub const LINKING_CONTACTS_MAX: usize = 4096;
+/// Leaves of a group, the devices of all members: a hospital's largest teams with two devices each. The product measures
+/// up to 1 000.
+pub const GROUP_MEMBERS_MAX: usize = 1024;
+/// Accounts in a group's roster.
+pub const GROUP_ACCOUNTS_MAX: usize = 1000;
+/// Bytes of a group's name, in UTF-8.
+pub const GROUP_NAME_LENGTH_MAX: usize = 128;
+/// Bytes of a group's description, in UTF-8.
+pub const GROUP_DESCRIPTION_LENGTH_MAX: usize = 2048;
+/// Bytes of what ties a group to a case, encoded by the kind that it belongs to.
+pub const GROUP_CASE_LENGTH_MAX: usize = 4096;
+/// Bytes of a group's encoded policy: a roster of [`GROUP_ACCOUNTS_MAX`] of the longest addresses, and the rest.
+pub const GROUP_POLICY_LENGTH_MAX: usize = GROUP_ACCOUNTS_MAX * 370 + 8192;
+/// Days that a group's messages are kept at most: ten years, as long as the longest medical records that we know of ask.
+pub const GROUP_RETENTION_DAYS_MAX: u32 = 3660;
+/// Epochs before the newest one whose messages can still be opened. Entries come in the log's order, so that these are few;
+/// each is a hole in forward secrecy.
+pub const GROUP_EPOCHS_KEPT: usize = 5;
+/// Bytes of one MLS message in a group log; what is larger goes as a blob.
+pub const GROUP_MESSAGE_LENGTH_MAX: usize = 4 << 20;
+/// Bytes of one entry of a group log: 4 MiB of plaintext, padded by Padme to a multiple of 128 KiB more, with nonce and tag.
+pub const GROUP_ENTRY_LENGTH_MAX: usize = (4 << 20) + (128 << 10) + 64;
+/// Bytes of a key package: a leaf with the longest certificate, two X-Wing keys and two signatures take about 4 KiB.
+pub const KEY_PACKAGE_LENGTH_MAX: usize = 16 << 10;
+/// Days that a key package is good for. Its device publishes fresh ones long before; this bounds how old a removed
+/// device's may be.
+pub const KEY_PACKAGE_LIFETIME_DAYS: u64 = 120;
+/// Days of the same that lie before its making, for clocks that differ.
+pub const KEY_PACKAGE_SKEW_DAYS: u64 = 1;
+/// Bytes of a Welcome, a tree or a group info that a member is handed: 1 024 leaves and as many parents with X-Wing keys
+/// take 4 MiB, a Welcome for all of them 1.3 MiB.
+pub const GROUP_INVITATION_LENGTH_MAX: usize = 12 << 20;
+/// Bytes in one page of a group's state at rest, when it is written first or with an epoch.
+pub const GROUP_PAGE_LENGTH: usize = 32 << 10;
+/// Bytes in one page of what has changed since: what a message writes is some of these.
+pub const GROUP_CHANGED_PAGE_LENGTH: usize = 2 << 10;
+/// Bytes of one page's record.
+pub const GROUP_PAGE_RECORD_LENGTH_MAX: usize = 64 << 10;
+/// Pages of one group at rest.
+pub const GROUP_PAGES_MAX: usize = 16 << 10;

@@ -125,7 +125,7 @@ impl Layout {
 
 /// Padmé (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", PoPETs 2019,
 /// section 4): of a length of E+1 bits, only as many leading bits stay as the number of bits of E says. At most 12 % more.
-const fn padme(length: u64) -> u64 {
+pub(crate) const fn padme(length: u64) -> u64 {
     // Below that, every bit stays.
     if length < 2 {
         return length;

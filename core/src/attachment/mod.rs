@@ -47,6 +47,7 @@ use thiserror::Error;
 
 pub use digest::{DIGEST_LENGTH, part_digest, root};
 pub use layout::Layout;
+pub(crate) use layout::padme;
 pub use open::Opener;
 pub use reference::{BlobReference, BlobReferenceError};
 pub use seal::Sealer;

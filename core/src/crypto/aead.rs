@@ -1,7 +1,7 @@
 //! ChaCha20-Poly1305 (RFC 8439) with full-length tags.
 
 use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce, Tag};
+use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce, Tag, XChaCha20Poly1305, XNonce};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -69,6 +69,49 @@ pub fn open(
     ciphertext: &[u8],
 ) -> Result<Vec<u8>, AeadError> {
     open_slices(key.as_bytes(), nonce, associated_data, ciphertext)
+}
+
+/// Bytes of a nonce that may be drawn at random under one key (draft-irtf-cfrg-xchacha).
+pub const WIDE_NONCE_LENGTH: usize = 24;
+
+/// Seals with XChaCha20-Poly1305, in place: the nonce goes before the ciphertext. `nonce` must be fresh.
+#[must_use]
+pub fn seal_wide(
+    key: &Secret<32>,
+    nonce: &[u8; WIDE_NONCE_LENGTH],
+    associated_data: &[u8],
+    plaintext: &[&[u8]],
+    padded_length: usize,
+) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(WIDE_NONCE_LENGTH + padded_length + TAG_LENGTH);
+    sealed.extend_from_slice(nonce);
+    for part in plaintext {
+        sealed.extend_from_slice(part);
+    }
+    sealed.resize(WIDE_NONCE_LENGTH + padded_length, 0);
+    let cipher = XChaCha20Poly1305::new(<&Key>::from(key.as_bytes()));
+    let buffer = (&mut sealed[WIDE_NONCE_LENGTH..]).into();
+    let Ok(tag) = cipher.encrypt_inout_detached(<&XNonce>::from(nonce), associated_data, buffer) else {
+        unreachable!("only 256 GiB are too long for ChaCha20 (RFC 8439 section 2.8)");
+    };
+    sealed.extend_from_slice(&tag);
+    sealed
+}
+
+/// Opens what [`seal_wide`] made; the padding is still there.
+///
+/// # Errors
+/// [`AeadError`] if anything differs.
+pub fn open_wide(key: &Secret<32>, associated_data: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, AeadError> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<WIDE_NONCE_LENGTH>().ok_or(AeadError)?;
+    let length = ciphertext.len().checked_sub(TAG_LENGTH).ok_or(AeadError)?;
+    let (ciphertext, tag) = ciphertext.split_at(length);
+    let tag = Tag::try_from(tag).map_err(|_| AeadError)?;
+    let mut plaintext = Zeroizing::new(ciphertext.to_vec());
+    XChaCha20Poly1305::new(<&Key>::from(key.as_bytes()))
+        .decrypt_inout_detached(<&XNonce>::from(nonce), associated_data, plaintext.as_mut_slice().into(), &tag)
+        .map_err(|_| AeadError)?;
+    Ok(plaintext)
 }
 
 fn cipher_and_nonce<'a>(key: &'a [u8], nonce: &'a [u8]) -> (ChaCha20Poly1305, &'a Nonce) {

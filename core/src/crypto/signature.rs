@@ -64,9 +64,14 @@ impl VerifyingKey {
     /// # Errors
     /// [`SignatureError::Signature`]
     pub fn verify(&self, label: Label, parts: &[&[u8]], signature: &[u8]) -> Result<(), SignatureError> {
+        self.verify_unlabelled(&message(label, parts), signature)
+    }
+
+    /// Verifies what another standard has put its own label before.
+    pub(crate) fn verify_unlabelled(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Signature)?;
         ed25519_dalek::VerifyingKey::from_bytes(&self.0)
-            .and_then(|key| key.verify_strict(&message(label, parts), &signature))
+            .and_then(|key| key.verify_strict(message, &signature))
             .map_err(|_| SignatureError::Signature)
     }
 }

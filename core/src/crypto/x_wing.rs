@@ -71,7 +71,10 @@ impl EncapsulationKey {
     }
 
     /// `EncapsulateDerand` of section 5.4; `randomness` must be fresh.
-    fn encapsulate_with(&self, randomness: &Secret<64>) -> Result<([u8; CIPHERTEXT_LENGTH], Secret<32>), DhError> {
+    pub(crate) fn encapsulate_with(
+        &self,
+        randomness: &Secret<64>,
+    ) -> Result<([u8; CIPHERTEXT_LENGTH], Secret<32>), DhError> {
         let [ml_kem_randomness, x25519_randomness] = super::kdf::split::<64, 2>(randomness);
         let (ml_kem_ciphertext, ml_kem_secret) =
             mlkem768::encapsulate(&(*self.ml_kem).into(), *ml_kem_randomness.as_bytes());

@@ -5,6 +5,7 @@ pub mod client_records;
 pub mod client_store;
 pub mod content;
 pub mod control;
+pub mod group;
 pub mod handshake;
 pub mod identity;
 pub mod linking;

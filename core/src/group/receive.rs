@@ -1,0 +1,255 @@
+//! What comes out of the log.
+
+use std::sync::Arc;
+
+use mls_rs::MlsMessage;
+use mls_rs::MlsMessageDescription;
+use mls_rs::error::MlsError;
+use mls_rs::group::proposal::Proposal;
+use mls_rs::group::{
+    CommitEffect, CommitMessageDescription, ContentType, NewEpoch, ProposalSender, ReceivedMessage, Sender,
+};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::credential::LeafName;
+use super::entry;
+use super::error::{GroupError, Refusal};
+use super::member::{Group, GroupMember, named};
+use super::policy::{GroupPolicy, Role};
+
+/// An entry, opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// A message of a member, signed by its device.
+    Message {
+        /// Who wrote it.
+        sender: GroupMember,
+        /// What was encrypted.
+        content: Zeroizing<Vec<u8>>,
+    },
+    /// A message of this device: its text is known, and cannot be decrypted here.
+    Own,
+    /// A device asks to be removed. Commit before sending anything.
+    Leaving(GroupMember),
+    /// Another proposal. Commit before sending anything; the commit leaves out what the rules forbid.
+    Proposal(GroupMember),
+    /// A commit; a new epoch has begun.
+    Epoch(EpochChange),
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochChange {
+    /// The epoch that began.
+    pub epoch: u64,
+    /// Who committed; for one who rejoined, his new leaf.
+    pub committer: GroupMember,
+    /// Devices that came.
+    pub added: Vec<GroupMember>,
+    /// Devices that went, with the roles that they had.
+    pub removed: Vec<GroupMember>,
+    /// A device came back by itself, in the place of one of its account. Members should be shown that.
+    pub rejoined: Option<Rejoined>,
+    /// Whether the policy is another one now.
+    pub policy_changed: bool,
+    /// Whether this device was among the removed. The group cannot be used any more.
+    pub removed_self: bool,
+}
+
+/// A device that took the place of another one of its account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejoined {
+    /// Who was there before.
+    pub replaced: GroupMember,
+    /// Who is there now.
+    pub joined: GroupMember,
+}
+
+impl Group {
+    /// Processes an entry of the log, in the log's order. `epoch` is the epoch that the log has it under, `closes_epoch`
+    /// whether it is the one that closed it.
+    ///
+    /// # Errors
+    /// [`GroupError::GarbageCommit`] if the entry closes its epoch and is no valid commit: the group cannot go on.
+    /// Any other error is about this entry alone: skip it. [`GroupError::EpochAhead`] and [`GroupError::EpochGone`] mean
+    /// that it does not belong here now. A commit that is refused, or an entry that does not verify, changes nothing.
+    pub fn process(&mut self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<Received, GroupError> {
+        if self.removed {
+            return Err(GroupError::Removed);
+        }
+        if epoch > self.epoch() {
+            return Err(GroupError::EpochAhead);
+        }
+        if closes_epoch && epoch < self.epoch() {
+            return Err(GroupError::EpochGone);
+        }
+        let pending = self.pending.as_ref().map(|pending| pending.entry_hash);
+        if closes_epoch && pending == Some(Sha256::digest(entry).into()) {
+            return self.adopt_commit().map(Received::Epoch);
+        }
+        let processed = self.process_other(entry, epoch, closes_epoch);
+        if closes_epoch { processed.map_err(|error| GroupError::GarbageCommit(Box::new(error))) } else { processed }
+    }
+
+    fn process_other(&mut self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<Received, GroupError> {
+        let keys = self.keys_of(epoch).ok_or(GroupError::EpochGone)?;
+        let bytes = entry::unwrap(keys, &self.log_id, entry)?;
+        let message = MlsMessage::from_bytes(&bytes).map_err(|_| GroupError::NotMls)?;
+        self.check_kind(&message, epoch, closes_epoch)?;
+        let policy = self.policy()?;
+        match self.mls.process_incoming_message(message) {
+            Ok(ReceivedMessage::ApplicationMessage(message)) => {
+                let content = Zeroizing::new(message.data().to_vec());
+                self.message(&policy, message.sender_index, content)
+            }
+            Ok(ReceivedMessage::Proposal(proposal)) => self.proposal(&policy, proposal.sender, &proposal.proposal),
+            Ok(ReceivedMessage::Commit(description)) => self.begin_epoch(&policy, description).map(Received::Epoch),
+            Ok(_) => Err(GroupError::NotMls),
+            Err(MlsError::CantProcessMessageFromSelf) if !closes_epoch => Ok(Received::Own),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// What is told by a message's frame, before anything of it is used.
+    fn check_kind(&self, message: &MlsMessage, epoch: u64, closes_epoch: bool) -> Result<(), GroupError> {
+        let (group, of_epoch, kind) = match message.description() {
+            MlsMessageDescription::PrivateProtocolMessage { group_id, epoch_id, content_type } => {
+                (group_id, epoch_id, content_type)
+            }
+            // Only who is not in the group yet cannot encrypt to it.
+            MlsMessageDescription::PublicProtocolMessage { group_id, epoch_id, content_type, sender, .. } => {
+                if sender != Sender::NewMemberCommit {
+                    return Err(Refusal::PublicMessage.into());
+                }
+                (group_id, epoch_id, content_type)
+            }
+            _ => return Err(GroupError::NotMls),
+        };
+        if group != self.id.0 {
+            return Err(GroupError::OtherGroup);
+        }
+        if of_epoch != epoch {
+            return Err(GroupError::NotMls);
+        }
+        match (kind == ContentType::Commit, closes_epoch) {
+            (true, false) => Err(GroupError::CommitOutOfPlace),
+            (false, true) => Err(GroupError::NotMls),
+            _ => Ok(()),
+        }
+    }
+
+    fn message(&self, policy: &GroupPolicy, sender: u32, content: Zeroizing<Vec<u8>>) -> Result<Received, GroupError> {
+        let sender = self.member(policy, sender)?;
+        match sender.role {
+            Some(Role::Reader) => Err(Refusal::ReaderPosted.into()),
+            None => Err(Refusal::NotInRoster.into()),
+            Some(_) if policy.successor.is_some() => Err(Refusal::Closed.into()),
+            Some(_) => Ok(Received::Message { sender, content }),
+        }
+    }
+
+    fn proposal(
+        &self,
+        policy: &GroupPolicy,
+        sender: ProposalSender,
+        proposal: &Proposal,
+    ) -> Result<Received, GroupError> {
+        let ProposalSender::Member(sender) = sender else {
+            return Err(Refusal::Outsider.into());
+        };
+        let member = self.member(policy, sender)?;
+        match proposal {
+            Proposal::Remove(removal) if removal.to_remove() == sender => Ok(Received::Leaving(member)),
+            _ => Ok(Received::Proposal(member)),
+        }
+    }
+
+    fn member(&self, policy: &GroupPolicy, leaf: u32) -> Result<GroupMember, GroupError> {
+        let member = self.mls.roster().member_with_index(leaf).map_err(|_| GroupError::NoSuchMember)?;
+        named(policy, &member)
+    }
+
+    /// Ends what a commit began: keys of the new epoch, and what is told about it. `before` is the policy until now.
+    pub(super) fn begin_epoch(
+        &mut self,
+        before: &Arc<GroupPolicy>,
+        description: CommitMessageDescription,
+    ) -> Result<EpochChange, GroupError> {
+        let (new_epoch, removed_self): (NewEpoch, bool) = match description.effect {
+            CommitEffect::NewEpoch(new_epoch) => (*new_epoch, false),
+            CommitEffect::Removed { new_epoch, .. } => (*new_epoch, true),
+            CommitEffect::ReInit(_) => return Err(Refusal::Proposal.into()),
+        };
+        self.drop_commit();
+        if removed_self {
+            self.removed = true;
+        } else {
+            self.export_keys()?;
+        }
+        let after = if removed_self { before.clone() } else { self.policy()? };
+        let mut change = EpochChange {
+            epoch: new_epoch.epoch,
+            committer: self.committer(&after, &new_epoch, description.committer, removed_self)?,
+            added: Vec::new(),
+            removed: Vec::new(),
+            rejoined: None,
+            policy_changed: new_epoch
+                .applied_proposals
+                .iter()
+                .any(|applied| matches!(applied.proposal, Proposal::GroupContextExtensions(_))),
+            removed_self,
+        };
+        for applied in &new_epoch.applied_proposals {
+            match &applied.proposal {
+                Proposal::Remove(removal) => {
+                    if let Some(member) = new_epoch.prior_state.member_at_index(removal.to_remove()) {
+                        change.removed.push(named(before, &member)?);
+                    }
+                }
+                Proposal::Add(addition) => {
+                    let name = LeafName::read(addition.signing_identity())?;
+                    let leaf = self.leaf_of(&name);
+                    let role = after.role(&name.address);
+                    change.added.push(GroupMember { leaf, address: name.address, device_id: name.device_id, role });
+                }
+                _ => {}
+            }
+        }
+        if description.is_external
+            && let Some(replaced) = change.removed.first().cloned()
+        {
+            change.rejoined = Some(Rejoined { replaced, joined: change.committer.clone() });
+        }
+        Ok(change)
+    }
+
+    /// The committer as the new epoch has him. Whoever was removed does not see that epoch, and looks at the one before.
+    fn committer(
+        &self,
+        policy: &GroupPolicy,
+        new_epoch: &NewEpoch,
+        leaf: u32,
+        removed_self: bool,
+    ) -> Result<GroupMember, GroupError> {
+        if removed_self {
+            let member = new_epoch.prior_state.member_at_index(leaf).ok_or(GroupError::NoSuchMember)?;
+            return named(policy, &member);
+        }
+        self.member(policy, leaf)
+    }
+
+    /// The leaf of a device that was just added, which MLS finds a place for.
+    fn leaf_of(&self, name: &LeafName) -> u32 {
+        let identity = [name.address.as_str().as_bytes(), &name.device_id.to_be_bytes()].concat();
+        self.mls.member_with_identity(&identity).map_or(u32::MAX, |member| member.index)
+    }
+
+    /// Leaves of an account.
+    ///
+    /// # Errors
+    /// As [`Group::members`].
+    pub fn leaves_of(&self, address: &crate::Address) -> Result<Vec<GroupMember>, GroupError> {
+        Ok(self.members()?.into_iter().filter(|member| member.address == *address).collect())
+    }
+}

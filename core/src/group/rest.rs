@@ -1,0 +1,144 @@
+//! A group at rest: what is written when, and how it is read back.
+
+use std::collections::BTreeMap;
+
+use mls_rs::group::ExportedTree;
+use zeroize::Zeroizing;
+
+use super::GroupId;
+use super::engine::{GroupEngine, Suite, mls_client};
+use super::error::{GroupError, StateError};
+use super::judge::Judge;
+use super::keys::EpochKeys;
+use super::member::{Group, Pending, own_name};
+use super::pages::{GroupChanges, Pages};
+use super::provider::Provider;
+use super::storage::{KeyPackages, StateStorage};
+use crate::wire::group::{EpochKeyFields, ManifestFields, PendingFields, Section};
+
+/// The numbers of the pages that a manifest names: the records to load with it.
+///
+/// # Errors
+/// [`GroupError::State`]
+pub fn stored_pages(manifest: &[u8]) -> Result<Vec<u32>, GroupError> {
+    let manifest = ManifestFields::decode(manifest).map_err(StateError::Malformed)?;
+    let mut numbers: Vec<u32> =
+        manifest.sections.iter().flat_map(|section| section.pages.iter().map(|(number, _)| *number)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
+}
+
+impl Group {
+    /// What has changed since the last time, for the caller's store, in one transaction. If that transaction fails, this
+    /// group must be dropped and loaded again.
+    ///
+    /// # Errors
+    /// [`GroupError::Mls`] if the library cannot encode its state, which nothing makes it do.
+    pub fn save(&mut self) -> Result<GroupChanges, GroupError> {
+        self.mls.write_to_storage_without_ratchet_tree().map_err(|error| self.failed(&error))?;
+        let storage = self.storage.clone();
+        let mut stored = storage.lock();
+        let state = stored.state.take().ok_or(StateError::Section)?;
+        if self.stored_tree != Some(self.epoch()) {
+            let tree = self.mls.export_tree().to_bytes().map_err(|error| self.failed(&error))?;
+            self.pages.store(Section::Tree, &tree);
+            self.stored_tree = Some(self.epoch());
+        }
+        for epoch in std::mem::take(&mut stored.written) {
+            if let Some(bytes) = stored.epochs.get(&epoch) {
+                self.pages.store(Section::Epoch(epoch), bytes);
+            }
+        }
+        let past: Vec<Section> = self.pages.sections().collect();
+        for section in past {
+            if let Section::Epoch(epoch) = section
+                && !stored.epochs.contains_key(&epoch)
+            {
+                self.pages.remove(section);
+            }
+        }
+        drop(stored);
+        self.pages.store(Section::State, &state);
+        let (group_id, cipher_suite, log_id) = (self.id, self.suite.number(), self.log_id);
+        let keys = self.keys.iter().map(key_fields).collect();
+        let pending = self
+            .pending
+            .as_ref()
+            .map(|pending| PendingFields { entry_hash: pending.entry_hash, keys: key_fields(&pending.keys) });
+        Ok(self.pages.finish(|generation, next_page, sections| ManifestFields {
+            generation,
+            group_id,
+            cipher_suite,
+            log_id,
+            next_page,
+            sections,
+            keys,
+            pending,
+        }))
+    }
+
+    /// How often this group was saved: rises by one each time, so that a store that was put back is noticed by who kept it.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.pages.generation()
+    }
+}
+
+impl GroupEngine<'_> {
+    /// Reads a group from its manifest and pages; `page` gives a page's record by its number ([`stored_pages`]).
+    ///
+    /// # Errors
+    /// [`GroupError::State`] if the records are not one state, or not of a group that this device is in.
+    pub fn load(
+        &self,
+        manifest: &[u8],
+        page: impl FnMut(u32) -> Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<Group, GroupError> {
+        let manifest = ManifestFields::decode(manifest).map_err(StateError::Malformed)?;
+        let suite = Suite::from_number(manifest.cipher_suite).ok_or(StateError::Section)?;
+        let pages = Pages::load(&manifest, page)?;
+        let state = pages.read(Section::State).ok_or(StateError::Section)?;
+        let tree = pages.read(Section::Tree).ok_or(StateError::Section)?;
+        let tree = ExportedTree::from_bytes(&tree).map_err(|_| StateError::Section)?;
+        let mut epochs = BTreeMap::new();
+        for section in pages.sections() {
+            if let Section::Epoch(epoch) = section {
+                epochs.insert(epoch, pages.read(section).ok_or(StateError::Section)?);
+            }
+        }
+        if manifest.pending.is_some() != pages.contains(Section::Pending) {
+            return Err(StateError::Section.into());
+        }
+        let (provider, judge) = (Provider::default(), Judge::default());
+        let storage = StateStorage::with(state, epochs);
+        let client = mls_client(self, suite, &provider, &judge, storage.clone(), KeyPackages::default());
+        let mls = client.load_group_with_ratchet_tree(&manifest.group_id.0, tree).map_err(|_| StateError::Section)?;
+        let mut group = Group::assemble(mls, manifest.group_id, suite, provider, judge, storage, own_name(self));
+        let named = GroupId(group.mls.group_id().try_into().map_err(|_| StateError::Section)?);
+        group.keys = manifest.keys.iter().map(epoch_keys).collect();
+        if named != manifest.group_id || group.keys.last().is_none_or(|keys| keys.epoch() != group.epoch()) {
+            return Err(StateError::Section.into());
+        }
+        group.log_id = manifest.log_id;
+        group.pending = manifest
+            .pending
+            .as_ref()
+            .map(|pending| Pending { entry_hash: pending.entry_hash, keys: epoch_keys(&pending.keys) });
+        group.stored_tree = Some(group.epoch());
+        group.pages = pages;
+        Ok(group)
+    }
+}
+
+fn key_fields(keys: &EpochKeys) -> EpochKeyFields {
+    EpochKeyFields {
+        epoch: keys.epoch(),
+        access_seed: keys.access_key().to_secret(),
+        outer_key: keys.outer_key().clone(),
+    }
+}
+
+fn epoch_keys(fields: &EpochKeyFields) -> EpochKeys {
+    EpochKeys::new(fields.epoch, &fields.access_seed, fields.outer_key.clone())
+}
