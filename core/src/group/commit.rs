@@ -88,6 +88,7 @@ impl Group {
             _ => None,
         };
         self.pages.store(Section::Pending, &secrets);
+        self.checkpoint()?;
         let next_access_key = keys.access_key().verifying_key();
         self.pending = Some(Pending { entry_hash: Sha256::digest(&entry.entry).into(), keys });
         Ok(PreparedCommit { entry, next_access_key, invitation })
@@ -111,7 +112,9 @@ impl Group {
         let secrets = CommitSecrets::from_bytes(&secrets).map_err(|_| StateError::Section)?;
         let policy = self.policy()?;
         let description = self.mls.apply_detached_commit(secrets).map_err(|error| self.failed(&error))?;
-        self.begin_epoch(&policy, description)
+        let change = self.begin_epoch(&policy, description)?;
+        self.checkpoint()?;
+        Ok(change)
     }
 
     /// Forgets the pending commit: another one came first, or it is no longer wanted and never left.

@@ -1,7 +1,8 @@
 //! A device's way into groups: creating one, joining one by invitation.
 
 use mls_rs::client_builder::{
-    BaseConfig, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider, WithKeyPackageRepo, WithMlsRules,
+    BaseConfig, ClientBuilder, WithCryptoProvider, WithGroupStateStorage, WithIdentityProvider, WithKeyPackageRepo,
+    WithMlsRules,
 };
 use mls_rs::error::MlsError;
 use mls_rs::group::ExportedTree;
@@ -9,7 +10,6 @@ use mls_rs::time::MlsTime;
 use mls_rs::{Client, Extension, ExtensionList, MlsMessage};
 use mls_rs_core::crypto::{CipherSuite, SignatureSecretKey};
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
 
 use super::credential::{Identities, LeafName, signing_identity};
 use super::error::{GroupError, Refusal};
@@ -98,17 +98,13 @@ pub(super) type MlsConfig = WithMlsRules<
     >,
 >;
 
-pub(super) fn mls_client(
-    device: &GroupEngine<'_>,
-    suite: Suite,
+/// A client of the library on one group's provider, rules and storage.
+pub(super) fn mls_builder(
     provider: &Provider,
     judge: &Judge,
     storage: StateStorage,
     packages: KeyPackages,
-) -> Client<MlsConfig> {
-    let mut seed = device.signing_key.to_secret();
-    let signer = SignatureSecretKey::new_slice(seed.as_bytes());
-    seed.zeroize();
+) -> ClientBuilder<MlsConfig> {
     Client::builder()
         .key_package_repo(packages)
         .group_state_storage(storage)
@@ -117,6 +113,20 @@ pub(super) fn mls_client(
         .mls_rules(Rules(judge.clone()))
         .extension_type(POLICY_EXTENSION)
         .key_package_lifetime(lifetime())
+}
+
+/// The same, for this device.
+pub(super) fn mls_client(
+    device: &GroupEngine<'_>,
+    suite: Suite,
+    provider: &Provider,
+    judge: &Judge,
+    storage: StateStorage,
+    packages: KeyPackages,
+) -> Client<MlsConfig> {
+    let seed = device.signing_key.to_secret();
+    let signer = SignatureSecretKey::new_slice(seed.as_bytes());
+    mls_builder(provider, judge, storage, packages)
         .signing_identity(signing_identity(device), signer, suite.mls())
         .build()
 }
@@ -170,6 +180,7 @@ impl GroupEngine<'_> {
         let mut group = Group::assemble(mls, id, suite, provider, judge, storage, own_name(self));
         group.export_keys()?;
         group.log_id = log_id(&group.keys().access_key().verifying_key());
+        group.checkpoint()?;
         Ok(group)
     }
 
@@ -199,6 +210,7 @@ impl GroupEngine<'_> {
         group.log_id = log;
         group.check_joined(information.sender)?;
         group.export_keys()?;
+        group.checkpoint()?;
         Ok(group)
     }
 }

@@ -10,6 +10,7 @@ use super::credential::LeafName;
 use super::engine::{GroupEngine, MlsConfig, Suite};
 use super::entry;
 use super::error::{GroupError, Refusal};
+use super::journal::Journal;
 use super::judge::Judge;
 use super::keys::EpochKeys;
 use super::pages::Pages;
@@ -36,6 +37,7 @@ pub struct Group {
     pub(super) keys: Vec<EpochKeys>,
     pub(super) pending: Option<Pending>,
     pub(super) pages: Pages,
+    pub(super) journal: Journal,
     /// The epoch whose tree is in the pages.
     pub(super) stored_tree: Option<u64>,
     pub(super) removed: bool,
@@ -100,6 +102,7 @@ impl Group {
             keys: Vec::new(),
             pending: None,
             pages: Pages::new(id),
+            journal: Journal::default(),
             stored_tree: None,
             removed: false,
         }
@@ -218,6 +221,7 @@ impl Group {
             .randomness()
             .during(rng, || self.mls.encrypt_application_message(content, Vec::new())?.to_bytes())
             .map_err(|error| self.failed(&error))?;
+        self.note_encrypted()?;
         self.wrapped(&message, rng)
     }
 
@@ -234,6 +238,8 @@ impl Group {
             .randomness()
             .during(rng, || self.mls.propose_remove(own, Vec::new())?.to_bytes())
             .map_err(|error| self.failed(&error))?;
+        // Made again it would be another proposal.
+        self.checkpoint()?;
         self.wrapped(&message, rng)
     }
 

@@ -18,6 +18,7 @@ mod credential;
 mod engine;
 mod entry;
 mod error;
+mod journal;
 mod judge;
 mod key_package;
 mod keys;

@@ -66,6 +66,14 @@ pub struct Rejoined {
     pub joined: GroupMember,
 }
 
+/// Why an entry was not processed.
+pub(super) enum Failure {
+    /// And nothing has changed.
+    Untouched(GroupError),
+    /// And what has changed must be undone: a key was taken for it.
+    Touched(GroupError),
+}
+
 impl Group {
     /// Processes an entry of the log, in the log's order. `epoch` is the epoch that the log has it under, `closes_epoch`
     /// whether it is the one that closed it.
@@ -88,27 +96,52 @@ impl Group {
         if closes_epoch && pending == Some(Sha256::digest(entry).into()) {
             return self.adopt_commit().map(Received::Epoch);
         }
-        let processed = self.process_other(entry, epoch, closes_epoch);
+        let processed = match self.process_other(entry, epoch, closes_epoch) {
+            Ok(received) => {
+                self.note_entry(entry, epoch, closes_epoch)?;
+                received
+            }
+            Err(Failure::Untouched(error)) => Err(error),
+            Err(Failure::Touched(error)) => {
+                self.undo()?;
+                Err(error)
+            }
+        };
         if closes_epoch { processed.map_err(|error| GroupError::GarbageCommit(Box::new(error))) } else { processed }
     }
 
-    fn process_other(&mut self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<Received, GroupError> {
+    /// `Ok` when the state has gone on, whatever our rules say of the message that did it.
+    pub(super) fn process_other(
+        &mut self,
+        entry: &[u8],
+        epoch: u64,
+        closes_epoch: bool,
+    ) -> Result<Result<Received, GroupError>, Failure> {
+        let message = self.opened(entry, epoch, closes_epoch).map_err(Failure::Untouched)?;
+        let policy = self.policy().map_err(Failure::Untouched)?;
+        match self.mls.process_incoming_message(message) {
+            Ok(ReceivedMessage::ApplicationMessage(message)) => {
+                let content = Zeroizing::new(message.data().to_vec());
+                Ok(self.message(&policy, message.sender_index, content))
+            }
+            Ok(ReceivedMessage::Proposal(proposal)) => Ok(self.proposal(&policy, proposal.sender, &proposal.proposal)),
+            Ok(ReceivedMessage::Commit(description)) => Ok(self.begin_epoch(&policy, description).map(Received::Epoch)),
+            Ok(_) => Err(Failure::Untouched(GroupError::NotMls)),
+            // The sender is known before any key is taken.
+            Err(MlsError::CantProcessMessageFromSelf) if !closes_epoch => Ok(Ok(Received::Own)),
+            Err(error @ (MlsError::EpochNotFound | MlsError::KeyMissing(_) | MlsError::InvalidFutureGeneration(_))) => {
+                Err(Failure::Untouched(self.failed(&error)))
+            }
+            Err(error) => Err(Failure::Touched(self.failed(&error))),
+        }
+    }
+
+    fn opened(&self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<MlsMessage, GroupError> {
         let keys = self.keys_of(epoch).ok_or(GroupError::EpochGone)?;
         let bytes = entry::unwrap(keys, &self.log_id, entry)?;
         let message = MlsMessage::from_bytes(&bytes).map_err(|_| GroupError::NotMls)?;
         self.check_kind(&message, epoch, closes_epoch)?;
-        let policy = self.policy()?;
-        match self.mls.process_incoming_message(message) {
-            Ok(ReceivedMessage::ApplicationMessage(message)) => {
-                let content = Zeroizing::new(message.data().to_vec());
-                self.message(&policy, message.sender_index, content)
-            }
-            Ok(ReceivedMessage::Proposal(proposal)) => self.proposal(&policy, proposal.sender, &proposal.proposal),
-            Ok(ReceivedMessage::Commit(description)) => self.begin_epoch(&policy, description).map(Received::Epoch),
-            Ok(_) => Err(GroupError::NotMls),
-            Err(MlsError::CantProcessMessageFromSelf) if !closes_epoch => Ok(Received::Own),
-            Err(error) => Err(self.failed(&error)),
-        }
+        Ok(message)
     }
 
     /// What is told by a message's frame, before anything of it is used.

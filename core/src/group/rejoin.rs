@@ -103,6 +103,7 @@ impl GroupEngine<'_> {
         let mut group = Group::assemble(mls, id, suite, provider, judge.clone(), storage, own);
         group.log_id = log_id;
         group.export_keys()?;
+        group.checkpoint()?;
         let next_access_key = group.keys().access_key().verifying_key();
         Ok(PreparedRejoin { group, entry, keys, next_access_key })
     }

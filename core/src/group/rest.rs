@@ -6,8 +6,9 @@ use mls_rs::group::ExportedTree;
 use zeroize::Zeroizing;
 
 use super::GroupId;
-use super::engine::{GroupEngine, Suite, mls_client};
+use super::engine::{GroupEngine, MlsConfig, Suite, mls_builder};
 use super::error::{GroupError, StateError};
+use super::journal::Journal;
 use super::judge::Judge;
 use super::keys::EpochKeys;
 use super::member::{Group, Pending, own_name};
@@ -36,30 +37,7 @@ impl Group {
     /// # Errors
     /// [`GroupError::Mls`] if the library cannot encode its state, which nothing makes it do.
     pub fn save(&mut self) -> Result<GroupChanges, GroupError> {
-        self.mls.write_to_storage_without_ratchet_tree().map_err(|error| self.failed(&error))?;
-        let storage = self.storage.clone();
-        let mut stored = storage.lock();
-        let state = stored.state.take().ok_or(StateError::Section)?;
-        if self.stored_tree != Some(self.epoch()) {
-            let tree = self.mls.export_tree().to_bytes().map_err(|error| self.failed(&error))?;
-            self.pages.store(Section::Tree, &tree);
-            self.stored_tree = Some(self.epoch());
-        }
-        for epoch in std::mem::take(&mut stored.written) {
-            if let Some(bytes) = stored.epochs.get(&epoch) {
-                self.pages.store(Section::Epoch(epoch), bytes);
-            }
-        }
-        let past: Vec<Section> = self.pages.sections().collect();
-        for section in past {
-            if let Section::Epoch(epoch) = section
-                && !stored.epochs.contains_key(&epoch)
-            {
-                self.pages.remove(section);
-            }
-        }
-        drop(stored);
-        self.pages.store(Section::State, &state);
+        self.checkpoint()?;
         let (group_id, cipher_suite, log_id) = (self.id, self.suite.number(), self.log_id);
         let keys = self.keys.iter().map(key_fields).collect();
         let pending = self
@@ -98,22 +76,11 @@ impl GroupEngine<'_> {
         let manifest = ManifestFields::decode(manifest).map_err(StateError::Malformed)?;
         let suite = Suite::from_number(manifest.cipher_suite).ok_or(StateError::Section)?;
         let pages = Pages::load(&manifest, page)?;
-        let state = pages.read(Section::State).ok_or(StateError::Section)?;
-        let tree = pages.read(Section::Tree).ok_or(StateError::Section)?;
-        let tree = ExportedTree::from_bytes(&tree).map_err(|_| StateError::Section)?;
-        let mut epochs = BTreeMap::new();
-        for section in pages.sections() {
-            if let Section::Epoch(epoch) = section {
-                epochs.insert(epoch, pages.read(section).ok_or(StateError::Section)?);
-            }
-        }
         if manifest.pending.is_some() != pages.contains(Section::Pending) {
             return Err(StateError::Section.into());
         }
         let (provider, judge) = (Provider::default(), Judge::default());
-        let storage = StateStorage::with(state, epochs);
-        let client = mls_client(self, suite, &provider, &judge, storage.clone(), KeyPackages::default());
-        let mls = client.load_group_with_ratchet_tree(&manifest.group_id.0, tree).map_err(|_| StateError::Section)?;
+        let (mls, storage) = mls_group(&pages, manifest.group_id, &provider, &judge)?;
         let mut group = Group::assemble(mls, manifest.group_id, suite, provider, judge, storage, own_name(self));
         let named = GroupId(group.mls.group_id().try_into().map_err(|_| StateError::Section)?);
         group.keys = manifest.keys.iter().map(epoch_keys).collect();
@@ -127,8 +94,31 @@ impl GroupEngine<'_> {
             .map(|pending| Pending { entry_hash: pending.entry_hash, keys: epoch_keys(&pending.keys) });
         group.stored_tree = Some(group.epoch());
         group.pages = pages;
+        group.journal = Journal::at(&group.keys);
         Ok(group)
     }
+}
+
+/// The group that the library has, read from the pages.
+pub(super) fn mls_group(
+    pages: &Pages,
+    id: GroupId,
+    provider: &Provider,
+    judge: &Judge,
+) -> Result<(mls_rs::Group<MlsConfig>, StateStorage), StateError> {
+    let state = pages.read(Section::State).ok_or(StateError::Section)?;
+    let tree = pages.read(Section::Tree).ok_or(StateError::Section)?;
+    let tree = ExportedTree::from_bytes(&tree).map_err(|_| StateError::Section)?;
+    let mut epochs = BTreeMap::new();
+    for section in pages.sections() {
+        if let Section::Epoch(epoch) = section {
+            epochs.insert(epoch, pages.read(section).ok_or(StateError::Section)?);
+        }
+    }
+    let storage = StateStorage::with(state, epochs);
+    let client = mls_builder(provider, judge, storage.clone(), KeyPackages::default()).build();
+    let mls = client.load_group_with_ratchet_tree(&id.0, tree).map_err(|_| StateError::Section)?;
+    Ok((mls, storage))
 }
 
 fn key_fields(keys: &EpochKeys) -> EpochKeyFields {

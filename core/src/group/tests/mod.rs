@@ -1,7 +1,11 @@
 //! Groups from end to end, without a server: a log in memory that compares and sets.
 
+mod hard_cases;
+mod large;
 mod life;
 mod rest;
+mod rogue;
+mod rules;
 
 use std::collections::BTreeMap;
 
