@@ -61,7 +61,7 @@
 //! ```
 //!
 //! `examples/session.rs` goes on from here: an answer, state read back after a restart, messages that overtake each other.
-//! Files are in [`attachment`], what a message says in [`kind`].
+//! Groups are in [`group`], files in [`attachment`], what a message says in [`kind`].
 
 pub mod address;
 pub mod attachment;

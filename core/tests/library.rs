@@ -8,12 +8,19 @@ use std::process::Command;
 
 #[path = "../examples/attachment.rs"]
 mod attachment;
+#[path = "../examples/group.rs"]
+mod group;
 #[path = "../examples/session.rs"]
 mod session;
 
 #[test]
 fn the_example_of_a_session_runs() {
     session::main().unwrap();
+}
+
+#[test]
+fn the_example_of_a_group_runs() {
+    group::main().unwrap();
 }
 
 #[test]

@@ -1,8 +1,11 @@
-//! What others publish: the primitives against the vectors of Wycheproof and X-Wing, clinical documents against HL7's schemas
-//! and the examples of the French agency. They are read from `MEDIPEPS_VECTORS`.
+//! What others publish: the primitives against the vectors of Wycheproof and X-Wing, groups against those of the MLS working
+//! group, clinical documents against HL7's schemas and the examples of the French agency. They are read from
+//! `MEDIPEPS_VECTORS`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+#[path = "published_vectors/mls.rs"]
+mod mls;
 #[path = "published_vectors/primitives.rs"]
 mod primitives;
 #[path = "published_vectors/wycheproof.rs"]

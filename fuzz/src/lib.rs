@@ -48,6 +48,9 @@ macro_rules! select_decoder {
     };
 }
 
+// After the macro that it uses.
+mod group;
+
 /// A fuzz target: its name and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -254,6 +257,17 @@ targets! {
     /// What passes over the server's control socket.
     control(data) {
         select_decoder!(data: control::ControlRequest, control::ControlResponse);
+    }
+
+    /// What is agreed on in groups, handed over, and kept of them.
+    group_record(data) {
+        group::record(data);
+    }
+
+    /// Key packages, invitations, help to rejoin and log entries that nobody made for this device: refused, and the group is
+    /// as before.
+    group_message(data) {
+        group::refuses(data);
     }
 
     /// Clinical documents.

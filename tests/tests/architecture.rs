@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("medipeps-client", &["medipeps-core"]),
     ("medipeps-server", &["medipeps-core"]),
     ("medipeps-fuzz", &["medipeps-core", "medipeps-client"]),
+    ("medipeps-peers", &["medipeps-core"]),
     ("medipeps-tests", &["medipeps-core", "medipeps-client", "medipeps-server"]),
     ("xtask", &["medipeps-core"]),
 ];
@@ -36,6 +37,10 @@ const INPUT_OUTPUT: &[&str] = &[
     "chrono",
     "tokio",
 ];
+
+/// What a dependency of `core` asks for where nothing calls it: `mls-rs` switches `getrandom` on for browsers, whether or not
+/// a cipher suite provider wants it. Ours takes randomness from the caller (`core/src/group/provider/randomness.rs`).
+const ASKED_FOR_AND_NOT_CALLED: &[(&str, &str, &str)] = &[("wasm32-unknown-unknown", "getrandom", "mls-rs")];
 
 /// Modules named after nothing.
 const NAMED_AFTER_NOTHING: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc"];
@@ -122,8 +127,57 @@ fn core_stands_on_nothing_that_does_input_or_output() {
         let said = String::from_utf8(output.stdout).unwrap();
         let reached: BTreeSet<&str> = said.lines().filter_map(|line| line.split(' ').next()).collect();
         assert!(reached.contains("ed25519-dalek"), "the walk must find what core stands on: {reached:?}");
-        for name in reached {
-            assert!(!INPUT_OUTPUT.contains(&name), "core reaches {name} on {target}");
+        for name in reached.into_iter().filter(|name| INPUT_OUTPUT.contains(name)) {
+            let asking = ASKED_FOR_AND_NOT_CALLED.iter().filter(|(on, asked, _)| *on == target && *asked == name);
+            let asking: BTreeSet<&str> = asking.map(|(_, _, by)| *by).collect();
+            assert!(!asking.is_empty(), "core reaches {name} on {target}");
+            assert_eq!(
+                asking.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(),
+                dependents(name, target),
+                "who asks for {name} on {target}"
+            );
+        }
+    }
+}
+
+/// The crates below `core` that name this one.
+fn dependents(name: &str, target: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["tree", "--package", "medipeps-core", "--edges", "normal,no-proc-macro", "--target", target])
+        .args(["--prefix", "depth", "--format", " {p}"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (mut above, mut found) = (Vec::new(), BTreeSet::new());
+    for line in said.lines() {
+        let mut words = line.split(' ');
+        let (Some(Ok(depth)), Some(crate_name)) = (words.next().map(str::parse::<usize>), words.next()) else {
+            continue;
+        };
+        above.truncate(depth);
+        if let (true, Some(parent)) = (crate_name == name, above.last()) {
+            found.insert(str::to_owned(parent));
+        }
+        above.push(crate_name);
+    }
+    found
+}
+
+#[test]
+fn the_mls_library_is_named_in_the_group_module_alone() {
+    let root = root();
+    let group = root.join("core/src/group");
+    for package in members(&metadata()) {
+        let folder = package.manifest_path.parent().unwrap().join("src");
+        for file in rust_files(folder.as_std_path()).into_iter().filter(|file| !file.starts_with(&group)) {
+            let source = std::fs::read_to_string(&file).unwrap();
+            let names_it = source.lines().position(|line| {
+                let code = line.split("//").next().unwrap_or_default();
+                code.contains("mls_rs")
+            });
+            assert_eq!(names_it, None, "{} names a type of mls-rs", file.display());
         }
     }
 }

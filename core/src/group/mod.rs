@@ -33,6 +33,8 @@ mod rules;
 mod storage;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 use std::fmt;
 

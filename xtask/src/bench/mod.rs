@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::process::{self, as_typed};
 use crate::project::Project;
-use catalogue::{MEASURES, Measure, PROGRAMS, Program, Reads};
+use catalogue::{Measure, PROGRAMS, Program, Reads, measures};
 use values::Values;
 
 /// Flags of `cargo xtask bench`.
@@ -58,10 +58,10 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode, 
                 .iter()
                 .any(|name| measure.label.contains(name.as_str()) || measure.id.contains(name.as_str()))
     };
-    let chosen: Vec<&'static Measure> = MEASURES.iter().filter(wanted).collect();
+    let chosen: Vec<&'static Measure> = measures().filter(wanted).collect();
     if chosen.is_empty() {
         eprintln!("error: no measure is called so; the measures are:");
-        MEASURES.iter().for_each(|measure| eprintln!("  {:<40} {}", measure.label, measure.id));
+        measures().for_each(|measure| eprintln!("  {:<40} {}", measure.label, measure.id));
         return Ok(ExitCode::from(2));
     }
     let mut values = Values::default();
@@ -93,7 +93,7 @@ fn run_program(
     let mut command = project.cargo(["bench", "--package", program.package, "--bench", program.bench, "--"]);
     match program.reads {
         Reads::Criterion if !ids.is_empty() => drop(command.arg(format!("^({})$", ids.join("|")))),
-        Reads::Criterion => {}
+        Reads::Criterion | Reads::Lines => {}
         Reads::Json => drop(command.arg("--json")),
     }
     eprintln!("$ {}", as_typed(&command));
@@ -106,6 +106,7 @@ fn run_program(
     match program.reads {
         Reads::Criterion => values.read_criterion(&project.target().join("criterion"), start),
         Reads::Json => values.read_json(program.bench, &said),
+        Reads::Lines => {}
     }
     Ok(done)
 }

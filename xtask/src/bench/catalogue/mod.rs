@@ -1,9 +1,13 @@
 //! The bench programs and the measures, as data.
 //!
-//! A measure is an entry in [`MEASURES`]. Its id is what the program calls it: for criterion, `group/function` or
+//! A measure is an entry in [`measures`]. Its id is what the program calls it: for criterion, `group/function` or
 //! `group/function/parameter`; for a program that prints JSON, its bench name and the path of keys (`storage/rows/0/p99_ms`);
 //! for what is no time, a line `value ID NUMBER` on the standard output. What it stands beside must be measured by the
 //! same run, or the ratio means nothing. A fixed amount in the measure's unit is so many times [`CONSTANT`].
+
+mod groups;
+
+use std::sync::LazyLock;
 
 use super::values::CONSTANT;
 
@@ -34,6 +38,8 @@ pub(super) enum Reads {
     Criterion,
     /// From the JSON object that it prints when called with `--json`.
     Json,
+    /// From its lines `value ID NUMBER` alone.
+    Lines,
 }
 
 /// Something measured, and what it is held against.
@@ -143,6 +149,12 @@ pub(super) static PROGRAMS: &[Program] = &[
         reads: Reads::Criterion,
         groups: &["primitive", "message", "pqxdh", "lookup", "attachment", "peer"],
     },
+    Program {
+        package: "medipeps-peers",
+        bench: "groups",
+        reads: Reads::Lines,
+        groups: &["group-classical", "group-pq", "group-mls-rs", "group-openmls"],
+    },
     Program { package: "medipeps-server", bench: "storage", reads: Reads::Json, groups: &["storage"] },
     Program { package: "medipeps-client", bench: "transfer", reads: Reads::Json, groups: &["transfer"] },
 ];
@@ -171,8 +183,14 @@ const fn part(
     Measure { label, id, unit: Unit::NanosecondsFor4MiB, beside, budget }
 }
 
-/// The measures, with the budgets of DESIGN.md.
-pub(super) static MEASURES: &[Measure] = &[
+/// Every measure.
+pub(super) fn measures() -> impl Iterator<Item = &'static Measure> {
+    static OF_GROUPS: LazyLock<Vec<Measure>> = LazyLock::new(groups::measures);
+    MEASURES.iter().chain(OF_GROUPS.iter())
+}
+
+/// The measures, with the budgets of DESIGN.md; those of groups are in a file of their own.
+static MEASURES: &[Measure] = &[
     time("1:1 encrypt, 32 B", "message/encrypt-32B", SEALED_4_KIB, 1.6),
     time("1:1 encrypt, 1 KiB", "message/encrypt-1KiB", SEALED_4_KIB, 1.6),
     time("1:1 encrypt, 64 KiB", "message/encrypt-64KiB", SEALED_64_KIB, 1.6),

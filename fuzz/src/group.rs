@@ -1,0 +1,94 @@
+//! Groups: records, and what a peer may send.
+
+use std::sync::LazyLock;
+
+use chacha20::ChaCha20Rng;
+use medipeps_core::crypto::secret::Secret;
+use medipeps_core::crypto::signature::SigningKey;
+use medipeps_core::group::{
+    Group, GroupEngine, GroupInvitation, GroupPolicy, GroupRejoin, KeyPackage, KeyPackageSecret, Suite, stored_pages,
+};
+use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
+use rand_core::SeedableRng;
+
+/// Records and what goes over 1:1; a manifest or page that is nobody's makes no group.
+pub(crate) fn record(data: &[u8]) {
+    select_decoder!(data: GroupPolicy, GroupInvitation, GroupRejoin, KeyPackageSecret);
+    let bytes = data.get(1..).unwrap_or_default();
+    if let Ok(policy) = GroupPolicy::decode(bytes) {
+        let _ = policy.check();
+    }
+    let _ = stored_pages(bytes);
+    let Some(device) = DEVICE.as_ref() else { return };
+    // The page is cut from the same bytes, so that a manifest may fit it.
+    let half = bytes.len() / 2;
+    for manifest in [bytes, &bytes[..half]] {
+        assert!(
+            device
+                .engine()
+                .is_none_or(|engine| { engine.load(manifest, |_| Some(bytes[half..].to_vec().into())).is_err() })
+        );
+    }
+}
+
+/// Whatever a peer or a server may send.
+pub(crate) fn refuses(data: &[u8]) {
+    let Some(device) = DEVICE.as_ref() else { return };
+    let Some(engine) = device.engine() else { return };
+    let (at, rest) = data.split_at(data.len().min(2));
+    assert!(KeyPackage::verify(rest, Suite::Classical, &device.statement, 1).is_err());
+    let rng = &mut ChaCha20Rng::from_seed([2; 32]);
+    let cut = at.iter().fold(0, |number, &byte| number << 8 | usize::from(byte)).min(rest.len());
+    let (one, other) = rest.split_at(cut);
+    let invitation = GroupInvitation { welcome: one.to_vec(), tree: other.to_vec() };
+    let _ = invitation.key_packages();
+    if let Ok(made) = engine.key_package(Suite::Classical, 1, rng) {
+        assert!(engine.join(&invitation, &made.secret).is_err());
+    }
+    let help = GroupRejoin {
+        group_info: one.to_vec(),
+        tree: other.to_vec(),
+        access_seed: Secret::from([3; 32]),
+        outer_key: Secret::from([4; 32]),
+    };
+    assert!(engine.rejoin(&help, rng).is_err());
+    let Some(mut group) = device.group() else { return };
+    for closes in [false, true] {
+        assert!(group.process(rest, 0, closes).is_err());
+        assert_eq!(group.epoch(), 0);
+    }
+    assert!(group.encrypt(rest, rng).is_ok() || rest.len() > 4 << 20);
+}
+
+struct Device {
+    statement: Statement,
+    keys: DeviceSecretKeys,
+}
+
+static DEVICE: LazyLock<Option<Device>> = LazyLock::new(|| {
+    let rng = &mut ChaCha20Rng::from_seed([1; 32]);
+    let address = "claire@clinic.example".parse().ok()?;
+    let account_key = SigningKey::random(rng);
+    let keys = DeviceSecretKeys::random(rng);
+    let device = DeviceCertificate::issue(&account_key, &address, 1, &keys.public_keys(), true, 1);
+    let statement = StatementIssue {
+        address: &address,
+        recovery_key_hash: [0; 32],
+        previous: None,
+        devices: vec![device],
+        issued: 1,
+    };
+    Some(Device { statement: statement.sign(&account_key).ok()?, keys })
+});
+
+impl Device {
+    fn engine(&self) -> Option<GroupEngine<'_>> {
+        Some(GroupEngine { certificate: self.statement.device(1)?, signing_key: &self.keys.signing_key })
+    }
+
+    fn group(&self) -> Option<Group> {
+        let key = *self.statement.account_key().as_bytes();
+        let policy = GroupPolicy::new("fuzzed", self.statement.address(), key, "clinic.example");
+        self.engine()?.create(Suite::Classical, &policy, 1, &mut ChaCha20Rng::from_seed([5; 32])).ok()
+    }
+}
