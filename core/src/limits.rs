@@ -112,3 +112,18 @@ pub const SESSION_MEMORY_MAX: usize = 448 << 10;
 pub const LINKING_BLOB_LENGTH_MAX: usize = BLOB_PIECE_LENGTH;
 /// Contacts, and servers of other domains, in one grant; more do not fit its bytes.
 pub const LINKING_CONTACTS_MAX: usize = 4096;
+/// Bytes of one entry of a group log: 4 MiB of plaintext, padded by Padme to a multiple of 128 KiB more, with nonce and tag.
+pub const GROUP_ENTRY_LENGTH_MAX: usize = (4 << 20) + (128 << 10) + 64;
+/// Bytes of a frame that carries an entry of a group log: the largest entry and some. Every other frame has at most
+/// [`FRAME_LENGTH_MAX`].
+pub const GROUP_FRAME_LENGTH_MAX: usize = 9 << 19;
+/// Bytes of a signal to those who watch a group log: a typing notice, sealed.
+pub const GROUP_SIGNAL_LENGTH_MAX: usize = 1 << 10;
+/// Entries of a group log in one answer.
+pub const GROUP_ENTRIES_PER_FETCH_MAX: u32 = 256;
+/// Group logs in one watch: most people are in fewer groups, and a connection has 16 streams.
+pub const GROUP_LOGS_PER_WATCH_MAX: usize = 64;
+/// One-time key packages in one upload: with the last resort they stay under a frame.
+pub const KEY_PACKAGES_PER_UPLOAD_MAX: usize = 50;
+/// Bytes of one MLS key package: on X-Wing, with a certificate of the longest address, about 5 KiB.
+pub const KEY_PACKAGE_LENGTH_MAX: usize = 16 << 10;

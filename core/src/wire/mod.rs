@@ -7,6 +7,7 @@ pub mod content;
 pub mod control;
 pub mod handshake;
 pub mod identity;
+pub mod key_package;
 pub mod linking;
 pub mod prekey;
 pub mod server_storage;
