@@ -139,6 +139,16 @@ labels! {
     GROUP_ENTRY = "Medipeps group entry";
     /// Hashes the first access key of a group log into its id.
     GROUP_LOG_ID = "Medipeps group log id";
+    /// Signs the creation of a group log (access key of its first epoch).
+    GROUP_LOG_CREATE = "Medipeps group log create";
+    /// Signs an entry of a group log (access key of its epoch).
+    GROUP_APPEND = "Medipeps group append";
+    /// Proves the right to read an epoch of a group log on one connection (access key of the epoch).
+    GROUP_READ = "Medipeps group read";
+    /// Signs a signal to those who watch a group log, for one connection (access key of the epoch).
+    GROUP_SIGNAL = "Medipeps group signal";
+    /// Signs an upload of key packages (device key).
+    KEY_PACKAGE_UPLOAD = "Medipeps key package upload";
 }
 
 #[cfg(test)]

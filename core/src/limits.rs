@@ -152,3 +152,14 @@ pub const GROUP_CHANGED_PAGE_LENGTH: usize = 2 << 10;
 pub const GROUP_PAGE_RECORD_LENGTH_MAX: usize = 64 << 10;
 /// Pages of one group at rest.
 pub const GROUP_PAGES_MAX: usize = 16 << 10;
+/// Bytes of a frame that carries an entry of a group log: the largest entry and some. Every other frame has at most
+/// [`FRAME_LENGTH_MAX`].
+pub const GROUP_FRAME_LENGTH_MAX: usize = 9 << 19;
+/// Bytes of a signal to those who watch a group log: a typing notice, sealed.
+pub const GROUP_SIGNAL_LENGTH_MAX: usize = 1 << 10;
+/// Entries of a group log in one answer.
+pub const GROUP_ENTRIES_PER_FETCH_MAX: u32 = 256;
+/// Group logs in one watch: most people are in fewer groups, and a connection has 16 streams.
+pub const GROUP_LOGS_PER_WATCH_MAX: usize = 64;
+/// One-time key packages in one upload: with the last resort they stay under a frame.
+pub const KEY_PACKAGES_PER_UPLOAD_MAX: usize = 50;

@@ -29,7 +29,7 @@ pub struct Channel<'a> {
 
 impl Channel<'_> {
     /// nonce, length of the domain (2 bytes), domain, transport (4 bytes), 1 and the exporter or 0.
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = self.nonce.to_vec();
         bytes.extend_from_slice(&length(self.domain).to_be_bytes());
         bytes.extend_from_slice(self.domain.as_bytes());

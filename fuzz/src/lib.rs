@@ -28,6 +28,7 @@ use medipeps_core::wire::backup::{BackupHeader, BackupRecord};
 use medipeps_core::wire::client_store::PassphraseLock;
 use medipeps_core::wire::handshake::InitialMessageFields;
 use medipeps_core::wire::identity::DeviceCertificateFields;
+use medipeps_core::wire::key_package::{KeyPackageUpload, SignedKeyPackageUpload};
 use medipeps_core::wire::prekey::{KemPrekey, OneTimePrekey, SealPrekey, SignedPrekey, UploadFields};
 use medipeps_core::wire::transport::{Request, Response};
 use medipeps_core::wire::{client_records, client_store, control, linking, server_storage};
@@ -105,7 +106,10 @@ targets! {
 
     /// The parts of bundles and uploads.
     prekeys(data) {
-        select_decoder!(data: SignedPrekey, OneTimePrekey, KemPrekey, SealPrekey, EncodedBundle, UploadFields);
+        select_decoder!(data:
+            SignedPrekey, OneTimePrekey, KemPrekey, SealPrekey, EncodedBundle, UploadFields, KeyPackageUpload,
+            SignedKeyPackageUpload,
+        );
         let _ = PrekeyUpload::claimed_device(data.get(1..).unwrap_or_default());
     }
 
@@ -250,7 +254,8 @@ targets! {
             server_storage::StoreRecord, server_storage::InvitationRecord, server_storage::AccountRecord,
             server_storage::PrekeysRecord, server_storage::QueueRecord, server_storage::EnvelopeRecord,
             server_storage::SubmissionRecord, server_storage::ExportRecord, server_storage::BlobRecord,
-            server_storage::BlobPieceRecord,
+            server_storage::BlobPieceRecord, server_storage::GroupLogRecord, server_storage::GroupEpochRecord,
+            server_storage::GroupEntryRecord, server_storage::GroupEntryIdRecord, server_storage::KeyPackagesRecord,
         );
     }
 

@@ -6,15 +6,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use medipeps_core::address::is_domain;
-use medipeps_core::limits::BLOB_PIECE_LENGTH;
+use medipeps_core::limits::{BLOB_PIECE_LENGTH, GROUP_ENTRY_LENGTH_MAX};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::limits::{
-    BLOBS_BYTES_MAX, CONFIG_LENGTH_MAX, FREE_SPACE_FLOOR, LARGEST_BLOB, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
+    BLOBS_BYTES_MAX, CONFIG_LENGTH_MAX, FREE_SPACE_FLOOR, GROUP_LOG_BYTES_MAX, GROUP_LOG_ENTRIES_MAX,
+    GROUP_LOGS_BYTES_MAX, GROUP_LOGS_MAX, LARGEST_BLOB, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
 };
 use crate::rate_limit::Rate;
-use crate::storage::QueueQuota;
+use crate::storage::{GroupQuota, QueueQuota};
 
 /// A commented configuration file: every key with its default.
 pub const SAMPLE: &str = include_str!("sample.toml");
@@ -50,6 +51,9 @@ pub struct Config {
     /// What blobs may take.
     #[serde(default)]
     pub blobs: Blobs,
+    /// What group logs may take, and for how long.
+    #[serde(default)]
+    pub group: Group,
     /// The disk.
     #[serde(default)]
     pub storage: Disk,
@@ -104,6 +108,24 @@ pub struct Blobs {
     pub largest_gb: u32,
 }
 
+/// Group logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Group {
+    /// Days for which an entry is kept, 1 and up.
+    pub entry_days: u32,
+    /// Days without a new entry after which a log goes, 1 and up. A log goes only when its entries have.
+    pub log_days: u32,
+    /// Entries of one log, 1 and up.
+    pub log_entries_max: u64,
+    /// Bytes of one log, 4325440 and up.
+    pub log_bytes_max: u64,
+    /// Logs, 1 and up.
+    pub logs_max: u64,
+    /// All logs together, in units of 10^9 bytes, 1 and up.
+    pub max_gb: u32,
+}
+
 /// The disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -152,6 +174,22 @@ pub struct Rates {
     pub blob_upload_kib_per_address: Rate,
     /// KiB of blobs given to one network address.
     pub blob_download_kib_per_address: Rate,
+    /// Fetches of one recipient's key packages; each takes a one-time one of every device.
+    pub key_packages_per_recipient: Rate,
+    /// Group logs created from one network address.
+    pub group_creations_per_address: Rate,
+    /// Entries appended to one group log.
+    pub group_appends_per_log: Rate,
+    /// Entries appended from one network address.
+    pub group_appends_per_address: Rate,
+    /// Fetches from group logs, and logs watched, from one network address.
+    pub group_reads_per_address: Rate,
+    /// Signals to group logs from one network address.
+    pub group_signals_per_address: Rate,
+    /// KiB of entries taken from one network address.
+    pub group_upload_kib_per_address: Rate,
+    /// KiB of entries given to one network address.
+    pub group_download_kib_per_address: Rate,
 }
 
 fn default_log_filter() -> String {
@@ -173,6 +211,19 @@ impl Default for Queue {
 impl Default for Blobs {
     fn default() -> Self {
         Self { max_gb: (BLOBS_BYTES_MAX / GB) as u32, largest_gb: (LARGEST_BLOB / GB) as u32 }
+    }
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            entry_days: 90,
+            log_days: 400,
+            log_entries_max: GROUP_LOG_ENTRIES_MAX,
+            log_bytes_max: GROUP_LOG_BYTES_MAX,
+            logs_max: GROUP_LOGS_MAX,
+            max_gb: (GROUP_LOGS_BYTES_MAX / GB) as u32,
+        }
     }
 }
 
@@ -205,6 +256,16 @@ impl Default for Rates {
             blob_upload_kib_per_address: rate(8 << 20, 256 << 10),
             // 16 GiB at once, 60 GiB an hour.
             blob_download_kib_per_address: rate(16 << 20, 1 << 20),
+            key_packages_per_recipient: rate(60, 6),
+            group_creations_per_address: rate(300, 30),
+            group_appends_per_log: rate(600, 240),
+            group_appends_per_address: rate(2400, 1200),
+            group_reads_per_address: rate(6000, 6000),
+            group_signals_per_address: rate(600, 600),
+            // 1 GiB at once, 4 GiB an hour.
+            group_upload_kib_per_address: rate(1 << 20, 64 << 10),
+            // 8 GiB at once, 60 GiB an hour.
+            group_download_kib_per_address: rate(8 << 20, 1 << 20),
         }
     }
 }
@@ -255,6 +316,7 @@ impl Config {
             retention: Retention::default(),
             queue: Queue::default(),
             blobs: Blobs::default(),
+            group: Group::default(),
             storage: Disk::default(),
             connection: Connections::default(),
             rate: Rates::default(),
@@ -302,6 +364,16 @@ impl Config {
             (self.retention.blob_days > 0, "retention.blob_days", at_least_one),
             (self.blobs.max_gb > 0, "blobs.max_gb", at_least_one),
             (self.blobs.largest_gb > 0, "blobs.largest_gb", at_least_one),
+            (self.group.entry_days > 0, "group.entry_days", at_least_one),
+            (self.group.log_days > 0, "group.log_days", at_least_one),
+            (self.group.log_entries_max > 0, "group.log_entries_max", at_least_one),
+            (
+                self.group.log_bytes_max >= GROUP_ENTRY_LENGTH_MAX as u64,
+                "group.log_bytes_max",
+                "must be 4325440 or more, the largest entry",
+            ),
+            (self.group.logs_max > 0, "group.logs_max", at_least_one),
+            (self.group.max_gb > 0, "group.max_gb", at_least_one),
             (self.queue.messages_max > 0, "queue.messages_max", at_least_one),
             (self.queue.bytes_max >= 65_536, "queue.bytes_max", "must be 65536 or more, the largest envelope"),
             (self.connection.connections_max > 0, "connection.connections_max", at_least_one),
@@ -319,6 +391,14 @@ impl Config {
             (is_rate(rates.blob_begins_per_address), "rate.blob_begins_per_address", NO_RATE),
             (is_piece_rate(rates.blob_upload_kib_per_address), "rate.blob_upload_kib_per_address", NO_PIECE_RATE),
             (is_piece_rate(rates.blob_download_kib_per_address), "rate.blob_download_kib_per_address", NO_PIECE_RATE),
+            (is_rate(rates.key_packages_per_recipient), "rate.key_packages_per_recipient", NO_RATE),
+            (is_rate(rates.group_creations_per_address), "rate.group_creations_per_address", NO_RATE),
+            (is_rate(rates.group_appends_per_log), "rate.group_appends_per_log", NO_RATE),
+            (is_rate(rates.group_appends_per_address), "rate.group_appends_per_address", NO_RATE),
+            (is_rate(rates.group_reads_per_address), "rate.group_reads_per_address", NO_RATE),
+            (is_rate(rates.group_signals_per_address), "rate.group_signals_per_address", NO_RATE),
+            (is_entry_rate(rates.group_upload_kib_per_address), "rate.group_upload_kib_per_address", NO_ENTRY_RATE),
+            (is_entry_rate(rates.group_download_kib_per_address), "rate.group_download_kib_per_address", NO_ENTRY_RATE),
         ];
         rules.into_iter().find(|(kept, ..)| !kept).map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
     }
@@ -327,6 +407,17 @@ impl Config {
     #[must_use]
     pub const fn queue_quota(&self) -> QueueQuota {
         QueueQuota { messages_max: self.queue.messages_max, bytes_max: self.queue.bytes_max }
+    }
+
+    /// What the store lets group logs hold.
+    #[must_use]
+    pub const fn group_quota(&self) -> GroupQuota {
+        GroupQuota {
+            entries_max: self.group.log_entries_max,
+            bytes_max: self.group.log_bytes_max,
+            logs_max: self.group.logs_max,
+            all_bytes_max: self.group.max_gb as u64 * GB,
+        }
     }
 
     /// Bytes of all blobs together.
@@ -371,6 +462,14 @@ const NO_PIECE_RATE: &str = "needs a burst of 513 or more, a piece of a blob, an
 /// A bucket that a piece fits in: otherwise a piece would take the whole and count for less than it is.
 const fn is_piece_rate(rate: Rate) -> bool {
     rate.burst as usize >= BLOB_PIECE_LENGTH.div_ceil(1024) && rate.per_minute > 0
+}
+
+const NO_ENTRY_RATE: &str =
+    "needs a burst of 4225 or more, an entry of a group log, and a number per minute of 1 or more";
+
+/// The same for an entry of a group log.
+const fn is_entry_rate(rate: Rate) -> bool {
+    rate.burst as usize >= GROUP_ENTRY_LENGTH_MAX.div_ceil(1024) && rate.per_minute > 0
 }
 
 const GB: u64 = 1_000_000_000;

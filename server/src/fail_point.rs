@@ -66,6 +66,16 @@ fail_points! {
     AfterPutPiece = "after_put_piece";
     /// A blob is gone, its pieces are still on the disk.
     BeforeSweep = "before_sweep";
+    /// A large entry of a group log is on the disk, nothing refers to it.
+    AfterEntryBody = "after_entry_body";
+    /// An entry of a group log has been admitted, nothing has been stored.
+    BeforeAppend = "before_append";
+    /// An entry of a group log is stored, nobody has been told.
+    AfterAppend = "after_append";
+    /// Everything is on the disk, and those who watch queues and group logs have not been told.
+    BeforeHints = "before_hints";
+    /// An entry of a group log has been pushed.
+    AfterGroupEntry = "after_group_entry";
     /// Operations have been worked out; no body is on the disk.
     BeforeBodySync = "before_body_sync";
     /// Bodies are on the disk, nothing refers to them.

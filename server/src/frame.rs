@@ -58,15 +58,27 @@ pub(crate) async fn read_frame(
     limit: usize,
     memory: &FrameMemory,
 ) -> Result<Frame, FrameError> {
+    let length = read_length(reader, limit).await?;
+    read_body(reader, length, memory).await
+}
+
+/// Reads the length of a frame of at most `limit` bytes.
+pub(crate) async fn read_length(reader: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<usize, FrameError> {
     let mut length = [0; 4];
     reader.read_exact(&mut length).await.map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => FrameError::Truncated,
         _ => FrameError::Read(error),
     })?;
     let length = u32::from_be_bytes(length) as usize;
-    if length > limit {
-        return Err(FrameError::TooLong { length });
-    }
+    if length > limit { Err(FrameError::TooLong { length }) } else { Ok(length) }
+}
+
+/// Reads what follows a length.
+pub(crate) async fn read_body(
+    reader: &mut (impl AsyncRead + Unpin),
+    length: usize,
+    memory: &FrameMemory,
+) -> Result<Frame, FrameError> {
     let mut bytes = Vec::new();
     let mut share: Option<OwnedSemaphorePermit> = None;
     while bytes.len() < length {

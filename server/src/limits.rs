@@ -44,8 +44,8 @@ pub const EXPIRE_BATCH_MAX: usize = 1000;
 pub const FETCH_ENVELOPES_MAX: usize = 256;
 /// Accounts that one page of an inspection returns at most.
 pub const INSPECT_ACCOUNTS_MAX: usize = 1000;
-/// Bytes of one record in an export: a piece of a blob, with its frame. An import refuses more.
-pub const EXPORT_RECORD_LENGTH_MAX: usize = 640 << 10;
+/// Bytes of one record in an export: the largest entry of a group log, with its frame. An import refuses more.
+pub const EXPORT_RECORD_LENGTH_MAX: usize = 9 << 19;
 /// Bytes of all blobs together unless the configuration says otherwise: 100 GB, a small disk.
 pub const BLOBS_BYTES_MAX: u64 = 100_000_000_000;
 /// Bytes of the largest blob that is taken unless the configuration says otherwise: 8 GB, a long examination's images.
@@ -63,6 +63,38 @@ pub const BLOB_SEGMENT_BYTES: u64 = 16 << 20;
 pub const BLOB_BATCH_MAX: usize = 16;
 /// Pieces that may wait for the thread that writes them, 16 MiB; whoever comes after waits in line.
 pub const BLOB_QUEUE_MAX: usize = 32;
+/// Entries that one group log may hold unless the configuration says otherwise: 90 days at a thousand a day.
+pub const GROUP_LOG_ENTRIES_MAX: u64 = 100_000;
+/// Bytes of entries that one group log may hold unless the configuration says otherwise: as many of 10 KiB.
+pub const GROUP_LOG_BYTES_MAX: u64 = 1 << 30;
+/// Group logs unless the configuration says otherwise: ten a member of a large hospital.
+pub const GROUP_LOGS_MAX: u64 = 100_000;
+/// Bytes of all group logs together unless the configuration says otherwise: 100 GB, a small disk.
+pub const GROUP_LOGS_BYTES_MAX: u64 = 100_000_000_000;
+/// Bytes that a group log counts for beside its entries: its records take room as well.
+pub const GROUP_LOG_CHARGE: u64 = 4 << 10;
+/// Milliseconds after which to ask again for room in a group log. It is a guess: entries have to run out first.
+pub const GROUP_LOG_FULL_RETRY_MS: u64 = 15 * 60 * 1000;
+/// Bytes from which on an entry of a group log is written by the thread that writes blobs, before the committer stores its
+/// record: the largest envelope, so that nothing holds up mail longer than mail does.
+pub const GROUP_ENTRY_LARGE: usize = (64 << 10) + 1;
+/// Bytes of entries in one answer, unless the first one alone is larger.
+pub const GROUP_ANSWER_BYTES: usize = 512 << 10;
+/// Bytes of answers with entries of group logs in memory at once, over all connections: an answer counts twice, its entries
+/// and its frame, until the client has taken it or the time to write is up. Past it a fetch is refused and comes again, and a
+/// watch waits. Small entries that a watch pushes are not counted; it holds `SUBSCRIPTION_BATCH` of them.
+pub const GROUP_ANSWER_MEMORY_MAX: usize = 128 << 20;
+/// Bytes of requests with large frames (entries of group logs) in memory at once, over all connections, apart from
+/// `REQUEST_MEMORY_MAX`, so that a few slow ones hold up nobody's mail: 14 of the largest.
+pub const LARGE_REQUEST_MEMORY_MAX: usize = 64 << 20;
+/// Milliseconds in which a large request must have come: 4 MiB at 300 kbit/s.
+pub const LARGE_REQUEST_TIMEOUT_MS: u64 = 120_000;
+/// Signals that wait for one watch of a group log. Whoever is slower misses some.
+pub const GROUP_SIGNALS_WAITING_MAX: usize = 16;
+/// Group logs that one page of an inspection returns at most.
+pub const INSPECT_GROUP_LOGS_MAX: usize = 1000;
+/// Unused one-time key packages that one device may have at the server: two full uploads.
+pub const KEY_PACKAGES_STORED_MAX: usize = 100;
 /// Bytes of free disk space below which the store takes nothing new unless the configuration says otherwise: 256 MB, several
 /// seconds of mail at the fastest.
 pub const FREE_SPACE_FLOOR: u64 = 256_000_000;

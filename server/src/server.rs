@@ -18,7 +18,7 @@ use crate::frame::FrameMemory;
 use crate::key_file::KeyFileError;
 use crate::limits::{
     BLOB_ANSWER_MEMORY_MAX, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS, HANDSHAKE_TIMEOUT_MS,
-    HANDSHAKES_BEFORE_RETRY, REQUEST_MEMORY_MAX,
+    HANDSHAKES_BEFORE_RETRY, LARGE_REQUEST_MEMORY_MAX, REQUEST_MEMORY_MAX,
 };
 use crate::network_address::NetworkAddress;
 use crate::server_key::ServerKey;
@@ -157,8 +157,16 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
         ticks.tick().await;
         match storage.expire(environment.now_ms()).await {
             Ok(counts) if counts != ExpireCounts::default() => {
-                let ExpireCounts { envelopes, submissions, invitations, blobs } = counts;
-                tracing::info!(envelopes, submissions, invitations, blobs, "removed what has run out");
+                let ExpireCounts { envelopes, submissions, invitations, blobs, group_entries, group_logs } = counts;
+                tracing::info!(
+                    envelopes,
+                    submissions,
+                    invitations,
+                    blobs,
+                    group_entries,
+                    group_logs,
+                    "removed what has run out"
+                );
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "what has run out cannot be removed"),
@@ -223,8 +231,11 @@ impl Drop for Places {
 }
 
 async fn accept(endpoint: Endpoint, door: Door, service: Arc<Service>, work: mpsc::WeakSender<()>) {
-    let memory =
-        Memory { requests: FrameMemory::new(REQUEST_MEMORY_MAX), blobs: FrameMemory::new(BLOB_ANSWER_MEMORY_MAX) };
+    let memory = Memory {
+        requests: FrameMemory::new(REQUEST_MEMORY_MAX),
+        large_requests: FrameMemory::new(LARGE_REQUEST_MEMORY_MAX),
+        blobs: FrameMemory::new(BLOB_ANSWER_MEMORY_MAX),
+    };
     while let Some(incoming) = endpoint.accept().await {
         if door.is_busy() && incoming.may_retry() && !incoming.remote_address_validated() {
             // It can fail only for a client that has shown its address.

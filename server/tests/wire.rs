@@ -11,6 +11,14 @@ mod blobs;
 mod client;
 #[path = "wire/command.rs"]
 mod command;
+#[path = "wire/group.rs"]
+mod group;
+#[path = "wire/group_logs.rs"]
+mod group_logs;
+#[path = "wire/group_watch.rs"]
+mod group_watch;
+#[path = "wire/key_packages.rs"]
+mod key_packages;
 #[path = "wire/limits.rs"]
 mod limits;
 #[path = "wire/mail.rs"]

@@ -8,6 +8,7 @@ pub mod control;
 pub mod group;
 pub mod handshake;
 pub mod identity;
+pub mod key_package;
 pub mod linking;
 pub mod prekey;
 pub mod server_storage;

@@ -22,6 +22,7 @@ pub(super) async fn open(config: &Config) -> Result<SledStorage, OpenError> {
     let mut options = StorageOptions::new(config.store_folder());
     options.quota = config.queue_quota();
     options.blob_bytes_max = config.blob_bytes_max();
+    options.group_quota = config.group_quota();
     options.free_space_floor = config.free_space_floor();
     let opened = tokio::task::spawn_blocking(move || SledStorage::open(&options)).await;
     opened.unwrap_or_else(|error| Err(OpenError::Io(std::io::Error::other(error))))

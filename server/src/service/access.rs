@@ -2,8 +2,9 @@
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{
-    Acknowledge, Authenticate, BeginBlob, DeleteAccount, DeleteBlob, FetchBlob, FetchPrekeys, PutBlobPiece, Register,
-    Request, Submit,
+    Acknowledge, AppendGroupEntry, Authenticate, BeginBlob, CreateGroupLog, DeleteAccount, DeleteBlob, FetchBlob,
+    FetchGroupEntries, FetchKeyPackages, FetchPrekeys, PutBlobPiece, Register, Request, SignalGroup, Submit,
+    WatchGroupLogs,
 };
 use std::sync::Arc;
 
@@ -53,8 +54,16 @@ rules! {
     PutBlobPiece => Anonymous,
     FetchBlob => Anonymous,
     DeleteBlob => Anonymous,
+    FetchKeyPackages => Anonymous,
+    CreateGroupLog => Anonymous,
+    AppendGroupEntry => Anonymous,
+    FetchGroupEntries => Anonymous,
+    WatchGroupLogs => Anonymous,
+    SignalGroup => Anonymous,
     PublishPrekeys => Proved,
     PrekeyStatus => Proved,
+    PublishKeyPackages => Proved,
+    KeyPackageStatus => Proved,
     DeleteAccount => Proved,
     Subscribe => Proved,
     Acknowledge => Proved,
@@ -73,6 +82,14 @@ pub(super) enum Admission {
     PutBlobPiece(PutBlobPiece),
     FetchBlob(FetchBlob),
     DeleteBlob(DeleteBlob),
+    FetchKeyPackages(FetchKeyPackages),
+    CreateGroupLog(CreateGroupLog),
+    AppendGroupEntry(AppendGroupEntry),
+    FetchGroupEntries { nonce: [u8; 32], request: FetchGroupEntries },
+    WatchGroupLogs { nonce: [u8; 32], request: WatchGroupLogs },
+    SignalGroup { nonce: [u8; 32], request: SignalGroup },
+    PublishKeyPackages(Arc<ProvedDevice>, Vec<u8>),
+    KeyPackageStatus(Arc<ProvedDevice>),
     PublishPrekeys(Arc<ProvedDevice>, Vec<u8>),
     PrekeyStatus(Arc<ProvedDevice>),
     DeleteAccount(Arc<ProvedDevice>, DeleteAccount),

@@ -26,8 +26,8 @@ enum State {
     Silent,
     /// Hello has been answered; the nonce is good for one proof.
     Greeted { nonce: [u8; 32] },
-    /// An anonymous request came. It stays anonymous.
-    Anonymous,
+    /// An anonymous request came. It stays anonymous; the nonce binds signatures of group logs to it.
+    Anonymous { nonce: [u8; 32] },
     /// A proof has been tried; if no device follows, it failed.
     Tried,
     /// A device was proved.
@@ -93,15 +93,15 @@ impl Connection {
                     *state = State::Tried;
                     Ok(admission)
                 }
-                (State::Anonymous, _) => Err(refuse(ErrorCode::WrongConnection)),
+                (State::Anonymous { .. }, _) => Err(refuse(ErrorCode::WrongConnection)),
                 _ => Err(refuse(ErrorCode::ProofRefused)),
             },
             Access::Anonymous => {
-                if matches!(*state, State::Tried | State::Proved(_)) {
+                let (State::Greeted { nonce } | State::Anonymous { nonce }) = *state else {
                     return Err(refuse(ErrorCode::WrongConnection));
-                }
-                *state = State::Anonymous;
-                admit_anonymous(request)
+                };
+                *state = State::Anonymous { nonce };
+                admit_anonymous(nonce, request)
             }
             Access::Proved => match &*state {
                 State::Proved(device) => admit_proved(device.clone(), request),
@@ -130,7 +130,7 @@ impl Connection {
     }
 }
 
-fn admit_anonymous(request: Request) -> Result<Admission, ErrorReply> {
+fn admit_anonymous(nonce: [u8; 32], request: Request) -> Result<Admission, ErrorReply> {
     Ok(match request {
         Request::Register(request) => Admission::Register(request),
         Request::FetchStatement(address) => Admission::FetchStatement(address),
@@ -141,6 +141,12 @@ fn admit_anonymous(request: Request) -> Result<Admission, ErrorReply> {
         Request::PutBlobPiece(request) => Admission::PutBlobPiece(request),
         Request::FetchBlob(request) => Admission::FetchBlob(request),
         Request::DeleteBlob(request) => Admission::DeleteBlob(request),
+        Request::FetchKeyPackages(request) => Admission::FetchKeyPackages(request),
+        Request::CreateGroupLog(request) => Admission::CreateGroupLog(request),
+        Request::AppendGroupEntry(request) => Admission::AppendGroupEntry(request),
+        Request::FetchGroupEntries(request) => Admission::FetchGroupEntries { nonce, request },
+        Request::WatchGroupLogs(request) => Admission::WatchGroupLogs { nonce, request },
+        Request::SignalGroup(request) => Admission::SignalGroup { nonce, request },
         _ => return Err(internal("a request is not anonymous")),
     })
 }
@@ -149,6 +155,8 @@ fn admit_proved(device: Arc<ProvedDevice>, request: Request) -> Result<Admission
     Ok(match request {
         Request::PublishPrekeys(upload) => Admission::PublishPrekeys(device, upload),
         Request::PrekeyStatus => Admission::PrekeyStatus(device),
+        Request::PublishKeyPackages(upload) => Admission::PublishKeyPackages(device, upload),
+        Request::KeyPackageStatus => Admission::KeyPackageStatus(device),
         Request::DeleteAccount(deletion) => Admission::DeleteAccount(device, deletion),
         Request::Subscribe => Admission::Subscribe(device),
         Request::Acknowledge(acknowledge) => Admission::Acknowledge(device, acknowledge),

@@ -5,46 +5,59 @@
 
 pub mod access;
 mod acknowledge;
+mod append_group_entry;
 mod authenticate;
 mod begin_blob;
 mod connection;
+mod create_group_log;
 mod delete_account;
 mod delete_blob;
 mod fetch_blob;
+mod fetch_group_entries;
+mod fetch_key_packages;
 mod fetch_prekeys;
 mod fetch_statement;
+mod group_logs;
+mod group_signals;
 mod hello;
 mod invite;
+mod key_package_status;
 mod prekey_status;
+mod publish_key_packages;
 mod publish_prekeys;
 mod publish_statement;
 mod put_blob_piece;
 mod register;
+mod signal_group;
 mod submit;
 mod subscribe;
 mod subscriptions;
 mod uploads;
+mod watch_group_logs;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub use connection::Connection;
 pub use invite::{InviteError, invite};
 pub use subscribe::{Sink, SinkClosed, Subscription};
+pub use watch_group_logs::GroupWatch;
 
 use crate::config::Config;
 use crate::environment::Environment;
-use crate::limits::{SHUTDOWN_RETRY_MS, STORAGE_RETRY_MS};
+use crate::frame::FrameMemory;
+use crate::limits::{GROUP_ANSWER_MEMORY_MAX, SHUTDOWN_RETRY_MS, STORAGE_RETRY_MS};
 use crate::network_address::NetworkAddress;
 use crate::rate_limit::RateLimiter;
 use crate::server_key::ServerKey;
 use crate::storage::{QueueError, Storage, StorageError};
 use access::Admission;
 use connection::ProvedDevice;
+use group_signals::GroupSignals;
 use subscriptions::Subscriptions;
 
 /// Milliseconds in a day.
@@ -60,6 +73,11 @@ pub struct Service {
     blob_retention_ms: u64,
     /// Bytes of the largest blob that is taken.
     largest_blob: u64,
+    group_entry_retention_ms: u64,
+    group_log_retention_ms: u64,
+    group_signals: GroupSignals,
+    /// Bytes of entries of group logs that are on their way to readers.
+    group_answers: FrameMemory,
     limiters: Limiters,
     subscriptions: Subscriptions,
     stopping: watch::Sender<bool>,
@@ -79,12 +97,26 @@ struct Limiters {
     /// In KiB.
     blob_download_per_address: RateLimiter<NetworkAddress>,
     proofs_per_address: RateLimiter<NetworkAddress>,
+    key_packages_per_recipient: RateLimiter<Address>,
+    group_creations_per_address: RateLimiter<NetworkAddress>,
+    group_appends_per_log: RateLimiter<[u8; 32]>,
+    group_appends_per_address: RateLimiter<NetworkAddress>,
+    group_reads_per_address: RateLimiter<NetworkAddress>,
+    group_signals_per_address: RateLimiter<NetworkAddress>,
+    /// In KiB.
+    group_upload_per_address: RateLimiter<NetworkAddress>,
+    /// In KiB.
+    group_download_per_address: RateLimiter<NetworkAddress>,
 }
 
 /// What a request is answered with.
 pub enum Answer {
     /// One response, and the stream ends.
     Response(Response),
+    /// One response that takes a share of a memory until it is written.
+    Held(Response, OwnedSemaphorePermit),
+    /// Responses until the watch ends: see [`GroupWatch::run`].
+    GroupWatch(GroupWatch),
     /// Responses until the subscription ends: see [`Subscription::run`].
     Subscription(Subscription),
 }
@@ -118,6 +150,14 @@ impl Service {
             blob_upload_per_address: RateLimiter::new(rates.blob_upload_kib_per_address),
             blob_download_per_address: RateLimiter::new(rates.blob_download_kib_per_address),
             proofs_per_address: RateLimiter::new(rates.proofs_per_address),
+            key_packages_per_recipient: RateLimiter::new(rates.key_packages_per_recipient),
+            group_creations_per_address: RateLimiter::new(rates.group_creations_per_address),
+            group_appends_per_log: RateLimiter::new(rates.group_appends_per_log),
+            group_appends_per_address: RateLimiter::new(rates.group_appends_per_address),
+            group_reads_per_address: RateLimiter::new(rates.group_reads_per_address),
+            group_signals_per_address: RateLimiter::new(rates.group_signals_per_address),
+            group_upload_per_address: RateLimiter::new(rates.group_upload_kib_per_address),
+            group_download_per_address: RateLimiter::new(rates.group_download_kib_per_address),
         };
         Arc::new(Self {
             storage,
@@ -127,6 +167,10 @@ impl Service {
             envelope_retention_ms: u64::from(config.retention.envelope_days) * DAY_MS,
             blob_retention_ms: u64::from(config.retention.blob_days) * DAY_MS,
             largest_blob: config.largest_blob(),
+            group_entry_retention_ms: u64::from(config.group.entry_days) * DAY_MS,
+            group_log_retention_ms: u64::from(config.group.log_days) * DAY_MS,
+            group_signals: GroupSignals::default(),
+            group_answers: FrameMemory::new(GROUP_ANSWER_MEMORY_MAX),
             limiters,
             subscriptions: Subscriptions::default(),
             stopping: watch::Sender::new(false),
@@ -167,6 +211,19 @@ impl Service {
             Admission::PutBlobPiece(request) => self.put_blob_piece(moment, request).await?,
             Admission::FetchBlob(request) => self.fetch_blob(moment, request).await?,
             Admission::DeleteBlob(request) => self.delete_blob(moment, request).await?,
+            Admission::CreateGroupLog(request) => self.create_group_log(moment, request).await?,
+            Admission::AppendGroupEntry(request) => return self.append_group_entry(moment, request).await,
+            Admission::FetchGroupEntries { nonce, request } => {
+                return self.fetch_entries(connection, moment, &nonce, request).await;
+            }
+            Admission::WatchGroupLogs { nonce, request } => {
+                let watch = self.watch_group_logs(connection, moment, &nonce, request).await;
+                return Ok(Answer::GroupWatch(watch));
+            }
+            Admission::SignalGroup { nonce, request } => self.signal_group(connection, moment, &nonce, request).await?,
+            Admission::FetchKeyPackages(request) => self.fetch_key_packages(moment, request).await?,
+            Admission::PublishKeyPackages(device, upload) => self.publish_key_packages(&device, &upload).await?,
+            Admission::KeyPackageStatus(device) => self.key_package_status(&device).await?,
             Admission::PublishPrekeys(device, upload) => self.publish_prekeys(&device, &upload).await?,
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
             Admission::DeleteAccount(device, request) => self.delete_account(&device, &request).await?,
@@ -174,6 +231,11 @@ impl Service {
             Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
         };
         Ok(Answer::Response(response))
+    }
+
+    /// Milliseconds for which entries of group logs, and logs without any, are kept.
+    const fn group_retention(&self) -> (u64, u64) {
+        (self.group_entry_retention_ms, self.group_log_retention_ms)
     }
 
     /// Refuses addresses of other domains.
@@ -202,6 +264,12 @@ fn refuse(code: ErrorCode) -> ErrorReply {
         ErrorCode::UnknownDevice => "no such device",
         ErrorCode::UnknownBlob => "no such blob",
         ErrorCode::BlobMismatch => "the secret, the length or the piece does not fit the blob",
+        ErrorCode::WrongIncarnation => "the cursor belongs to another incarnation of the store",
+        ErrorCode::UnknownGroupLog => "no such group log",
+        ErrorCode::GroupLogExists => "the group log exists and began with another epoch",
+        ErrorCode::GroupAccessRefused => "the signature is not by the key of the epoch",
+        ErrorCode::StaleGroupEpoch => "the epoch is closed",
+        ErrorCode::EntryIdReused => "the id has been used for another entry",
         ErrorCode::WrongDomain => "the address is not of this server's domain",
         _ => "",
     };

@@ -3,12 +3,14 @@
 //! A header, records with their lengths, and the SHA-256 of all that. What follows what is checked here, so that an engine
 //! may load the records as they come.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read, Write};
 
 use medipeps_core::Address;
 use medipeps_core::limits::{ENVELOPE_LENGTH_MAX, STATEMENT_LENGTH_MAX};
-use medipeps_core::wire::server_storage::{ExportRecord, ExportedBlob, piece_count, piece_length};
+use medipeps_core::wire::server_storage::{
+    ExportRecord, ExportedBlob, ExportedGroupEntry, GroupEpochRecord, GroupLogRecord, piece_count, piece_length,
+};
 use sha2::{Digest, Sha256};
 
 use super::{ExportError, ImportError};
@@ -44,13 +46,25 @@ impl ExportWriter {
         Ok(())
     }
 
-    /// Adds used ids of one-time prekeys, in as many records as it takes.
-    pub(super) fn write_used(&mut self, one_time: &[u32], one_time_kem: &[u32]) -> Result<(), ExportError> {
+    /// Adds used ids of one-time prekeys and key packages, in as many records as it takes.
+    pub(super) fn write_used(
+        &mut self,
+        one_time: &[u32],
+        one_time_kem: &[u32],
+        key_packages: &[u32],
+    ) -> Result<(), ExportError> {
+        let none = Vec::new;
         for ids in one_time.chunks(USED_PREKEYS_PER_RECORD) {
-            self.write(&ExportRecord::UsedPrekeys { one_time: ids.to_vec(), one_time_kem: Vec::new() })?;
+            let one_time = ids.to_vec();
+            self.write(&ExportRecord::UsedPrekeys { one_time, one_time_kem: none(), key_packages: none() })?;
         }
         for ids in one_time_kem.chunks(USED_PREKEYS_PER_RECORD) {
-            self.write(&ExportRecord::UsedPrekeys { one_time: Vec::new(), one_time_kem: ids.to_vec() })?;
+            let one_time_kem = ids.to_vec();
+            self.write(&ExportRecord::UsedPrekeys { one_time: none(), one_time_kem, key_packages: none() })?;
+        }
+        for ids in key_packages.chunks(USED_PREKEYS_PER_RECORD) {
+            let key_packages = ids.to_vec();
+            self.write(&ExportRecord::UsedPrekeys { one_time: none(), one_time_kem: none(), key_packages })?;
         }
         Ok(())
     }
@@ -152,8 +166,20 @@ struct Order {
     devices: Vec<u32>,
     /// Of the current device: the highest sequence ever assigned, and the last one read.
     queue: Option<(u64, u64)>,
+    group_log: Option<GroupLogOrder>,
     /// The current blob, and how many of its pieces have come.
     blob: Option<(ExportedBlob, u32)>,
+}
+
+/// What has been read of the current group log.
+struct GroupLogOrder {
+    log_id: [u8; 32],
+    log: GroupLogRecord,
+    /// Closed epochs with the number of what closed them, and how many entries of each have come.
+    closed: BTreeMap<u64, (u64, u64)>,
+    /// Epoch and sequence of the last entry.
+    last: Option<(u64, u64)>,
+    ids: HashSet<[u8; 16]>,
 }
 
 impl Order {
@@ -176,6 +202,18 @@ impl Order {
             // Blobs come last.
             ExportRecord::End { .. } => false,
             _ if self.blob.is_some() => false,
+            ExportRecord::GroupLog { log_id, log } => {
+                let ascending = self.group_log.as_ref().is_none_or(|before| before.log_id < *log_id);
+                let whole = self.is_complete();
+                self.group_log = Some(GroupLogOrder::new(*log_id, *log));
+                ascending && whole
+            }
+            ExportRecord::GroupEpoch { epoch, record } => {
+                self.group_log.as_mut().is_some_and(|log| log.allows_epoch(*epoch, record))
+            }
+            ExportRecord::GroupEntry(entry) => self.group_log.as_mut().is_some_and(|log| log.allows_entry(entry)),
+            // Group logs come after accounts.
+            _ if self.group_log.is_some() => false,
             ExportRecord::Invitation { hash, invitation } => {
                 self.address.is_none() && fits(&invitation.encode()) && self.invitations.insert(*hash)
             }
@@ -207,7 +245,41 @@ impl Order {
     }
 
     fn is_complete(&self) -> bool {
-        self.devices.is_empty() && self.blob.is_none_or(|(blob, pieces)| pieces == piece_count(blob.length))
+        self.devices.is_empty()
+            && self.group_log.as_ref().is_none_or(GroupLogOrder::is_complete)
+            && self.blob.is_none_or(|(blob, pieces)| pieces == piece_count(blob.length))
+    }
+}
+
+impl GroupLogOrder {
+    fn new(log_id: [u8; 32], log: GroupLogRecord) -> Self {
+        Self { log_id, log, closed: BTreeMap::new(), last: None, ids: HashSet::new() }
+    }
+
+    fn allows_epoch(&mut self, epoch: u64, record: &GroupEpochRecord) -> bool {
+        let ascending = self.closed.last_key_value().is_none_or(|(before, _)| *before < epoch);
+        let of_the_log = (self.log.first_epoch..self.log.epoch).contains(&epoch);
+        self.closed.insert(epoch, (record.closing_sequence, 0));
+        ascending && of_the_log && self.last.is_none() && record.closing_sequence <= self.log.highest_sequence
+    }
+
+    fn allows_entry(&mut self, entry: &ExportedGroupEntry) -> bool {
+        let (at, before) = ((entry.epoch, entry.sequence), self.last);
+        let ascending = before.is_none_or(|(epoch, sequence)| epoch <= at.0 && sequence < at.1);
+        self.last = Some(at);
+        let of_its_epoch = match self.closed.get_mut(&entry.epoch) {
+            Some((closing, entries)) => {
+                *entries += 1;
+                entry.sequence <= *closing && entry.closes_epoch == (entry.sequence == *closing)
+            }
+            None => entry.epoch == self.log.epoch && !entry.closes_epoch,
+        };
+        ascending && of_its_epoch && entry.sequence <= self.log.highest_sequence && self.ids.insert(entry.entry_id)
+    }
+
+    /// Every closed epoch has entries, or its key would not be kept.
+    fn is_complete(&self) -> bool {
+        self.closed.values().all(|(_, entries)| *entries > 0)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the store knows, in plain terms: this is all that the server can tell of its users.
 
 use medipeps_core::Address;
+use medipeps_core::wire::server_storage::GroupLogRecord;
 
 /// One account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct InspectedDevice {
     pub one_time: usize,
     /// Unused one-time KEM keys.
     pub one_time_kem: usize,
+    /// Unused one-time key packages.
+    pub key_packages: usize,
     /// The highest sequence ever assigned in its queue.
     pub highest_sequence: u64,
     /// Bytes of all envelopes in its queue.
@@ -53,4 +56,41 @@ pub struct InspectedEnvelope {
     pub received_ms: u64,
     /// When it expires, in milliseconds since 1970.
     pub expires_ms: u64,
+}
+
+/// One group log. Which accounts are in the group the store does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InspectedGroupLog {
+    /// The hash of its first access key.
+    pub log_id: [u8; 32],
+    /// The number of the epoch that it began with.
+    pub first_epoch: u64,
+    /// The number of the current epoch.
+    pub epoch: u64,
+    /// Closed epochs of which entries are left.
+    pub closed_epochs: u64,
+    /// Entries of all epochs.
+    pub entries: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// When it was created, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When the last entry came, in milliseconds since 1970.
+    pub changed_ms: u64,
+}
+
+impl InspectedGroupLog {
+    /// A log as its record has it.
+    pub(super) const fn new(log_id: [u8; 32], log: &GroupLogRecord, closed_epochs: u64) -> Self {
+        Self {
+            log_id,
+            first_epoch: log.first_epoch,
+            epoch: log.epoch,
+            closed_epochs,
+            entries: log.entries,
+            bytes: log.bytes,
+            created_ms: log.created,
+            changed_ms: log.changed,
+        }
+    }
 }

@@ -9,7 +9,9 @@ mod blob;
 #[cfg(test)]
 mod conformance;
 mod export;
+mod group_log;
 mod inspection;
+mod key_package;
 mod memory;
 mod prekey;
 mod queue;
@@ -27,7 +29,12 @@ pub use account::{
     StatementError,
 };
 pub use blob::{BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, NewBlob, PieceOutcome};
-pub use inspection::{InspectedAccount, InspectedDevice, InspectedEnvelope};
+pub use group_log::{
+    CreateGroupLogError, GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEntry, GroupEpoch,
+    GroupLogError, GroupQuota, GroupUsage, NewGroupLog,
+};
+pub use inspection::{InspectedAccount, InspectedDevice, InspectedEnvelope, InspectedGroupLog};
+pub use key_package::{KeyPackageError, KeyPackageSet, KeyPackageStatus, TakenKeyPackage};
 pub use memory::{Fault, MemoryStorage};
 pub use prekey::{PrekeyError, PrekeySet, PrekeyStatus, TakenKem, TakenPrekeys};
 pub use queue::{
@@ -151,7 +158,7 @@ pub trait Storage: Send + Sync + 'static {
     /// See [`QueueError`].
     async fn watch(&self, address: &Address, device: u32) -> Result<watch::Receiver<u64>, QueueError>;
 
-    /// Drops envelopes, submission ids, invitations and blobs whose time is up. Envelopes are counted in their queues.
+    /// Drops envelopes, submission ids, invitations, blobs, entries of group logs and group logs whose time is up. Envelopes are counted in their queues.
     ///
     /// # Errors
     /// The engine failed.
@@ -207,8 +214,82 @@ pub trait Storage: Send + Sync + 'static {
     /// The engine failed.
     async fn blob_usage(&self) -> Result<BlobUsage, StorageError>;
 
-    /// Writes everything but one-time prekeys to `writer`, as of one moment; writes wait meanwhile. The ids of one-time
-    /// prekeys go along as used ones, because a restore must never give one away again. Of blobs the complete ones go along.
+    /// Replaces the last-resort key package of a device and adds the one-time ones. An id that is stored or was ever given
+    /// away is passed over. The sequence must be above the stored one; an equal sequence with the same content changes
+    /// nothing and succeeds.
+    ///
+    /// # Errors
+    /// See [`KeyPackageError`].
+    async fn put_key_packages(
+        &self,
+        address: &Address,
+        device: u32,
+        sequence: u64,
+        packages: KeyPackageSet,
+    ) -> Result<(), KeyPackageError>;
+
+    /// Takes one key package for each device that has any, in ascending order of the devices. Each one-time one is given to
+    /// exactly one caller, and is gone from the disk before the answer.
+    ///
+    /// # Errors
+    /// [`KeyPackageError::UnknownDevice`] when no account has the address, and engine failure.
+    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError>;
+
+    /// How many one-time key packages a device has left.
+    ///
+    /// # Errors
+    /// See [`KeyPackageError`].
+    async fn key_package_status(&self, address: &Address, device: u32) -> Result<KeyPackageStatus, KeyPackageError>;
+
+    /// Creates a group log. A repeat with the same first epoch changes nothing and succeeds, whatever the log holds by now.
+    ///
+    /// # Errors
+    /// See [`CreateGroupLogError`].
+    async fn create_group_log(&self, log: NewGroupLog) -> Result<(), CreateGroupLogError>;
+
+    /// Appends an entry if its epoch is the current one (compare), and with a next key begins the next epoch (set). The same
+    /// id with the same digest is answered as the first time, whatever the epoch is by now, as long as the entry is there.
+    ///
+    /// # Errors
+    /// See [`GroupAppendError`].
+    async fn append_group_entry(&self, append: GroupAppend) -> Result<GroupAppendOutcome, GroupAppendError>;
+
+    /// The access key of an epoch of a group log. It never changes while it is there.
+    ///
+    /// # Errors
+    /// See [`GroupLogError`].
+    async fn group_epoch(&self, log_id: &[u8; 32], epoch: u64) -> Result<GroupEpoch, GroupLogError>;
+
+    /// Entries of one epoch with numbers above `after`, in ascending order, at most `limit` and at most `bytes` of them; if
+    /// the first one alone has more, its size is told. A damaged entry ends the list; when it is the first, it is the error.
+    ///
+    /// # Errors
+    /// See [`GroupLogError`].
+    async fn fetch_group_entries(
+        &self,
+        log_id: &[u8; 32],
+        epoch: u64,
+        after: u64,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<GroupEntries, GroupLogError>;
+
+    /// Watches a group log: the value is the highest number that can be fetched. It is a hint; whoever waits looks again from
+    /// time to time. When the log goes, the sending side is dropped.
+    ///
+    /// # Errors
+    /// See [`GroupLogError`].
+    async fn watch_group_log(&self, log_id: &[u8; 32]) -> Result<watch::Receiver<u64>, GroupLogError>;
+
+    /// What all group logs together take.
+    ///
+    /// # Errors
+    /// The engine failed.
+    async fn group_usage(&self) -> Result<GroupUsage, StorageError>;
+
+    /// Writes everything but one-time prekeys and key packages to `writer`, as of one moment; writes wait meanwhile. The ids of one-time
+    /// prekeys and key packages go along as used ones, because a restore must never give one away again. Of blobs the complete
+    /// ones go along.
     ///
     /// # Errors
     /// See [`ExportError`].
@@ -227,6 +308,17 @@ pub trait Storage: Send + Sync + 'static {
     /// # Errors
     /// The engine failed.
     async fn inspect(&self, after: Option<&Address>, limit: usize) -> Result<Vec<InspectedAccount>, StorageError>;
+
+    /// What the store knows of group logs whose ids come after `after`, in their order, at most `limit` and at most
+    /// `INSPECT_GROUP_LOGS_MAX` of them.
+    ///
+    /// # Errors
+    /// The engine failed.
+    async fn inspect_group_logs(
+        &self,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> Result<Vec<InspectedGroupLog>, StorageError>;
 }
 
 /// How an engine fails, whatever the operation.
@@ -308,7 +400,7 @@ pub enum ExportError {
 /// Why an export was not imported. The store is as empty as before, unless it is the engine that failed.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    /// The store holds accounts or invitations.
+    /// The store holds accounts, invitations, blobs or group logs.
     #[error("the store is not empty")]
     NotEmpty,
     /// The file is no export of a version that this one knows.

@@ -67,6 +67,22 @@ pub struct ExpireCounts {
     pub invitations: u64,
     /// Blobs, complete or not.
     pub blobs: u64,
+    /// Entries of group logs.
+    pub group_entries: u64,
+    /// Group logs.
+    pub group_logs: u64,
+}
+
+impl ExpireCounts {
+    /// Adds what was dropped later.
+    pub(super) const fn add(&mut self, later: Self) {
+        self.envelopes += later.envelopes;
+        self.submissions += later.submissions;
+        self.invitations += later.invitations;
+        self.blobs += later.blobs;
+        self.group_entries += later.group_entries;
+        self.group_logs += later.group_logs;
+    }
 }
 
 /// Why a submission was not taken. No device has it.

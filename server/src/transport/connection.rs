@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use medipeps_core::label;
-use medipeps_core::limits::FRAME_LENGTH_MAX;
+use medipeps_core::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX};
 use medipeps_core::proof::{EXPORTER_LENGTH, Exporter};
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response, Transport};
 use quinn::{RecvStream, SendStream, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::fail_point::fail_point;
-use crate::frame::{FrameError, FrameMemory, read_frame, write_frame};
+use crate::frame::{Frame, FrameError, FrameMemory, read_body, read_length, write_frame};
 use crate::limits::{
-    FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX, REQUEST_TIMEOUT_MS,
-    WRITE_TIMEOUT_MS,
+    FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, LARGE_REQUEST_TIMEOUT_MS, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX,
+    REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS,
 };
 use crate::service::{Answer, Connection, Service, Sink, SinkClosed, access};
 
@@ -28,6 +28,8 @@ pub(crate) type Work = mpsc::Sender<()>;
 pub(crate) struct Memory {
     /// Of requests.
     pub(crate) requests: FrameMemory,
+    /// Of requests whose frames are larger than most may be.
+    pub(crate) large_requests: FrameMemory,
     /// Of answers to fetches of blobs.
     pub(crate) blobs: FrameMemory,
 }
@@ -100,22 +102,19 @@ struct Stream {
 
 impl Stream {
     async fn serve(mut self, mut receive: RecvStream, memory: &Memory, work: &mpsc::WeakSender<()>) {
-        let read = read_frame(&mut receive, FRAME_LENGTH_MAX, &memory.requests);
-        let read = timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), read).await;
+        let read = read_request(&mut receive, memory).await;
         // Whatever follows the frame is of no interest; on a finished stream this does nothing.
         let _ = receive.stop(VarInt::from_u32(0));
         // The frame's share of the memory is held until the request has been answered.
         let frame;
         let request = match read {
-            Ok(Ok(whole)) => {
+            Ok(whole) => {
                 frame = whole;
                 Request::decode(&frame.bytes).map_err(|error| malformed(&error))
             }
-            Ok(Err(FrameError::TooLong { .. })) => {
-                Err(ErrorReply::new(ErrorCode::TooLarge, "the frame is over the limit"))
-            }
-            Ok(Err(FrameError::NoMemory)) => Err(no_memory()),
-            Ok(Err(FrameError::Truncated | FrameError::Read(_))) | Err(_) => return,
+            Err(FrameError::TooLong { .. }) => Err(ErrorReply::new(ErrorCode::TooLarge, "the frame is over the limit")),
+            Err(FrameError::NoMemory) => Err(no_memory()),
+            Err(FrameError::Truncated | FrameError::Read(_)) => return,
         };
         // From here on a stopping server waits for the answer. When nobody can hold work any more, it is too late.
         let Some(_work) = work.upgrade() else { return };
@@ -135,6 +134,12 @@ impl Stream {
                 fail_point!(BeforeAnswer);
                 let _ = self.send(&response).await;
             }
+            Answer::Held(response, share) => {
+                fail_point!(BeforeAnswer);
+                let _ = self.send(&response).await;
+                drop(share);
+            }
+            Answer::GroupWatch(watch) => watch.run(&mut self).await,
             Answer::Subscription(subscription) => subscription.run(&mut self).await,
         }
         self.finish().await;
@@ -168,20 +173,40 @@ impl Sink for Stream {
     }
 }
 
+/// Reads the frame of a request. A large one has a memory of its own and more time.
+async fn read_request(receive: &mut RecvStream, memory: &Memory) -> Result<Frame, FrameError> {
+    let late = |_| FrameError::Truncated;
+    let milliseconds = Duration::from_millis;
+    let begun = Instant::now();
+    let length = read_length(receive, GROUP_FRAME_LENGTH_MAX);
+    let length = timeout(milliseconds(REQUEST_TIMEOUT_MS), length).await.map_err(late)??;
+    let (memory, patience) = if length > FRAME_LENGTH_MAX {
+        (&memory.large_requests, LARGE_REQUEST_TIMEOUT_MS)
+    } else {
+        (&memory.requests, REQUEST_TIMEOUT_MS)
+    };
+    timeout_at(begun + milliseconds(patience), read_body(receive, length, memory)).await.map_err(late)?
+}
+
 fn no_memory() -> ErrorReply {
     let error = ErrorReply::new(ErrorCode::RateLimited, "too many requests are under way");
     error.retry_after(REQUEST_MEMORY_RETRY_MS)
 }
 
 fn malformed(error: &WireError) -> ErrorReply {
-    ErrorReply::new(ErrorCode::Malformed, error.to_string())
+    let code = if *error == WireError::Bounds("frame") { ErrorCode::TooLarge } else { ErrorCode::Malformed };
+    ErrorReply::new(code, error.to_string())
 }
 
 /// A request and how it ended, and nothing of what was in it or of who sent it.
 fn log(request: &'static str, answer: &Answer) {
     match answer {
-        Answer::Response(Response::Error(error)) => tracing::debug!(request, error = error.code, "refused"),
-        Answer::Response(_) | Answer::Subscription(_) => tracing::debug!(request, "answered"),
+        Answer::Response(Response::Error(error)) | Answer::Held(Response::Error(error), _) => {
+            tracing::debug!(request, error = error.code, "refused");
+        }
+        Answer::Response(_) | Answer::Held(..) | Answer::GroupWatch(_) | Answer::Subscription(_) => {
+            tracing::debug!(request, "answered");
+        }
     }
 }
 
@@ -192,7 +217,8 @@ mod tests {
 
     #[test]
     fn answers_with_blobs_share_a_memory_of_their_own() {
-        let memory = Memory { requests: FrameMemory::new(0), blobs: FrameMemory::new(2100) };
+        let requests = FrameMemory::new(0);
+        let memory = Memory { requests: requests.clone(), large_requests: requests, blobs: FrameMemory::new(2100) };
         let fetch = Request::FetchBlob(FetchBlob { id: [0; 32], offset: 0, length: 1000 });
         let held = memory.share_of_answer(&fetch).unwrap();
         assert!(held.is_some());

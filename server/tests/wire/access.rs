@@ -4,7 +4,7 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::identity::DeviceSecretKeys;
 use medipeps_core::proof::{Channel, sign_deletion};
 use medipeps_core::wire::transport::{
-    Acknowledge, DeleteAccount, ErrorCode, FetchPrekeys, Payment, Request, Response, Transport,
+    Acknowledge, DeleteAccount, ErrorCode, FetchKeyPackages, FetchPrekeys, Payment, Request, Response, Transport,
 };
 use medipeps_server::Rate;
 use medipeps_server::service::access::{Access, RULES, name, rule};
@@ -13,6 +13,8 @@ use rand_core::SeedableRng;
 use crate::account::{Account, submit};
 use crate::blobs::{begin, delete, fetch, put_piece};
 use crate::client::{Client, ask, connect_silently};
+use crate::group::Group;
+use crate::key_packages;
 use crate::server::TestServer;
 
 /// What a connection has shown.
@@ -59,6 +61,15 @@ fn expected(access: Access, shown: Shown) -> Option<ErrorCode> {
 /// The blob that there is before each cell of the matrix.
 const BLOB: u8 = 7;
 
+/// The group whose log there is before each cell of the matrix.
+const GROUP: u8 = 7;
+
+/// A client's channel; any other where nothing was said.
+fn channel(client: Option<&Client>) -> Channel<'_> {
+    let silent = Channel { nonce: &[0; 32], domain: "clinic.example", transport: Transport::Quic, exporter: None };
+    client.map_or(silent, Client::channel)
+}
+
 /// An account with two devices, seen from the second one.
 async fn two_devices(test: &TestServer, address: &str) -> (Account, Account) {
     let first = test.account(address).await;
@@ -72,6 +83,8 @@ async fn two_devices(test: &TestServer, address: &str) -> (Account, Account) {
     let client = Client::prove(test.address(), &second).await;
     let upload = second.prekeys.upload.sign(&second.device.signing_key);
     assert_eq!(client.ask(&Request::PublishPrekeys(upload)).await, Response::Done);
+    let packages = Request::PublishKeyPackages(key_packages::upload(&second, 1, 0..1));
+    assert_eq!(client.ask(&packages).await, Response::Done);
     (first, second)
 }
 
@@ -103,6 +116,14 @@ async fn request(test: &TestServer, name: &str, account: &Account, client: Optio
         "PutBlobPiece" => put_piece(BLOB, 0, vec![1; 3]),
         "FetchBlob" => fetch(BLOB, 0, 3),
         "DeleteBlob" => delete(BLOB),
+        "CreateGroupLog" => Group::new(9).create(),
+        "AppendGroupEntry" => Group::new(GROUP).entry(0, 1, 10),
+        "FetchGroupEntries" => Group::new(GROUP).fetch(&channel(client), 0, None),
+        "WatchGroupLogs" => Group::new(GROUP).watch(&channel(client), 0, None),
+        "SignalGroup" => Group::new(GROUP).signal(&channel(client), 0, 1),
+        "FetchKeyPackages" => Request::FetchKeyPackages(FetchKeyPackages { address, payment: Payment::None }),
+        "PublishKeyPackages" => Request::PublishKeyPackages(key_packages::upload(account, 2, 0..1)),
+        "KeyPackageStatus" => Request::KeyPackageStatus,
         "PublishStatement" => {
             let devices = account.statement.devices().to_vec();
             Request::PublishStatement(account.next_statement(devices).encoded().to_vec())
@@ -169,6 +190,8 @@ async fn every_request_meets_its_rule_in_every_state() {
         config.rate.proofs_per_address = many;
         config.rate.prekeys_per_address = many;
         config.rate.blob_begins_per_address = many;
+        config.rate.group_creations_per_address = many;
+        config.rate.group_appends_per_address = many;
     })
     .await;
     let mut cells = 0;
@@ -176,7 +199,7 @@ async fn every_request_meets_its_rule_in_every_state() {
         for (column, shown) in STATES.into_iter().enumerate() {
             let (first, second) = two_devices(&test, &format!("user-{row}-{column}@clinic.example")).await;
             let uploader = Client::connect(test.address()).await;
-            for request in [begin(BLOB, 3), put_piece(BLOB, 0, vec![1; 3])] {
+            for request in [begin(BLOB, 3), put_piece(BLOB, 0, vec![1; 3]), Group::new(GROUP).create()] {
                 assert!(!matches!(uploader.ask(&request).await, Response::Error(_)));
             }
             let (response, asked) = if shown == Shown::Nothing {

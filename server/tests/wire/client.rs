@@ -8,8 +8,8 @@ use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::label;
 use medipeps_core::proof::{Channel, Exporter};
 use medipeps_core::wire::transport::{
-    Acknowledge, Authenticate, Delivery, ErrorCode, ErrorReply, HelloReply, Request, Response, SubscriptionEvent,
-    Transport,
+    Acknowledge, Authenticate, Delivery, ErrorCode, ErrorReply, GroupLogEvent, GroupLogPush, HelloReply, Request,
+    Response, SubscriptionEvent, Transport,
 };
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
@@ -33,6 +33,12 @@ pub struct Client {
 
 /// The end of a subscription at which events come out.
 pub struct Subscription {
+    receive: RecvStream,
+    pub incarnation: [u8; 16],
+}
+
+/// The end of a watch at which events come out.
+pub struct GroupWatch {
     receive: RecvStream,
     pub incarnation: [u8; 16],
 }
@@ -199,6 +205,15 @@ impl Client {
         ask(&self.quic, request).await
     }
 
+    /// Watches group logs and reads the opening.
+    pub async fn watch(&self, request: &Request) -> GroupWatch {
+        let (_send, mut receive) = write_raw(&self.quic, &frame(request), true).await;
+        match read_response(&mut receive).await {
+            Some(Response::GroupLog(GroupLogEvent::Open(incarnation))) => GroupWatch { receive, incarnation },
+            other => panic!("no watch: {other:?}"),
+        }
+    }
+
     /// Subscribes and reads the opening.
     pub async fn subscribe(&self) -> Subscription {
         let (_send, mut receive) = write_raw(&self.quic, &frame(&Request::Subscribe), true).await;
@@ -210,6 +225,26 @@ impl Client {
 
     pub async fn acknowledge(&self, incarnation: [u8; 16], up_to: u64) -> Response {
         self.ask(&Request::Acknowledge(Acknowledge { incarnation, up_to, generation: 0 })).await
+    }
+}
+
+impl GroupWatch {
+    /// What comes next, of any kind; `None` at the end.
+    pub async fn next_response(&mut self) -> Option<Response> {
+        read_response(&mut self.receive).await
+    }
+
+    /// What comes next of which log.
+    pub async fn next(&mut self) -> ([u8; 32], GroupLogPush) {
+        match self.next_response().await {
+            Some(Response::GroupLog(GroupLogEvent::Log { log_id, event })) => (log_id, event),
+            other => panic!("no event: {other:?}"),
+        }
+    }
+
+    /// Whether nothing comes for a while.
+    pub async fn is_silent(&mut self) -> bool {
+        timeout(Duration::from_millis(300), read_response(&mut self.receive)).await.is_err()
     }
 }
 

@@ -47,8 +47,8 @@ impl TestServer {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new("clinic.example", "127.0.0.1:0".parse().unwrap(), folder.path().join("data"));
         change(&mut config);
-        let storage =
-            Arc::new(MemoryStorage::new(config.queue_quota(), [7; 16]).with_blob_bytes_max(config.blob_bytes_max()));
+        let storage = MemoryStorage::new(config.queue_quota(), [7; 16]).with_blob_bytes_max(config.blob_bytes_max());
+        let storage = Arc::new(storage.with_group_quota(config.group_quota()));
         let server = Server::start(&config, wrap(storage.clone())).await.unwrap();
         Self { server, storage, _folder: folder }
     }

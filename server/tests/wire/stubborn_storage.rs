@@ -7,11 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use medipeps_core::Address;
 use medipeps_server::storage::{
-    Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, EnqueueError,
-    EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount, Invitation, InvitationError,
-    MemoryStorage, NewBlob, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope,
+    Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage,
+    CreateGroupLogError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, GroupAppend, GroupAppendError,
+    GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, ImportError, InspectedAccount,
+    InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, MemoryStorage,
+    NewBlob, NewGroupLog, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope,
     RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenPrekeys,
+    TakenKeyPackage, TakenPrekeys,
 };
 use tokio::sync::watch;
 
@@ -128,5 +130,52 @@ impl Storage for StubbornStorage {
     }
     async fn inspect(&self, after: Option<&Address>, limit: usize) -> Result<Vec<InspectedAccount>, StorageError> {
         self.inner.inspect(after, limit).await
+    }
+    async fn put_key_packages(
+        &self,
+        address: &Address,
+        device: u32,
+        sequence: u64,
+        packages: KeyPackageSet,
+    ) -> Result<(), KeyPackageError> {
+        self.inner.put_key_packages(address, device, sequence, packages).await
+    }
+    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
+        self.inner.take_key_packages(address).await
+    }
+    async fn key_package_status(&self, address: &Address, device: u32) -> Result<KeyPackageStatus, KeyPackageError> {
+        self.inner.key_package_status(address, device).await
+    }
+    async fn create_group_log(&self, log: NewGroupLog) -> Result<(), CreateGroupLogError> {
+        self.inner.create_group_log(log).await
+    }
+    async fn append_group_entry(&self, append: GroupAppend) -> Result<GroupAppendOutcome, GroupAppendError> {
+        self.inner.append_group_entry(append).await
+    }
+    async fn group_epoch(&self, log_id: &[u8; 32], epoch: u64) -> Result<GroupEpoch, GroupLogError> {
+        self.inner.group_epoch(log_id, epoch).await
+    }
+    async fn fetch_group_entries(
+        &self,
+        log_id: &[u8; 32],
+        epoch: u64,
+        after: u64,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<GroupEntries, GroupLogError> {
+        self.inner.fetch_group_entries(log_id, epoch, after, limit, bytes).await
+    }
+    async fn watch_group_log(&self, _log_id: &[u8; 32]) -> Result<watch::Receiver<u64>, GroupLogError> {
+        Ok(self.silence.subscribe())
+    }
+    async fn group_usage(&self) -> Result<GroupUsage, StorageError> {
+        self.inner.group_usage().await
+    }
+    async fn inspect_group_logs(
+        &self,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> Result<Vec<InspectedGroupLog>, StorageError> {
+        self.inner.inspect_group_logs(after, limit).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use medipeps_core::limits::FRAME_LENGTH_MAX;
+use medipeps_core::limits::GROUP_FRAME_LENGTH_MAX;
 use medipeps_core::wire::transport::{ErrorCode, Request, Response, SubmitReply};
 use medipeps_server::storage::{Fault, Storage};
 
@@ -14,7 +14,7 @@ use crate::server::TestServer;
 async fn frames_that_cannot_be_read_are_refused() {
     let test = TestServer::start().await;
     let client = Client::connect(test.address()).await;
-    let oversize = u32::try_from(FRAME_LENGTH_MAX + 1).unwrap().to_be_bytes();
+    let oversize = u32::try_from(GROUP_FRAME_LENGTH_MAX + 1).unwrap().to_be_bytes();
     for (bytes, expected) in [
         (oversize.to_vec(), ErrorCode::TooLarge),
         (u32::MAX.to_be_bytes().to_vec(), ErrorCode::TooLarge),

@@ -3,8 +3,11 @@
 use prost::Message;
 
 use super::blob::blob_length;
-use super::{AccountRecord, InvitationRecord, PrekeysRecord, QueueRecord, SubmissionRecord};
+use super::{
+    AccountRecord, GroupEpochRecord, GroupLogRecord, InvitationRecord, PrekeysRecord, QueueRecord, SubmissionRecord,
+};
 use crate::Address;
+use crate::limits::GROUP_ENTRY_LENGTH_MAX;
 use crate::wire::{WireError, fixed, proto};
 
 /// One record of an export.
@@ -41,6 +44,8 @@ pub enum ExportRecord {
         one_time: Vec<u32>,
         /// Of KEM keys.
         one_time_kem: Vec<u32>,
+        /// Of key packages.
+        key_packages: Vec<u32>,
     },
     /// An envelope in the queue of the device before.
     Envelope {
@@ -64,6 +69,22 @@ pub enum ExportRecord {
     Blob(ExportedBlob),
     /// The next piece of the blob before.
     BlobPiece(Vec<u8>),
+    /// A group log. Its closed epochs follow, and then its entries.
+    GroupLog {
+        /// Its id.
+        log_id: [u8; 32],
+        /// Its record, whose counters are not to be trusted.
+        log: GroupLogRecord,
+    },
+    /// A closed epoch of the group log before.
+    GroupEpoch {
+        /// Its number.
+        epoch: u64,
+        /// Its record, whose counter is not to be trusted.
+        record: GroupEpochRecord,
+    },
+    /// An entry of the group log before.
+    GroupEntry(ExportedGroupEntry),
     /// The end.
     End {
         /// Records before this one.
@@ -86,6 +107,65 @@ pub struct ExportedBlob {
     pub expires: u64,
 }
 
+/// An entry of a group log in an export.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExportedGroupEntry {
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its number in the log.
+    pub sequence: u64,
+    /// Milliseconds since 1970.
+    pub received: u64,
+    /// Milliseconds since 1970.
+    pub expires: u64,
+    /// As its author drew it.
+    pub entry_id: [u8; 16],
+    /// As in [`GroupEntryRecord`](super::GroupEntryRecord).
+    pub digest: [u8; 32],
+    /// It closed its epoch.
+    pub closes_epoch: bool,
+    /// Its bytes.
+    pub entry: Vec<u8>,
+}
+
+impl std::fmt::Debug for ExportedGroupEntry {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { epoch, sequence, entry, .. } = self;
+        write!(formatter, "ExportedGroupEntry({sequence} of epoch {epoch}, {} bytes)", entry.len())
+    }
+}
+
+impl ExportedGroupEntry {
+    fn to_proto(&self) -> proto::ExportedGroupEntry {
+        proto::ExportedGroupEntry {
+            epoch: self.epoch,
+            sequence: self.sequence,
+            received: self.received,
+            expires: self.expires,
+            entry_id: self.entry_id.to_vec(),
+            digest: self.digest.to_vec(),
+            closes_epoch: self.closes_epoch,
+            entry: self.entry.clone(),
+        }
+    }
+
+    fn from_proto(message: proto::ExportedGroupEntry) -> Result<Self, WireError> {
+        if message.entry.is_empty() || message.entry.len() > GROUP_ENTRY_LENGTH_MAX {
+            return Err(WireError::Bounds("entry"));
+        }
+        Ok(Self {
+            epoch: message.epoch,
+            sequence: message.sequence,
+            received: message.received,
+            expires: message.expires,
+            entry_id: fixed(&message.entry_id, "entry_id")?,
+            digest: fixed(&message.digest, "digest")?,
+            closes_epoch: message.closes_epoch,
+            entry: message.entry,
+        })
+    }
+}
+
 impl ExportRecord {
     /// The bytes of one record.
     #[must_use]
@@ -106,10 +186,13 @@ impl ExportRecord {
                 queue: Some(queue.to_proto()),
                 prekeys: prekeys.as_ref().map(PrekeysRecord::to_proto),
             }),
-            Self::UsedPrekeys { one_time, one_time_kem } => Record::UsedPrekeys(proto::ExportedUsedPrekeys {
-                one_time: one_time.clone(),
-                one_time_kem: one_time_kem.clone(),
-            }),
+            Self::UsedPrekeys { one_time, one_time_kem, key_packages } => {
+                Record::UsedPrekeys(proto::ExportedUsedPrekeys {
+                    one_time: one_time.clone(),
+                    one_time_kem: one_time_kem.clone(),
+                    key_packages: key_packages.clone(),
+                })
+            }
             Self::Envelope { sequence, received, expires, envelope } => Record::Envelope(proto::ExportedEnvelope {
                 sequence: *sequence,
                 received: *received,
@@ -128,6 +211,13 @@ impl ExportRecord {
                 expires: blob.expires,
             }),
             Self::BlobPiece(data) => Record::BlobPiece(proto::ExportedBlobPiece { data: data.clone() }),
+            Self::GroupLog { log_id, log } => {
+                Record::GroupLog(proto::ExportedGroupLog { log_id: log_id.to_vec(), log: Some(log.to_proto()) })
+            }
+            Self::GroupEpoch { epoch, record } => {
+                Record::GroupEpoch(proto::ExportedGroupEpoch { epoch: *epoch, record: Some(record.to_proto()) })
+            }
+            Self::GroupEntry(entry) => Record::GroupEntry(entry.to_proto()),
             Self::End { records } => Record::End(proto::ExportedEnd { records: *records }),
         };
         proto::ExportRecord { record: Some(record) }.encode_to_vec()
@@ -155,7 +245,8 @@ impl ExportRecord {
                 prekeys: message.prekeys.map(PrekeysRecord::from_proto).transpose()?,
             },
             Record::UsedPrekeys(message) => {
-                Self::UsedPrekeys { one_time: message.one_time, one_time_kem: message.one_time_kem }
+                let proto::ExportedUsedPrekeys { one_time, one_time_kem, key_packages } = message;
+                Self::UsedPrekeys { one_time, one_time_kem, key_packages }
             }
             Record::Envelope(message) => Self::Envelope {
                 sequence: message.sequence,
@@ -175,6 +266,15 @@ impl ExportRecord {
                 expires: message.expires,
             }),
             Record::BlobPiece(message) => Self::BlobPiece(message.data),
+            Record::GroupLog(message) => Self::GroupLog {
+                log_id: fixed(&message.log_id, "log_id")?,
+                log: GroupLogRecord::from_proto(message.log.as_ref().ok_or(WireError::Missing("log"))?)?,
+            },
+            Record::GroupEpoch(message) => Self::GroupEpoch {
+                epoch: message.epoch,
+                record: GroupEpochRecord::from_proto(message.record.as_ref().ok_or(WireError::Missing("record"))?)?,
+            },
+            Record::GroupEntry(message) => Self::GroupEntry(ExportedGroupEntry::from_proto(message)?),
             Record::End(message) => Self::End { records: message.records },
         })
     }
@@ -202,6 +302,28 @@ mod tests {
             seal: vec![3],
         };
         let queue = QueueRecord { highest_sequence: 9, messages: 1, bytes: 4096, expired: 2, generation: 8 };
+        let group_log = GroupLogRecord {
+            first_epoch: 1,
+            epoch: 2,
+            access_key: [3; 32],
+            epoch_entries: 4,
+            highest_sequence: 9,
+            entries: 6,
+            bytes: 7,
+            created: 8,
+            changed: 9,
+            expires: 10,
+        };
+        let group_entry = ExportedGroupEntry {
+            epoch: 1,
+            sequence: 9,
+            received: 3,
+            expires: 4,
+            entry_id: [5; 16],
+            digest: [6; 32],
+            closes_epoch: true,
+            entry: vec![7],
+        };
         let used = Some(InvitationUse { account: 7, statement_digest: [8; 32] });
         vec![
             ExportRecord::Invitation {
@@ -210,11 +332,17 @@ mod tests {
             },
             ExportRecord::Account { address: "a@b".parse().unwrap(), account, statement: vec![1, 2] },
             ExportRecord::Device { device_id: 1, queue, prekeys: Some(prekeys) },
-            ExportRecord::UsedPrekeys { one_time: vec![1, 2], one_time_kem: vec![3] },
+            ExportRecord::UsedPrekeys { one_time: vec![1, 2], one_time_kem: vec![3], key_packages: vec![4] },
             ExportRecord::Envelope { sequence: 9, received: 1, expires: 2, envelope: vec![0; 100] },
             ExportRecord::Submission { id: [3; 16], submission: SubmissionRecord { digest: [4; 32], forget: 6 } },
             ExportRecord::Blob(ExportedBlob { id: [6; 32], length: 3, secret_hash: [7; 32], begun: 1, expires: 2 }),
             ExportRecord::BlobPiece(vec![1, 2, 3]),
+            ExportRecord::GroupLog { log_id: [7; 32], log: group_log },
+            ExportRecord::GroupEpoch {
+                epoch: 1,
+                record: GroupEpochRecord { access_key: [8; 32], entries: 1, closing_sequence: 9 },
+            },
+            ExportRecord::GroupEntry(group_entry),
             ExportRecord::End { records: 8 },
         ]
     }

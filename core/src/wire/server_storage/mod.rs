@@ -2,11 +2,13 @@
 
 mod blob;
 mod export;
+mod group_log;
 
 use prost::Message;
 
 pub use blob::{BlobPieceRecord, BlobRecord, piece_count, piece_length};
-pub use export::{ExportRecord, ExportedBlob};
+pub use export::{ExportRecord, ExportedBlob, ExportedGroupEntry};
+pub use group_log::{GroupEntryIdRecord, GroupEntryRecord, GroupEpochRecord, GroupLogRecord, KeyPackagesRecord};
 
 use super::{WireError, fixed, proto};
 

@@ -1,5 +1,7 @@
 //! Why a request failed, in codes that never change their meaning.
 
+use super::group_log::GroupLogEntry;
+
 /// A failed request. Codes are in `spec/errors.md` and [`ErrorCode`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorReply {
@@ -11,6 +13,9 @@ pub struct ErrorReply {
     pub stale_devices: Option<StaleDevices>,
     /// Milliseconds to wait, with codes that say so; 0 otherwise.
     pub retry_after: u64,
+    /// With [`ErrorCode::StaleGroupEpoch`]: what closed the epoch that the request named. Absent when the entry is gone, or
+    /// when the server has no memory for it now; it can be fetched all the same then.
+    pub closing_commit: Option<Box<GroupLogEntry>>,
 }
 
 /// Which devices a submission should have had.
@@ -105,13 +110,29 @@ error_codes! {
     StorageUnavailable = 42;
     /// Something failed that should not have.
     Internal = 43;
+    /// No such group log here: it was never created, or it has run out.
+    UnknownGroupLog = 50;
+    /// The group log exists and began with another epoch.
+    GroupLogExists = 51;
+    /// The signature is not by the access key of that epoch, or the epoch never was or has run out.
+    GroupAccessRefused = 52;
+    /// The epoch is closed; `closing_commit` says by what.
+    StaleGroupEpoch = 53;
+    /// The same entry id came with another entry.
+    EntryIdReused = 54;
+    /// There is no room for another group log or entry now.
+    GroupLogFull = 55;
+    /// The key packages do not verify.
+    KeyPackagesRefused = 56;
+    /// The upload's sequence number is not above the last one.
+    KeyPackageSequence = 57;
 }
 
 impl ErrorReply {
     /// An error with neither details nor a time to wait.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code: code as u32, message: message.into(), stale_devices: None, retry_after: 0 }
+        Self { code: code as u32, message: message.into(), stale_devices: None, retry_after: 0, closing_commit: None }
     }
 
     /// The same with a time to wait, in milliseconds.

@@ -1,13 +1,20 @@
 //! `spec/proto/transport.proto`: what passes between a client and a server.
 
 mod error;
+mod group_log;
+mod key_package;
 mod request;
 mod response;
 
 pub use error::{ErrorCode, ErrorReply, StaleDevices};
+pub use group_log::{
+    AppendGroupEntry, AppendGroupEntryReply, CreateGroupLog, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor,
+    GroupLogEntry, GroupLogEvent, GroupLogPush, SignalGroup, WatchGroupLogs, WatchedGroupLog,
+};
+pub use key_package::{DeviceKeyPackage, FetchKeyPackagesReply, KeyPackageStatusReply};
 pub use request::{
-    Acknowledge, Authenticate, BeginBlob, DeleteAccount, DeleteBlob, DeviceEnvelope, FetchBlob, FetchPrekeys,
-    PutBlobPiece, Register, Request, Submit,
+    Acknowledge, Authenticate, BeginBlob, DeleteAccount, DeleteBlob, DeviceEnvelope, FetchBlob, FetchKeyPackages,
+    FetchPrekeys, PutBlobPiece, Register, Request, Submit,
 };
 pub use response::{
     AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, HelloReply, PrekeyStatusReply,
@@ -15,7 +22,7 @@ pub use response::{
 };
 
 use super::{WireError, proto};
-use crate::limits::{FRAME_LENGTH_MAX, STATEMENT_LENGTH_MAX};
+use crate::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX, STATEMENT_LENGTH_MAX};
 
 /// How the two ends are connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +70,14 @@ impl Payment {
     }
 }
 
+/// Refuses what no frame may have.
 fn check_frame(bytes: &[u8]) -> Result<(), WireError> {
-    if bytes.len() > FRAME_LENGTH_MAX { Err(WireError::Bounds("frame")) } else { Ok(()) }
+    if bytes.len() > GROUP_FRAME_LENGTH_MAX { Err(WireError::Bounds("frame")) } else { Ok(()) }
+}
+
+/// Refuses a frame that is large for what is in it.
+fn check_content(bytes: &[u8], carries_group_entry: bool) -> Result<(), WireError> {
+    if bytes.len() > FRAME_LENGTH_MAX && !carries_group_entry { Err(WireError::Bounds("frame")) } else { Ok(()) }
 }
 
 fn statement(bytes: Vec<u8>) -> Result<Vec<u8>, WireError> {

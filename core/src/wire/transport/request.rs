@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use prost::Message;
 
-use super::{Payment, Transport, check_frame, statement};
+use super::group_log::{AppendGroupEntry, CreateGroupLog, FetchGroupEntries, SignalGroup, WatchGroupLogs};
+use super::{Payment, Transport, check_content, check_frame, statement};
 use crate::Address;
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, ENVELOPE_SIZES};
 use crate::wire::{WireError, fixed, proto};
@@ -44,6 +45,22 @@ pub enum Request {
     FetchBlob(FetchBlob),
     /// Deletes a blob, finished or not.
     DeleteBlob(DeleteBlob),
+    /// Makes a group log.
+    CreateGroupLog(CreateGroupLog),
+    /// Appends to a group log.
+    AppendGroupEntry(AppendGroupEntry),
+    /// Asks for entries of an epoch of a group log.
+    FetchGroupEntries(FetchGroupEntries),
+    /// Opens the push of group logs.
+    WatchGroupLogs(WatchGroupLogs),
+    /// Tells those who watch a group log something that is not kept.
+    SignalGroup(SignalGroup),
+    /// Hands over key packages: an encoded `SignedKeyPackageUpload`.
+    PublishKeyPackages(Vec<u8>),
+    /// How many one-time key packages are left.
+    KeyPackageStatus,
+    /// Statement and one key package a device; takes one-time ones.
+    FetchKeyPackages(FetchKeyPackages),
 }
 
 /// A proof of device.
@@ -99,6 +116,15 @@ pub struct Acknowledge {
 /// Statement and bundles of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchPrekeys {
+    /// The account.
+    pub address: Address,
+    /// What pays for it.
+    pub payment: Payment,
+}
+
+/// Statement and key packages of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchKeyPackages {
     /// The account.
     pub address: Address,
     /// What pays for it.
@@ -261,6 +287,17 @@ impl Request {
                 id: deletion.id.to_vec(),
                 upload_secret: deletion.upload_secret.to_vec(),
             }),
+            Self::CreateGroupLog(create) => R::CreateGroupLog(create.to_proto()),
+            Self::AppendGroupEntry(append) => R::AppendGroupEntry(append.to_proto()),
+            Self::FetchGroupEntries(fetch) => R::FetchGroupEntries(fetch.to_proto()),
+            Self::WatchGroupLogs(watch) => R::WatchGroupLogs(watch.to_proto()),
+            Self::SignalGroup(signal) => R::SignalGroup(signal.to_proto()),
+            Self::PublishKeyPackages(upload) => R::PublishKeyPackages(proto::PublishKeyPackages { upload }),
+            Self::KeyPackageStatus => R::KeyPackageStatus(proto::KeyPackageStatus {}),
+            Self::FetchKeyPackages(fetch) => R::FetchKeyPackages(proto::FetchKeyPackages {
+                address: fetch.address.to_string(),
+                payment: Some(fetch.payment.encode()),
+            }),
         };
         proto::Request { request: Some(request) }.encode_to_vec()
     }
@@ -273,6 +310,7 @@ impl Request {
         use proto::request::Request as R;
         check_frame(bytes)?;
         let request = proto::Request::decode(bytes)?.request.ok_or(WireError::Missing("request"))?;
+        check_content(bytes, matches!(request, R::AppendGroupEntry(_)))?;
         Ok(match request {
             R::Hello(_) => Self::Hello,
             R::Authenticate(proof) => Self::Authenticate(Authenticate {
@@ -344,6 +382,17 @@ impl Request {
             R::DeleteBlob(deletion) => Self::DeleteBlob(DeleteBlob {
                 id: fixed(&deletion.id, "id")?,
                 upload_secret: fixed(&deletion.upload_secret, "upload_secret")?,
+            }),
+            R::CreateGroupLog(create) => Self::CreateGroupLog(CreateGroupLog::from_proto(create)?),
+            R::AppendGroupEntry(append) => Self::AppendGroupEntry(AppendGroupEntry::from_proto(append)?),
+            R::FetchGroupEntries(fetch) => Self::FetchGroupEntries(FetchGroupEntries::from_proto(&fetch)?),
+            R::WatchGroupLogs(watch) => Self::WatchGroupLogs(WatchGroupLogs::from_proto(&watch)?),
+            R::SignalGroup(signal) => Self::SignalGroup(SignalGroup::from_proto(signal)?),
+            R::PublishKeyPackages(publish) => Self::PublishKeyPackages(publish.upload),
+            R::KeyPackageStatus(_) => Self::KeyPackageStatus,
+            R::FetchKeyPackages(fetch) => Self::FetchKeyPackages(FetchKeyPackages {
+                address: address(&fetch.address)?,
+                payment: Payment::decode(fetch.payment)?,
             }),
         })
     }

@@ -2,7 +2,9 @@
 
 use prost::Message;
 
-use super::{ErrorReply, StaleDevices, Transport, check_frame, statement};
+use super::group_log::{AppendGroupEntryReply, FetchGroupEntriesReply, GroupLogEntry, GroupLogEvent};
+use super::key_package::{FetchKeyPackagesReply, KeyPackageStatusReply};
+use super::{ErrorReply, StaleDevices, Transport, check_content, check_frame, statement};
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX};
 use crate::wire::{WireError, fixed, proto};
 
@@ -36,6 +38,16 @@ pub enum Response {
     PutBlobPiece(PutBlobPieceReply),
     /// To [`Request::FetchBlob`](super::Request::FetchBlob).
     FetchBlob(FetchBlobReply),
+    /// To [`Request::AppendGroupEntry`](super::Request::AppendGroupEntry).
+    AppendGroupEntry(AppendGroupEntryReply),
+    /// To [`Request::FetchGroupEntries`](super::Request::FetchGroupEntries).
+    FetchGroupEntries(FetchGroupEntriesReply),
+    /// To [`Request::WatchGroupLogs`](super::Request::WatchGroupLogs), again and again.
+    GroupLog(GroupLogEvent),
+    /// To [`Request::KeyPackageStatus`](super::Request::KeyPackageStatus).
+    KeyPackageStatus(KeyPackageStatusReply),
+    /// To [`Request::FetchKeyPackages`](super::Request::FetchKeyPackages).
+    FetchKeyPackages(FetchKeyPackagesReply),
 }
 
 /// The server's nonce and the proof of its key.
@@ -172,6 +184,7 @@ impl Response {
                     statement_version: stale.statement_version,
                 }),
                 retry_after: error.retry_after,
+                closing_commit: error.closing_commit.as_deref().map(GroupLogEntry::to_proto),
             }),
             Self::Hello(hello) => R::Hello(proto::HelloReply {
                 nonce: hello.nonce.to_vec(),
@@ -204,6 +217,11 @@ impl Response {
             Self::FetchBlob(reply) => {
                 R::FetchBlob(proto::FetchBlobReply { data: reply.data, blob_length: reply.blob_length })
             }
+            Self::AppendGroupEntry(reply) => R::AppendGroupEntry(reply.to_proto()),
+            Self::FetchGroupEntries(reply) => R::FetchGroupEntries(reply.to_proto()),
+            Self::GroupLog(event) => R::GroupLog(event.to_proto()),
+            Self::KeyPackageStatus(reply) => R::KeyPackageStatus(reply.to_proto()),
+            Self::FetchKeyPackages(reply) => R::FetchKeyPackages(reply.to_proto()),
         };
         proto::Response { response: Some(response) }.encode_to_vec()
     }
@@ -216,6 +234,8 @@ impl Response {
         use proto::response::Response as R;
         check_frame(bytes)?;
         let response = proto::Response::decode(bytes)?.response.ok_or(WireError::Missing("response"))?;
+        let with_entries = matches!(response, R::Error(_) | R::FetchGroupEntries(_) | R::GroupLog(_));
+        check_content(bytes, with_entries)?;
         Ok(match response {
             R::Error(error) => Self::Error(ErrorReply {
                 code: error.code,
@@ -226,6 +246,7 @@ impl Response {
                     statement_version: stale.statement_version,
                 }),
                 retry_after: error.retry_after,
+                closing_commit: error.closing_commit.map(GroupLogEntry::from_proto).transpose()?.map(Box::new),
             }),
             R::Hello(hello) => Self::Hello(HelloReply {
                 nonce: fixed(&hello.nonce, "nonce")?,
@@ -267,6 +288,11 @@ impl Response {
                 }
                 Self::FetchBlob(FetchBlobReply { data: reply.data, blob_length: reply.blob_length })
             }
+            R::AppendGroupEntry(reply) => Self::AppendGroupEntry(AppendGroupEntryReply::from_proto(&reply)?),
+            R::FetchGroupEntries(reply) => Self::FetchGroupEntries(FetchGroupEntriesReply::from_proto(reply)?),
+            R::GroupLog(event) => Self::GroupLog(GroupLogEvent::from_proto(event)?),
+            R::KeyPackageStatus(reply) => Self::KeyPackageStatus(KeyPackageStatusReply::from_proto(&reply)),
+            R::FetchKeyPackages(reply) => Self::FetchKeyPackages(FetchKeyPackagesReply::from_proto(reply)?),
         })
     }
 }

@@ -2,6 +2,9 @@
 
 mod accounts;
 mod blobs;
+mod group_log_transfer;
+mod group_logs;
+mod key_packages;
 mod prekeys;
 mod queues;
 mod transfer;
@@ -23,6 +26,8 @@ pub(super) trait Engine {
     }
     /// The same with a bound on the bytes of all blobs.
     fn with_blobs(quota: QueueQuota, blob_bytes_max: u64) -> Self;
+    /// A new, empty store with bounds on group logs.
+    fn with_groups(quota: GroupQuota) -> Self;
     /// Takes the free space of the disk away, or gives it back.
     fn set_low_space(&self, low: bool);
     /// Ends the process and starts it again, as far as the store can tell.
@@ -67,6 +72,25 @@ macro_rules! conformance_suite {
             an_upload_goes_on_after_a_restart,
             an_export_carries_complete_blobs,
             low_space_refuses_what_is_new_and_nothing_else,
+            a_log_is_created_once,
+            entries_come_back_in_their_order,
+            an_epoch_is_closed_by_compare_and_set,
+            an_append_repeated_gets_the_first_answer,
+            one_of_a_hundred_committers_wins,
+            an_older_key_reads_its_own_epoch_only,
+            entries_of_any_size_are_kept_once,
+            quotas_of_group_logs_hold,
+            entries_run_out_and_their_keys_with_them,
+            a_log_without_entries_runs_out,
+            a_group_log_survives_a_restart,
+            a_watcher_of_a_group_log_is_told,
+            concurrent_appends_get_rising_numbers,
+            an_export_carries_group_logs,
+            an_export_with_a_false_group_log_is_refused,
+            key_packages_are_replaced_and_added,
+            every_key_package_goes_to_one_taker,
+            key_packages_go_with_their_device,
+            used_key_packages_survive_an_export,
         );
     };
     ($engine:ty: $($case:ident,)*) => {
@@ -80,6 +104,9 @@ macro_rules! conformance_suite {
 }
 pub(super) use self::accounts::*;
 pub(super) use self::blobs::*;
+pub(super) use self::group_log_transfer::*;
+pub(super) use self::group_logs::*;
+pub(super) use self::key_packages::*;
 pub(super) use self::prekeys::*;
 pub(super) use self::queues::*;
 pub(super) use self::transfer::*;

@@ -42,6 +42,12 @@ pub(in crate::storage) async fn a_restart_keeps_everything<E: Engine>() {
 #[derive(Clone, Default)]
 pub(in crate::storage) struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
+impl SharedBuffer {
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 impl Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
@@ -56,8 +62,7 @@ impl Write for SharedBuffer {
 pub(in crate::storage) async fn export(storage: &dyn Storage) -> Vec<u8> {
     let buffer = SharedBuffer::default();
     storage.export(Box::new(buffer.clone())).await.unwrap();
-    let bytes = buffer.0.lock().unwrap();
-    bytes.clone()
+    buffer.bytes()
 }
 
 async fn filled<E: Engine>() -> (E, Address) {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use medipeps_core::Address;
-use medipeps_core::wire::server_storage::{BlobRecord, ExportRecord, ExportedBlob, QueueRecord};
+use medipeps_core::wire::server_storage::{BlobRecord, ExportRecord, ExportedBlob, GroupEpochRecord, QueueRecord};
 use tokio::sync::watch;
 
 use super::blobs::MemoryBlob;
+use super::group_logs::MemoryGroupLog;
 use super::state::{MemoryAccount, MemoryDevice, MemoryEnvelope, State};
 
 /// A state under construction from the records of an export, which come in their order.
@@ -16,6 +17,7 @@ pub(super) struct Loading {
     account: Option<(Address, MemoryAccount)>,
     device: Option<(u32, MemoryDevice)>,
     blob: Option<[u8; 32]>,
+    group_log: Option<[u8; 32]>,
 }
 
 impl Loading {
@@ -39,10 +41,11 @@ impl Loading {
                 let hint = watch::Sender::new(queue.highest_sequence);
                 self.device = Some((device_id, MemoryDevice { queue, prekeys, hint, ..MemoryDevice::default() }));
             }
-            ExportRecord::UsedPrekeys { one_time, one_time_kem } => {
+            ExportRecord::UsedPrekeys { one_time, one_time_kem, key_packages } => {
                 if let Some((_, device)) = &mut self.device {
                     device.used_one_time.extend(one_time);
                     device.used_one_time_kem.extend(one_time_kem);
+                    device.used_packages.extend(key_packages);
                 }
             }
             ExportRecord::Envelope { sequence, received, expires, envelope } => {
@@ -75,8 +78,26 @@ impl Loading {
                     blob.add(blob.record.stored_pieces, data);
                 }
             }
+            ExportRecord::GroupLog { log_id, log } => {
+                self.state.group_logs.insert(log_id, MemoryGroupLog::new(log));
+                self.group_log = Some(log_id);
+            }
+            ExportRecord::GroupEpoch { epoch, record } => {
+                if let Some(log) = self.group_log() {
+                    log.closed.insert(epoch, GroupEpochRecord { entries: 0, ..record });
+                }
+            }
+            ExportRecord::GroupEntry(entry) => {
+                if let Some(log) = self.group_log() {
+                    log.add(entry);
+                }
+            }
             ExportRecord::End { .. } => {}
         }
+    }
+
+    fn group_log(&mut self) -> Option<&mut MemoryGroupLog> {
+        self.group_log.and_then(|id| self.state.group_logs.get_mut(&id))
     }
 
     fn end_device(&mut self) {
@@ -93,6 +114,7 @@ impl Loading {
     /// The state, after the last record.
     pub(super) fn finish(mut self) -> State {
         self.end_account();
+        self.state.count_group_logs();
         self.state
     }
 }

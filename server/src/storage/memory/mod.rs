@@ -1,6 +1,7 @@
 //! The reference engine: everything in memory, one lock, and faults on request. For simulation and for comparison.
 
 mod blobs;
+mod group_logs;
 mod loading;
 mod state;
 
@@ -11,7 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use medipeps_core::Address;
-use medipeps_core::wire::server_storage::{BlobRecord, ExportRecord, ExportedBlob, InvitationRecord};
+use medipeps_core::wire::server_storage::{
+    BlobRecord, ExportRecord, ExportedBlob, ExportedGroupEntry, InvitationRecord,
+};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -20,12 +23,15 @@ use self::state::State;
 use super::account::{check_statement_length, distinct_devices};
 use super::export::{ExportWriter, read_export};
 use super::{
-    Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, EnqueueError,
-    EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount, Invitation, InvitationError, NewBlob,
-    PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope, RegisterError,
-    RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission, TakenPrekeys,
+    Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage,
+    CreateGroupLogError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, GroupAppend, GroupAppendError,
+    GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupQuota, GroupUsage, ImportError, InspectedAccount,
+    InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, NewBlob,
+    NewGroupLog, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
+    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
+    TakenKeyPackage, TakenPrekeys,
 };
-use crate::limits::{BLOBS_BYTES_MAX, FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX};
+use crate::limits::{BLOBS_BYTES_MAX, FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX, INSPECT_GROUP_LOGS_MAX};
 
 /// A store in memory. It keeps nothing over the life of the value, but [`MemoryStorage::restart`] stands for the next
 /// start of the process.
@@ -33,6 +39,7 @@ use crate::limits::{BLOBS_BYTES_MAX, FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX};
 pub struct MemoryStorage {
     quota: QueueQuota,
     blob_bytes_max: u64,
+    group_quota: GroupQuota,
     low_space: AtomicBool,
     state: Mutex<State>,
     failure: watch::Sender<Option<StorageError>>,
@@ -53,7 +60,14 @@ impl MemoryStorage {
     pub fn new(quota: QueueQuota, incarnation: [u8; 16]) -> Self {
         let state = State { incarnation, ..State::default() };
         let (state, failure) = (Mutex::new(state), watch::Sender::new(None));
-        Self { quota, blob_bytes_max: BLOBS_BYTES_MAX, low_space: AtomicBool::new(false), state, failure }
+        let (blob_bytes_max, group_quota) = (BLOBS_BYTES_MAX, GroupQuota::default());
+        Self { quota, blob_bytes_max, group_quota, low_space: AtomicBool::new(false), state, failure }
+    }
+
+    /// Bounds what group logs may hold.
+    #[must_use]
+    pub fn with_group_quota(self, group_quota: GroupQuota) -> Self {
+        Self { group_quota, ..self }
     }
 
     /// Bounds the bytes of all blobs together.
@@ -83,6 +97,9 @@ impl MemoryStorage {
         state.fault = None;
         for device in state.accounts.values_mut().flat_map(|account| account.devices.values_mut()) {
             device.hint = watch::Sender::new(device.queue.highest_sequence);
+        }
+        for log in state.group_logs.values_mut() {
+            log.hint = watch::Sender::new(log.record.highest_sequence);
         }
         self.failure.send_replace(None);
     }
@@ -117,6 +134,10 @@ impl MemoryStorage {
         for device in state.accounts.values().flat_map(|account| account.devices.values()) {
             let highest = device.queue.highest_sequence;
             device.hint.send_if_modified(|hint| std::mem::replace(hint, highest) != highest);
+        }
+        for log in state.group_logs.values() {
+            let highest = log.record.highest_sequence;
+            log.hint.send_if_modified(|hint| std::mem::replace(hint, highest) != highest);
         }
         Ok(answer)
     }
@@ -334,6 +355,68 @@ impl Storage for MemoryStorage {
         Ok(self.read()?.blob_usage())
     }
 
+    async fn put_key_packages(
+        &self,
+        address: &Address,
+        device: u32,
+        sequence: u64,
+        packages: KeyPackageSet,
+    ) -> Result<(), KeyPackageError> {
+        self.check_space()?;
+        self.commit(|state| {
+            let device = state.device_mut(address, device).ok_or(KeyPackageError::UnknownDevice)?;
+            device.put_packages(sequence, packages)
+        })
+    }
+
+    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
+        self.commit(|state| {
+            let account = state.accounts.get_mut(address).ok_or(KeyPackageError::UnknownDevice)?;
+            Ok(account.devices.iter_mut().filter_map(|(id, device)| device.take_package(*id)).collect())
+        })
+    }
+
+    async fn key_package_status(&self, address: &Address, device: u32) -> Result<KeyPackageStatus, KeyPackageError> {
+        let state = self.read()?;
+        let device = state.device(address, device).ok_or(KeyPackageError::UnknownDevice)?;
+        let sequence = device.key_packages.as_ref().map_or(0, |(stored, _)| stored.sequence);
+        Ok(KeyPackageStatus { one_time: device.one_time_packages.len(), sequence })
+    }
+
+    async fn create_group_log(&self, log: NewGroupLog) -> Result<(), CreateGroupLogError> {
+        self.check_space()?;
+        self.commit(|state| state.create_group_log(log, self.group_quota))
+    }
+
+    async fn append_group_entry(&self, append: GroupAppend) -> Result<GroupAppendOutcome, GroupAppendError> {
+        append.check_length()?;
+        self.check_space()?;
+        self.commit(|state| state.append_group_entry(append, self.group_quota))
+    }
+
+    async fn group_epoch(&self, log_id: &[u8; 32], epoch: u64) -> Result<GroupEpoch, GroupLogError> {
+        self.read()?.group_epoch(log_id, epoch)
+    }
+
+    async fn fetch_group_entries(
+        &self,
+        log_id: &[u8; 32],
+        epoch: u64,
+        after: u64,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<GroupEntries, GroupLogError> {
+        self.read()?.fetch_group_entries(log_id, epoch, after, limit, bytes)
+    }
+
+    async fn watch_group_log(&self, log_id: &[u8; 32]) -> Result<watch::Receiver<u64>, GroupLogError> {
+        Ok(self.read()?.group_logs.get(log_id).ok_or(GroupLogError::UnknownLog)?.hint.subscribe())
+    }
+
+    async fn group_usage(&self) -> Result<GroupUsage, StorageError> {
+        Ok(self.read()?.group_usage)
+    }
+
     async fn export(&self, writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
         let state = self.read()?;
         let mut export = ExportWriter::new(writer)?;
@@ -361,6 +444,7 @@ impl Storage for MemoryStorage {
                 export.write_used(
                     &used(&device.used_one_time, &device.one_time),
                     &used(&device.used_one_time_kem, &device.one_time_kem),
+                    &used(&device.used_packages, &device.one_time_packages),
                 )?;
                 for (sequence, envelope) in &device.envelopes {
                     export.write(&ExportRecord::Envelope {
@@ -370,6 +454,24 @@ impl Storage for MemoryStorage {
                         envelope: envelope.bytes.clone(),
                     })?;
                 }
+            }
+        }
+        for (log_id, log) in &state.group_logs {
+            export.write(&ExportRecord::GroupLog { log_id: *log_id, log: log.record })?;
+            for (epoch, record) in &log.closed {
+                export.write(&ExportRecord::GroupEpoch { epoch: *epoch, record: *record })?;
+            }
+            for ((epoch, sequence), entry) in &log.entries {
+                export.write(&ExportRecord::GroupEntry(ExportedGroupEntry {
+                    epoch: *epoch,
+                    sequence: *sequence,
+                    received: entry.record.received,
+                    expires: entry.record.expires,
+                    entry_id: entry.record.entry_id,
+                    digest: entry.record.digest,
+                    closes_epoch: entry.record.closes_epoch,
+                    entry: entry.bytes.to_vec(),
+                }))?;
             }
         }
         for (id, blob) in state.blobs.iter().filter(|(_, blob)| blob.record.is_complete()) {
@@ -390,7 +492,8 @@ impl Storage for MemoryStorage {
         })?;
         let mut loaded = loading.finish();
         self.commit(|state| {
-            if !state.accounts.is_empty() || !state.invitations.is_empty() || !state.blobs.is_empty() {
+            let accounts = state.accounts.is_empty() && state.invitations.is_empty();
+            if !accounts || !state.blobs.is_empty() || !state.group_logs.is_empty() {
                 return Err(ImportError::NotEmpty);
             }
             // Drawn from the one before, because a simulation must run the same way from the same seed.
@@ -411,6 +514,17 @@ impl Storage for MemoryStorage {
             .map(|(address, account)| account.inspect(address))
             .collect())
     }
+
+    async fn inspect_group_logs(
+        &self,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> Result<Vec<InspectedGroupLog>, StorageError> {
+        let state = self.read()?;
+        let logs = state.group_logs.iter().filter(|(log_id, _)| after.is_none_or(|after| **log_id > after));
+        let logs = logs.take(limit.min(INSPECT_GROUP_LOGS_MAX));
+        Ok(logs.map(|(log_id, log)| InspectedGroupLog::new(*log_id, &log.record, log.closed.len() as u64)).collect())
+    }
 }
 
 #[cfg(test)]
@@ -428,6 +542,12 @@ mod tests {
             let mut incarnation = [0; 16];
             getrandom::fill(&mut incarnation).unwrap();
             Self(Arc::new(MemoryStorage::new(quota, incarnation).with_blob_bytes_max(blob_bytes_max)))
+        }
+
+        fn with_groups(quota: GroupQuota) -> Self {
+            let mut incarnation = [0; 16];
+            getrandom::fill(&mut incarnation).unwrap();
+            Self(Arc::new(MemoryStorage::new(ROOMY, incarnation).with_group_quota(quota)))
         }
 
         fn set_low_space(&self, low: bool) {

@@ -4,19 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{
-    AccountRecord, InvitationRecord, InvitationUse, PrekeysRecord, QueueRecord, SubmissionRecord,
+    AccountRecord, InvitationRecord, InvitationUse, KeyPackagesRecord, PrekeysRecord, QueueRecord, SubmissionRecord,
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::blobs::MemoryBlob;
-
-use crate::limits::{INVITATION_RECORD_RETENTION_MS, ONE_TIME_PREKEYS_STORED_MAX, SUBMISSION_RECORD_RETENTION_MS};
+use super::group_logs::MemoryGroupLog;
+use crate::limits::{
+    INVITATION_RECORD_RETENTION_MS, KEY_PACKAGES_STORED_MAX, ONE_TIME_PREKEYS_STORED_MAX,
+    SUBMISSION_RECORD_RETENTION_MS,
+};
 use crate::storage::account::distinct_devices;
 use crate::storage::{
-    EnqueueError, EnqueueOutcome, ExpireCounts, Fault, InspectedAccount, InspectedDevice, InspectedEnvelope,
-    PrekeyError, PrekeySet, QueueQuota, RegisterError, RegisterOutcome, Registration, Submission, TakenKem,
-    TakenPrekeys,
+    EnqueueError, EnqueueOutcome, ExpireCounts, Fault, GroupUsage, InspectedAccount, InspectedDevice,
+    InspectedEnvelope, KeyPackageError, KeyPackageSet, PrekeyError, PrekeySet, QueueQuota, RegisterError,
+    RegisterOutcome, Registration, Submission, TakenKem, TakenKeyPackage, TakenPrekeys,
 };
 
 /// All of a store.
@@ -27,6 +30,8 @@ pub(super) struct State {
     pub(super) invitations: BTreeMap<[u8; 32], InvitationRecord>,
     pub(super) accounts: BTreeMap<Address, MemoryAccount>,
     pub(super) blobs: BTreeMap<[u8; 32], MemoryBlob>,
+    pub(super) group_logs: BTreeMap<[u8; 32], MemoryGroupLog>,
+    pub(super) group_usage: GroupUsage,
     pub(super) fault: Option<Fault>,
 }
 
@@ -47,6 +52,9 @@ pub(super) struct MemoryDevice {
     pub(super) one_time_kem: BTreeMap<u32, Vec<u8>>,
     pub(super) used_one_time: BTreeSet<u32>,
     pub(super) used_one_time_kem: BTreeSet<u32>,
+    pub(super) key_packages: Option<(KeyPackagesRecord, Vec<u8>)>,
+    pub(super) one_time_packages: BTreeMap<u32, Vec<u8>>,
+    pub(super) used_packages: BTreeSet<u32>,
     pub(super) queue: QueueRecord,
     pub(super) envelopes: BTreeMap<u64, MemoryEnvelope>,
     pub(super) hint: watch::Sender<u64>,
@@ -154,6 +162,7 @@ impl State {
         let before = self.blobs.len();
         self.blobs.retain(|_, blob| blob.record.due() > now_ms);
         counts.blobs = (before - self.blobs.len()) as u64;
+        self.expire_group_logs(now_ms, &mut counts);
         for account in self.accounts.values_mut() {
             let before = account.submissions.len();
             account.submissions.retain(|_, submission| submission.forget > now_ms);
@@ -210,6 +219,36 @@ impl MemoryDevice {
         })
     }
 
+    pub(super) fn put_packages(&mut self, sequence: u64, packages: KeyPackageSet) -> Result<(), KeyPackageError> {
+        packages.check_lengths()?;
+        let digest = packages.digest();
+        let stored = self.key_packages.as_ref().map(|(stored, _)| (stored.sequence, stored.digest));
+        if KeyPackageSet::check_sequence(sequence, &digest, stored)? {
+            return Ok(());
+        }
+        for (id, package) in packages.one_time {
+            if !self.used_packages.contains(&id) {
+                self.one_time_packages.entry(id).or_insert(package);
+            }
+        }
+        if self.one_time_packages.len() > KEY_PACKAGES_STORED_MAX {
+            return Err(KeyPackageError::TooMany);
+        }
+        self.key_packages = Some((KeyPackagesRecord { sequence, digest }, packages.last_resort));
+        Ok(())
+    }
+
+    pub(super) fn take_package(&mut self, device_id: u32) -> Option<TakenKeyPackage> {
+        let (_, last_resort) = self.key_packages.as_ref()?;
+        let one_time = self.one_time_packages.pop_first();
+        self.used_packages.extend(one_time.as_ref().map(|(id, _)| *id));
+        Some(TakenKeyPackage {
+            device_id,
+            last_resort: one_time.is_none(),
+            key_package: one_time.map_or_else(|| last_resort.clone(), |(_, package)| package),
+        })
+    }
+
     pub(super) fn drop_envelopes(&mut self, drop: impl Fn(u64, &MemoryEnvelope) -> bool) -> u64 {
         let before = self.envelopes.len();
         self.envelopes.retain(|sequence, envelope| !drop(*sequence, envelope));
@@ -239,6 +278,7 @@ impl MemoryAccount {
             generation: device.queue.generation,
             one_time: device.one_time.len(),
             one_time_kem: device.one_time_kem.len(),
+            key_packages: device.one_time_packages.len(),
             highest_sequence: device.queue.highest_sequence,
             bytes: device.queue.bytes,
             expired: device.queue.expired,

@@ -13,25 +13,29 @@ use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::blob_bodies::{PieceSegments, PieceWriter};
 use super::flusher::Flusher;
+use super::hints::Hints;
 use super::layout::QueueKey;
 use super::records::{Changes, Effects, Records};
 use super::segment::{self, SegmentWriter};
 use crate::fail_point::fail_point;
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
-use crate::storage::{BlobUsage, StorageError};
+use crate::storage::{BlobUsage, GroupUsage, StorageError};
 
 /// What the committer shares with readers.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) records: Records,
     in_flight: Mutex<InFlight>,
-    hints: Mutex<HashMap<QueueKey, watch::Sender<u64>>>,
+    pub(super) hints: Hints<QueueKey>,
+    pub(super) group_hints: Hints<[u8; 32]>,
     /// As the operations so far leave it.
     blob_usage: Mutex<BlobUsage>,
+    /// The same for group logs.
+    group_usage: Mutex<GroupUsage>,
     /// Exports that read pieces of blobs.
     exports: AtomicUsize,
     pub(super) piece_segments: Arc<PieceSegments>,
@@ -48,12 +52,34 @@ struct InFlight {
     blobs: BTreeSet<[u8; 32]>,
     /// The lowest sequence of each queue that is not on the disk.
     queues: BTreeMap<QueueKey, u64>,
+    /// Group logs that begin, end, or begin or end an epoch.
+    group_logs: BTreeSet<[u8; 32]>,
+    /// The lowest sequence of each group log that is not on the disk.
+    group_entries: BTreeMap<[u8; 32], u64>,
 }
 
 impl Shared {
-    pub(super) fn new(records: Records, blob_usage: BlobUsage, piece_segments: Arc<PieceSegments>) -> Self {
-        let (in_flight, hints, exports) = (Mutex::default(), Mutex::default(), AtomicUsize::new(0));
-        Self { records, in_flight, hints, blob_usage: Mutex::new(blob_usage), exports, piece_segments }
+    pub(super) fn new(
+        records: Records,
+        blob_usage: BlobUsage,
+        group_usage: GroupUsage,
+        piece_segments: Arc<PieceSegments>,
+    ) -> Self {
+        Self {
+            records,
+            in_flight: Mutex::default(),
+            hints: Hints::default(),
+            group_hints: Hints::default(),
+            blob_usage: Mutex::new(blob_usage),
+            group_usage: Mutex::new(group_usage),
+            exports: AtomicUsize::new(0),
+            piece_segments,
+        }
+    }
+
+    /// What all group logs together take; only the committer changes it.
+    pub(super) fn group_usage(&self) -> MutexGuard<'_, GroupUsage> {
+        lock(&self.group_usage)
     }
 
     /// What all blobs together take; only the committer changes it.
@@ -88,31 +114,14 @@ impl Shared {
         lock(&self.in_flight).queues.get(&queue).map_or(u64::MAX, |lowest| lowest - 1)
     }
 
-    /// A receiver for a queue's hints. The caller then tells it of the state that it finds with [`Shared::hint`].
-    pub(super) fn subscribe(&self, queue: QueueKey) -> watch::Receiver<u64> {
-        lock(&self.hints).entry(queue).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    /// Whether the epochs of a group log may be ahead of the disk. To be asked after they were read.
+    pub(super) fn is_group_log_in_flight(&self, log_id: &[u8; 32]) -> bool {
+        lock(&self.in_flight).group_logs.contains(log_id)
     }
 
-    /// Raises the hint of a queue. A sender whom nobody listens to is dropped.
-    pub(super) fn hint(&self, queue: QueueKey, sequence: u64) {
-        let mut hints = lock(&self.hints);
-        if let Some(sender) = hints.get(&queue) {
-            if sender.receiver_count() == 0 {
-                hints.remove(&queue);
-            } else {
-                sender.send_if_modified(|hint| {
-                    *hint < sequence && {
-                        *hint = sequence;
-                        true
-                    }
-                });
-            }
-        }
-    }
-
-    /// Cuts off whoever watches a queue.
-    pub(super) fn close(&self, queue: QueueKey) {
-        lock(&self.hints).remove(&queue);
+    /// The highest sequence of a group log that may be served. To be asked after the entries were read.
+    pub(super) fn highest_durable_entry(&self, log_id: &[u8; 32]) -> u64 {
+        lock(&self.in_flight).group_entries.get(log_id).map_or(u64::MAX, |lowest| lowest - 1)
     }
 
     fn mark(&self, effects: &Effects) {
@@ -122,6 +131,10 @@ impl Shared {
         for (queue, sequence) in &effects.enqueued {
             in_flight.queues.entry(*queue).or_insert(*sequence);
         }
+        in_flight.group_logs.extend(&effects.group_logs);
+        for (log_id, sequence) in &effects.group_entries {
+            in_flight.group_entries.entry(*log_id).or_insert(*sequence);
+        }
     }
 
     fn unmark(&self) {
@@ -129,6 +142,8 @@ impl Shared {
         in_flight.accounts.clear();
         in_flight.blobs.clear();
         in_flight.queues.clear();
+        in_flight.group_logs.clear();
+        in_flight.group_entries.clear();
     }
 }
 
@@ -304,12 +319,20 @@ impl Writer {
             effects.released_pieces.into_iter().for_each(|segment| pieces.release(segment));
             pieces.delete_empty().map_err(|error| self.records.fail("deleting a segment of blobs", error))?;
         }
+        fail_point!(BeforeHints);
         for queue in effects.closed {
-            self.shared.close(queue);
+            self.shared.hints.close(&queue);
         }
         let highest: HashMap<QueueKey, u64> = effects.enqueued.into_iter().collect();
         for (queue, sequence) in highest {
-            self.shared.hint(queue, sequence);
+            self.shared.hints.raise(&queue, sequence);
+        }
+        for log_id in effects.closed_group_logs {
+            self.shared.group_hints.close(&log_id);
+        }
+        let highest: HashMap<[u8; 32], u64> = effects.group_entries.into_iter().collect();
+        for (log_id, sequence) in highest {
+            self.shared.group_hints.raise(&log_id, sequence);
         }
         self.delete_empty_segments()
     }

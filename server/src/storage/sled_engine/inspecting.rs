@@ -1,11 +1,13 @@
 //! What the records say of an account, for people.
 
+use std::ops::Bound;
+
 use medipeps_core::Address;
-use medipeps_core::wire::server_storage::AccountRecord;
+use medipeps_core::wire::server_storage::{AccountRecord, GroupLogRecord};
 
 use super::layout::{self, OneTimeKind, QueueKey};
-use super::records::Records;
-use crate::storage::{InspectedAccount, InspectedDevice, InspectedEnvelope, StorageError};
+use super::records::{Records, corrupt};
+use crate::storage::{InspectedAccount, InspectedDevice, InspectedEnvelope, InspectedGroupLog, StorageError};
 
 /// See [`Storage::inspect`](crate::storage::Storage::inspect).
 pub(super) fn inspect_account(
@@ -31,6 +33,7 @@ pub(super) fn inspect_account(
             generation: counters.generation,
             one_time: records.one_time_ids(queue, OneTimeKind::Dh)?.len(),
             one_time_kem: records.one_time_ids(queue, OneTimeKind::Kem)?.len(),
+            key_packages: records.key_package_ids(queue)?.len(),
             highest_sequence: counters.highest_sequence,
             bytes: counters.bytes,
             expired: counters.expired,
@@ -46,4 +49,23 @@ pub(super) fn inspect_account(
         devices: account.devices.iter().map(|device| inspect_device(*device)).collect::<Result<_, StorageError>>()?,
         organisation: account.organisation,
     })
+}
+
+/// Group logs whose keys come after `first`, at most `limit` of them.
+pub(super) fn inspect_group_logs(
+    records: &Records,
+    first: Bound<Vec<u8>>,
+    limit: usize,
+) -> Result<Vec<InspectedGroupLog>, StorageError> {
+    let last = Bound::Excluded(vec![layout::GROUP_LOGS[0] + 1]);
+    let found: Vec<_> = records.range(first, last).take(limit).collect::<Result<_, _>>()?;
+    found
+        .iter()
+        .map(|(key, value)| {
+            let log_id = layout::read_group_log(key).ok_or_else(|| StorageError::Corrupt("the key of a log".into()))?;
+            let log = GroupLogRecord::decode(value).map_err(|error| corrupt("a group log", &error))?;
+            let closed_epochs = records.scan(&layout::group_epochs(&log_id)).count() as u64;
+            Ok(InspectedGroupLog::new(log_id, &log, closed_epochs))
+        })
+        .collect()
 }

@@ -29,6 +29,8 @@ pub(super) enum OneTimeKind {
     Dh = 1,
     /// ML-KEM-1024.
     Kem = 2,
+    /// MLS key packages; only their used ids are kept like those of the others.
+    KeyPackage = 3,
 }
 
 /// What is due at a time.
@@ -44,6 +46,10 @@ pub(super) enum Due {
     Blob([u8; 32]),
     /// The pieces of a blob that is gone. They are due at any time.
     BlobPieces(u64),
+    /// An entry of an epoch of a group log.
+    GroupEntry([u8; 32], u64, u64),
+    /// A group log, if nothing was appended meanwhile.
+    GroupLog([u8; 32]),
 }
 
 const INVITATION: u8 = b'i';
@@ -57,6 +63,13 @@ const ENVELOPE: u8 = b'e';
 const SUBMISSION: u8 = b'u';
 const BLOB: u8 = b'b';
 const BLOB_PIECE: u8 = b'c';
+const GROUP_LOG: u8 = b'g';
+const GROUP_EPOCH: u8 = b'k';
+const GROUP_ENTRY: u8 = b'm';
+const GROUP_ENTRY_ID: u8 = b'n';
+const KEY_PACKAGES: u8 = b'l';
+const KEY_PACKAGE: u8 = b'x';
+const LAST_RESORT_PACKAGE: u8 = b'y';
 const DEADLINE: u8 = b'd';
 
 /// Every invitation.
@@ -69,6 +82,10 @@ pub(super) const ENVELOPES: &[u8] = &[ENVELOPE];
 pub(super) const BLOBS: &[u8] = &[BLOB];
 /// Every piece of a blob.
 pub(super) const BLOB_PIECES: &[u8] = &[BLOB_PIECE];
+/// Every group log.
+pub(super) const GROUP_LOGS: &[u8] = &[GROUP_LOG];
+/// Every entry of a group log.
+pub(super) const GROUP_ENTRIES: &[u8] = &[GROUP_ENTRY];
 /// Every deadline, the earliest first.
 pub(super) const DEADLINES: &[u8] = &[DEADLINE];
 
@@ -145,9 +162,59 @@ pub(super) fn blob_piece(number: u64, index: u32) -> Vec<u8> {
     with_id(blob_pieces(number), index)
 }
 
+/// The key of the last upload of a device's key packages.
+pub(super) fn key_packages(queue: QueueKey) -> Vec<u8> {
+    of_queue(KEY_PACKAGES, queue)
+}
+
+/// What the keys of a device's unused one-time key packages begin with.
+pub(super) fn key_packages_of(queue: QueueKey) -> Vec<u8> {
+    of_queue(KEY_PACKAGE, queue)
+}
+
+/// What the keys of the pieces of a one-time key package begin with; one byte follows, the number of the piece.
+pub(super) fn key_package(queue: QueueKey, id: u32) -> Vec<u8> {
+    with_id(key_packages_of(queue), id)
+}
+
+/// What the keys of the pieces of a device's last-resort key package begin with; one byte follows.
+pub(super) fn last_resort_package(queue: QueueKey) -> Vec<u8> {
+    of_queue(LAST_RESORT_PACKAGE, queue)
+}
+
+/// The key of a group log.
+pub(super) fn group_log(log_id: &[u8; 32]) -> Vec<u8> {
+    key(GROUP_LOG, &[log_id])
+}
+
+/// What the keys of a group log's closed epochs begin with; the epochs follow.
+pub(super) fn group_epochs(log_id: &[u8; 32]) -> Vec<u8> {
+    key(GROUP_EPOCH, &[log_id])
+}
+
+/// The key of a closed epoch of a group log.
+pub(super) fn group_epoch(log_id: &[u8; 32], epoch: u64) -> Vec<u8> {
+    key(GROUP_EPOCH, &[log_id, &epoch.to_be_bytes()])
+}
+
+/// What the keys of a group log's entries begin with; epoch and sequence follow.
+pub(super) fn group_entries(log_id: &[u8; 32]) -> Vec<u8> {
+    key(GROUP_ENTRY, &[log_id])
+}
+
+/// The key of an entry of a group log.
+pub(super) fn group_entry(log_id: &[u8; 32], epoch: u64, sequence: u64) -> Vec<u8> {
+    key(GROUP_ENTRY, &[log_id, &epoch.to_be_bytes(), &sequence.to_be_bytes()])
+}
+
+/// The key of an entry's id.
+pub(super) fn group_entry_id(log_id: &[u8; 32], entry_id: &[u8; 16]) -> Vec<u8> {
+    key(GROUP_ENTRY_ID, &[log_id, entry_id])
+}
+
 /// What every key that belongs to a device begins with, envelopes excepted.
-pub(super) fn everything_of_device(queue: QueueKey) -> [Vec<u8>; 4] {
-    [PREKEYS, ONE_TIME, USED, QUEUE].map(|kind| of_queue(kind, queue))
+pub(super) fn everything_of_device(queue: QueueKey) -> [Vec<u8>; 7] {
+    [PREKEYS, ONE_TIME, USED, QUEUE, KEY_PACKAGES, KEY_PACKAGE, LAST_RESORT_PACKAGE].map(|kind| of_queue(kind, queue))
 }
 
 /// The key of something due at a time.
@@ -162,6 +229,10 @@ pub(super) fn deadline(at_ms: u64, due: Due) -> Vec<u8> {
         Due::Invitation(hash) => key(DEADLINE, &[&at, &[INVITATION], &hash]),
         Due::Blob(id) => key(DEADLINE, &[&at, &[BLOB], &id]),
         Due::BlobPieces(number) => key(DEADLINE, &[&at, &[BLOB_PIECE], &number.to_be_bytes()]),
+        Due::GroupEntry(log_id, epoch, sequence) => {
+            key(DEADLINE, &[&at, &[GROUP_ENTRY], &log_id, &epoch.to_be_bytes(), &sequence.to_be_bytes()])
+        }
+        Due::GroupLog(log_id) => key(DEADLINE, &[&at, &[GROUP_LOG], &log_id]),
     }
 }
 
@@ -184,6 +255,12 @@ pub(super) fn read_deadline(key: &[u8]) -> Option<(u64, Due)> {
         (DEADLINE, INVITATION) => Due::Invitation(rest.try_into().ok()?),
         (DEADLINE, BLOB) => Due::Blob(rest.try_into().ok()?),
         (DEADLINE, BLOB_PIECE) => Due::BlobPieces(u64::from_be_bytes(rest.try_into().ok()?)),
+        (DEADLINE, GROUP_ENTRY) => {
+            let (log_id, rest) = rest.split_first_chunk()?;
+            let (epoch, rest) = rest.split_first_chunk()?;
+            Due::GroupEntry(*log_id, u64::from_be_bytes(*epoch), u64::from_be_bytes(rest.try_into().ok()?))
+        }
+        (DEADLINE, GROUP_LOG) => Due::GroupLog(rest.try_into().ok()?),
         _ => return None,
     };
     Some((u64::from_be_bytes(*at), due))
@@ -196,6 +273,33 @@ pub(super) fn read_envelope(key: &[u8]) -> Option<(QueueKey, u64)> {
     let (device, rest) = rest.split_first_chunk()?;
     let queue = QueueKey { account: u64::from_be_bytes(*account), device: u32::from_be_bytes(*device) };
     (*kind == ENVELOPE).then_some((queue, u64::from_be_bytes(rest.try_into().ok()?)))
+}
+
+/// The id in the key of a group log; `None` if it is none.
+pub(super) fn read_group_log(key: &[u8]) -> Option<[u8; 32]> {
+    let (kind, log_id) = key.split_first()?;
+    if *kind == GROUP_LOG { log_id.try_into().ok() } else { None }
+}
+
+/// The epoch in the key of a closed epoch of a group log; `None` if it is none.
+pub(super) fn read_group_epoch(key: &[u8]) -> Option<u64> {
+    let (kind, rest) = key.split_first()?;
+    let (_, epoch) = rest.split_first_chunk::<32>()?;
+    if *kind == GROUP_EPOCH { Some(u64::from_be_bytes(epoch.try_into().ok()?)) } else { None }
+}
+
+/// Log, epoch and sequence of the key of an entry of a group log; `None` if it is none.
+pub(super) fn read_group_entry(key: &[u8]) -> Option<([u8; 32], u64, u64)> {
+    let (kind, rest) = key.split_first()?;
+    let (log_id, rest) = rest.split_first_chunk()?;
+    let (epoch, rest) = rest.split_first_chunk()?;
+    let sequence = u64::from_be_bytes(rest.try_into().ok()?);
+    (*kind == GROUP_ENTRY).then_some((*log_id, u64::from_be_bytes(*epoch), sequence))
+}
+
+/// The id of a one-time key package, out of the key of one of its pieces.
+pub(super) fn read_package_id(key: &[u8]) -> Option<u32> {
+    key.split_last().and_then(|(_, rest)| read_id(rest))
 }
 
 /// The four last bytes of a key, where one-time prekeys have their id and pieces of blobs their number.
@@ -239,6 +343,8 @@ mod tests {
             Due::Invitation([6; 32]),
             Due::Blob([8; 32]),
             Due::BlobPieces(4),
+            Due::GroupEntry([9; 32], 10, 11),
+            Due::GroupLog([12; 32]),
         ] {
             let key = deadline(11, due);
             assert_eq!(read_deadline(&key), Some((11, due)));
@@ -246,6 +352,9 @@ mod tests {
         }
         assert_eq!(read_envelope(&envelope(queue, 3)), Some((queue, 3)));
         assert_eq!(read_envelope(&submission(7, &[0; 16])), None);
+        assert_eq!(read_group_entry(&group_entry(&[1; 32], 2, 3)), Some(([1; 32], 2, 3)));
+        assert_eq!(read_group_entry(&group_log(&[1; 32])), None);
+        assert_eq!(read_package_id(&[key_package(queue, 77), vec![3]].concat()), Some(77));
         assert_eq!(read_id(&with_id(one_time(queue, OneTimeKind::Kem), 77)), Some(77));
     }
 }

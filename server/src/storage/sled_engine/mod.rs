@@ -14,7 +14,10 @@ mod blob_bodies;
 mod blobs;
 mod committer;
 mod flusher;
+mod group_logs;
+mod hints;
 mod inspecting;
+mod key_packages;
 mod layout;
 mod opening;
 mod prekeys;
@@ -42,26 +45,26 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::blob_bodies::{PieceSegments, PieceWriter};
 use self::committer::{Operation, Plain, Shared, Writer};
 use self::flusher::Flusher;
-use self::inspecting::inspect_account;
+use self::inspecting::{inspect_account, inspect_group_logs};
 use self::layout::QueueKey;
-use self::opening::{
-    clean_blob_segments, clean_segments, count_blobs, create, draw_incarnation, open_sled, read_format,
-};
+use self::opening::{clean_segments, count_blobs, count_group_logs, create, draw_incarnation, open_sled, read_format};
 use self::queues::Enqueue;
 use self::records::{Changes, Effects, Records, corrupt};
 use self::segment::SegmentWriter;
 use self::space::{Disk, SpaceFloor, SpaceProbe};
 use super::account::check_statement_length;
 use super::{
-    Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, EnqueueError,
-    EnqueueOutcome, ExpireCounts, ExportError, ImportError, InspectedAccount, Invitation, InvitationError, NewBlob,
-    OpenError, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
+    Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage,
+    CreateGroupLogError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, GroupAppend, GroupAppendError,
+    GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupQuota, GroupUsage, ImportError, InspectedAccount,
+    InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, NewBlob,
+    NewGroupLog, OpenError, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
     RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenPrekeys,
+    TakenKeyPackage, TakenPrekeys,
 };
 use crate::limits::{
     BLOB_SEGMENT_BYTES, BLOBS_BYTES_MAX, COMMIT_BATCH_MAX, COMMIT_QUEUE_MAX, EXPIRE_BATCH_MAX, FREE_SPACE_FLOOR,
-    INSPECT_ACCOUNTS_MAX, SEGMENT_BYTES, SLED_CACHE_BYTES,
+    INSPECT_ACCOUNTS_MAX, INSPECT_GROUP_LOGS_MAX, SEGMENT_BYTES, SLED_CACHE_BYTES,
 };
 
 /// How a store on the disk is opened.
@@ -73,6 +76,8 @@ pub struct StorageOptions {
     pub quota: QueueQuota,
     /// Bytes of all blobs together.
     pub blob_bytes_max: u64,
+    /// What group logs may hold.
+    pub group_quota: GroupQuota,
     /// Bytes of free disk space below which nothing new is taken.
     pub free_space_floor: u64,
     /// Bytes after which a segment file of envelopes is closed.
@@ -93,6 +98,7 @@ impl StorageOptions {
             directory: directory.into(),
             quota: QueueQuota::default(),
             blob_bytes_max: BLOBS_BYTES_MAX,
+            group_quota: GroupQuota::default(),
             free_space_floor: FREE_SPACE_FLOOR,
             segment_bytes: SEGMENT_BYTES,
             blob_segment_bytes: BLOB_SEGMENT_BYTES,
@@ -109,6 +115,7 @@ pub struct SledStorage {
     incarnation: RwLock<[u8; 16]>,
     quota: QueueQuota,
     blob_bytes_max: u64,
+    group_quota: GroupQuota,
     space: SpaceFloor,
     directory: PathBuf,
     operations: Option<mpsc::Sender<Box<dyn Operation>>>,
@@ -156,13 +163,12 @@ impl SledStorage {
             None => create(&records, &database, &file)?,
         };
         segment::sync_directory(&sled_directory)?;
-        let (live, next) = clean_segments(&records)?;
-        let (live_pieces, next_blob_segment) = clean_blob_segments(&records)?;
+        let ((live, next), (live_pieces, next_blob_segment)) = clean_segments(&records)?;
         let piece_segments = Arc::new(PieceSegments::new(blob_segments.clone(), live_pieces));
         let pieces = SegmentWriter::new(blob_segments.clone(), options.blob_segment_bytes, next_blob_segment);
-        let blob_usage = count_blobs(&records)?;
+        let (blob_usage, group_usage) = (count_blobs(&records)?, count_group_logs(&records)?);
         let (piece_writer, piece_thread) = PieceWriter::start(piece_records, pieces, Arc::clone(&piece_segments))?;
-        let shared = Arc::new(Shared::new(records, blob_usage, piece_segments));
+        let shared = Arc::new(Shared::new(records, blob_usage, group_usage, piece_segments));
         let writer = Writer {
             flusher: Flusher::new(database)?,
             file,
@@ -182,6 +188,7 @@ impl SledStorage {
             incarnation: RwLock::new(incarnation),
             quota: options.quota,
             blob_bytes_max: options.blob_bytes_max,
+            group_quota: options.group_quota,
             space: SpaceFloor::new(directory.clone(), options.free_space_floor, probe),
             directory,
             operations: Some(operations),
@@ -427,11 +434,11 @@ impl Storage for SledStorage {
             let records = &shared.records;
             let queue = records.queue_key(&address, device)?.ok_or(QueueError::UnknownDevice)?;
             // Subscribed first and looked at second: whatever comes in between is seen one way or the other.
-            let receiver = shared.subscribe(queue);
+            let receiver = shared.hints.subscribe(queue);
             let highest = records.queue(queue)?.highest_sequence;
-            shared.hint(queue, highest.min(shared.highest_durable(queue)));
+            shared.hints.raise(&queue, highest.min(shared.highest_durable(queue)));
             if records.queue_key(&address, device)? != Some(queue) {
-                shared.close(queue);
+                shared.hints.close(&queue);
                 return Err(QueueError::UnknownDevice);
             }
             Ok(receiver)
@@ -444,10 +451,7 @@ impl Storage for SledStorage {
         loop {
             let (counts, more) =
                 self.commit(move |writer, changes| queues::expire(writer, changes, now_ms, EXPIRE_BATCH_MAX)).await?;
-            total.envelopes += counts.envelopes;
-            total.submissions += counts.submissions;
-            total.invitations += counts.invitations;
-            total.blobs += counts.blobs;
+            total.add(counts);
             if !more {
                 return Ok(total);
             }
@@ -501,6 +505,82 @@ impl Storage for SledStorage {
         Ok(*self.shared.blob_usage())
     }
 
+    async fn put_key_packages(
+        &self,
+        address: &Address,
+        device: u32,
+        sequence: u64,
+        packages: KeyPackageSet,
+    ) -> Result<(), KeyPackageError> {
+        packages.check_lengths()?;
+        self.space.check()?;
+        self.commit_device(address, device, KeyPackageError::UnknownDevice, move |records, changes, queue| {
+            key_packages::put_key_packages(records, changes, queue, sequence, &packages)
+        })
+        .await
+    }
+
+    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
+        let address = address.clone();
+        self.commit(move |writer, changes| key_packages::take_key_packages(&writer.records, changes, &address)).await
+    }
+
+    async fn key_package_status(&self, address: &Address, device: u32) -> Result<KeyPackageStatus, KeyPackageError> {
+        let address = address.clone();
+        self.read_account(move |records| {
+            let queue = records.queue_key(&address, device)?.ok_or(KeyPackageError::UnknownDevice)?;
+            Ok((key_packages::key_package_status(records, queue)?, Some(queue.account)))
+        })
+        .await
+    }
+
+    async fn create_group_log(&self, log: NewGroupLog) -> Result<(), CreateGroupLogError> {
+        self.space.check()?;
+        self.create_log(log).await
+    }
+
+    async fn append_group_entry(&self, append: GroupAppend) -> Result<GroupAppendOutcome, GroupAppendError> {
+        append.check_length()?;
+        self.space.check()?;
+        self.append(append).await
+    }
+
+    async fn group_epoch(&self, log_id: &[u8; 32], epoch: u64) -> Result<GroupEpoch, GroupLogError> {
+        self.epoch(*log_id, epoch).await
+    }
+
+    async fn fetch_group_entries(
+        &self,
+        log_id: &[u8; 32],
+        epoch: u64,
+        after: u64,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<GroupEntries, GroupLogError> {
+        self.fetch_entries(*log_id, epoch, after, limit, bytes).await
+    }
+
+    async fn watch_group_log(&self, log_id: &[u8; 32]) -> Result<watch::Receiver<u64>, GroupLogError> {
+        let log_id = *log_id;
+        self.read(move |shared| {
+            // Subscribed first and looked at second: whatever comes in between is seen one way or the other.
+            let receiver = shared.group_hints.subscribe(log_id);
+            let Some(log) = shared.records.group_log(&log_id)? else {
+                shared.group_hints.close(&log_id);
+                return Err(GroupLogError::UnknownLog);
+            };
+            let highest = log.highest_sequence.min(shared.highest_durable_entry(&log_id));
+            shared.group_hints.raise(&log_id, highest);
+            Ok(receiver)
+        })
+        .await
+    }
+
+    async fn group_usage(&self) -> Result<GroupUsage, StorageError> {
+        self.shared.records.check()?;
+        Ok(*self.shared.group_usage())
+    }
+
     async fn export(&self, writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
         let under_way =
             self.commit(move |committer, _| transfer::export(&committer.shared, &committer.records, writer)).await?;
@@ -550,5 +630,17 @@ impl Storage for SledStorage {
                 .collect()
         })
         .await
+    }
+
+    async fn inspect_group_logs(
+        &self,
+        after: Option<[u8; 32]>,
+        limit: usize,
+    ) -> Result<Vec<InspectedGroupLog>, StorageError> {
+        let first = match after {
+            Some(after) => Bound::Excluded(layout::group_log(&after)),
+            None => Bound::Included(layout::GROUP_LOGS.to_vec()),
+        };
+        self.read(move |shared| inspect_group_logs(&shared.records, first, limit.min(INSPECT_GROUP_LOGS_MAX))).await
     }
 }

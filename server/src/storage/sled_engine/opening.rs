@@ -6,13 +6,15 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use medipeps_core::wire::server_storage::{BlobPieceRecord, BlobRecord, EnvelopeRecord, StoreRecord};
+use medipeps_core::wire::server_storage::{
+    BlobPieceRecord, BlobRecord, EnvelopeRecord, GroupEntryRecord, GroupLogRecord, StoreRecord,
+};
 
 use medipeps_core::wire::WireError;
 
 use super::records::{Records, corrupt};
 use super::{layout, segment};
-use crate::storage::{BlobUsage, OpenError, StorageError};
+use crate::storage::{BlobUsage, GroupUsage, OpenError, StorageError};
 
 /// For how long a store that is in use is tried again: when one has just been closed, sled's own threads may hold its file
 /// a moment longer.
@@ -81,18 +83,40 @@ pub(super) fn draw_incarnation() -> io::Result<[u8; 16]> {
     Ok(incarnation)
 }
 
-/// Counts the live bodies of each segment, deletes the files without any, and says which number comes next.
-pub(super) fn clean_segments(records: &Records) -> Result<(HashMap<u64, u64>, u64), OpenError> {
-    let segment_of = |value: &[u8]| EnvelopeRecord::decode(value).map(|envelope| envelope.segment);
-    let live = live_bodies(records, layout::ENVELOPES, "an envelope's record", segment_of)?;
-    clean(&records.segments, live)
+/// Segments with the number of live bodies in each, and the number that comes next.
+pub(super) type Live = (HashMap<u64, u64>, u64);
+
+/// Counts the live bodies of each segment, deletes the files without any, and says which number comes next: for the segments
+/// of envelopes and for those of blobs.
+pub(super) fn clean_segments(records: &Records) -> Result<(Live, Live), OpenError> {
+    let (mut live, mut pieces) = (HashMap::new(), HashMap::new());
+    look_at(records, layout::ENVELOPES, "an envelope's record", |value| {
+        let envelope = EnvelopeRecord::decode(value)?;
+        count(&mut live, envelope.segment);
+        Ok(())
+    })?;
+    look_at(records, layout::BLOB_PIECES, "a piece of a blob", |value| {
+        let piece = BlobPieceRecord::decode(value)?;
+        count(&mut pieces, piece.segment);
+        Ok(())
+    })?;
+    look_at(records, layout::GROUP_ENTRIES, "an entry's record", |value| {
+        let entry = GroupEntryRecord::decode(value)?;
+        count(if entry.large { &mut pieces } else { &mut live }, entry.segment);
+        Ok(())
+    })?;
+    Ok((clean(&records.segments, live)?, clean(&records.blob_segments, pieces)?))
 }
 
-/// The same for the segments with pieces of blobs.
-pub(super) fn clean_blob_segments(records: &Records) -> Result<(HashMap<u64, u64>, u64), OpenError> {
-    let segment_of = |value: &[u8]| BlobPieceRecord::decode(value).map(|piece| piece.segment);
-    let live = live_bodies(records, layout::BLOB_PIECES, "a piece of a blob", segment_of)?;
-    clean(&records.blob_segments, live)
+/// Counts the group logs and what they hold.
+pub(super) fn count_group_logs(records: &Records) -> Result<GroupUsage, OpenError> {
+    let mut usage = GroupUsage::default();
+    look_at(records, layout::GROUP_LOGS, "a group log", |value| {
+        let log = GroupLogRecord::decode(value)?;
+        usage.add_log(log.entries, log.bytes);
+        Ok(())
+    })?;
+    Ok(usage)
 }
 
 /// Counts the blobs and what is reserved for them.
@@ -106,23 +130,26 @@ pub(super) fn count_blobs(records: &Records) -> Result<BlobUsage, OpenError> {
     Ok(usage)
 }
 
-fn live_bodies(
+fn count(live: &mut HashMap<u64, u64>, segment: u64) {
+    *live.entry(segment).or_default() += 1;
+}
+
+/// Shows every value under a prefix to `look`.
+fn look_at(
     records: &Records,
     prefix: &[u8],
     what: &str,
-    segment_of: impl Fn(&[u8]) -> Result<u64, WireError>,
-) -> Result<HashMap<u64, u64>, OpenError> {
+    mut look: impl FnMut(&[u8]) -> Result<(), WireError>,
+) -> Result<(), OpenError> {
     let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
-    let mut live: HashMap<u64, u64> = HashMap::new();
     for item in records.scan(prefix) {
         let (_, value) = item.map_err(opening)?;
-        let segment = segment_of(&value).map_err(|error| opening(corrupt(what, &error)))?;
-        *live.entry(segment).or_default() += 1;
+        look(&value).map_err(|error| opening(corrupt(what, &error)))?;
     }
-    Ok(live)
+    Ok(())
 }
 
-fn clean(directory: &Path, live: HashMap<u64, u64>) -> Result<(HashMap<u64, u64>, u64), OpenError> {
+fn clean(directory: &Path, live: HashMap<u64, u64>) -> Result<Live, OpenError> {
     let files = segment::list(directory)?;
     let highest = live.keys().chain(&files).max().copied().unwrap_or(0);
     for number in files.iter().filter(|number| !live.contains_key(number)) {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::blobs;
 use super::committer::{Operation, Shared, Writer};
+use super::group_logs::GroupExpiry;
 use super::layout::{self, Due, QueueKey};
 use super::records::{Changes, Records};
 use super::segment::{BodyReference, SegmentReader};
@@ -184,6 +185,7 @@ pub(super) fn expire(
     let mut more = false;
     let mut looked_at = 0;
     let mut queues: BTreeMap<QueueKey, QueueRecord> = BTreeMap::new();
+    let mut groups = GroupExpiry::default();
     for item in records.scan(layout::DEADLINES).take(limit) {
         let (key, _) = item?;
         if looked_at >= limit {
@@ -232,8 +234,13 @@ pub(super) fn expire(
                 }
             }
             Due::BlobPieces(_) => {}
+            Due::GroupEntry(log_id, epoch, sequence) => {
+                groups.entry(writer, changes, (log_id, epoch, sequence), &mut counts)?;
+            }
+            Due::GroupLog(log_id) => groups.log_due(writer, changes, log_id, now_ms, &mut counts)?,
         }
     }
+    groups.finish(changes);
     for (queue, counters) in queues {
         changes.put(layout::queue(queue), counters.encode());
         changes.effects.accounts.push(queue.account);

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use medipeps_core::Address;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::server_storage::{
-    AccountRecord, BlobPieceRecord, BlobRecord, EnvelopeRecord, InvitationRecord, PrekeysRecord, QueueRecord,
-    StoreRecord, SubmissionRecord,
+    AccountRecord, BlobPieceRecord, BlobRecord, EnvelopeRecord, GroupEntryIdRecord, GroupEntryRecord, GroupEpochRecord,
+    GroupLogRecord, InvitationRecord, KeyPackagesRecord, PrekeysRecord, QueueRecord, StoreRecord, SubmissionRecord,
 };
 use tokio::sync::watch;
 
@@ -53,8 +53,14 @@ pub(super) struct Effects {
     pub(super) closed: Vec<QueueKey>,
     /// Blobs that change.
     pub(super) blobs: Vec<[u8; 32]>,
-    /// Segments that hold one live piece of a blob less, once for each.
+    /// Segments that hold one live piece of a blob, or one large entry of a group log, less; once for each.
     pub(super) released_pieces: Vec<u64>,
+    /// Group logs that begin, end, or begin or end an epoch.
+    pub(super) group_logs: Vec<[u8; 32]>,
+    /// New entries of group logs: log and sequence, ascending within a log.
+    pub(super) group_entries: Vec<([u8; 32], u64)>,
+    /// Group logs that are no more.
+    pub(super) closed_group_logs: Vec<[u8; 32]>,
 }
 
 impl Effects {
@@ -67,6 +73,9 @@ impl Effects {
         self.closed.extend(later.closed);
         self.blobs.extend(later.blobs);
         self.released_pieces.extend(later.released_pieces);
+        self.group_logs.extend(later.group_logs);
+        self.group_entries.extend(later.group_entries);
+        self.closed_group_logs.extend(later.closed_group_logs);
     }
 }
 
@@ -295,6 +304,79 @@ impl Records {
             checksum: record.checksum,
         };
         self.read_body(reader, reference)
+    }
+
+    /// The last upload of a device's key packages.
+    pub(super) fn key_packages(&self, queue: QueueKey) -> Result<Option<KeyPackagesRecord>, StorageError> {
+        self.decoded(&layout::key_packages(queue), "key packages", KeyPackagesRecord::decode)
+    }
+
+    /// The ids of a device's unused one-time key packages.
+    pub(super) fn key_package_ids(&self, queue: QueueKey) -> Result<Vec<u32>, StorageError> {
+        let corrupt = || StorageError::Corrupt("the key of a key package".into());
+        let mut ids = Vec::new();
+        for item in self.scan(&layout::key_packages_of(queue)) {
+            ids.push(layout::read_package_id(&item?.0).ok_or_else(corrupt)?);
+        }
+        // One for each piece, in order.
+        ids.dedup();
+        Ok(ids)
+    }
+
+    /// A group log.
+    pub(super) fn group_log(&self, log_id: &[u8; 32]) -> Result<Option<GroupLogRecord>, StorageError> {
+        self.decoded(&layout::group_log(log_id), "a group log", GroupLogRecord::decode)
+    }
+
+    /// A closed epoch of a group log.
+    pub(super) fn group_epoch(&self, log_id: &[u8; 32], epoch: u64) -> Result<Option<GroupEpochRecord>, StorageError> {
+        self.decoded(&layout::group_epoch(log_id, epoch), "an epoch of a group log", GroupEpochRecord::decode)
+    }
+
+    /// Where the entry with an id is.
+    pub(super) fn group_entry_id(
+        &self,
+        log_id: &[u8; 32],
+        entry_id: &[u8; 16],
+    ) -> Result<Option<GroupEntryIdRecord>, StorageError> {
+        self.decoded(&layout::group_entry_id(log_id, entry_id), "the id of an entry", GroupEntryIdRecord::decode)
+    }
+
+    /// An entry of a group log.
+    pub(super) fn group_entry(
+        &self,
+        log_id: &[u8; 32],
+        epoch: u64,
+        sequence: u64,
+    ) -> Result<Option<GroupEntryRecord>, StorageError> {
+        self.decoded(&layout::group_entry(log_id, epoch, sequence), "an entry's record", GroupEntryRecord::decode)
+    }
+
+    /// Entries of an epoch with sequences from `first` on, in order.
+    pub(super) fn group_entries(
+        &self,
+        log_id: &[u8; 32],
+        epoch: u64,
+        first: u64,
+    ) -> impl Iterator<Item = Result<(u64, GroupEntryRecord), StorageError>> + '_ {
+        let bound = |sequence| Bound::Included(layout::group_entry(log_id, epoch, sequence));
+        self.range(bound(first), bound(u64::MAX)).map(|item| {
+            let (key, value) = item?;
+            let (_, _, sequence) =
+                layout::read_group_entry(&key).ok_or_else(|| StorageError::Corrupt("the key of an entry".into()))?;
+            let record = GroupEntryRecord::decode(&value).map_err(|error| corrupt("an entry's record", &error))?;
+            Ok((sequence, record))
+        })
+    }
+
+    /// The body of an entry; `None` if it is damaged or not there. `reader` is one of the segments that it lies in.
+    pub(super) fn group_entry_body(
+        &self,
+        reader: &mut SegmentReader<'_>,
+        record: &GroupEntryRecord,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        let GroupEntryRecord { segment, offset, length, checksum, .. } = *record;
+        self.read_body(reader, BodyReference { segment, offset, length, checksum })
     }
 
     fn read_body(

@@ -84,6 +84,18 @@ impl Engine for SledEngine {
         Self::on(directory, options)
     }
 
+    fn with_groups(group_quota: GroupQuota) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let options = StorageOptions {
+            group_quota,
+            segment_bytes: 16 << 10,
+            blob_segment_bytes: 256 << 10,
+            cache_bytes: 8 << 20,
+            ..StorageOptions::new(directory.path().join("data"))
+        };
+        Self::on(directory, options)
+    }
+
     fn set_low_space(&self, low: bool) {
         self.low_space.store(low, Ordering::SeqCst);
     }

@@ -1,21 +1,25 @@
 //! Export and import.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{
-    AccountRecord, BlobRecord, EnvelopeRecord, ExportRecord, ExportedBlob, InvitationRecord, QueueRecord, StoreRecord,
+    AccountRecord, BlobRecord, EnvelopeRecord, ExportRecord, ExportedBlob, ExportedGroupEntry, GroupEntryRecord,
+    GroupEpochRecord, GroupLogRecord, InvitationRecord, QueueRecord, StoreRecord,
 };
 use sha2::{Digest, Sha256};
 
 use super::accounts::{put_account, put_invitation};
 use super::blobs::{put_blob, put_piece_record};
 use super::committer::{ExportHold, Shared, Writer};
+use super::group_logs::{put_entry, put_log};
 use super::layout::{self, Due, OneTimeKind, QueueKey};
 use super::queues::put_submission;
 use super::records::{Changes, Records, corrupt};
 use super::segment::SegmentReader;
+use crate::limits::COMMIT_BATCH_BYTES_MAX;
 use crate::storage::export::{ExportWriter, read_export};
 use crate::storage::{ExportError, ImportError, StorageError};
 
@@ -62,6 +66,7 @@ pub(super) fn export(
             export_device(records, &mut reader, &mut export, QueueKey { account: account.account, device })?;
         }
     }
+    export_group_logs(records, &mut reader, &mut export)?;
     let mut blobs = Vec::new();
     for item in records.scan(layout::BLOBS) {
         let (key, value) = item?;
@@ -104,12 +109,16 @@ fn export_device(
         queue: records.queue(queue)?,
         prekeys: records.prekeys(queue)?,
     })?;
-    let used = |kind| -> Result<Vec<u32>, StorageError> {
+    let used = |kind, unused: Vec<u32>| -> Result<Vec<u32>, StorageError> {
         let mut ids = records.used_ids(queue, kind)?;
-        ids.extend(records.one_time_ids(queue, kind)?);
+        ids.extend(unused);
         Ok(ids)
     };
-    export.write_used(&used(OneTimeKind::Dh)?, &used(OneTimeKind::Kem)?)?;
+    export.write_used(
+        &used(OneTimeKind::Dh, records.one_time_ids(queue, OneTimeKind::Dh)?)?,
+        &used(OneTimeKind::Kem, records.one_time_ids(queue, OneTimeKind::Kem)?)?,
+        &used(OneTimeKind::KeyPackage, records.key_package_ids(queue)?)?,
+    )?;
     for item in records.envelopes(queue, 0, u64::MAX) {
         let (sequence, record) = item?;
         let envelope = records.body(reader, &record)?.ok_or_else(|| {
@@ -128,6 +137,47 @@ fn export_device(
     Ok(())
 }
 
+/// Group logs with their closed epochs and entries.
+fn export_group_logs<'a>(
+    records: &'a Records,
+    small: &mut SegmentReader<'a>,
+    export: &mut ExportWriter,
+) -> Result<(), ExportError> {
+    let corrupt_key = |what: &str| StorageError::Corrupt(format!("the key of {what}"));
+    let mut large = SegmentReader::new(&records.blob_segments);
+    for item in records.scan(layout::GROUP_LOGS) {
+        let (key, value) = item?;
+        let log_id = layout::read_group_log(&key).ok_or_else(|| corrupt_key("a group log"))?;
+        let log = GroupLogRecord::decode(&value).map_err(|error| corrupt("a group log", &error))?;
+        export.write(&ExportRecord::GroupLog { log_id, log })?;
+        for item in records.scan(&layout::group_epochs(&log_id)) {
+            let (key, value) = item?;
+            let epoch = layout::read_group_epoch(&key).ok_or_else(|| corrupt_key("an epoch"))?;
+            let record = GroupEpochRecord::decode(&value).map_err(|error| corrupt("an epoch", &error))?;
+            export.write(&ExportRecord::GroupEpoch { epoch, record })?;
+        }
+        for item in records.scan(&layout::group_entries(&log_id)) {
+            let (key, value) = item?;
+            let (_, epoch, sequence) = layout::read_group_entry(&key).ok_or_else(|| corrupt_key("an entry"))?;
+            let record = GroupEntryRecord::decode(&value).map_err(|error| corrupt("an entry's record", &error))?;
+            let reader = if record.large { &mut large } else { &mut *small };
+            let entry = records.group_entry_body(reader, &record)?;
+            let entry = entry.ok_or_else(|| StorageError::Corrupt(format!("entry {sequence} of a group log")))?;
+            export.write(&ExportRecord::GroupEntry(ExportedGroupEntry {
+                epoch,
+                sequence,
+                received: record.received,
+                expires: record.expires,
+                entry_id: record.entry_id,
+                digest: record.digest,
+                closes_epoch: record.closes_epoch,
+                entry,
+            }))?;
+        }
+    }
+    Ok(())
+}
+
 /// See [`Storage::import`](crate::storage::Storage::import). `verified` is an export that was read once to its end. The
 /// last change, which gives the store its new incarnation, is left in `changes`.
 pub(super) fn import(
@@ -137,7 +187,7 @@ pub(super) fn import(
     incarnation: [u8; 16],
 ) -> Result<(), ImportError> {
     let records = &writer.records;
-    for prefix in [layout::INVITATIONS, layout::ACCOUNTS, layout::BLOBS] {
+    for prefix in [layout::INVITATIONS, layout::ACCOUNTS, layout::BLOBS, layout::GROUP_LOGS] {
         if records.scan(prefix).next().transpose()?.is_some() {
             return Err(ImportError::NotEmpty);
         }
@@ -153,6 +203,7 @@ pub(super) fn import(
     }
     loader.end_device();
     loader.end_blob();
+    loader.end_group_log();
     loader.flush()?;
     let (next_account, next_blob) = (loader.next_account, loader.next_blob);
     let finished = StoreRecord { incarnation, next_account, next_blob, import_unfinished: false };
@@ -165,17 +216,38 @@ struct Loader<'a> {
     writer: &'a mut Writer,
     changes: Changes,
     pending: usize,
+    /// Bytes of bodies that wait for the segment.
+    pending_bytes: usize,
     next_account: u64,
     account: u64,
     device: Option<(QueueKey, QueueRecord)>,
     next_blob: u64,
     blob: Option<([u8; 32], BlobRecord)>,
+    group_log: Option<LoadedGroupLog>,
+}
+
+/// A group log of which entries may still come.
+struct LoadedGroupLog {
+    log_id: [u8; 32],
+    log: GroupLogRecord,
+    closed: BTreeMap<u64, GroupEpochRecord>,
 }
 
 impl<'a> Loader<'a> {
     fn new(writer: &'a mut Writer) -> Self {
         let changes = Changes::default();
-        Self { writer, changes, pending: 0, next_account: 1, account: 0, device: None, next_blob: 1, blob: None }
+        Self {
+            writer,
+            changes,
+            pending: 0,
+            pending_bytes: 0,
+            next_account: 1,
+            account: 0,
+            device: None,
+            next_blob: 1,
+            blob: None,
+            group_log: None,
+        }
     }
 
     fn add(&mut self, record: ExportRecord) -> Result<(), StorageError> {
@@ -199,9 +271,14 @@ impl<'a> Loader<'a> {
                     self.changes.put(layout::prekeys(key), prekeys.encode());
                 }
             }
-            ExportRecord::UsedPrekeys { one_time, one_time_kem } => {
+            ExportRecord::UsedPrekeys { one_time, one_time_kem, key_packages } => {
                 if let Some((key, _)) = &self.device {
-                    for (kind, ids) in [(OneTimeKind::Dh, one_time), (OneTimeKind::Kem, one_time_kem)] {
+                    let used = [
+                        (OneTimeKind::Dh, one_time),
+                        (OneTimeKind::Kem, one_time_kem),
+                        (OneTimeKind::KeyPackage, key_packages),
+                    ];
+                    for (kind, ids) in used {
                         for id in ids {
                             self.changes.put(layout::with_id(layout::used(*key, kind), id), Vec::new());
                         }
@@ -215,6 +292,7 @@ impl<'a> Loader<'a> {
                 put_submission(&mut self.changes, self.account, &id, submission);
             }
             ExportRecord::Blob(ExportedBlob { id, length, secret_hash, begun, expires }) => {
+                self.end_group_log();
                 self.end_blob();
                 let (number, stored_pieces) = (self.next_blob, 0);
                 self.next_blob += 1;
@@ -231,10 +309,58 @@ impl<'a> Loader<'a> {
                     blob.stored_pieces += 1;
                 }
             }
+            ExportRecord::GroupLog { log_id, log } => {
+                self.end_group_log();
+                let log = GroupLogRecord { epoch_entries: 0, entries: 0, bytes: 0, ..log };
+                self.group_log = Some(LoadedGroupLog { log_id, log, closed: BTreeMap::new() });
+            }
+            ExportRecord::GroupEpoch { epoch, record } => {
+                if let Some(loaded) = &mut self.group_log {
+                    loaded.closed.insert(epoch, GroupEpochRecord { entries: 0, ..record });
+                }
+            }
+            ExportRecord::GroupEntry(entry) => self.add_group_entry(&entry)?,
             ExportRecord::End { .. } => {}
         }
         self.pending += 1;
-        if self.pending >= IMPORT_BATCH_RECORDS { self.flush() } else { Ok(()) }
+        let much = self.pending >= IMPORT_BATCH_RECORDS || self.pending_bytes >= COMMIT_BATCH_BYTES_MAX;
+        if much { self.flush() } else { Ok(()) }
+    }
+
+    fn add_group_entry(&mut self, exported: &ExportedGroupEntry) -> Result<(), StorageError> {
+        let Some(loaded) = &mut self.group_log else { return Ok(()) };
+        let records = &self.writer.records;
+        let body = self.writer.segments.append(&exported.entry).map_err(|error| records.not_appended(error))?;
+        self.pending_bytes += exported.entry.len();
+        let entry = GroupEntryRecord {
+            segment: body.segment,
+            offset: body.offset,
+            length: body.length,
+            checksum: body.checksum,
+            large: false,
+            received: exported.received,
+            expires: exported.expires,
+            entry_id: exported.entry_id,
+            digest: exported.digest,
+            closes_epoch: exported.closes_epoch,
+        };
+        loaded.log.entries += 1;
+        loaded.log.bytes += u64::from(body.length);
+        match loaded.closed.get_mut(&exported.epoch) {
+            Some(closed) => closed.entries += 1,
+            None => loaded.log.epoch_entries += 1,
+        }
+        put_entry(&mut self.changes, &loaded.log_id, exported.epoch, exported.sequence, &entry);
+        Ok(())
+    }
+
+    fn end_group_log(&mut self) {
+        let Some(LoadedGroupLog { log_id, log, closed }) = self.group_log.take() else { return };
+        put_log(&mut self.changes, &log_id, &log);
+        for (epoch, record) in closed {
+            self.changes.put(layout::group_epoch(&log_id, epoch), record.encode());
+        }
+        self.writer.shared.group_usage().add_log(log.entries, log.bytes);
     }
 
     fn add_envelope(&mut self, sequence: u64, received: u64, expires: u64, bytes: &[u8]) -> Result<(), StorageError> {
@@ -272,7 +398,7 @@ impl<'a> Loader<'a> {
 
     /// Puts what has come together into the tree.
     fn flush(&mut self) -> Result<(), StorageError> {
-        self.pending = 0;
+        (self.pending, self.pending_bytes) = (0, 0);
         self.writer.stage(std::mem::take(&mut self.changes));
         self.writer.apply()
     }

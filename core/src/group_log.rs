@@ -1,0 +1,233 @@
+//! What is signed about a group log: its creation, entries, reading, signals. Plain Ed25519 keys; where an epoch's key comes
+//! from is the business of the group.
+//!
+//! `spec/group-log.md`. Reading and signals are signed for one connection, so that a signature is worth nothing on another.
+
+use crate::crypto::hash::labelled_sha256;
+use crate::crypto::signature::{Signature, SignatureError, SigningKey, VerifyingKey};
+use crate::label;
+use crate::proof::Channel;
+use crate::wire::transport::{
+    AppendGroupEntry, CreateGroupLog, FetchGroupEntries, GroupLogCursor, Payment, SignalGroup, WatchedGroupLog,
+};
+
+/// The id of the log that begins with this access key.
+#[must_use]
+pub fn log_id(first_access_key: &VerifyingKey) -> [u8; 32] {
+    labelled_sha256(label::GROUP_LOG_ID, &[first_access_key.as_bytes()])
+}
+
+/// SHA-256 of an entry, which its signature covers.
+#[must_use]
+pub fn entry_hash(entry: &[u8]) -> [u8; 32] {
+    use sha2::Digest;
+    sha2::Sha256::digest(entry).into()
+}
+
+impl CreateGroupLog {
+    /// The creation of a log whose first epoch has this number and this key.
+    #[must_use]
+    pub fn sign(access_key: &SigningKey, epoch: u64, payment: Payment) -> Self {
+        let public = access_key.verifying_key();
+        let signature = access_key.sign(label::GROUP_LOG_CREATE, &[public.as_bytes(), &epoch.to_be_bytes()]);
+        Self { access_key: public, epoch, signature, payment }
+    }
+
+    /// The log's id.
+    #[must_use]
+    pub fn log_id(&self) -> [u8; 32] {
+        log_id(&self.access_key)
+    }
+
+    /// Verifies the signature.
+    ///
+    /// # Errors
+    /// [`SignatureError::Signature`]
+    pub fn verify(&self) -> Result<(), SignatureError> {
+        let parts: [&[u8]; 2] = [self.access_key.as_bytes(), &self.epoch.to_be_bytes()];
+        self.access_key.verify(label::GROUP_LOG_CREATE, &parts, &self.signature)
+    }
+}
+
+impl AppendGroupEntry {
+    /// An entry for an epoch, signed with its key. With `next_access_key` it closes the epoch.
+    #[must_use]
+    pub fn sign(
+        access_key: &SigningKey,
+        log_id: [u8; 32],
+        epoch: u64,
+        entry_id: [u8; 16],
+        entry: Vec<u8>,
+        next_access_key: Option<VerifyingKey>,
+        payment: Payment,
+    ) -> Self {
+        let mut append = Self { log_id, epoch, entry_id, entry, next_access_key, signature: [0; 64], payment };
+        let signed = append.signed(&entry_hash(&append.entry));
+        append.signature = access_key.sign(label::GROUP_APPEND, &[&signed]);
+        append
+    }
+
+    /// Verifies the signature with the key of the epoch and the hash of the entry.
+    ///
+    /// # Errors
+    /// [`SignatureError::Signature`]
+    pub fn verify(&self, access_key: &VerifyingKey, entry_hash: &[u8; 32]) -> Result<(), SignatureError> {
+        access_key.verify(label::GROUP_APPEND, &[&self.signed(entry_hash)], &self.signature)
+    }
+
+    /// log id (32), epoch (8), entry id (16), SHA-256 of the entry (32), 1 and the next access key (32) or 0.
+    fn signed(&self, entry_hash: &[u8; 32]) -> Vec<u8> {
+        let mut bytes = of_epoch(&self.log_id, self.epoch);
+        bytes.extend_from_slice(&self.entry_id);
+        bytes.extend_from_slice(entry_hash);
+        match &self.next_access_key {
+            Some(key) => {
+                bytes.push(1);
+                bytes.extend_from_slice(key.as_bytes());
+            }
+            None => bytes.push(0),
+        }
+        bytes
+    }
+}
+
+impl FetchGroupEntries {
+    /// A request for entries of an epoch over one connection.
+    #[must_use]
+    pub fn sign(
+        access_key: &SigningKey,
+        channel: &Channel<'_>,
+        log_id: [u8; 32],
+        epoch: u64,
+        after: Option<GroupLogCursor>,
+        limit: u32,
+    ) -> Self {
+        let signature = sign_read(access_key, channel, &log_id, epoch);
+        Self { log_id, epoch, after, limit, signature }
+    }
+}
+
+impl WatchedGroupLog {
+    /// One log of a watch over one connection.
+    #[must_use]
+    pub fn sign(
+        access_key: &SigningKey,
+        channel: &Channel<'_>,
+        log_id: [u8; 32],
+        epoch: u64,
+        after: Option<GroupLogCursor>,
+    ) -> Self {
+        let signature = sign_read(access_key, channel, &log_id, epoch);
+        Self { log_id, epoch, after, signature }
+    }
+}
+
+impl SignalGroup {
+    /// A signal to those who watch, over one connection.
+    #[must_use]
+    pub fn sign(access_key: &SigningKey, channel: &Channel<'_>, log_id: [u8; 32], epoch: u64, signal: Vec<u8>) -> Self {
+        let parts = [channel.encode(), of_epoch(&log_id, epoch)];
+        let signature = access_key.sign(label::GROUP_SIGNAL, &[&parts[0], &parts[1], &signal]);
+        Self { log_id, epoch, signal, signature }
+    }
+
+    /// Verifies the signature with the key of the epoch, for this connection.
+    ///
+    /// # Errors
+    /// [`SignatureError::Signature`]
+    pub fn verify(&self, access_key: &VerifyingKey, channel: &Channel<'_>) -> Result<(), SignatureError> {
+        let parts = [channel.encode(), of_epoch(&self.log_id, self.epoch)];
+        access_key.verify(label::GROUP_SIGNAL, &[&parts[0], &parts[1], &self.signal], &self.signature)
+    }
+}
+
+/// Signs the right to read an epoch over one connection.
+#[must_use]
+pub fn sign_read(access_key: &SigningKey, channel: &Channel<'_>, log_id: &[u8; 32], epoch: u64) -> Signature {
+    access_key.sign(label::GROUP_READ, &[&channel.encode(), &of_epoch(log_id, epoch)])
+}
+
+/// Verifies the right to read an epoch over one connection.
+///
+/// # Errors
+/// [`SignatureError::Signature`]
+pub fn verify_read(
+    access_key: &VerifyingKey,
+    channel: &Channel<'_>,
+    log_id: &[u8; 32],
+    epoch: u64,
+    signature: &Signature,
+) -> Result<(), SignatureError> {
+    access_key.verify(label::GROUP_READ, &[&channel.encode(), &of_epoch(log_id, epoch)], signature)
+}
+
+/// log id (32), epoch (8).
+fn of_epoch(log_id: &[u8; 32], epoch: u64) -> Vec<u8> {
+    [&log_id[..], &epoch.to_be_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_rng::rng;
+    use crate::wire::transport::Transport;
+
+    const CHANNEL: Channel<'_> =
+        Channel { nonce: &[1; 32], domain: "clinic.example", transport: Transport::Quic, exporter: Some(&[2; 32]) };
+    const OTHER: Channel<'_> = Channel { exporter: Some(&[3; 32]), ..CHANNEL };
+
+    fn keys() -> [SigningKey; 2] {
+        [1, 2].map(|seed| SigningKey::random(&mut rng(seed)))
+    }
+
+    #[test]
+    fn a_creation_is_for_its_key_and_epoch() {
+        let [key, other] = keys();
+        let create = CreateGroupLog::sign(&key, 1, Payment::None);
+        assert!(create.verify().is_ok());
+        assert_eq!(create.log_id(), log_id(&key.verifying_key()));
+        assert!(CreateGroupLog { epoch: 0, ..create.clone() }.verify().is_err());
+        assert!(CreateGroupLog { access_key: other.verifying_key(), ..create }.verify().is_err());
+    }
+
+    #[test]
+    fn an_entry_is_signed_whole() {
+        let [key, other] = keys();
+        let (public, next) = (key.verifying_key(), Some(other.verifying_key()));
+        let append = AppendGroupEntry::sign(&key, [1; 32], 2, [3; 16], vec![4; 5], next, Payment::None);
+        let is_good = |append: &AppendGroupEntry| append.verify(&public, &entry_hash(&append.entry)).is_ok();
+        assert!(is_good(&append));
+        for altered in [
+            AppendGroupEntry { log_id: [9; 32], ..append.clone() },
+            AppendGroupEntry { epoch: 9, ..append.clone() },
+            AppendGroupEntry { entry_id: [9; 16], ..append.clone() },
+            AppendGroupEntry { entry: vec![9; 5], ..append.clone() },
+            AppendGroupEntry { next_access_key: None, ..append.clone() },
+            AppendGroupEntry { next_access_key: Some(public), ..append.clone() },
+        ] {
+            assert!(!is_good(&altered), "{altered:?}");
+        }
+        assert!(append.verify(&other.verifying_key(), &entry_hash(&append.entry)).is_err());
+    }
+
+    #[test]
+    fn reading_and_signals_are_for_one_connection() {
+        let [key, other] = keys();
+        let public = key.verifying_key();
+        let fetch = FetchGroupEntries::sign(&key, &CHANNEL, [1; 32], 2, None, 5);
+        let watched = WatchedGroupLog::sign(&key, &CHANNEL, [1; 32], 2, None);
+        assert_eq!(fetch.signature, watched.signature);
+        let is_good = |key, channel, log, epoch| verify_read(key, channel, &[log; 32], epoch, &fetch.signature).is_ok();
+        assert!(is_good(&public, &CHANNEL, 1, 2));
+        assert!(!is_good(&public, &OTHER, 1, 2));
+        assert!(!is_good(&public, &CHANNEL, 9, 2));
+        assert!(!is_good(&public, &CHANNEL, 1, 3));
+        assert!(!is_good(&other.verifying_key(), &CHANNEL, 1, 2));
+
+        let signal = SignalGroup::sign(&key, &CHANNEL, [1; 32], 2, vec![7]);
+        assert!(signal.verify(&public, &CHANNEL).is_ok());
+        assert!(signal.verify(&public, &OTHER).is_err());
+        assert!(SignalGroup { signal: vec![8], ..signal.clone() }.verify(&public, &CHANNEL).is_err());
+        assert!(SignalGroup { epoch: 3, ..signal }.verify(&public, &CHANNEL).is_err());
+    }
+}

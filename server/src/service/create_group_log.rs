@@ -1,0 +1,33 @@
+//! `CreateGroupLog`: a log that whoever has its first key may write to.
+
+use medipeps_core::wire::transport::{CreateGroupLog, ErrorCode, ErrorReply, Response};
+
+use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use crate::limits::GROUP_LOG_FULL_RETRY_MS;
+use crate::storage::{CreateGroupLogError, NewGroupLog};
+
+impl Service {
+    pub(super) async fn create_group_log(
+        &self,
+        moment: Moment,
+        request: CreateGroupLog,
+    ) -> Result<Response, ErrorReply> {
+        self.limiters.group_creations_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
+        request.verify().map_err(|_| refuse(ErrorCode::GroupAccessRefused))?;
+        let log = NewGroupLog {
+            log_id: request.log_id(),
+            access_key: *request.access_key.as_bytes(),
+            epoch: request.epoch,
+            now_ms: moment.now_ms,
+            expires_ms: moment.now_ms.saturating_add(self.group_log_retention_ms),
+        };
+        self.storage.create_group_log(log).await.map_err(|error| match error {
+            CreateGroupLogError::Exists => refuse(ErrorCode::GroupLogExists),
+            CreateGroupLogError::Full => {
+                ErrorReply::new(ErrorCode::GroupLogFull, error.to_string()).retry_after(GROUP_LOG_FULL_RETRY_MS)
+            }
+            CreateGroupLogError::Storage(error) => storage_failed(error),
+        })?;
+        Ok(Response::Done)
+    }
+}
