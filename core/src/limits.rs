@@ -112,3 +112,39 @@ pub const SESSION_MEMORY_MAX: usize = 448 << 10;
 pub const LINKING_BLOB_LENGTH_MAX: usize = BLOB_PIECE_LENGTH;
 /// Contacts, and servers of other domains, in one grant; more do not fit its bytes.
 pub const LINKING_CONTACTS_MAX: usize = 4096;
+/// Bytes of a chat message's text, in UTF-8: twice over, with the fallback text, it fits a content.
+pub const CHAT_TEXT_LENGTH_MAX: usize = 16 << 10;
+/// Bytes of a photo's caption, in UTF-8.
+pub const CAPTION_LENGTH_MAX: usize = 1024;
+/// Pixels of a photo, a side: what JPEG can say.
+pub const PHOTO_SIDE_MAX: u32 = 65_535;
+/// Milliseconds of a voice message: an hour.
+pub const VOICE_DURATION_MAX: u32 = 3_600_000;
+/// Bytes of a poll's question, in UTF-8.
+pub const POLL_QUESTION_LENGTH_MAX: usize = 512;
+/// Options of a poll, at least: fewer are no choice.
+pub const POLL_OPTIONS_MIN: usize = 2;
+/// Options of a poll, at most: what a telephone shows at once.
+pub const POLL_OPTIONS_MAX: usize = 12;
+/// Bytes of one option, in UTF-8.
+pub const POLL_OPTION_LENGTH_MAX: usize = 256;
+/// Bytes of a task's text, in UTF-8.
+pub const TASK_TEXT_LENGTH_MAX: usize = 2048;
+/// Assignees of one task: a ward's team on one shift.
+pub const TASK_ASSIGNEES_MAX: usize = 32;
+/// Changes of one task that are kept; more are refused, so that nobody fills a reader's memory.
+pub const TASK_CHANGES_MAX: usize = 256;
+/// Bytes of a reaction: the longest emoji sequences that Unicode recommends have 35.
+pub const REACTION_LENGTH_MAX: usize = 64;
+/// Milliseconds after a message in which its sender may edit it: a day. Later, a second message says what has changed.
+pub const EDIT_WINDOW: u64 = 86_400_000;
+/// Chat messages that wait for the message that they speak of; more are refused.
+pub const CHAT_WAITING_MAX: usize = 1024;
+/// Accounts of a group up to which typing is shown.
+pub const TYPING_ACCOUNTS_MAX: usize = 32;
+/// Milliseconds for which a sign of typing is shown if no other comes.
+pub const TYPING_SHOWN: u64 = 6000;
+/// Accounts of a group up to which every displayed message may be told; above it there is one read position a reader.
+pub const RECEIPT_ACCOUNTS_MAX: usize = 32;
+/// Milliseconds between two read positions of one reader in such a group: ten minutes.
+pub const READ_POSITION_INTERVAL: u64 = 600_000;

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{DeviceSync, Mail, Receipt, Received};
+use super::{Chat, DeviceSync, Mail, PhotoError, Receipt, Received};
 use crate::Address;
 use crate::attachment::BlobReference;
 use crate::limits::{
@@ -71,6 +71,8 @@ pub enum Body {
     Empty,
     /// What the sender's device tells the other devices of its account.
     DeviceSync(DeviceSync),
+    /// A chat message.
+    Chat(Chat),
     /// A kind of a later version: the fallback text is shown.
     Unknown {
         /// Its number.
@@ -170,6 +172,9 @@ pub enum ContentError {
         /// Bytes.
         length: usize,
     },
+    /// The attachment of a photo is none.
+    #[error("the photo is refused: {0}")]
+    Photo(#[source] PhotoError),
     /// A field has a value or a length that it must not have.
     #[error("the field {0} of the message is out of bounds")]
     Field(&'static str),
@@ -270,6 +275,7 @@ impl Content {
             Body::Mail(mail) => mail.validate(),
             Body::Received(received) => received.validate(),
             Body::DeviceSync(sync) => sync.validate(),
+            Body::Chat(chat) => chat.validate(&self.attachments),
             Body::Receipt(_) | Body::Empty | Body::Unknown { .. } => Ok(()),
         }
     }
@@ -286,12 +292,31 @@ impl Body {
         if length > BODY_BLOB_LENGTH_MAX { Err(ContentError::BodyTooLarge { length }) } else { Ok(bytes) }
     }
 
+    /// The number of its kind on the wire.
+    #[must_use]
+    pub fn kind_number(&self) -> u32 {
+        wire::content::kind_number(self)
+    }
+
+    /// What goes into [`Content::fallback_text`], in English: a client that does not know the kind shows it. Empty for what is
+    /// not for people.
+    #[must_use]
+    pub fn fallback_text(&self) -> String {
+        match self {
+            Self::Mail(mail) => format!("Mail: {}", mail.subject),
+            Self::Chat(chat) => chat.fallback_text(),
+            Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) | Self::Unknown { .. } => {
+                String::new()
+            }
+        }
+    }
+
     /// What of it stays in the message when the whole goes as a blob: of a mail everything but text and HTML.
     #[must_use]
     pub fn short(&self) -> Self {
         match self {
             Self::Mail(mail) => Self::Mail(mail.short()),
-            Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) => self.clone(),
+            Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) | Self::Chat(_) => self.clone(),
             Self::Unknown { kind, .. } => Self::Unknown { kind: *kind, body: Vec::new() },
         }
     }

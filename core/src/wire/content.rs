@@ -1,5 +1,7 @@
 //! `spec/proto/content.proto`.
 
+mod chat;
+
 use prost::Message;
 use zeroize::Zeroizing;
 
@@ -167,6 +169,7 @@ pub(crate) fn kind_number(body: &Body) -> u32 {
         Body::Received(_) => proto::Kind::Received as u32,
         Body::Empty => proto::Kind::Empty as u32,
         Body::DeviceSync(_) => proto::Kind::DeviceSync as u32,
+        Body::Chat(_) => proto::Kind::Chat as u32,
         Body::Unknown { kind, .. } => *kind,
     }
 }
@@ -178,6 +181,7 @@ fn encode_body(body: &Body) -> (u32, Vec<u8>) {
         Body::Received(received) => (proto::Kind::Received as u32, encode_received(received)),
         Body::Empty => (proto::Kind::Empty as u32, Vec::new()),
         Body::DeviceSync(sync) => (proto::Kind::DeviceSync as u32, device_sync(sync).encode_to_vec()),
+        Body::Chat(chat) => (proto::Kind::Chat as u32, chat::encode(chat)),
         Body::Unknown { kind, body } => (*kind, body.clone()),
     }
 }
@@ -190,6 +194,7 @@ fn decode_body(kind: u32, body: Vec<u8>) -> Result<Body, WireError> {
         Ok(Ok(proto::Kind::Empty)) if body.is_empty() => Ok(Body::Empty),
         Ok(Ok(proto::Kind::Empty)) => Err(WireError::Bounds("body")),
         Ok(Ok(proto::Kind::DeviceSync)) => Ok(Body::DeviceSync(decode_device_sync(&body)?)),
+        Ok(Ok(proto::Kind::Chat)) => Ok(chat::decode(&body)?.map_or(Body::Unknown { kind, body }, Body::Chat)),
         Ok(Ok(proto::Kind::Unspecified)) => Err(WireError::Missing("kind")),
         Ok(Err(_)) | Err(_) => Ok(Body::Unknown { kind, body }),
     }
