@@ -131,6 +131,12 @@ labels! {
     LINKING_COMPARISON = "Medipeps v1 linking comparison";
     /// Derives the upload secret of one blob of a linking from a device's seed.
     LINKING_UPLOAD_SECRET = "Medipeps v1 linking upload secret";
+    /// Commits to a group message, under a key that is inside it (HMAC).
+    FRANKING_COMMITMENT = "Medipeps franking commitment";
+    /// Signs a group message's commitment (device key).
+    FRANKING_SIGNATURE = "Medipeps franking signature";
+    /// Signs the transcript of a case (device key).
+    CASE_TRANSCRIPT = "Medipeps case transcript";
 }
 
 #[cfg(test)]

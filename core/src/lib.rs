@@ -73,6 +73,7 @@ pub mod document;
 pub mod double_ratchet;
 pub mod envelope;
 pub mod erasure;
+pub mod franking;
 pub mod handshake;
 pub mod identity;
 pub mod invitation;

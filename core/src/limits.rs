@@ -148,3 +148,31 @@ pub const TYPING_SHOWN: u64 = 6000;
 pub const RECEIPT_ACCOUNTS_MAX: usize = 32;
 /// Milliseconds between two read positions of one reader in such a group: ten minutes.
 pub const READ_POSITION_INTERVAL: u64 = 600_000;
+/// Bytes of a group's name in an invitation, in UTF-8.
+pub const GROUP_NAME_LENGTH_MAX: usize = 256;
+/// Bytes of a Welcome, a GroupInfo and a ratchet tree inside a message, together: as for attachments. Larger ones go as blobs.
+pub const GROUP_INLINE_LENGTH_MAX: usize = 48 << 10;
+/// Bytes of a Welcome, a GroupInfo or a ratchet tree in a blob: a tree of 1 024 leaves under X-Wing has about 3 MiB.
+pub const GROUP_BLOB_LENGTH_MAX: u64 = 16 << 20;
+/// Bytes of a report's reason, in UTF-8.
+pub const REPORT_REASON_LENGTH_MAX: usize = 4096;
+/// Accounts that a person has blocked, and as many that are not blocked any more.
+pub const BLOCKED_ACCOUNTS_MAX: usize = 4096;
+/// Conversations that a person has muted, and as many that are not muted any more.
+pub const MUTED_CONVERSATIONS_MAX: usize = 4096;
+/// Bytes of a case's title, in UTF-8.
+pub const CASE_TITLE_LENGTH_MAX: usize = 256;
+/// Members of a case's team.
+pub const CASE_TEAM_MAX: usize = 64;
+/// Bytes of the reason for which a case is closed or opened again, in UTF-8.
+pub const CASE_REASON_LENGTH_MAX: usize = 2048;
+/// Times that a case is closed, opened again, or gets another team.
+pub const CASE_EVENTS_MAX: usize = 1024;
+/// Bytes of a transcript, encoded: what a reader holds in memory to check its signature.
+pub const TRANSCRIPT_LENGTH_MAX: usize = 16 << 20;
+/// Messages of a transcript.
+pub const TRANSCRIPT_MESSAGES_MAX: usize = 65_536;
+/// Messages of an organisation's mailbox that are followed at a time.
+pub const MAILBOX_ITEMS_MAX: usize = 65_536;
+/// Events of one message of a mailbox.
+pub const MAILBOX_TRACE_MAX: usize = 1024;

@@ -207,7 +207,7 @@ targets! {
             client_records::QueueRecord, client_records::UnconfirmedSenderRecord,
             client_records::UndecryptableRecord, client_records::UploadRecord, client_records::BodyFetchRecord,
             client_records::UnconfirmedRecord, client_records::OwedRecord, client_records::KeptEnvelopeRecord,
-            client_records::AgendaRecord, client_records::OwnStatementRecord,
+            client_records::AgendaRecord, client_records::OwnStatementRecord, client_records::SettingsRecord,
         );
     }
 

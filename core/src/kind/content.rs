@@ -6,7 +6,10 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Chat, DeviceSync, Mail, PhotoError, Receipt, Received};
+use super::{
+    Case, Chat, DeviceSync, GroupInvitation, GroupRejoinAnswer, GroupRejoinRequest, Mail, MailboxEvent, PhotoError,
+    Receipt, Received, Report,
+};
 use crate::Address;
 use crate::attachment::BlobReference;
 use crate::limits::{
@@ -73,6 +76,18 @@ pub enum Body {
     DeviceSync(DeviceSync),
     /// A chat message.
     Chat(Chat),
+    /// The sender has added a device of the recipient to a group.
+    GroupInvitation(GroupInvitation),
+    /// The sender has lost a group's state.
+    GroupRejoinRequest(GroupRejoinRequest),
+    /// What he needs to come back.
+    GroupRejoinAnswer(GroupRejoinAnswer),
+    /// Something about a case.
+    Case(Case),
+    /// A message of a group, for the organisation's officer.
+    Report(Report),
+    /// Somebody takes care of a message of the organisation's mailbox, or is done with it.
+    MailboxEvent(MailboxEvent),
     /// A kind of a later version: the fallback text is shown.
     Unknown {
         /// Its number.
@@ -234,7 +249,7 @@ impl Content {
         Ok(self)
     }
 
-    fn validate(&self) -> Result<(), ContentError> {
+    pub(crate) fn validate(&self) -> Result<(), ContentError> {
         for (text, field) in [(&self.sender_name, "sender_name"), (&self.sender_role, "sender_role")] {
             if text.len() > NAME_LENGTH_MAX {
                 return Err(ContentError::Field(field));
@@ -276,7 +291,15 @@ impl Content {
             Body::Received(received) => received.validate(),
             Body::DeviceSync(sync) => sync.validate(),
             Body::Chat(chat) => chat.validate(&self.attachments),
-            Body::Receipt(_) | Body::Empty | Body::Unknown { .. } => Ok(()),
+            Body::GroupInvitation(invitation) => invitation.validate(),
+            Body::GroupRejoinAnswer(answer) => answer.validate(),
+            Body::Case(case) => case.validate(self),
+            Body::Report(report) => report.validate(),
+            Body::Receipt(_)
+            | Body::Empty
+            | Body::GroupRejoinRequest(_)
+            | Body::MailboxEvent(_)
+            | Body::Unknown { .. } => Ok(()),
         }
     }
 }
@@ -305,19 +328,36 @@ impl Body {
         match self {
             Self::Mail(mail) => format!("Mail: {}", mail.subject),
             Self::Chat(chat) => chat.fallback_text(),
+            Self::GroupInvitation(invitation) => invitation.fallback_text(),
+            Self::GroupRejoinRequest(_) => "Asks for the way back into a group".to_owned(),
+            Self::GroupRejoinAnswer(_) => "Shows the way back into a group".to_owned(),
+            Self::Case(case) => case.fallback_text(),
+            Self::MailboxEvent(event) => event.fallback_text(),
+            Self::Report(_) => "A report of a message, for the organisation's officer".to_owned(),
             Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) | Self::Unknown { .. } => {
                 String::new()
             }
         }
     }
 
-    /// What of it stays in the message when the whole goes as a blob: of a mail everything but text and HTML.
+    /// What of it stays in the message when the whole goes as a blob: of a mail everything but text and HTML, of a report
+    /// everything but the message.
     #[must_use]
     pub fn short(&self) -> Self {
         match self {
             Self::Mail(mail) => Self::Mail(mail.short()),
-            Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) | Self::Chat(_) => self.clone(),
+            Self::Report(report) => Self::Report(report.short()),
             Self::Unknown { kind, .. } => Self::Unknown { kind: *kind, body: Vec::new() },
+            Self::Receipt(_)
+            | Self::Received(_)
+            | Self::Empty
+            | Self::DeviceSync(_)
+            | Self::Chat(_)
+            | Self::GroupInvitation(_)
+            | Self::GroupRejoinRequest(_)
+            | Self::GroupRejoinAnswer(_)
+            | Self::Case(_)
+            | Self::MailboxEvent(_) => self.clone(),
         }
     }
 }

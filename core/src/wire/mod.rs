@@ -12,6 +12,7 @@ pub mod prekey;
 pub mod server_storage;
 pub(crate) mod session;
 mod spqr;
+pub(crate) mod transcript;
 pub mod transport;
 
 mod proto {
