@@ -137,6 +137,12 @@ labels! {
     FRANKING_SIGNATURE = "Medipeps franking signature";
     /// Signs the transcript of a case (device key).
     CASE_TRANSCRIPT = "Medipeps case transcript";
+    /// Signs an organisation's statement (k administrator keys).
+    ORGANISATION_STATEMENT = "Medipeps organisation statement";
+    /// Hashes an organisation's statement for the chain, and the first one into the organisation's id.
+    ORGANISATION_HASH = "Medipeps organisation hash";
+    /// Signs a member's certificate (k administrator keys).
+    ORGANISATION_MEMBER = "Medipeps organisation member";
 }
 
 #[cfg(test)]

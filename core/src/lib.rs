@@ -81,6 +81,7 @@ pub mod kind;
 pub mod label;
 pub mod limits;
 pub mod linking;
+pub mod organisation;
 mod pqxdh;
 pub mod prekey;
 pub mod proof;

@@ -176,3 +176,21 @@ pub const TRANSCRIPT_MESSAGES_MAX: usize = 65_536;
 pub const MAILBOX_ITEMS_MAX: usize = 65_536;
 /// Events of one message of a mailbox.
 pub const MAILBOX_TRACE_MAX: usize = 1024;
+/// Administrators of an organisation.
+pub const ADMINISTRATORS_MAX: usize = 16;
+/// Bytes of an organisation's statement, encoded: a rota of a quarter and some thousand revocations.
+pub const ORGANISATION_STATEMENT_LENGTH_MAX: usize = 512 << 10;
+/// Bytes of a member's certificate, encoded: the longest address and sixteen signatures.
+pub const MEMBER_CERTIFICATE_LENGTH_MAX: usize = 4 << 10;
+/// Services in a policy, those of later versions included.
+pub const ORGANISATION_SERVICES_MAX: usize = 64;
+/// Entries of an on-call rota: a quarter of eight functions in shifts of twelve hours.
+pub const ON_CALL_ENTRIES_MAX: usize = 1536;
+/// Addresses of one entry of a rota.
+pub const ON_CALL_ADDRESSES_MAX: usize = 8;
+/// Serials in a revocation list; above it an organisation issues all certificates anew.
+pub const REVOKED_SERIALS_MAX: usize = 8192;
+/// People who may break the glass, and people who are told.
+pub const BREAK_GLASS_PEOPLE_MAX: usize = 32;
+/// Milliseconds for which a broken glass gives access, at most: a day.
+pub const BREAK_GLASS_DURATION_MAX: u64 = 86_400_000;

@@ -8,6 +8,7 @@ pub mod control;
 pub mod handshake;
 pub mod identity;
 pub mod linking;
+pub mod organisation;
 pub mod prekey;
 pub mod server_storage;
 pub(crate) mod session;
