@@ -6,10 +6,8 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{
-    Case, Chat, DeviceSync, GroupInvitation, GroupRejoinAnswer, GroupRejoinRequest, Mail, MailboxEvent, PhotoError,
-    Receipt, Received, Report,
-};
+use super::PhotoError;
+use super::body::Body;
 use crate::Address;
 use crate::attachment::BlobReference;
 use crate::limits::{
@@ -59,42 +57,6 @@ pub struct Content {
     pub sender_statement_version: u64,
     /// The kind and what it says.
     pub body: Body,
-}
-
-/// The kinds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
-    /// A mail.
-    Mail(Mail),
-    /// What became of another message.
-    Receipt(Receipt),
-    /// What a device has stored.
-    Received(Received),
-    /// Nothing: it moves the ratchets on.
-    Empty,
-    /// What the sender's device tells the other devices of its account.
-    DeviceSync(DeviceSync),
-    /// A chat message.
-    Chat(Chat),
-    /// The sender has added a device of the recipient to a group.
-    GroupInvitation(GroupInvitation),
-    /// The sender has lost a group's state.
-    GroupRejoinRequest(GroupRejoinRequest),
-    /// What he needs to come back.
-    GroupRejoinAnswer(GroupRejoinAnswer),
-    /// Something about a case.
-    Case(Case),
-    /// A message of a group, for the organisation's officer.
-    Report(Report),
-    /// Somebody takes care of a message of the organisation's mailbox, or is done with it.
-    MailboxEvent(MailboxEvent),
-    /// A kind of a later version: the fallback text is shown.
-    Unknown {
-        /// Its number.
-        kind: u32,
-        /// Its bytes.
-        body: Vec<u8>,
-    },
 }
 
 /// How soon a message must be read.
@@ -304,64 +266,6 @@ impl Content {
     }
 }
 
-impl Body {
-    /// The encoded message of the kind, as a blob has it.
-    ///
-    /// # Errors
-    /// [`ContentError::BodyTooLarge`]
-    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, ContentError> {
-        let bytes = wire::content::body_bytes(self);
-        let length = bytes.len() as u64;
-        if length > BODY_BLOB_LENGTH_MAX { Err(ContentError::BodyTooLarge { length }) } else { Ok(bytes) }
-    }
-
-    /// The number of its kind on the wire.
-    #[must_use]
-    pub fn kind_number(&self) -> u32 {
-        wire::content::kind_number(self)
-    }
-
-    /// What goes into [`Content::fallback_text`], in English: a client that does not know the kind shows it. Empty for what is
-    /// not for people.
-    #[must_use]
-    pub fn fallback_text(&self) -> String {
-        match self {
-            Self::Mail(mail) => format!("Mail: {}", mail.subject),
-            Self::Chat(chat) => chat.fallback_text(),
-            Self::GroupInvitation(invitation) => invitation.fallback_text(),
-            Self::GroupRejoinRequest(_) => "Asks for the way back into a group".to_owned(),
-            Self::GroupRejoinAnswer(_) => "Shows the way back into a group".to_owned(),
-            Self::Case(case) => case.fallback_text(),
-            Self::MailboxEvent(event) => event.fallback_text(),
-            Self::Report(_) => "A report of a message, for the organisation's officer".to_owned(),
-            Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) | Self::Unknown { .. } => {
-                String::new()
-            }
-        }
-    }
-
-    /// What of it stays in the message when the whole goes as a blob: of a mail everything but text and HTML, of a report
-    /// everything but the message.
-    #[must_use]
-    pub fn short(&self) -> Self {
-        match self {
-            Self::Mail(mail) => Self::Mail(mail.short()),
-            Self::Report(report) => Self::Report(report.short()),
-            Self::Unknown { kind, .. } => Self::Unknown { kind: *kind, body: Vec::new() },
-            Self::Receipt(_)
-            | Self::Received(_)
-            | Self::Empty
-            | Self::DeviceSync(_)
-            | Self::Chat(_)
-            | Self::GroupInvitation(_)
-            | Self::GroupRejoinRequest(_)
-            | Self::GroupRejoinAnswer(_)
-            | Self::Case(_)
-            | Self::MailboxEvent(_) => self.clone(),
-        }
-    }
-}
-
 impl Attachment {
     /// Bytes of the file.
     #[must_use]
@@ -410,7 +314,7 @@ impl fmt::Debug for Attachment {
 mod tests {
     use super::*;
     use crate::crypto::secret::Secret;
-    use crate::kind::{MailRecipient, ReceiptEvent, RecipientRole};
+    use crate::kind::{Mail, MailRecipient, Receipt, ReceiptEvent, Received, RecipientRole};
     use crate::limits::{ATTACHMENT_LENGTH_MAX, RECEIVED_IDS_MAX};
 
     fn inline(name: &str, length: usize) -> Attachment {

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use super::author::{Author, Place};
-use super::content::{Body, Content, MessageId};
+use super::body::Body;
+use super::content::{Content, MessageId};
 use crate::Address;
 use crate::limits::{MAILBOX_ITEMS_MAX, MAILBOX_TRACE_MAX};
 

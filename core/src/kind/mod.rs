@@ -1,6 +1,7 @@
 //! What messages say. Each kind has a module with its rules; `spec/content.md` describes them.
 
 mod author;
+mod body;
 mod case;
 mod chat;
 mod content;
@@ -16,8 +17,11 @@ mod report;
 mod settings;
 #[cfg(test)]
 pub(crate) mod test_content;
+#[cfg(test)]
+mod vectors;
 
 pub use author::{Author, Place};
+pub use body::Body;
 pub use case::{
     Case, CaseAct, CaseEntry, CaseEvent, CaseMember, CaseRefusal, CaseState, CaseThread, SignedTranscript, Transcript,
     TranscriptError, TranscriptMessage, TranscriptOption, TranscriptSays, VerifiedTranscript,
@@ -27,7 +31,7 @@ pub use chat::{
     ShownFile, ShownMessage, StrippedImage, Task, TaskChange, TaskState, Voice, Vote, typing_is_shown,
 };
 pub use content::{
-    Attachment, AttachmentPlace, Body, Content, ContentError, MessageId, PatientReference, ReceiptsWanted, Urgency,
+    Attachment, AttachmentPlace, Content, ContentError, MessageId, PatientReference, ReceiptsWanted, Urgency,
 };
 pub use device_sync::{DeviceName, DeviceSync, DisplayedMark, Progress, SentState, SyncedContact, SyncedServer};
 pub use group::{GroupInvitation, GroupRejoinAnswer, GroupRejoinRequest, LogPosition};

@@ -175,7 +175,7 @@ mod tests {
 
     fn muted(number: u8, until: u64, at: u64) -> MutedConversation {
         let thread = Conversation::Thread(MessageId([number; 16]));
-        let conversation = if number % 2 == 0 { thread } else { Conversation::Group([number; 32]) };
+        let conversation = if number.is_multiple_of(2) { thread } else { Conversation::Group([number; 32]) };
         MutedConversation { conversation, until, at }
     }
 

@@ -10,6 +10,8 @@ mod policy;
 mod statement;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 pub use chain::{Advance, ChainError, OrganisationChain, OrganisationId};
 pub use member::{MemberCertificate, Membership, MembershipError};

@@ -1,7 +1,7 @@
 //! The kind `case`: a thread about one patient, with a team and an end. What is said in it is of the kind `chat`.
 
 #[cfg(test)]
-mod tests;
+pub(in crate::kind) mod tests;
 mod thread;
 mod transcript;
 

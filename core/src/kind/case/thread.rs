@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 use super::super::author::{Author, Place};
-use super::super::content::{Body, Content, MessageId, PatientReference};
+use super::super::body::Body;
+use super::super::content::{Content, MessageId, PatientReference};
 use super::super::redacted::redacted;
 use super::{Case, CaseMember};
 use crate::Address;

@@ -21,7 +21,7 @@ fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
 /// A PNG of 6 x 4 pixels by its header, with a text that says where it was taken, or without.
 fn png(side: u32, place: bool) -> Vec<u8> {
     let header = [&side.to_be_bytes()[..], &4_u32.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
-    let text = if place { chunk(b"tEXt", b"Place\048.85N 2.29E") } else { Vec::new() };
+    let text = if place { chunk(b"tEXt", b"Place\x0048.85N 2.29E") } else { Vec::new() };
     [b"\x89PNG\r\n\x1a\n", &*chunk(b"IHDR", &header), &text, &chunk(b"IDAT", b"some data"), &chunk(b"IEND", b"")]
         .concat()
 }
@@ -282,7 +282,7 @@ fn typing_is_never_kept_and_ids_are_not_stolen() {
 fn entries() -> impl Strategy<Value = Vec<ChatEntry>> {
     let shown = |number: u64| {
         let chat = match number % 4 {
-            0 => Chat::Poll(poll(number % 8 == 0, Some(1000 * 40))),
+            0 => Chat::Poll(poll(number.is_multiple_of(8), Some(1000 * 40))),
             1 => Chat::Task(task(if number == 1 { &[] } else { &[2] })),
             _ => text(&format!("from {}", number % 3)),
         };

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::super::author::{Author, Place};
-use super::super::content::{Body, Content, MessageId};
+use super::super::body::Body;
+use super::super::content::{Content, MessageId};
 use super::super::redacted::redacted;
 use super::shown::{ShownBody, ShownFile, ShownMessage};
 use super::task::TaskChanges;
