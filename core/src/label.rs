@@ -149,6 +149,18 @@ labels! {
     GROUP_SIGNAL = "Medipeps group signal";
     /// Signs an upload of key packages (device key).
     KEY_PACKAGE_UPLOAD = "Medipeps key package upload";
+    /// Commits to a group message, under a key that is inside it (HMAC).
+    FRANKING_COMMITMENT = "Medipeps franking commitment";
+    /// Signs a group message's commitment (device key).
+    FRANKING_SIGNATURE = "Medipeps franking signature";
+    /// Signs the transcript of a case (device key).
+    CASE_TRANSCRIPT = "Medipeps case transcript";
+    /// Signs an organisation's statement (k administrator keys).
+    ORGANISATION_STATEMENT = "Medipeps organisation statement";
+    /// Hashes an organisation's statement for the chain, and the first one into the organisation's id.
+    ORGANISATION_HASH = "Medipeps organisation hash";
+    /// Signs a member's certificate (k administrator keys).
+    ORGANISATION_MEMBER = "Medipeps organisation member";
 }
 
 #[cfg(test)]

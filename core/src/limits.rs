@@ -163,3 +163,83 @@ pub const GROUP_ENTRIES_PER_FETCH_MAX: u32 = 256;
 pub const GROUP_LOGS_PER_WATCH_MAX: usize = 64;
 /// One-time key packages in one upload: with the last resort they stay under a frame.
 pub const KEY_PACKAGES_PER_UPLOAD_MAX: usize = 50;
+/// Bytes of a chat message's text, in UTF-8: twice over, with the fallback text, it fits a content.
+pub const CHAT_TEXT_LENGTH_MAX: usize = 16 << 10;
+/// Bytes of a photo's caption, in UTF-8.
+pub const CAPTION_LENGTH_MAX: usize = 1024;
+/// Pixels of a photo, a side: what JPEG can say.
+pub const PHOTO_SIDE_MAX: u32 = 65_535;
+/// Milliseconds of a voice message: an hour.
+pub const VOICE_DURATION_MAX: u32 = 3_600_000;
+/// Bytes of a poll's question, in UTF-8.
+pub const POLL_QUESTION_LENGTH_MAX: usize = 512;
+/// Options of a poll, at least: fewer are no choice.
+pub const POLL_OPTIONS_MIN: usize = 2;
+/// Options of a poll, at most: what a telephone shows at once.
+pub const POLL_OPTIONS_MAX: usize = 12;
+/// Bytes of one option, in UTF-8.
+pub const POLL_OPTION_LENGTH_MAX: usize = 256;
+/// Bytes of a task's text, in UTF-8.
+pub const TASK_TEXT_LENGTH_MAX: usize = 2048;
+/// Assignees of one task: a ward's team on one shift.
+pub const TASK_ASSIGNEES_MAX: usize = 32;
+/// Changes of one task that are kept; more are refused, so that nobody fills a reader's memory.
+pub const TASK_CHANGES_MAX: usize = 256;
+/// Bytes of a reaction: the longest emoji sequences that Unicode recommends have 35.
+pub const REACTION_LENGTH_MAX: usize = 64;
+/// Milliseconds after a message in which its sender may edit it: a day. Later, a second message says what has changed.
+pub const EDIT_WINDOW: u64 = 86_400_000;
+/// Chat messages that wait for the message that they speak of; more are refused.
+pub const CHAT_WAITING_MAX: usize = 1024;
+/// Accounts of a group up to which typing is shown.
+pub const TYPING_ACCOUNTS_MAX: usize = 32;
+/// Milliseconds for which a sign of typing is shown if no other comes.
+pub const TYPING_SHOWN: u64 = 6000;
+/// Accounts of a group up to which every displayed message may be told; above it there is one read position a reader.
+pub const RECEIPT_ACCOUNTS_MAX: usize = 32;
+/// Milliseconds between two read positions of one reader in such a group: ten minutes.
+pub const READ_POSITION_INTERVAL: u64 = 600_000;
+/// Bytes of a Welcome, a GroupInfo and a ratchet tree inside a message, together: as for attachments. Larger ones go as blobs.
+pub const GROUP_INLINE_LENGTH_MAX: usize = 48 << 10;
+/// Bytes of a Welcome, a GroupInfo or a ratchet tree in a blob: a tree of 1 024 leaves under X-Wing has about 3 MiB.
+pub const GROUP_BLOB_LENGTH_MAX: u64 = 16 << 20;
+/// Bytes of a report's reason, in UTF-8.
+pub const REPORT_REASON_LENGTH_MAX: usize = 4096;
+/// Accounts that a person has blocked, and as many that are not blocked any more.
+pub const BLOCKED_ACCOUNTS_MAX: usize = 4096;
+/// Conversations that a person has muted, and as many that are not muted any more.
+pub const MUTED_CONVERSATIONS_MAX: usize = 4096;
+/// Bytes of a case's title, in UTF-8.
+pub const CASE_TITLE_LENGTH_MAX: usize = 256;
+/// Members of a case's team.
+pub const CASE_TEAM_MAX: usize = 64;
+/// Bytes of the reason for which a case is closed or opened again, in UTF-8.
+pub const CASE_REASON_LENGTH_MAX: usize = 2048;
+/// Times that a case is closed, opened again, or gets another team.
+pub const CASE_EVENTS_MAX: usize = 1024;
+/// Bytes of a transcript, encoded: what a reader holds in memory to check its signature.
+pub const TRANSCRIPT_LENGTH_MAX: usize = 16 << 20;
+/// Messages of a transcript.
+pub const TRANSCRIPT_MESSAGES_MAX: usize = 65_536;
+/// Messages of an organisation's mailbox that are followed at a time.
+pub const MAILBOX_ITEMS_MAX: usize = 65_536;
+/// Events of one message of a mailbox.
+pub const MAILBOX_TRACE_MAX: usize = 1024;
+/// Administrators of an organisation.
+pub const ADMINISTRATORS_MAX: usize = 16;
+/// Bytes of an organisation's statement, encoded: a rota of a quarter and some thousand revocations.
+pub const ORGANISATION_STATEMENT_LENGTH_MAX: usize = 512 << 10;
+/// Bytes of a member's certificate, encoded: the longest address and sixteen signatures.
+pub const MEMBER_CERTIFICATE_LENGTH_MAX: usize = 4 << 10;
+/// Services in a policy, those of later versions included.
+pub const ORGANISATION_SERVICES_MAX: usize = 64;
+/// Entries of an on-call rota: a quarter of eight functions in shifts of twelve hours.
+pub const ON_CALL_ENTRIES_MAX: usize = 1536;
+/// Addresses of one entry of a rota.
+pub const ON_CALL_ADDRESSES_MAX: usize = 8;
+/// Serials in a revocation list; above it an organisation issues all certificates anew.
+pub const REVOKED_SERIALS_MAX: usize = 8192;
+/// People who may break the glass, and people who are told.
+pub const BREAK_GLASS_PEOPLE_MAX: usize = 32;
+/// Milliseconds for which a broken glass gives access, at most: a day.
+pub const BREAK_GLASS_DURATION_MAX: u64 = 86_400_000;

@@ -795,6 +795,7 @@ fn content_vectors() {
             at: 1_700_000_000_003,
         }],
         names: vec![DeviceName { device_id: 7, name: "Workstation".into(), at: 1_700_000_000_004 }],
+        ..DeviceSync::default()
     };
     let sync = Content { attachments: Vec::new(), body: Body::DeviceSync(sync), ..content.clone() };
     check(

@@ -11,6 +11,8 @@ mod attachment;
 mod document;
 #[path = "../../core/tests/session_schedule/model.rs"]
 mod schedule;
+mod signed;
+mod thread;
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
@@ -214,7 +216,7 @@ targets! {
             client_records::QueueRecord, client_records::UnconfirmedSenderRecord,
             client_records::UndecryptableRecord, client_records::UploadRecord, client_records::BodyFetchRecord,
             client_records::UnconfirmedRecord, client_records::OwedRecord, client_records::KeptEnvelopeRecord,
-            client_records::AgendaRecord, client_records::OwnStatementRecord,
+            client_records::AgendaRecord, client_records::OwnStatementRecord, client_records::SettingsRecord,
         );
     }
 
@@ -288,5 +290,25 @@ targets! {
     /// Images whose metadata is removed.
     image_metadata(data) {
         document::strips_once(data);
+    }
+
+    /// Threads of chat.
+    chat_thread(data) {
+        thread::shows_the_same_in_every_order(data);
+    }
+
+    /// Transcripts of cases.
+    transcript(data) {
+        signed::transcript(data);
+    }
+
+    /// Messages of groups with their tags.
+    franked_message(data) {
+        signed::franked(data);
+    }
+
+    /// Statements of organisations, and certificates of members.
+    organisation(data) {
+        signed::organisation(data);
     }
 }

@@ -281,8 +281,6 @@ fn warning(message: &MessageRecord) -> Option<&'static str> {
 fn parts(content: &Content) -> (&str, Option<&str>, &[MailRecipient]) {
     match &content.body {
         Body::Mail(mail) => (&mail.text, mail.html.as_deref(), &mail.recipients),
-        Body::Receipt(_) | Body::Received(_) | Body::Empty | Body::DeviceSync(_) | Body::Unknown { .. } => {
-            (&content.fallback_text, None, &[])
-        }
+        _ => (&content.fallback_text, None, &[]),
     }
 }

@@ -10,7 +10,7 @@ use medipeps_core::wire::transport::{Delivery, DeviceEnvelope};
 use zeroize::Zeroizing;
 
 use super::account::OwnDevice;
-use super::composition::{KIND_MAIL, enqueue, urgency_number};
+use super::composition::{enqueue, urgency_number};
 use super::outcome::{Event, Undecryptable};
 use super::records::key;
 use super::sesame::PeerDevice;
@@ -135,12 +135,6 @@ pub(super) fn keep(
     };
     let mail = match &content.body {
         Body::Mail(mail) => Some(mail),
-        // Of a later version, and not meant for anybody's eyes.
-        Body::Unknown { .. } if content.fallback_text.is_empty() => {
-            transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
-            return Ok(None);
-        }
-        Body::Unknown { .. } => None,
         Body::DeviceSync(sync) => {
             transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
             device_sync::apply(transaction, own, sync)?;
@@ -150,6 +144,12 @@ pub(super) fn keep(
         Body::Receipt(_) => {
             return Ok(Some((Undecryptable::Content, Some(peer.address.clone()))));
         }
+        // Of a later version or a kind that this client does not show by itself, and not meant for anybody's eyes.
+        _ if content.fallback_text.is_empty() => {
+            transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+            return Ok(None);
+        }
+        _ => None,
     };
     transaction.store(&seen, &Zeroizing::new(id.to_vec()));
     transaction.store(&key::content(&id), &Zeroizing::new(encoded.to_vec()));
@@ -178,10 +178,7 @@ fn sent_record(peer: &PeerDevice, content: &Content, mail: Option<&Mail>, delive
         sender: peer.address.clone(),
         sender_device: peer.device_id,
         sender_name: content.sender_name.clone(),
-        kind: match &content.body {
-            Body::Unknown { kind, .. } => *kind,
-            _ => KIND_MAIL,
-        },
+        kind: content.body.kind_number(),
         subject: mail.map(|mail| mail.subject.clone()).unwrap_or_default(),
         created: content.created,
         received: delivery.received,

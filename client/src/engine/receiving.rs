@@ -21,7 +21,7 @@ use medipeps_core::wire::transport::Delivery;
 use zeroize::Zeroizing;
 
 use super::account::OwnDevice;
-use super::composition::{KIND_MAIL, urgency_number};
+use super::composition::urgency_number;
 use super::outcome::{Event, Undecryptable};
 use super::own_devices::Refusal;
 use super::records::{HintKeys, class, key};
@@ -452,7 +452,8 @@ fn keep(
         Body::Received(_) | Body::Empty => return Ok(None),
         // Only a device of this account may say what this account's devices say to each other.
         Body::DeviceSync(_) => return Ok(Some((Undecryptable::Content, Some(peer.address.clone())))),
-        Body::Receipt(_) | Body::Mail(_) | Body::Unknown { .. } => {}
+        // What this client does not show by itself is shown by its fallback text, and answered as unsupported.
+        _ => {}
     }
     let urgent = content.urgency != Urgency::Routine;
     let seen = key::received(&peer.address, peer.account_key.as_bytes(), &content.id.0);
@@ -505,10 +506,9 @@ fn keep(
 }
 
 fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery: &Delivery) -> MessageRecord {
-    let (kind, subject) = match &content.body {
-        Body::Mail(mail) => (KIND_MAIL, mail.subject.clone()),
-        Body::Unknown { kind, .. } => (*kind, String::new()),
-        Body::Receipt(_) | Body::Received(_) | Body::Empty | Body::DeviceSync(_) => (0, String::new()),
+    let subject = match &content.body {
+        Body::Mail(mail) => mail.subject.clone(),
+        _ => String::new(),
     };
     MessageRecord {
         sent: false,
@@ -517,7 +517,7 @@ fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery:
         sender: peer.address.clone(),
         sender_device: peer.device_id,
         sender_name: content.sender_name.clone(),
-        kind,
+        kind: content.body.kind_number(),
         subject,
         created: content.created,
         received: delivery.received,

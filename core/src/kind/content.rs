@@ -6,7 +6,8 @@ use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{DeviceSync, Mail, Receipt, Received};
+use super::PhotoError;
+use super::body::Body;
 use crate::Address;
 use crate::attachment::BlobReference;
 use crate::limits::{
@@ -56,28 +57,6 @@ pub struct Content {
     pub sender_statement_version: u64,
     /// The kind and what it says.
     pub body: Body,
-}
-
-/// The kinds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
-    /// A mail.
-    Mail(Mail),
-    /// What became of another message.
-    Receipt(Receipt),
-    /// What a device has stored.
-    Received(Received),
-    /// Nothing: it moves the ratchets on.
-    Empty,
-    /// What the sender's device tells the other devices of its account.
-    DeviceSync(DeviceSync),
-    /// A kind of a later version: the fallback text is shown.
-    Unknown {
-        /// Its number.
-        kind: u32,
-        /// Its bytes.
-        body: Vec<u8>,
-    },
 }
 
 /// How soon a message must be read.
@@ -170,6 +149,9 @@ pub enum ContentError {
         /// Bytes.
         length: usize,
     },
+    /// The attachment of a photo is none.
+    #[error("the photo is refused: {0}")]
+    Photo(#[source] PhotoError),
     /// A field has a value or a length that it must not have.
     #[error("the field {0} of the message is out of bounds")]
     Field(&'static str),
@@ -229,7 +211,7 @@ impl Content {
         Ok(self)
     }
 
-    fn validate(&self) -> Result<(), ContentError> {
+    pub(crate) fn validate(&self) -> Result<(), ContentError> {
         for (text, field) in [(&self.sender_name, "sender_name"), (&self.sender_role, "sender_role")] {
             if text.len() > NAME_LENGTH_MAX {
                 return Err(ContentError::Field(field));
@@ -270,29 +252,16 @@ impl Content {
             Body::Mail(mail) => mail.validate(),
             Body::Received(received) => received.validate(),
             Body::DeviceSync(sync) => sync.validate(),
-            Body::Receipt(_) | Body::Empty | Body::Unknown { .. } => Ok(()),
-        }
-    }
-}
-
-impl Body {
-    /// The encoded message of the kind, as a blob has it.
-    ///
-    /// # Errors
-    /// [`ContentError::BodyTooLarge`]
-    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, ContentError> {
-        let bytes = wire::content::body_bytes(self);
-        let length = bytes.len() as u64;
-        if length > BODY_BLOB_LENGTH_MAX { Err(ContentError::BodyTooLarge { length }) } else { Ok(bytes) }
-    }
-
-    /// What of it stays in the message when the whole goes as a blob: of a mail everything but text and HTML.
-    #[must_use]
-    pub fn short(&self) -> Self {
-        match self {
-            Self::Mail(mail) => Self::Mail(mail.short()),
-            Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) => self.clone(),
-            Self::Unknown { kind, .. } => Self::Unknown { kind: *kind, body: Vec::new() },
+            Body::Chat(chat) => chat.validate(&self.attachments),
+            Body::GroupInvitation(invitation) => invitation.validate(),
+            Body::GroupRejoinAnswer(answer) => answer.validate(),
+            Body::Case(case) => case.validate(self),
+            Body::Report(report) => report.validate(),
+            Body::Receipt(_)
+            | Body::Empty
+            | Body::GroupRejoinRequest(_)
+            | Body::MailboxEvent(_)
+            | Body::Unknown { .. } => Ok(()),
         }
     }
 }
@@ -345,7 +314,7 @@ impl fmt::Debug for Attachment {
 mod tests {
     use super::*;
     use crate::crypto::secret::Secret;
-    use crate::kind::{MailRecipient, ReceiptEvent, RecipientRole};
+    use crate::kind::{Mail, MailRecipient, Receipt, ReceiptEvent, Received, RecipientRole};
     use crate::limits::{ATTACHMENT_LENGTH_MAX, RECEIVED_IDS_MAX};
 
     fn inline(name: &str, length: usize) -> Attachment {

@@ -2,6 +2,7 @@
 //! never answered.
 
 use super::content::{ContentError, MessageId};
+use super::settings::{BlockedAccount, MutedConversation};
 use crate::Address;
 use crate::limits::{
     NAME_LENGTH_MAX, SERVER_LENGTH_MAX, STATE_CODE_LENGTH_MAX, STATEMENT_LENGTH_MAX, SYNC_BODY_LENGTH_MAX,
@@ -20,6 +21,10 @@ pub struct DeviceSync {
     pub states: Vec<SentState>,
     /// What devices are called.
     pub names: Vec<DeviceName>,
+    /// Whom a person has blocked, or does not block any more.
+    pub blocked: Vec<BlockedAccount>,
+    /// What a person has muted, or does not mute any more.
+    pub muted: Vec<MutedConversation>,
 }
 
 /// A message that a person has seen.
@@ -102,7 +107,12 @@ impl DeviceSync {
     /// Entries of all sorts.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.displayed.len() + self.contacts.len() + self.states.len() + self.names.len()
+        self.displayed.len()
+            + self.contacts.len()
+            + self.states.len()
+            + self.names.len()
+            + self.blocked.len()
+            + self.muted.len()
     }
 
     /// Whether it says nothing.
@@ -123,18 +133,22 @@ impl DeviceSync {
         self.contacts.append(&mut other.contacts);
         self.states.append(&mut other.states);
         self.names.append(&mut other.names);
+        self.blocked.append(&mut other.blocked);
+        self.muted.append(&mut other.muted);
     }
 
     /// The same in batches that can be sent, in order.
     #[must_use]
     pub fn split(self) -> Vec<Self> {
-        let Self { displayed, contacts, states, names } = self;
+        let Self { displayed, contacts, states, names, blocked, muted } = self;
         let entries = displayed
             .into_iter()
             .map(|entry| Self { displayed: vec![entry], ..Self::default() })
             .chain(contacts.into_iter().map(|entry| Self { contacts: vec![entry], ..Self::default() }))
             .chain(states.into_iter().map(|entry| Self { states: vec![entry], ..Self::default() }))
-            .chain(names.into_iter().map(|entry| Self { names: vec![entry], ..Self::default() }));
+            .chain(names.into_iter().map(|entry| Self { names: vec![entry], ..Self::default() }))
+            .chain(blocked.into_iter().map(|entry| Self { blocked: vec![entry], ..Self::default() }))
+            .chain(muted.into_iter().map(|entry| Self { muted: vec![entry], ..Self::default() }));
         let mut batches: Vec<Self> = Vec::new();
         let mut length = 0;
         for entry in entries {
@@ -188,7 +202,7 @@ impl std::fmt::Debug for SyncedContact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::{Body, Content, ReceiptsWanted, Urgency};
+    use crate::kind::{Body, Content, Conversation, ReceiptsWanted, Urgency};
 
     fn content(sync: DeviceSync) -> Content {
         Content {
@@ -240,6 +254,10 @@ mod tests {
                 at: 6,
             }],
             names: vec![DeviceName { device_id: 7, name: "Workstation".into(), at: 8 }],
+            blocked: vec![BlockedAccount { address: address(3), blocked: true, at: 9 }],
+            muted: [Conversation::Thread(MessageId([5; 16])), Conversation::Group([6; 32])]
+                .map(|conversation| MutedConversation { conversation, until: 10, at: 9 })
+                .to_vec(),
         }
     }
 
@@ -272,7 +290,9 @@ mod tests {
     fn whatever_is_noted_goes_out_in_batches_that_fit_and_none_is_lost() {
         let contacts: Vec<_> = (0..1000).map(|number| contact(number, 1500)).collect();
         let displayed: Vec<_> = (0..3000).map(mark).collect();
-        let batches = DeviceSync { contacts, displayed, ..DeviceSync::default() }.split();
+        let blocked: Vec<_> =
+            (0..1500).map(|number| BlockedAccount { address: address(number), blocked: true, at: 1 }).collect();
+        let batches = DeviceSync { contacts, displayed, blocked: blocked.clone(), ..DeviceSync::default() }.split();
         assert!(batches.len() > 10);
         let mut again = DeviceSync::default();
         for batch in batches {
@@ -281,6 +301,7 @@ mod tests {
         }
         assert_eq!(again.displayed, (0..3000).map(mark).collect::<Vec<_>>());
         assert_eq!(again.contacts.len(), 1000);
+        assert_eq!(again.blocked, blocked);
     }
 
     #[test]

@@ -1,7 +1,16 @@
 //! `spec/proto/content.proto`.
 
+mod case;
+mod chat;
+mod group;
+mod report;
+mod settings;
+
 use prost::Message;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
+
+pub(in crate::wire) use case::{decode_team, encode_team};
+pub(crate) use settings::{blocked_account, blocked_account_of, muted_conversation, muted_conversation_of};
 
 use super::{WireError, fixed, proto};
 use crate::Address;
@@ -19,10 +28,28 @@ const DISPLAYED: u32 = 2;
 const PROCESSED: u32 = 4;
 
 pub(crate) fn encode(content: &Content) -> Zeroizing<Vec<u8>> {
+    encode_with(content, Vec::new())
+}
+
+/// With the key that commits to it.
+pub(crate) fn encode_franked(content: &Content, key: &Secret<32>) -> Zeroizing<Vec<u8>> {
+    encode_with(content, key.as_bytes().to_vec())
+}
+
+/// The key that commits to a content; `None` if it has none.
+pub(crate) fn franking_key(bytes: &[u8]) -> Result<Option<Secret<32>>, WireError> {
+    let key = Zeroizing::new(proto::Content::decode(bytes)?.franking_key);
+    if key.is_empty() {
+        return Ok(None);
+    }
+    Secret::from_slice(&key).map(Some).ok_or(WireError::Bounds("franking_key"))
+}
+
+fn encode_with(content: &Content, franking_key: Vec<u8>) -> Zeroizing<Vec<u8>> {
     let (kind, body) = encode_body(&content.body);
     let wanted = content.receipts_wanted;
     let optional = |id: Option<MessageId>| id.map(|id| id.0.to_vec()).unwrap_or_default();
-    let message = proto::Content {
+    let mut message = proto::Content {
         id: content.id.0.to_vec(),
         kind,
         thread: content.thread.0.to_vec(),
@@ -62,8 +89,12 @@ pub(crate) fn encode(content: &Content) -> Zeroizing<Vec<u8>> {
         body,
         sender_statement_version: content.sender_statement_version,
         body_blob: content.body_blob.as_ref().map(encode_blob_reference),
+        franking_key,
     };
-    Zeroizing::new(message.encode_to_vec())
+    let bytes = Zeroizing::new(message.encode_to_vec());
+    message.franking_key.zeroize();
+    message.body.zeroize();
+    bytes
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Content, WireError> {
@@ -167,19 +198,34 @@ pub(crate) fn kind_number(body: &Body) -> u32 {
         Body::Received(_) => proto::Kind::Received as u32,
         Body::Empty => proto::Kind::Empty as u32,
         Body::DeviceSync(_) => proto::Kind::DeviceSync as u32,
+        Body::Chat(_) => proto::Kind::Chat as u32,
+        Body::GroupInvitation(_) => proto::Kind::GroupInvitation as u32,
+        Body::GroupRejoinRequest(_) => proto::Kind::GroupRejoinRequest as u32,
+        Body::GroupRejoinAnswer(_) => proto::Kind::GroupRejoinAnswer as u32,
+        Body::Case(_) => proto::Kind::Case as u32,
+        Body::Report(_) => proto::Kind::Report as u32,
+        Body::MailboxEvent(_) => proto::Kind::MailboxEvent as u32,
         Body::Unknown { kind, .. } => *kind,
     }
 }
 
 fn encode_body(body: &Body) -> (u32, Vec<u8>) {
-    match body {
-        Body::Mail(mail) => (proto::Kind::Mail as u32, encode_mail(mail)),
-        Body::Receipt(receipt) => (proto::Kind::Receipt as u32, encode_receipt(*receipt)),
-        Body::Received(received) => (proto::Kind::Received as u32, encode_received(received)),
-        Body::Empty => (proto::Kind::Empty as u32, Vec::new()),
-        Body::DeviceSync(sync) => (proto::Kind::DeviceSync as u32, device_sync(sync).encode_to_vec()),
-        Body::Unknown { kind, body } => (*kind, body.clone()),
-    }
+    let bytes = match body {
+        Body::Mail(mail) => encode_mail(mail),
+        Body::Receipt(receipt) => encode_receipt(*receipt),
+        Body::Received(received) => encode_received(received),
+        Body::Empty => Vec::new(),
+        Body::DeviceSync(sync) => device_sync(sync).encode_to_vec(),
+        Body::Chat(chat) => chat::encode(chat),
+        Body::GroupInvitation(invitation) => group::encode_invitation(invitation),
+        Body::GroupRejoinRequest(request) => group::encode_rejoin_request(request),
+        Body::GroupRejoinAnswer(answer) => group::encode_rejoin_answer(answer),
+        Body::Case(case) => case::encode(case),
+        Body::Report(report) => report::encode(report),
+        Body::MailboxEvent(event) => case::encode_mailbox_event(event),
+        Body::Unknown { body, .. } => body.clone(),
+    };
+    (kind_number(body), bytes)
 }
 
 fn decode_body(kind: u32, body: Vec<u8>) -> Result<Body, WireError> {
@@ -190,6 +236,15 @@ fn decode_body(kind: u32, body: Vec<u8>) -> Result<Body, WireError> {
         Ok(Ok(proto::Kind::Empty)) if body.is_empty() => Ok(Body::Empty),
         Ok(Ok(proto::Kind::Empty)) => Err(WireError::Bounds("body")),
         Ok(Ok(proto::Kind::DeviceSync)) => Ok(Body::DeviceSync(decode_device_sync(&body)?)),
+        Ok(Ok(proto::Kind::Chat)) => Ok(chat::decode(&body)?.map_or(Body::Unknown { kind, body }, Body::Chat)),
+        Ok(Ok(proto::Kind::GroupInvitation)) => Ok(Body::GroupInvitation(group::decode_invitation(&body)?)),
+        Ok(Ok(proto::Kind::GroupRejoinRequest)) => Ok(Body::GroupRejoinRequest(group::decode_rejoin_request(&body)?)),
+        Ok(Ok(proto::Kind::GroupRejoinAnswer)) => {
+            Ok(Body::GroupRejoinAnswer(group::decode_rejoin_answer(&Zeroizing::new(body))?))
+        }
+        Ok(Ok(proto::Kind::Case)) => Ok(case::decode(&body)?.map_or(Body::Unknown { kind, body }, Body::Case)),
+        Ok(Ok(proto::Kind::MailboxEvent)) => Ok(Body::MailboxEvent(case::decode_mailbox_event(&body)?)),
+        Ok(Ok(proto::Kind::Report)) => Ok(Body::Report(report::decode(&body)?)),
         Ok(Ok(proto::Kind::Unspecified)) => Err(WireError::Missing("kind")),
         Ok(Err(_)) | Err(_) => Ok(Body::Unknown { kind, body }),
     }
@@ -340,6 +395,8 @@ pub(crate) fn device_sync(sync: &DeviceSync) -> proto::DeviceSync {
             .iter()
             .map(|device| proto::DeviceName { device_id: device.device_id, name: device.name.clone(), at: device.at })
             .collect(),
+        blocked: sync.blocked.iter().map(blocked_account).collect(),
+        muted: sync.muted.iter().map(muted_conversation).collect(),
     }
 }
 
@@ -398,6 +455,8 @@ pub(crate) fn device_sync_of(message: proto::DeviceSync) -> Result<DeviceSync, W
         contacts: contacts.collect::<Result<_, WireError>>()?,
         states: states.collect::<Result<_, WireError>>()?,
         names: message.names.into_iter().map(name).collect(),
+        blocked: message.blocked.into_iter().map(blocked_account_of).collect::<Result<_, WireError>>()?,
+        muted: message.muted.into_iter().map(muted_conversation_of).collect::<Result<_, WireError>>()?,
     })
 }
 

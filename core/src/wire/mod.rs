@@ -10,10 +10,12 @@ pub mod handshake;
 pub mod identity;
 pub mod key_package;
 pub mod linking;
+pub mod organisation;
 pub mod prekey;
 pub mod server_storage;
 pub(crate) mod session;
 mod spqr;
+pub(crate) mod transcript;
 pub mod transport;
 
 mod proto {

@@ -13,6 +13,7 @@ mod queue;
 mod repair;
 mod restore;
 mod session;
+mod settings;
 mod sync;
 mod transfer;
 
@@ -27,6 +28,7 @@ pub use queue::{QueueRecord, UndecryptableRecord};
 pub use repair::{AgendaRecord, KeptEnvelopeRecord, OwedRecord, UnconfirmedRecord};
 pub use restore::{RestorePhase, RestoreRecord, RestoringDevice};
 pub use session::{PeerDeviceRecord, PeerRecord, SessionRecord};
+pub use settings::SettingsRecord;
 pub use sync::{KnownDevicesRecord, SyncPendingRecord};
 pub use transfer::{BodyFetchRecord, FinishedUpload, UploadRecord, UploadRole, UploadSource};
 

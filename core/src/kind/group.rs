@@ -1,0 +1,214 @@
+//! What travels between two people about a group: an invitation, and the way back for who has lost its state.
+
+use std::fmt;
+
+use super::content::{AttachmentPlace, ContentError};
+use crate::Address;
+use crate::address::is_domain;
+use crate::crypto::secret::Secret;
+use crate::limits::{GROUP_BLOB_LENGTH_MAX, GROUP_INLINE_LENGTH_MAX, GROUP_NAME_LENGTH_MAX};
+
+/// A place in a group's log. It means nothing under another incarnation of the server's store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPosition {
+    /// Of the store that gave the sequence.
+    pub incarnation: [u8; 16],
+    /// Rising over the whole log.
+    pub sequence: u64,
+}
+
+/// A device has been added to a group: all that it needs to join.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GroupInvitation {
+    /// The group's log.
+    pub log_id: [u8; 32],
+    /// Whose server keeps it.
+    pub domain: String,
+    /// The Welcome's epoch, where the new member begins to read.
+    pub epoch: u64,
+    /// What comes after it in the log is for the new member.
+    pub position: LogPosition,
+    /// What is shown until the group's authenticated name has been read.
+    pub name: String,
+    /// An encoded `MLSMessage` with a Welcome (RFC 9420 section 12.4.3.1).
+    pub welcome: AttachmentPlace,
+    /// The ratchet tree, if the Welcome has none.
+    pub ratchet_tree: Option<AttachmentPlace>,
+    /// Who invites. It must be the account that sends this: see [`Self::is_from`].
+    pub inviter: Address,
+}
+
+/// A device that has lost the group's state asks a member for what an external commit needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupRejoinRequest {
+    /// The group's log.
+    pub log_id: [u8; 32],
+    /// The last epoch that the device knows of.
+    pub epoch: Option<u64>,
+}
+
+/// What an external commit needs, and the keys with which the log is read until it has been made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GroupRejoinAnswer {
+    /// The group's log.
+    pub log_id: [u8; 32],
+    /// The epoch of all that follows.
+    pub epoch: u64,
+    /// What comes after it in the log is read with these keys.
+    pub position: LogPosition,
+    /// An encoded `MLSMessage` with a GroupInfo (RFC 9420 section 12.4.3).
+    pub group_info: AttachmentPlace,
+    /// The ratchet tree.
+    pub ratchet_tree: AttachmentPlace,
+    /// The seed of the epoch's access key.
+    pub access_seed: Secret<32>,
+    /// The epoch's outer key.
+    pub outer_key: Secret<32>,
+}
+
+impl GroupInvitation {
+    /// Whether the account that the session has authenticated is the one that is said to invite.
+    #[must_use]
+    pub fn is_from(&self, sender: &Address) -> bool {
+        self.inviter == *sender
+    }
+
+    pub(super) fn fallback_text(&self) -> String {
+        format!("Invitation to the group \"{}\"", self.name)
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ContentError> {
+        if !is_domain(&self.domain) {
+            return Err(ContentError::Field("group_invitation.domain"));
+        }
+        if self.name.len() > GROUP_NAME_LENGTH_MAX || self.name.chars().any(char::is_control) {
+            return Err(ContentError::Field("group_invitation.name"));
+        }
+        places("group_invitation.welcome", [Some(&self.welcome), self.ratchet_tree.as_ref()])
+    }
+}
+
+impl GroupRejoinAnswer {
+    pub(super) fn validate(&self) -> Result<(), ContentError> {
+        places("group_rejoin_answer.group_info", [Some(&self.group_info), Some(&self.ratchet_tree)])
+    }
+}
+
+/// What is inside the message must fit there, what is in a blob must be worth fetching unasked, and nothing is empty.
+fn places(field: &'static str, places: [Option<&AttachmentPlace>; 2]) -> Result<(), ContentError> {
+    let mut length = 0;
+    for place in places.into_iter().flatten() {
+        match place {
+            AttachmentPlace::Inline(bytes) if bytes.is_empty() => return Err(ContentError::Field(field)),
+            AttachmentPlace::Inline(bytes) => length += bytes.len(),
+            AttachmentPlace::Blob(blob) if !(1..=GROUP_BLOB_LENGTH_MAX).contains(&blob.length) => {
+                return Err(ContentError::Field(field));
+            }
+            AttachmentPlace::Blob(_) => {}
+        }
+    }
+    if length > GROUP_INLINE_LENGTH_MAX { Err(ContentError::Field(field)) } else { Ok(()) }
+}
+
+impl fmt::Debug for GroupInvitation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("GroupInvitation").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for GroupRejoinAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("GroupRejoinAnswer").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attachment::BlobReference;
+    use crate::kind::test_content::content;
+    use crate::kind::{Body, Content};
+    use crate::wire::{self, WireError};
+
+    fn blob(length: u64) -> AttachmentPlace {
+        let (domain, key) = ("clinic.example".into(), Secret::from([2; 32]).into());
+        AttachmentPlace::Blob(BlobReference { domain, id: [1; 32], key, length, root: [3; 32], expires: 4 })
+    }
+
+    fn invitation() -> GroupInvitation {
+        GroupInvitation {
+            log_id: [1; 32],
+            domain: "clinic.example".into(),
+            epoch: 5,
+            position: LogPosition { incarnation: [2; 16], sequence: 77 },
+            name: "Intensive care".into(),
+            welcome: AttachmentPlace::Inline(vec![3; 1000]),
+            ratchet_tree: Some(blob(200_000)),
+            inviter: "claire@clinic.example".parse().unwrap(),
+        }
+    }
+
+    fn answer() -> GroupRejoinAnswer {
+        GroupRejoinAnswer {
+            log_id: [1; 32],
+            epoch: 500,
+            position: LogPosition { incarnation: [2; 16], sequence: 9000 },
+            group_info: AttachmentPlace::Inline(vec![4; 900]),
+            ratchet_tree: blob(3 << 20),
+            access_seed: Secret::from([5; 32]),
+            outer_key: Secret::from([6; 32]),
+        }
+    }
+
+    #[test]
+    fn each_comes_back_as_it_was() {
+        let bodies = [
+            Body::GroupInvitation(invitation()),
+            Body::GroupInvitation(GroupInvitation { ratchet_tree: None, ..invitation() }),
+            Body::GroupRejoinRequest(GroupRejoinRequest { log_id: [1; 32], epoch: Some(4) }),
+            Body::GroupRejoinRequest(GroupRejoinRequest { log_id: [1; 32], epoch: None }),
+            Body::GroupRejoinAnswer(answer()),
+        ];
+        for body in bodies {
+            let sent = content(body);
+            assert!(!sent.fallback_text.is_empty());
+            assert_eq!(Content::decode(&sent.encode().unwrap()), Ok(sent));
+        }
+    }
+
+    #[test]
+    fn an_invitation_is_taken_from_the_inviter_alone() {
+        assert!(invitation().is_from(&"claire@clinic.example".parse().unwrap()));
+        assert!(!invitation().is_from(&"karim@clinic.example".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_does_not_fit_a_message_goes_as_a_blob() {
+        let encode = |change: fn(&mut GroupInvitation)| {
+            let mut invitation = invitation();
+            change(&mut invitation);
+            content(Body::GroupInvitation(invitation)).encode().map(|_| ())
+        };
+        let inline = |length| AttachmentPlace::Inline(vec![3; length]);
+        let refused = Err(ContentError::Field("group_invitation.welcome"));
+        assert_eq!(encode(|one| one.welcome = AttachmentPlace::Inline(vec![3; GROUP_INLINE_LENGTH_MAX])), Ok(()));
+        assert_eq!(encode(|one| one.welcome = AttachmentPlace::Inline(vec![3; GROUP_INLINE_LENGTH_MAX + 1])), refused);
+        assert_eq!(encode(|one| one.welcome = AttachmentPlace::Inline(Vec::new())), refused);
+        assert_eq!(encode(|one| one.welcome = blob(GROUP_BLOB_LENGTH_MAX + 1)), refused);
+        assert_eq!(encode(|one| one.domain = "no domain".into()), Err(ContentError::Field("group_invitation.domain")));
+        assert_eq!(encode(|one| one.name = "a\nb".into()), Err(ContentError::Field("group_invitation.name")));
+        let together = GroupRejoinAnswer { group_info: inline(40 << 10), ratchet_tree: inline(9 << 10), ..answer() };
+        let refused = Err(ContentError::Field("group_rejoin_answer.group_info"));
+        assert_eq!(content(Body::GroupRejoinAnswer(together)).encode().map(|_| ()), refused);
+    }
+
+    #[test]
+    fn keys_are_not_printed_and_not_cut() {
+        let text = format!("{:?}", content(Body::GroupRejoinAnswer(answer())));
+        assert!(!text.contains("5, 5") && !text.contains("6, 6") && !text.contains("0505"));
+        let body = wire::content::body_bytes(&Body::GroupRejoinAnswer(answer()));
+        let cut = content(Body::Unknown { kind: 9, body: body[..body.len() - 34].to_vec() });
+        let refused = Err(ContentError::Malformed(WireError::Bounds("outer_key")));
+        assert_eq!(Content::decode(&wire::content::encode(&cut)), refused);
+    }
+}

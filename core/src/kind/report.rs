@@ -1,0 +1,165 @@
+//! The kind `report`: one message of a group, opened to the organisation's officer.
+
+use thiserror::Error;
+
+use super::author::Author;
+use super::content::{Content, ContentError};
+use super::group::LogPosition;
+use super::redacted::redacted;
+use crate::franking::{self, FrankingError, FrankingTag};
+use crate::identity::{Statement, StatementError};
+use crate::limits::{CONTENT_LENGTH_MAX, REPORT_REASON_LENGTH_MAX, STATEMENT_LENGTH_MAX};
+
+/// One message with all that shows who sent it. Nothing in it opens another message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The group's log, to which the message is bound.
+    pub log_id: [u8; 32],
+    /// Where the message lies in the log. It is the reporter's word.
+    pub position: LogPosition,
+    /// The epoch in which it was sent. It is the reporter's word.
+    pub epoch: u64,
+    /// The message's content, byte for byte as MLS decrypted it: its franking key is in it. Empty in the short form that stays in
+    /// a message whose body is in a blob.
+    pub content: Vec<u8>,
+    /// The message's tag.
+    pub tag: FrankingTag,
+    /// The sender's encoded statement, which lists the device that signed.
+    pub sender_statement: Vec<u8>,
+    /// That device.
+    pub sender_device: u32,
+    /// Why the reporter reports it.
+    pub reason: String,
+}
+
+/// What a report proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportedMessage {
+    /// What was said.
+    pub content: Content,
+    /// The account whose device signed it. The officer compares the account key with the one that the organisation has certified.
+    pub sender: Author,
+    /// The device.
+    pub device_id: u32,
+}
+
+/// Why a report proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReportError {
+    /// Content, key, tag or signature do not fit together.
+    #[error(transparent)]
+    Franking(#[from] FrankingError),
+    /// The sender's statement does not verify.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The sender's statement does not list the device.
+    #[error("the statement lists no device {0}")]
+    UnknownDevice(u32),
+}
+
+impl Report {
+    /// Checks that the device signed for exactly this content in this group.
+    ///
+    /// # Errors
+    /// [`ReportError`]
+    pub fn verify(&self) -> Result<ReportedMessage, ReportError> {
+        let statement = Statement::decode(&self.sender_statement)?;
+        let keys = statement.device_keys(self.sender_device).ok_or(ReportError::UnknownDevice(self.sender_device))?;
+        let content = franking::open(&self.content, &self.tag, &self.log_id, &keys.signing_key)?;
+        let sender = Author { address: statement.address().clone(), account_key: statement.account_key() };
+        Ok(ReportedMessage { content, sender, device_id: self.sender_device })
+    }
+
+    /// Without the message: the commitment in the tag says which one it is.
+    pub(super) fn short(&self) -> Self {
+        Self { content: Vec::new(), ..self.clone() }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ContentError> {
+        if self.content.len() > CONTENT_LENGTH_MAX {
+            return Err(ContentError::Field("report.content"));
+        }
+        if self.sender_statement.len() > STATEMENT_LENGTH_MAX {
+            return Err(ContentError::Field("report.sender_statement"));
+        }
+        if self.reason.len() > REPORT_REASON_LENGTH_MAX { Err(ContentError::Field("report.reason")) } else { Ok(()) }
+    }
+}
+
+redacted!(Report);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::test_content::content;
+    use crate::kind::{Body, Chat};
+    use crate::test_party::Party;
+    use crate::test_rng::rng;
+
+    const LOG: [u8; 32] = [7; 32];
+
+    fn reported(text: &str) -> (Content, Report) {
+        let sender = Party::new("karim", 2, 1);
+        let said = content(Body::Chat(Chat::Text { text: text.into() }));
+        let franked = franking::frank(&said, &LOG, &sender.keys.signing_key, &mut rng(5)).unwrap();
+        let report = Report {
+            log_id: LOG,
+            position: LogPosition { incarnation: [1; 16], sequence: 40 },
+            epoch: 3,
+            content: franked.bytes.to_vec(),
+            tag: franked.tag,
+            sender_statement: sender.statement.encoded().to_vec(),
+            sender_device: 1,
+            reason: "An insult".into(),
+        };
+        (said, report)
+    }
+
+    #[test]
+    fn an_officer_learns_who_said_what() {
+        let (said, report) = reported("An insult");
+        let sent = content(Body::Report(report.clone()));
+        assert!(!sent.fallback_text.contains("insult"));
+        let received = Content::decode(&sent.encode().unwrap()).unwrap();
+        assert_eq!(received, sent);
+        let Body::Report(received) = received.body else { unreachable!() };
+        let proven = received.verify().unwrap();
+        assert_eq!(proven.content, said);
+        assert_eq!((proven.sender.address.as_str(), proven.device_id), ("karim@clinic.example", 1));
+    }
+
+    #[test]
+    fn nobody_is_accused_of_what_his_device_has_not_signed() {
+        let (_, report) = reported("Thank you");
+        let (_, other) = reported("An insult");
+        let swapped = Report { content: other.content.clone(), ..report.clone() };
+        assert_eq!(swapped.verify(), Err(FrankingError::Commitment.into()));
+        // Who knows the message commits to another one himself, but cannot sign for it.
+        let forger = Party::new("claire", 1, 1);
+        let forged = content(Body::Chat(Chat::Text { text: "An insult".into() }));
+        let forged = franking::frank(&forged, &LOG, &forger.keys.signing_key, &mut rng(6)).unwrap();
+        let forged = Report { content: forged.bytes.to_vec(), tag: forged.tag, ..report.clone() };
+        assert_eq!(forged.verify(), Err(FrankingError::Signature.into()));
+        let elsewhere = Report { log_id: [8; 32], ..report.clone() };
+        assert_eq!(elsewhere.verify(), Err(FrankingError::Commitment.into()));
+        let device = Report { sender_device: 2, ..report.clone() };
+        assert_eq!(device.verify(), Err(ReportError::UnknownDevice(2)));
+        let mut statement = report.clone();
+        statement.sender_statement[40] ^= 1;
+        assert!(matches!(statement.verify(), Err(ReportError::Statement(_))));
+        assert!(matches!(report.short().verify(), Err(ReportError::Franking(_))));
+    }
+
+    #[test]
+    fn a_report_of_a_large_message_goes_as_a_blob() {
+        let (_, report) = reported("An insult");
+        let whole = content(Body::Report(Report { content: vec![1; CONTENT_LENGTH_MAX], ..report.clone() }));
+        assert!(matches!(whole.encode(), Err(ContentError::MessageTooLarge { .. })));
+        let short = Content { body: whole.body.short(), ..whole.clone() };
+        let bytes = whole.body.encode().unwrap();
+        let received = Content::decode(&short.encode().unwrap()).unwrap();
+        assert_eq!(received.with_body(&bytes), Ok(whole));
+        let over = content(Body::Report(Report { content: vec![1; CONTENT_LENGTH_MAX + 1], ..report }));
+        assert_eq!(over.encode(), Err(ContentError::Field("report.content")));
+    }
+}
