@@ -1,5 +1,7 @@
 //! The engine on a store: one event, one transaction.
 
+mod groups;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::identity::{DeviceCertificate, Statement};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Bytes of a record's name. Names are addresses, ids and numbers; two bytes of length go before them in a record.
 pub const RECORD_NAME_LENGTH_MAX: usize = 1024;
-/// Bytes of a record's value. The largest record is a submission as it leaves: a frame.
-pub const RECORD_LENGTH_MAX: usize = medipeps_core::limits::FRAME_LENGTH_MAX;
+/// Bytes of a record's value. The largest record is an entry of a group's log as it leaves: a frame.
+pub const RECORD_LENGTH_MAX: usize = medipeps_core::limits::GROUP_FRAME_LENGTH_MAX;
 /// Bytes of decrypted records that the cache keeps of one class; larger classes are read anew each time, so that a
 /// mailbox does not stay in memory because it was listed once.
 pub const CLASS_CACHE_LENGTH_MAX: usize = 16 << 20;
@@ -175,3 +175,33 @@ pub const LOCK_GRACE: Duration = Duration::from_secs(2);
 pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Bytes at the beginning of a store that a wipe overwrites: its keys lie in the first pages.
 pub const WIPE_OVERWRITTEN_LENGTH: u64 = 1 << 20;
+/// Milliseconds after which a group is read again without a sign: 15 minutes (DESIGN.md, "Group logs").
+pub const GROUP_POLL_MS: u64 = 15 * 60 * 1000;
+/// Entries of a group's log that are taken over in one transaction.
+pub const GROUP_ENTRIES_PER_READ: u32 = 64;
+/// Messages of one group that one step encrypts.
+pub const GROUP_OUTBOX_BATCH_MAX: usize = 16;
+/// Changes of one group that wait; a person makes a few at a time.
+pub const GROUP_CHANGES_MAX: usize = 256;
+/// Devices that one commit adds: their leaves and the Welcome stay well under an entry's size.
+pub const GROUP_ADDED_AT_ONCE_MAX: usize = 64;
+/// Times that key packages are asked for before an account is not added.
+pub const GROUP_KEY_PACKAGES_ASKED_MAX: u32 = 10;
+/// Milliseconds of the range that the first wait after a lost race is drawn from; it doubles with each.
+pub const GROUP_RACE_PAUSE_FIRST_MS: u64 = 200;
+/// Milliseconds of the largest such range: with a hundred members at once, somebody commits every few hundred.
+pub const GROUP_RACE_PAUSE_MAX_MS: u64 = 20 * 1000;
+/// Milliseconds within which those who read a proposal to leave commit it, drawn by each.
+pub const GROUP_PROPOSAL_WAIT_MS: u64 = 10 * 1000;
+/// Milliseconds after which a device renews its keys in a group: a week, as for prekeys.
+pub const GROUP_UPDATE_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Bytes of an invitation that still goes inside a message; a larger one goes as a blob.
+pub const GROUP_INVITATION_INLINE_MAX: usize = 40 << 10;
+/// One-time key packages that one upload carries: with the last-resort one some 120 KiB.
+pub const KEY_PACKAGES_PER_UPLOAD: usize = 30;
+/// One-time key packages at the server below which the device uploads more.
+pub const KEY_PACKAGES_LOW: u32 = 10;
+/// How long a command waits until what it has put into a group is in its log.
+pub const GROUP_SETTLE_WAIT: Duration = Duration::from_secs(10);
+/// Between two looks meanwhile.
+pub const GROUP_SETTLE_PAUSE: Duration = Duration::from_millis(200);

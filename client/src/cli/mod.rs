@@ -3,9 +3,12 @@
 mod account;
 mod attachment;
 mod backup;
+mod chat;
 mod contact;
 mod device;
 mod export;
+mod group;
+mod group_log;
 mod inbox;
 mod lock;
 mod mail;
@@ -69,6 +72,12 @@ enum Command {
     /// Write mail
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Groups: who is in them, and what is said there
+    #[command(subcommand)]
+    Group(group::Command),
+    /// Say things in a group: text, reactions, polls, tasks
+    #[command(subcommand)]
+    Chat(chat::Command),
     /// Send what waits and fetch what has come
     Sync(sync::Arguments),
     /// List received mail, newest first
@@ -263,6 +272,8 @@ async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), Comma
         Command::Contact(command) => contact::run(home, command).await,
         Command::Verify(arguments) => verify::run(home, arguments).await,
         Command::Mail(command) => mail::run(home, command).await,
+        Command::Group(command) => group::run(home, command).await,
+        Command::Chat(command) => chat::run(home, command).await,
         Command::Sync(arguments) => sync::run(home, arguments).await,
         Command::Inbox(arguments) => inbox::run(home, &arguments),
         Command::Read(arguments) => read::run(home, &arguments).await,

@@ -179,6 +179,18 @@ pub(super) fn enqueue(transaction: &mut Transaction<'_>, content_id: [u8; 16], r
     transaction.store(&key::outbox(&content_id, recipient), &entry);
 }
 
+/// The same for something that must arrive: it is sent again until the recipient has confirmed it.
+pub(super) fn enqueue_confirmed(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    recipient: &Address,
+    body: Body,
+) -> Result<(), Stop> {
+    let id = enqueue_bare(transaction, own, recipient, None, body)?;
+    enqueue(transaction, id, recipient, false);
+    Ok(())
+}
+
 /// Puts a body into the outbox that is no message of its own, in its own frame or about a message, by thread and id. What
 /// is sent so is never kept by its sender.
 pub(super) fn enqueue_bare(

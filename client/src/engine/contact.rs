@@ -10,7 +10,7 @@ use super::account::OwnDevice;
 use super::outcome::{Connection, ContactProblem, EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, device_sync, outbox, outcome, sesame, statement_check};
+use super::{Correlation, device_sync, group, outbox, outcome, sesame, statement_check};
 
 /// The code of messages that wait for `contact add --accept-new-key`.
 pub(super) const KEY_CHANGED: &str = "recipient_key_changed";
@@ -215,6 +215,7 @@ pub(super) fn pin_quietly(
                 transaction.event(Event::ContactKeyChanged { address: address.clone(), accepted: accept_new_key });
             } else {
                 sesame::forget_missing_devices(transaction, statement)?;
+                group::contact_changed(transaction, statement)?;
             }
             if change != Change::None || contact.changed_statement.is_some() {
                 contact.statement = statement.encoded().to_vec();

@@ -14,6 +14,7 @@ mod body;
 mod composition;
 mod contact;
 mod device_sync;
+mod group;
 mod kept_envelope;
 mod link;
 mod mailbox;
@@ -51,6 +52,10 @@ pub use attachment::{Attachment, AttachmentSource, SealedCopy};
 pub(crate) use body::is_wanted as body_is_wanted;
 pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
+pub use group::{
+    CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation, GroupEntries, GroupEvent, GroupId, GroupInput,
+    GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSummary, SendToGroup, reader as group_reader,
+};
 pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
 pub use mailbox::{MessageDetail, MessageSummary};
 pub use outcome::{
@@ -142,6 +147,8 @@ pub enum Input {
     RestoreStatement(Vec<u8>),
     /// Put a mail into the outbox.
     SendMail(SendMail),
+    /// Something about a group.
+    Group(GroupInput),
     /// A part of a file has been read for the first time. Before this is committed, **no** byte of its ciphertext leaves.
     UploadPart {
         /// Which upload.
@@ -270,6 +277,8 @@ pub enum Correlation {
     },
     /// A step of a linking.
     Link(LinkRequest),
+    /// Something for a group.
+    Group(GroupCorrelation),
     /// A submission of one outbox entry.
     Submit {
         /// The content.
@@ -319,6 +328,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::RestoreCopied(account) => restore::copied(transaction, account),
         Input::RestoreStatement(newest) => restore::list(transaction, newest),
         Input::SendMail(command) => composition::send_mail(transaction, command),
+        Input::Group(input) => group::handle(transaction, input),
         Input::MarkDisplayed(id) => receipt::mark_displayed(transaction, id),
         Input::UploadPart { blob_id, part, digest } => upload::part_read(transaction, blob_id, *part, digest),
         Input::UploadChanged { blob_id, length, modified } => upload::changed(transaction, blob_id, *length, *modified),
@@ -342,6 +352,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             unconfirmed::send_due(transaction)?;
             kept_envelope::drop_old(transaction)?;
             device_sync::send_due(transaction)?;
+            group::send_due(transaction, unreachable)?;
             outbox::send_due(transaction, unreachable)
         }
         Input::Authenticated { highest_generation, statement_version } => {
@@ -365,6 +376,7 @@ fn authenticated(
     if statement_version > own.statement.version() {
         own_statement::refresh(transaction, &own);
     }
+    group::begin_key_packages(transaction);
     prekey_maintenance::begin(transaction)
 }
 
@@ -421,11 +433,16 @@ fn reply(
             outbox::refused(transaction, (content_id, recipient, submission_id), error)
         }
         (Correlation::Link(request), result) => link::answered(transaction, request, result),
+        (Correlation::Group(to), result) => match group::reply(transaction, to, result)? {
+            true => Ok(()),
+            false => misfit(transaction, &Correlation::Group(to.clone())),
+        },
         (Correlation::PrekeyStatus | Correlation::Acknowledge, _) => Ok(()),
         // A server that answers with something else is treated as one that failed.
-        (to, Ok(_)) => {
-            let error = ErrorReply::new(ErrorCode::Internal, "the answer does not fit the request");
-            reply(transaction, to, &Err(error))
-        }
+        (to, Ok(_)) => misfit(transaction, to),
     }
+}
+
+fn misfit(transaction: &mut Transaction<'_>, to: &Correlation) -> Result<(), Stop> {
+    reply(transaction, to, &Err(ErrorReply::new(ErrorCode::Internal, "the answer does not fit the request")))
 }

@@ -15,7 +15,7 @@ use medipeps_core::wire::transport::{ErrorReply, Request};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Correlation, LinkProblem, LocalId};
+use super::{Correlation, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId};
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
 
@@ -119,6 +119,13 @@ pub struct Outgoing {
 pub enum Send {
     /// A request as it is.
     Request(Request),
+    /// A request for entries of a group's log; the shell signs it for its connection.
+    ReadGroup {
+        /// What is read, and with which key.
+        reader: GroupReader,
+        /// Entries at most.
+        limit: u32,
+    },
     /// An acknowledgement; the shell adds the generation that the commit made.
     Acknowledge {
         /// Of the server's store.
@@ -143,6 +150,9 @@ pub enum Connection {
     Registration,
     /// To the server of the account that a device is linked to; it proves nothing.
     Linking,
+    /// To the server of this domain for the logs of groups; it proves no device, and shares nothing with the one over which
+    /// people are written to.
+    GroupLogs(String),
 }
 
 /// What a shell tells a person or a program.
@@ -213,6 +223,13 @@ pub enum Event {
     RestoreNeedsLink {
         /// It has one, but the account is under another key by now.
         key_replaced: bool,
+    },
+    /// Something happened in a group.
+    Group {
+        /// Which.
+        group: GroupId,
+        /// What.
+        event: GroupEvent,
     },
     /// A mail is in the outbox.
     MessageQueued {
@@ -425,6 +442,9 @@ undecryptable! {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EngineError {
+    /// Of a group.
+    #[error(transparent)]
+    Group(#[from] GroupProblem),
     /// There is no account in this store.
     #[error("there is no account here; make one with `account create`")]
     NoAccount,

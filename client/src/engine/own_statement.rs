@@ -219,6 +219,7 @@ pub(super) fn accept(transaction: &mut Transaction<'_>, own: OwnDevice, statemen
     let record = AccountRecord { statement: statement.encoded().to_vec(), account_key, ..own.record };
     transaction.store(&key::account(), &record);
     sesame::forget_missing_devices(transaction, statement)?;
+    group::own_statement_changed(transaction)?;
     transaction.event(Event::OwnStatementChanged { version: statement.version() });
     Ok(())
 }

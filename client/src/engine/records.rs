@@ -10,10 +10,11 @@ use medipeps_core::crypto::{kem, x_wing};
 use medipeps_core::envelope::HintKey;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
-    AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, KeptEnvelopeRecord,
-    KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord,
-    PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord,
-    UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, GroupInvitationRecord,
+    GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, KeptEnvelopeRecord,
+    KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord,
+    PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord,
+    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
 };
 use zeroize::Zeroizing;
 
@@ -69,6 +70,12 @@ pub mod class {
     pub const SYNC_PENDING: RecordClass = RecordClass::account(21);
     /// A restore that is not done; one record.
     pub const RESTORE: RecordClass = RecordClass::account(22);
+    /// What was said in groups, by log id and number.
+    pub const GROUP_MESSAGE: RecordClass = RecordClass::account(23);
+    /// What is to be said in groups, by log id and content id.
+    pub const GROUP_OUTBOX: RecordClass = RecordClass::account(24);
+    /// Who is in groups, by log id.
+    pub const GROUP_ROSTER: RecordClass = RecordClass::account(25);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -85,6 +92,22 @@ pub mod class {
     pub const SEAL_PREKEY: RecordClass = RecordClass::state(7);
     /// First flights that used a last-resort prekey, by KEM prekey id, signed prekey id and ephemeral key.
     pub const LAST_RESORT_USE: RecordClass = RecordClass::state(8);
+    /// Groups, by log id.
+    pub const GROUP: RecordClass = RecordClass::state(9);
+    /// What MLS keeps of groups, by log id and name.
+    pub const GROUP_STATE: RecordClass = RecordClass::state(10);
+    /// Private parts of key packages, by KeyPackageRef.
+    pub const KEY_PACKAGE: RecordClass = RecordClass::state(11);
+    /// Pieces of an invitation that is being sent or fetched, by log id, epoch and number.
+    pub const GROUP_INVITATION_PIECE: RecordClass = RecordClass::state(12);
+    /// Which key packages are published; one record.
+    pub const KEY_PACKAGES: RecordClass = RecordClass::state(13);
+    /// Invitations to groups that are not sent yet, by log id and epoch.
+    pub const GROUP_INVITATION: RecordClass = RecordClass::state(14);
+    /// Invitations that are being fetched, by log id.
+    pub const GROUP_JOIN: RecordClass = RecordClass::state(15);
+    /// Seeds of the access keys of the epochs that are read, by log id.
+    pub const GROUP_ACCESS: RecordClass = RecordClass::state(16);
 }
 
 /// A record's value.
@@ -136,10 +159,11 @@ impl<T> From<RecordKey> for Key<T> {
 pub mod key {
     use super::{
         AccountRecord, Address, AgendaRecord, BodyFetchRecord, Bytes, ContactRecord, DeviceNameRecord, DhSecretKey,
-        HintKeys, KeptEnvelopeRecord, Key, KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord,
-        OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, RestoreRecord, ServerRecord,
-        SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord,
-        UploadRecord, class, kem, x_wing,
+        GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord,
+        HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord,
+        OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey,
+        RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
+        UndecryptableRecord, UploadRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -296,6 +320,73 @@ pub mod key {
         key(class::RESTORE, *b"restore")
     }
 
+    /// A group.
+    #[must_use]
+    pub fn group(log_id: &[u8; 32]) -> Key<GroupRecord> {
+        key(class::GROUP, *log_id)
+    }
+
+    /// A part of what MLS keeps of a group.
+    #[must_use]
+    pub fn group_state(log_id: &[u8; 32], name: &[u8]) -> Key<Bytes> {
+        key(class::GROUP_STATE, [log_id.as_slice(), name].concat())
+    }
+
+    /// What was said in a group.
+    #[must_use]
+    pub fn group_message(log_id: &[u8; 32], number: u64) -> Key<GroupMessageRecord> {
+        key(class::GROUP_MESSAGE, [log_id.as_slice(), &number.to_be_bytes()].concat())
+    }
+
+    /// What is to be said in a group.
+    #[must_use]
+    pub fn group_outbox(log_id: &[u8; 32], content_id: &[u8; 16]) -> Key<GroupOutboxRecord> {
+        key(class::GROUP_OUTBOX, [log_id.as_slice(), content_id].concat())
+    }
+
+    /// The seed of a group's access key.
+    #[must_use]
+    pub fn group_access(log_id: &[u8; 32]) -> Key<Bytes> {
+        key(class::GROUP_ACCESS, *log_id)
+    }
+
+    /// Who is in a group.
+    #[must_use]
+    pub fn group_roster(log_id: &[u8; 32]) -> Key<GroupRosterRecord> {
+        key(class::GROUP_ROSTER, *log_id)
+    }
+
+    /// An invitation that is not sent yet.
+    #[must_use]
+    pub fn group_invitation(log_id: &[u8; 32], epoch: u64) -> Key<GroupInvitationRecord> {
+        key(class::GROUP_INVITATION, [log_id.as_slice(), &epoch.to_be_bytes()].concat())
+    }
+
+    /// A piece of an invitation that is being sent or fetched.
+    #[must_use]
+    pub fn group_invitation_piece(log_id: &[u8; 32], epoch: u64, number: u32) -> Key<Bytes> {
+        let place = [log_id.as_slice(), &epoch.to_be_bytes(), &number.to_be_bytes()].concat();
+        key(class::GROUP_INVITATION_PIECE, place)
+    }
+
+    /// An invitation that is being fetched.
+    #[must_use]
+    pub fn group_join(log_id: &[u8; 32]) -> Key<GroupJoinRecord> {
+        key(class::GROUP_JOIN, *log_id)
+    }
+
+    /// The private part of a key package.
+    #[must_use]
+    pub fn key_package(reference: &[u8; 32]) -> Key<Bytes> {
+        key(class::KEY_PACKAGE, *reference)
+    }
+
+    /// Which key packages are published.
+    #[must_use]
+    pub fn key_packages() -> Key<KeyPackagesRecord> {
+        key(class::KEY_PACKAGES, *b"key packages")
+    }
+
     /// A session.
     #[must_use]
     pub fn session(id: &[u8; 16]) -> Key<SessionRecord> {
@@ -437,6 +528,13 @@ macro_rules! wire_records {
 }
 
 wire_records!(
+    GroupInvitationRecord,
+    GroupJoinRecord,
+    GroupMessageRecord,
+    GroupOutboxRecord,
+    GroupRecord,
+    GroupRosterRecord,
+    KeyPackagesRecord,
     AccountRecord,
     DeviceNameRecord,
     LinkRecord,

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::outcome::{Connection, EngineError, Event, Lookup, Need, Outgoing, Send, Step, View};
 use super::records::{Key, Record};
-use super::{Correlation, Time};
+use super::{Correlation, GroupReader, Time};
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
 
@@ -165,6 +165,17 @@ impl<'a> Transaction<'a> {
     /// Sends a request after the commit.
     pub(super) fn send(&mut self, connection: Connection, request: Request, reply_to: Correlation) {
         self.outgoing.push(Outgoing { connection, reply_to, send: Send::Request(request) });
+    }
+
+    /// Asks for entries of a group's log after the commit.
+    pub(super) fn read_group(
+        &mut self,
+        connection: Connection,
+        reader: GroupReader,
+        limit: u32,
+        reply_to: Correlation,
+    ) {
+        self.outgoing.push(Outgoing { connection, reply_to, send: Send::ReadGroup { reader, limit } });
     }
 
     /// Whether this step sends a request with this correlation already.

@@ -6,6 +6,7 @@
 mod backup;
 mod documents;
 mod exchange;
+mod groups;
 mod linking;
 mod reception;
 mod recovery;
@@ -58,6 +59,8 @@ pub struct Agent {
     rng: ChaCha20Rng,
     proved: Option<Connection>,
     anonymous: BTreeMap<String, Connection>,
+    /// For the logs of groups, by domain.
+    group_logs: BTreeMap<String, Connection>,
     /// For what goes to the other devices of the account; while a round lasts.
     own_devices: Option<Connection>,
     /// To the server of the account that a device is linked to.
@@ -190,6 +193,7 @@ impl Agent {
             rng,
             proved: None,
             anonymous: BTreeMap::new(),
+            group_logs: BTreeMap::new(),
             own_devices: None,
             linking: None,
             unreachable: BTreeMap::new(),
@@ -254,7 +258,9 @@ impl Agent {
     /// Closes the connections and ends transfers; what they have done so far is kept.
     pub async fn close(mut self) {
         self.transfers.stop();
-        let rest = self.linking.take().into_iter().chain(std::mem::take(&mut self.anonymous).into_values());
+        let anonymous = std::mem::take(&mut self.anonymous).into_values();
+        let group_logs = std::mem::take(&mut self.group_logs).into_values();
+        let rest = self.linking.take().into_iter().chain(anonymous).chain(group_logs);
         for connection in self.proved.take().into_iter().chain(rest) {
             connection.close().await;
         }

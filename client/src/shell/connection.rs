@@ -19,7 +19,8 @@ use medipeps_core::label;
 use medipeps_core::proof::{Channel, EXPORTER_LENGTH, Exporter, server_key_hash};
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::transport::{
-    Authenticate, AuthenticateReply, ErrorReply, HelloReply, Request, Response, SubscriptionEvent, Transport,
+    Authenticate, AuthenticateReply, ErrorReply, FetchGroupEntries, HelloReply, Request, Response, SubscriptionEvent,
+    Transport,
 };
 use quinn::{ConnectionError, Endpoint, RecvStream, VarInt, WriteError};
 use thiserror::Error;
@@ -29,6 +30,7 @@ use tokio::time::{sleep, timeout};
 use super::address::ServerAddress;
 use super::frame::{FrameReader, frame};
 use super::tls::{CertificateTrust, client_config};
+use crate::engine::GroupReader;
 use crate::limits::{
     CLOSE_WAIT, CONNECT_ADDRESSES_MAX, CONNECT_STAGGER, CONNECT_WAIT, KEEP_ALIVE, REQUEST_WAIT, TRANSFER_KEEP_ALIVE,
 };
@@ -149,6 +151,9 @@ pub struct Connection {
     quic: quinn::Connection,
     server_key: VerifyingKey,
     domain: String,
+    /// Of the server's hello: what is signed for this connection is signed over it.
+    nonce: [u8; 32],
+    exporter: Exporter,
 }
 
 impl Connection {
@@ -157,8 +162,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn anonymous(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        let (connection, _) = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
-        Ok(connection)
+        Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await
     }
 
     /// [`Self::anonymous`] for one document's pieces: the server is asked for a sign of life so often that its silence says
@@ -167,8 +171,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn for_transfer(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        let (connection, _) = Self::greet(server, &certificate_trust(server.trust), TRANSFER_KEEP_ALIVE).await?;
-        Ok(connection)
+        Self::greet(server, &certificate_trust(server.trust), TRANSFER_KEEP_ALIVE).await
     }
 
     /// Connects, verifies the server, and proves the device over this connection's TLS exporter.
@@ -179,9 +182,8 @@ impl Connection {
         server: &ServerExpectation<'_>,
         device: &Device<'_>,
     ) -> Result<(Self, AuthenticateReply), ConnectError> {
-        let (connection, nonce) = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
-        let exporter = connection.exporter()?;
-        let channel = connection.channel(&nonce, &exporter);
+        let connection = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
+        let channel = connection.channel();
         let proof = Authenticate {
             address: device.address.clone(),
             device_id: device.device_id,
@@ -243,6 +245,13 @@ impl Connection {
         timeout(wait, answer(send(&self.quic, bytes))).await.unwrap_or(Err(RequestError::TimedOut))
     }
 
+    /// A request for entries of a group's log, signed for this connection.
+    #[must_use]
+    pub fn read_group(&self, reader: &GroupReader, limit: u32) -> Request {
+        let GroupReader { group, epoch, after, access_key, .. } = reader;
+        Request::FetchGroupEntries(FetchGroupEntries::sign(access_key, &self.channel(), *group, *epoch, *after, limit))
+    }
+
     /// Datagrams that have come from the server so far. One that lives confirms what it gets, keep-alives included.
     #[must_use]
     pub fn datagrams_received(&self) -> u64 {
@@ -277,39 +286,32 @@ impl Connection {
         let _ = timeout(CLOSE_WAIT, self.endpoint.wait_idle()).await;
     }
 
-    /// Connects and verifies the server's hello. Also returns the nonce for a proof of device.
+    /// Connects and verifies the server's hello.
     async fn greet(
         server: &ServerExpectation<'_>,
         certificates: &CertificateTrust,
         keep_alive: Duration,
-    ) -> Result<(Self, [u8; 32]), ConnectError> {
+    ) -> Result<Self, ConnectError> {
         let (endpoint, quic) = connect(server.address, certificates, keep_alive).await?;
         let reply = say_hello(&quic).await?;
         let server_key = verify_identity(server, &reply)?;
-        let connection = Self { endpoint, quic, server_key, domain: reply.domain };
-        let exporter = connection.exporter()?;
+        let exporter = exporter(&quic)?;
+        let connection = Self { endpoint, quic, server_key, domain: reply.domain, nonce: reply.nonce, exporter };
         connection
-            .channel(&reply.nonce, &exporter)
+            .channel()
             .verify_hello(&connection.server_key, &reply.signature)
             .map_err(|_| ConnectError::HelloSignature)?;
         match server.domain {
             Some(expected) if expected != connection.domain => {
                 Err(ConnectError::WrongDomain { expected: expected.to_owned(), found: connection.domain })
             }
-            _ => Ok((connection, reply.nonce)),
+            _ => Ok(connection),
         }
     }
 
-    fn exporter(&self) -> Result<Exporter, ConnectError> {
-        let mut exporter = [0; EXPORTER_LENGTH];
-        self.quic
-            .export_keying_material(&mut exporter, label::TLS_EXPORTER.as_bytes(), b"")
-            .map_err(|_| ConnectError::Protocol("TLS gives no exporter".to_owned()))?;
-        Ok(exporter)
-    }
-
-    fn channel<'a>(&'a self, nonce: &'a [u8; 32], exporter: &'a Exporter) -> Channel<'a> {
-        Channel { nonce, domain: &self.domain, transport: Transport::Quic, exporter: Some(exporter) }
+    fn channel(&self) -> Channel<'_> {
+        let (nonce, exporter) = (&self.nonce, Some(&self.exporter));
+        Channel { nonce, domain: &self.domain, transport: Transport::Quic, exporter }
     }
 
     async fn send(&self, request: &Request) -> Result<RecvStream, RequestError> {
@@ -339,6 +341,13 @@ impl Subscription {
             _ => Err(RequestError::Unexpected),
         }
     }
+}
+
+fn exporter(quic: &quinn::Connection) -> Result<Exporter, ConnectError> {
+    let mut exporter = [0; EXPORTER_LENGTH];
+    quic.export_keying_material(&mut exporter, label::TLS_EXPORTER.as_bytes(), b"")
+        .map_err(|_| ConnectError::Protocol("TLS gives no exporter".to_owned()))?;
+    Ok(exporter)
 }
 
 fn certificate_trust(trust: ServerTrust) -> CertificateTrust {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use medipeps_core::wire::transport::{Acknowledge, ErrorCode, ErrorReply, Request, Response};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinSet;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Agent, AgentError, NetworkError, Show, now};
 use crate::account_store::Handled;
-use crate::engine::{self, Correlation, Credentials, EngineError, Input, Outgoing, Send};
+use crate::engine::{self, Correlation, Credentials, EngineError, GroupCorrelation, Input, Outgoing, Send};
 use crate::fail_point::fail_point;
 use crate::shell::address::ServerAddress;
 use crate::shell::backoff::Backoff;
@@ -100,7 +101,8 @@ impl Agent {
             }
             match self.connection(&outgoing.connection, inputs).await {
                 Ok((connection, fresh)) => {
-                    let ready = Ready { index, request: request(outgoing, handled.generation), connection, fresh };
+                    let request = request(outgoing, handled.generation, &connection);
+                    let ready = Ready { index, request, connection, fresh };
                     lines.entry(line(index, &outgoing.reply_to)).or_default().push(ready);
                 }
                 Err(AgentError::Network(error)) => {
@@ -148,7 +150,13 @@ impl Agent {
     ) -> Result<Result<Response, ErrorReply>, AgentError> {
         if matches!(answer, Err(RequestError::Closed(_))) && !ready.fresh {
             self.forget(&outgoing.connection, Some(&ready.connection));
-            answer = self.connection(&outgoing.connection, inputs).await?.0.request(&ready.request).await;
+            let connection = self.connection(&outgoing.connection, inputs).await?.0;
+            // What is signed for a connection is signed for this one.
+            let again = match &outgoing.send {
+                Send::ReadGroup { reader, limit } => connection.read_group(reader, *limit),
+                _ => ready.request,
+            };
+            answer = connection.request(&again).await;
         }
         let failure = match answer {
             Ok(response) => return Ok(Ok(response)),
@@ -184,7 +192,7 @@ impl Agent {
         tracing::debug!(%error, "a request was not sent");
         failed.insert(connection.clone());
         let domain = match connection {
-            engine::Connection::Anonymous(domain) => Some(domain.clone()),
+            engine::Connection::Anonymous(domain) | engine::Connection::GroupLogs(domain) => Some(domain.clone()),
             engine::Connection::OwnDevices | engine::Connection::Registration => self.own_domain(),
             engine::Connection::Proved | engine::Connection::Linking => None,
         };
@@ -228,6 +236,7 @@ impl Agent {
             }
             engine::Connection::Registration => Ok((registration(&credentials).await?, true)),
             engine::Connection::Anonymous(domain) => self.anonymous_connection(domain, &credentials, inputs).await,
+            engine::Connection::GroupLogs(domain) => self.group_connection(domain, &credentials, inputs).await,
             engine::Connection::OwnDevices => self.own_devices_connection(&credentials).await,
             engine::Connection::Linking => self.linking_connection().await,
         }
@@ -242,6 +251,33 @@ impl Agent {
         if let Some(connection) = self.anonymous.get(domain) {
             return Ok((connection.clone(), false));
         }
+        let connection = self.connect_to(domain, credentials, inputs).await?;
+        self.anonymous.insert(domain.to_owned(), connection.clone());
+        Ok((connection, true))
+    }
+
+    /// As anonymous, and another one: whoever reads a group's log must not be seen beside those whom he writes to.
+    pub(super) async fn group_connection(
+        &mut self,
+        domain: &str,
+        credentials: &Credentials,
+        inputs: &mut VecDeque<Input>,
+    ) -> Result<(Connection, bool), AgentError> {
+        if let Some(connection) = self.group_logs.get(domain) {
+            return Ok((connection.clone(), false));
+        }
+        let connection = self.connect_to(domain, credentials, inputs).await?;
+        self.group_logs.insert(domain.to_owned(), connection.clone());
+        Ok((connection, true))
+    }
+
+    /// A connection to the server of a domain, which proves nothing.
+    async fn connect_to(
+        &mut self,
+        domain: &str,
+        credentials: &Credentials,
+        inputs: &mut VecDeque<Input>,
+    ) -> Result<Connection, AgentError> {
         let (endpoint, pin) = self.endpoint_of(domain, credentials)?;
         let address: ServerAddress = endpoint.parse().map_err(NetworkError::from)?;
         let expectation = ServerExpectation { address: &address, trust: pin.into(), domain: Some(domain) };
@@ -251,8 +287,7 @@ impl Agent {
             inputs.push_back(Input::PinServer { domain: domain.to_owned(), server_key_hash });
         }
         self.unreachable.remove(domain);
-        self.anonymous.insert(domain.to_owned(), connection.clone());
-        Ok((connection, true))
+        Ok(connection)
     }
 
     /// As anonymous as any other, and another one: what goes to the account's other devices must not be seen beside what
@@ -329,6 +364,11 @@ impl Agent {
                     self.anonymous.remove(domain);
                 }
             }
+            engine::Connection::GroupLogs(domain) => {
+                if self.group_logs.get(domain).is_some_and(is_meant) {
+                    self.group_logs.remove(domain);
+                }
+            }
             engine::Connection::OwnDevices => {
                 if self.own_devices.as_ref().is_some_and(is_meant) {
                     self.own_devices = None;
@@ -363,9 +403,10 @@ async fn registration(credentials: &Credentials) -> Result<Connection, AgentErro
 }
 
 /// The request to send.
-fn request(outgoing: &Outgoing, generation: u64) -> Request {
+fn request(outgoing: &Outgoing, generation: u64, connection: &Connection) -> Request {
     match &outgoing.send {
         Send::Request(request) => request.clone(),
+        Send::ReadGroup { reader, limit } => connection.read_group(reader, *limit),
         Send::Acknowledge { incarnation, up_to } => {
             fail_point!(BeforeAcknowledge);
             Request::Acknowledge(Acknowledge { incarnation: *incarnation, up_to: *up_to, generation })
@@ -377,6 +418,7 @@ fn request(outgoing: &Outgoing, generation: u64) -> Request {
 fn line(index: usize, correlation: &Correlation) -> String {
     match correlation {
         Correlation::Submit { recipient, .. } => recipient.to_string(),
+        Correlation::Group(GroupCorrelation::Append { group, .. }) => HEXLOWER.encode(group),
         _ => index.to_string(),
     }
 }

@@ -4,6 +4,7 @@
 
 mod account;
 mod contact;
+mod group;
 mod linking;
 mod message;
 mod outbox;
@@ -19,6 +20,11 @@ mod transfer;
 
 pub use account::{AccountRecord, Revocation};
 pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord, VerifiedMark};
+pub use group::{
+    GroupBlobRecord, GroupChangeKind, GroupChangeRecord, GroupCommitRecord, GroupEntryRecord, GroupInvitationRecord,
+    GroupJoinRecord, GroupMemberRecord, GroupMessageRecord, GroupMessageState, GroupOutboxRecord, GroupRecord,
+    GroupRoleRecord, GroupRosterRecord, GroupStanding, KeyPackagesRecord,
+};
 pub use linking::{DeviceNameRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, PrimaryLinkRecord, PrimaryStage};
 pub use message::{MessageRecord, RecipientRecord, RecipientState, SenderCheck};
 pub use outbox::OutboxRecord;

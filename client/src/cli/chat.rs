@@ -1,0 +1,286 @@
+//! `medipeps chat`, `medipeps group send`: saying things in a group.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use medipeps_core::Address;
+use medipeps_core::kind::{Body, Chat, MessageId, Poll, Task, TaskChange, TaskState, Urgency, Vote};
+use medipeps_core::limits::CHAT_TEXT_LENGTH_MAX;
+use medipeps_core::wire::client_records::GroupMessageState;
+use serde::Serialize;
+
+use super::group::{self, Told};
+use super::{CommandError, output};
+use crate::engine::{Event, GroupEvent, GroupId, GroupInput, Input, SendToGroup};
+use crate::shell::agent::Agent;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Say something
+    Send(Send),
+    /// Put an emoji beside a message, or take it back
+    React {
+        /// The group
+        group: String,
+        /// The message's number, as `group log` shows it
+        number: u64,
+        /// The emoji; none takes yours back
+        emoji: Option<String>,
+    },
+    /// Change a text of yours
+    Edit {
+        /// The group
+        group: String,
+        /// The message's number, as `group log` shows it
+        number: u64,
+        /// The new text
+        text: String,
+    },
+    /// Take a message of yours back
+    Delete {
+        /// The group
+        group: String,
+        /// The message's number, as `group log` shows it
+        number: u64,
+    },
+    /// Ask a question with options
+    Poll {
+        /// The group
+        group: String,
+        /// The question
+        question: String,
+        /// An answer to choose; at least two
+        #[arg(long, value_name = "TEXT", required = true)]
+        option: Vec<String>,
+        /// Several may be chosen
+        #[arg(long)]
+        multiple: bool,
+    },
+    /// Choose in a poll; without an option your vote is taken back
+    Vote {
+        /// The group
+        group: String,
+        /// The poll's number, as `group log` shows it
+        number: u64,
+        /// Which options, counted from 1
+        #[arg(value_name = "OPTION")]
+        options: Vec<u32>,
+    },
+    /// Ask for something to be done
+    Task {
+        /// The group
+        group: String,
+        /// What
+        text: String,
+        /// By whom; may be repeated; everybody without it
+        #[arg(long = "for", value_name = "ADDRESS")]
+        assignees: Vec<Address>,
+    },
+    /// Say what became of a task
+    Mark {
+        /// The group
+        group: String,
+        /// The task's number, as `group log` shows it
+        number: u64,
+        /// What
+        #[arg(value_enum)]
+        state: State,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Send {
+    /// The group's name or the beginning of its id
+    #[arg(value_name = "GROUP")]
+    group: String,
+    /// What to say; without it, --body-file
+    #[arg(value_name = "TEXT", required_unless_present = "body_file", conflicts_with = "body_file")]
+    text: Option<String>,
+    /// A file that has the text; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    body_file: Option<PathBuf>,
+    /// The number of the message that this one answers, as `group log` shows it
+    #[arg(long, value_name = "NUMBER")]
+    reply_to: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum State {
+    /// To be done
+    Open,
+    /// Done
+    Done,
+    /// It will not be done
+    Declined,
+}
+
+/// What became of a message, as JSON has it.
+#[derive(Debug, Serialize)]
+struct SentJson {
+    group: String,
+    number: u64,
+    state: &'static str,
+    code: Option<String>,
+}
+
+pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Send(arguments) => send(home, arguments).await,
+        Command::React { group, number, emoji } => {
+            about(home, &group, number, |message| Chat::Reaction { message, emoji }).await
+        }
+        Command::Edit { group, number, text } => {
+            about(home, &group, number, |message| Chat::Edit { message, text }).await
+        }
+        Command::Delete { group, number } => about(home, &group, number, |message| Chat::Delete { message }).await,
+        Command::Vote { group, number, options } => {
+            let mut options = options
+                .into_iter()
+                .map(|option| option.checked_sub(1).ok_or("options are counted from 1"))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| CommandError::Use(error.to_owned()))?;
+            options.sort_unstable();
+            about(home, &group, number, |poll| Chat::Vote(Vote { poll, options })).await
+        }
+        Command::Mark { group, number, state } => {
+            let state = match state {
+                State::Open => TaskState::Open,
+                State::Done => TaskState::Done,
+                State::Declined => TaskState::Declined,
+            };
+            about(home, &group, number, |task| Chat::TaskChange(TaskChange { task, state })).await
+        }
+        Command::Poll { group, question, option, multiple } => {
+            let poll = Chat::Poll(Poll { question, options: option, multiple, closes: None });
+            say(home, &group, None, |_| Ok(poll)).await
+        }
+        Command::Task { group, text, assignees } => {
+            let task = Chat::Task(Task { text, assignees, due: None });
+            say(home, &group, None, |_| Ok(task)).await
+        }
+    }
+}
+
+pub(super) async fn send(home: &Path, arguments: Send) -> Result<(), CommandError> {
+    let Send { group, text, body_file, reply_to, json } = arguments;
+    let text = match (text, body_file) {
+        (Some(text), _) => text,
+        (None, Some(path)) => read(&path)?,
+        (None, None) => String::new(),
+    };
+    let mut agent = super::open(home)?;
+    let result = send_chat(&mut agent, &group, reply_to, |_| Ok(Chat::Text { text })).await;
+    agent.close().await;
+    finish(result?, json)
+}
+
+async fn about(
+    home: &Path,
+    group: &str,
+    number: u64,
+    chat: impl FnOnce(MessageId) -> Chat,
+) -> Result<(), CommandError> {
+    say(home, group, Some(number), |message| message.map(chat).ok_or_else(|| CommandError::Use("no message".into())))
+        .await
+}
+
+async fn say(
+    home: &Path,
+    group: &str,
+    number: Option<u64>,
+    chat: impl FnOnce(Option<MessageId>) -> Result<Chat, CommandError>,
+) -> Result<(), CommandError> {
+    let mut agent = super::open(home)?;
+    let result = send_chat(&mut agent, group, number, chat).await;
+    agent.close().await;
+    finish(result?, false)
+}
+
+/// Queues a chat message and tries to send it.
+async fn send_chat(
+    agent: &mut Agent,
+    group: &str,
+    number: Option<u64>,
+    chat: impl FnOnce(Option<MessageId>) -> Result<Chat, CommandError>,
+) -> Result<SentJson, CommandError> {
+    let id = group::find(group, &agent.groups()?)?;
+    let message = number.map(|number| message_id(agent, &id, number)).transpose()?;
+    let chat = chat(message)?;
+    let command = SendToGroup {
+        group: id,
+        in_reply_to: message.filter(|_| matches!(chat, Chat::Text { .. })),
+        fallback_text: chat.fallback_text(),
+        body: Body::Chat(chat),
+        attachments: Vec::new(),
+        urgency: Urgency::Routine,
+    };
+    let (mut queued, mut told, mut sent) = (None, Told::default(), None);
+    let mut see = |event: &Event| {
+        match event {
+            Event::Group { group, event: GroupEvent::MessageQueued { number } } if *group == id => {
+                queued = Some(*number)
+            }
+            Event::Group { group, event: GroupEvent::MessageState { number, state, code } }
+                if *group == id && queued == Some(*number) =>
+            {
+                sent = Some((*state, code.clone()));
+            }
+            _ => {}
+        }
+        told.hear(event);
+    };
+    agent.run(Input::Group(GroupInput::Send(command)), &mut see).await?;
+    let problem = agent.settle_group(&id, &mut see).await?;
+    told.say();
+    let number = queued.ok_or_else(|| CommandError::Failed("the message was not stored".to_owned()))?;
+    let (state, code) = match sent {
+        Some((GroupMessageState::Logged, _)) => ("sent", None),
+        Some((GroupMessageState::Failed, code)) => ("failed", code),
+        Some((GroupMessageState::Queued, _)) | None => ("queued", problem),
+    };
+    Ok(SentJson { group: data_encoding::HEXLOWER.encode(&id), number, state, code })
+}
+
+fn finish(sent: SentJson, json: bool) -> Result<(), CommandError> {
+    let failed = sent.state == "failed";
+    if json {
+        output::print_json(&sent)?;
+    } else {
+        match (&sent.code, sent.state) {
+            (_, "sent") => output::print("Sent.\n")?,
+            (Some(code), "queued") => output::print(&format!("Queued: {code}. `sync` goes on with it.\n"))?,
+            (None, "queued") => output::print("Queued; `sync` goes on with it.\n")?,
+            (code, _) => {
+                return Err(CommandError::Failed(format!(
+                    "it was not sent ({})",
+                    code.as_deref().unwrap_or("unknown")
+                )));
+            }
+        }
+    }
+    if failed { Err(CommandError::Silent) } else { Ok(()) }
+}
+
+/// The id of a message by its number.
+fn message_id(agent: &mut Agent, group: &GroupId, number: u64) -> Result<MessageId, CommandError> {
+    let messages = agent.group_messages(group, u64::MAX)?;
+    let message = messages.iter().find(|message| message.number == number);
+    let message = message.ok_or_else(|| CommandError::Failed(format!("there is no message {number} in this group")))?;
+    Ok(message.content.id)
+}
+
+fn read(path: &Path) -> Result<String, CommandError> {
+    let name = path.display().to_string();
+    let mut text = String::new();
+    let limit = CHAT_TEXT_LENGTH_MAX as u64 + 1;
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().take(limit).read_to_string(&mut text),
+        false => std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text)),
+    };
+    read.map_err(CommandError::file(name))?;
+    Ok(text)
+}

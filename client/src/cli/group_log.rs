@@ -1,0 +1,165 @@
+//! `medipeps group log`: what was said in a group, as its members see it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use medipeps_core::crypto::signature::VerifyingKey;
+use medipeps_core::kind::{Author, Body, Chat, ChatEntry, ChatThread, Place, ShownBody, ShownMessage, TaskState};
+use medipeps_core::wire::client_records::GroupMessageState;
+use serde::Serialize;
+
+use super::{CommandError, group, output, time};
+use crate::engine::{GroupInput, GroupMessage, Input};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Log {
+    /// The group's name or the beginning of its id
+    #[arg(value_name = "GROUP")]
+    group: String,
+    /// Show so many of the newest
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    limit: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A message, as JSON has it.
+#[derive(Debug, Serialize)]
+struct MessageJson {
+    number: u64,
+    id: String,
+    from: String,
+    device: u32,
+    kind: &'static str,
+    text: String,
+    at: String,
+    state: &'static str,
+    code: Option<String>,
+    edited: bool,
+    deleted: bool,
+    reactions: Vec<ReactionJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReactionJson {
+    emoji: String,
+    count: usize,
+}
+
+pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
+    let mut agent = super::open(home)?;
+    let id = group::find(&arguments.group, &agent.groups()?)?;
+    let messages = agent.group_messages(&id, arguments.limit)?;
+    let thread = fold(&messages);
+    let shown: Vec<MessageJson> = messages.iter().filter_map(|message| json_of(message, &thread)).collect();
+    if let Some(last) = messages.iter().map(|message| message.number).max() {
+        agent.note(&Input::Group(GroupInput::Seen(id, last)))?;
+    }
+    if arguments.json {
+        return output::print_json(&shown);
+    }
+    if shown.is_empty() {
+        return output::print("Nothing has been said yet.\n");
+    }
+    let mut text = String::new();
+    for message in &shown {
+        let marks = match (message.state, message.edited) {
+            ("queued", _) => " (waits)",
+            ("failed", _) => " (NOT SENT)",
+            (_, true) => " (edited)",
+            _ => "",
+        };
+        let _ = writeln!(text, "{:>4}  {}  {}{marks}", message.number, message.at, message.from);
+        for line in output::block(&message.text).lines() {
+            let _ = writeln!(text, "      {line}");
+        }
+        if !message.reactions.is_empty() {
+            let reactions: Vec<_> =
+                message.reactions.iter().map(|one| format!("{} {}", output::line(&one.emoji), one.count)).collect();
+            let _ = writeln!(text, "      [{}]", reactions.join("  "));
+        }
+    }
+    output::print(&text)
+}
+
+/// What members see of it. What waits or has failed is not in the log and takes no part.
+fn fold(messages: &[GroupMessage]) -> ChatThread {
+    let mut thread = ChatThread::default();
+    for message in messages.iter().filter(|message| message.message.state == GroupMessageState::Logged) {
+        let Ok(account_key) = VerifyingKey::from_slice(&message.message.account_key) else { continue };
+        let author = Author { address: message.message.sender.clone(), account_key };
+        let place = Place { position: message.message.sequence, at: message.message.received };
+        if let Some(entry) = ChatEntry::of(&message.content, author, place) {
+            // What is not allowed is not shown; everybody decides the same.
+            let _ = thread.apply(entry);
+        }
+    }
+    thread
+}
+
+fn json_of(message: &GroupMessage, thread: &ChatThread) -> Option<MessageJson> {
+    let record = &message.message;
+    let (kind, mut text) = match &message.content.body {
+        // What speaks of another message is shown with that one.
+        Body::Chat(chat) if chat.target().is_some() && record.state == GroupMessageState::Logged => return None,
+        Body::Chat(chat) => ("chat", chat.fallback_text()),
+        Body::Mail(mail) => ("mail", format!("{}\n{}", mail.subject, mail.text)),
+        _ => ("other", message.content.fallback_text.clone()),
+    };
+    let shown = thread.message(&message.content.id);
+    if let Some(shown) = shown {
+        text = shown_text(shown);
+    }
+    let reactions = shown.map(ShownMessage::reactions).unwrap_or_default();
+    Some(MessageJson {
+        number: message.number,
+        id: output::id(&message.content.id.0),
+        from: record.sender.to_string(),
+        device: record.sender_device,
+        kind,
+        text,
+        at: time::iso(record.received),
+        state: match record.state {
+            GroupMessageState::Queued => "queued",
+            GroupMessageState::Logged => "sent",
+            GroupMessageState::Failed => "failed",
+        },
+        code: record.code.clone(),
+        edited: shown.is_some_and(|shown| shown.edited.is_some()),
+        deleted: shown.is_some_and(ShownMessage::is_deleted),
+        reactions: reactions
+            .into_iter()
+            .map(|(emoji, by)| ReactionJson { emoji: emoji.to_owned(), count: by.len() })
+            .collect(),
+    })
+}
+
+/// What a message has become.
+fn shown_text(shown: &ShownMessage) -> String {
+    match &shown.body {
+        ShownBody::Text(text) => text.clone(),
+        ShownBody::Photo(photo) => Chat::Photo(photo.clone()).fallback_text(),
+        ShownBody::Voice(voice) => Chat::Voice(voice.clone()).fallback_text(),
+        ShownBody::Poll(poll) => {
+            let votes: Vec<usize> = shown.tally().unwrap_or_default().iter().map(Vec::len).collect();
+            let options = (1..).zip(&poll.options).map(|(number, option)| {
+                format!("\n  {number}. {option}: {}", votes.get(number - 1).copied().unwrap_or(0))
+            });
+            options.fold(poll.question.clone(), |text, option| text + &option)
+        }
+        ShownBody::Task(task) => {
+            let state = match shown.task_state() {
+                Some(TaskState::Done) => "[x]",
+                Some(TaskState::Declined) => "[-]",
+                _ => "[ ]",
+            };
+            let whom: Vec<String> = task.assignees.iter().map(ToString::to_string).collect();
+            match whom.is_empty() {
+                true => format!("{state} {}", task.text),
+                false => format!("{state} {} ({})", task.text, whom.join(", ")),
+            }
+        }
+        ShownBody::Deleted { .. } => "(taken back)".to_owned(),
+    }
+}

@@ -1,0 +1,86 @@
+//! A group is made: its state first, then its log at the server, and then those who are to be in it.
+
+use medipeps_core::Address;
+use medipeps_core::group::GroupPolicy;
+use medipeps_core::limits::GROUP_NAME_LENGTH_MAX;
+use medipeps_core::wire::client_records::{GroupChangeKind, GroupRecord, GroupRoleRecord, GroupStanding};
+
+use super::mls::OpenGroup;
+use super::{GroupEvent, GroupProblem, append, change, store, tell};
+use crate::engine::account::OwnDevice;
+use crate::engine::contact;
+use crate::engine::outcome::EngineError;
+use crate::engine::own_devices;
+use crate::engine::transaction::{Stop, Transaction};
+
+/// Makes a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateGroup {
+    /// What it is called. The server does not learn it.
+    pub name: String,
+    /// What it is for; may be empty.
+    pub description: String,
+    /// Who is to be in it, beside this account, which owns it.
+    pub members: Vec<(Address, GroupRoleRecord)>,
+    /// For how many days messages are kept; 0: for ever.
+    pub retention_days: u32,
+}
+
+/// Makes the group and stores it. Its log is asked for at once.
+pub(in crate::engine) fn create(transaction: &mut Transaction<'_>, command: &CreateGroup) -> Result<(), Stop> {
+    let own = OwnDevice::load_working(transaction)?;
+    check_name(&command.name)?;
+    for (address, _) in &command.members {
+        if address == own.address() {
+            return Err(EngineError::OwnAddress(address.clone()).into());
+        }
+        if address.domain() != own.address().domain() && contact::pinned(transaction, address)?.is_none() {
+            return Err(EngineError::NotAContact(address.clone()).into());
+        }
+    }
+    let domain = own.address().domain().to_owned();
+    let account_key = *own.statement.account_key().as_bytes();
+    let mut policy = GroupPolicy::new(&command.name, own.address(), account_key, &domain);
+    (policy.description, policy.retention_days) = (command.description.clone(), command.retention_days);
+    let mut mls = OpenGroup::create(transaction, &own, &policy)?;
+    let now = transaction.now.0;
+    let mut group = GroupRecord {
+        log_id: mls.log_id(),
+        domain,
+        name: command.name.clone(),
+        standing: GroupStanding::Making,
+        epoch: mls.epoch(),
+        incarnation: None,
+        after: 0,
+        next_read: 0,
+        messages: 0,
+        seen: 0,
+        changes: Vec::new(),
+        commit: None,
+        next_change: 1,
+        attempts: 0,
+        next_attempt: 0,
+        problem: None,
+        joined: now,
+        updated: now,
+        log_created: false,
+    };
+    for (address, role) in &command.members {
+        change::want(&mut group, GroupChangeKind::Add(address.clone(), *role), now);
+    }
+    if own_devices::others(&own).next().is_some() {
+        change::want(&mut group, GroupChangeKind::OwnDevices, now);
+    }
+    mls.save(transaction)?;
+    store(transaction, &group);
+    tell(transaction, &group.log_id, GroupEvent::Prepared);
+    append::create_log(transaction, &group)
+}
+
+/// Refuses a name that nobody could show.
+pub(super) fn check_name(name: &str) -> Result<(), EngineError> {
+    let good = (1..=GROUP_NAME_LENGTH_MAX).contains(&name.len())
+        && !name.chars().any(char::is_control)
+        && !name.trim().is_empty();
+    if good { Ok(()) } else { Err(GroupProblem::Name.into()) }
+}

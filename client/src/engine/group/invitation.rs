@@ -1,0 +1,215 @@
+//! Invitations: sent to those whom a commit adds once it is in the log, and taken up by those who are added.
+
+use medipeps_core::attachment::BlobReference;
+use medipeps_core::group::{GroupInvitation, Role};
+use medipeps_core::kind::{self, AttachmentPlace, Body, Content, LogPosition};
+use medipeps_core::wire::client_records::{GroupInvitationRecord, GroupJoinRecord, GroupRecord, GroupStanding};
+use zeroize::Zeroizing;
+
+use super::mls::OpenGroup;
+use super::{GroupEvent, GroupId, blob, change, device_list, load, store, tell};
+use crate::engine::account::OwnDevice;
+use crate::engine::composition;
+use crate::engine::outcome::EngineError;
+use crate::engine::own_devices;
+use crate::engine::records::key;
+use crate::engine::sesame::PeerDevice;
+use crate::engine::transaction::{Stop, Transaction};
+use crate::limits::GROUP_INVITATION_INLINE_MAX;
+use medipeps_core::wire::client_records::GroupChangeKind;
+
+/// The commit is in the log: those whom it adds may be told. A large invitation is uploaded first.
+pub(super) fn place(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    record: GroupInvitationRecord,
+) -> Result<(), Stop> {
+    let large = record.blob.length > GROUP_INVITATION_INLINE_MAX as u64;
+    if large {
+        transaction.store(&key::group_invitation(&record.log_id, record.epoch), &record);
+        return Ok(());
+    }
+    send(transaction, own, &record)
+}
+
+/// Tells those who are invited, and forgets the invitation.
+pub(super) fn send(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    record: &GroupInvitationRecord,
+) -> Result<(), Stop> {
+    let group = load(transaction, &record.log_id)?;
+    let Some((incarnation, sequence)) = record.place else { return Ok(()) };
+    let (group_id, epoch) = (&record.log_id, record.epoch);
+    let invitation = match record.blob.length > GROUP_INVITATION_INLINE_MAX as u64 {
+        true => AttachmentPlace::Blob(blob::reference(own.address().domain(), &record.blob)),
+        false => AttachmentPlace::Inline(blob::pieces(transaction, (group_id, epoch), record.blob.length)?),
+    };
+    for invited in &record.invited {
+        let body = Body::GroupInvitation(kind::GroupInvitation {
+            log_id: *group_id,
+            domain: group.domain.clone(),
+            epoch,
+            position: LogPosition { incarnation, sequence },
+            name: group.name.clone(),
+            invitation: invitation.clone(),
+            inviter: own.address().clone(),
+        });
+        if invited == own.address() {
+            composition::enqueue_bare(transaction, own, invited, None, body)?;
+        } else {
+            composition::enqueue_confirmed(transaction, own, invited, body)?;
+        }
+    }
+    blob::forget(transaction, (group_id, epoch), record.blob.length);
+    transaction.delete(&key::group_invitation(group_id, epoch));
+    Ok(())
+}
+
+/// Somebody invites this device. Whoever is not a contact is not listened to; a device that is in the group already has
+/// nothing to gain, and a played back invitation is for a key package that is gone.
+pub(in crate::engine) fn received(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    peer: &PeerDevice,
+    (content, encoded): (&Content, &[u8]),
+) -> Result<(), Stop> {
+    let Body::GroupInvitation(invitation) = &content.body else { return Ok(()) };
+    let group_id = invitation.log_id;
+    let known = transaction.load(&key::group(&group_id))?;
+    let is_in = |group: &GroupRecord| {
+        matches!(group.standing, GroupStanding::Active | GroupStanding::Leaving | GroupStanding::Making)
+    };
+    if known.as_ref().is_some_and(is_in) || !invitation.is_from(&peer.address) {
+        return Ok(());
+    }
+    let join = GroupJoinRecord {
+        log_id: group_id,
+        content: Zeroizing::new(encoded.to_vec()),
+        inviter: peer.address.clone(),
+        fetched: 0,
+        attempts: 0,
+        next_attempt: 0,
+    };
+    match &invitation.invitation {
+        AttachmentPlace::Inline(bytes) => {
+            let bytes = bytes.clone();
+            join_with(transaction, own, &join, &bytes)
+        }
+        AttachmentPlace::Blob(_) => {
+            let group = joining(transaction, invitation, known);
+            store(transaction, &group);
+            transaction.store(&key::group_join(&group_id), &join);
+            Ok(())
+        }
+    }
+}
+
+/// The blob of an invitation is here whole.
+pub(super) fn fetched(
+    transaction: &mut Transaction<'_>,
+    join: &GroupJoinRecord,
+    invitation: &[u8],
+) -> Result<(), Stop> {
+    let own = OwnDevice::load_working(transaction)?;
+    transaction.delete(&key::group_join(&join.log_id));
+    join_with(transaction, &own, join, invitation)
+}
+
+/// Where the invitation of a join lies, if it is a blob.
+pub(super) fn blob_of(join: &GroupJoinRecord) -> Result<Option<BlobReference>, Stop> {
+    Ok(match Content::decode(&join.content)?.body {
+        Body::GroupInvitation(kind::GroupInvitation { invitation: AttachmentPlace::Blob(blob), .. }) => Some(blob),
+        _ => None,
+    })
+}
+
+/// An invitation comes to nothing.
+pub(super) fn refuse(transaction: &mut Transaction<'_>, group_id: &GroupId, code: &str) -> Result<(), Stop> {
+    transaction.delete(&key::group_join(group_id));
+    if let Some(group) = transaction.load(&key::group(group_id))?
+        && group.standing == GroupStanding::Joining
+    {
+        match group.messages {
+            0 => transaction.delete(&key::group(group_id)),
+            // What was said when this device was in it before is kept.
+            _ => store(transaction, &GroupRecord { standing: GroupStanding::Removed, ..group }),
+        }
+    }
+    tell(transaction, group_id, GroupEvent::InvitationRefused { code: code.to_owned() });
+    Ok(())
+}
+
+fn join_with(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    join: &GroupJoinRecord,
+    invitation: &[u8],
+) -> Result<(), Stop> {
+    let Body::GroupInvitation(told) = Content::decode(&join.content)?.body else { return Ok(()) };
+    let Ok(invitation) = GroupInvitation::decode(invitation) else {
+        return refuse(transaction, &join.log_id, "invitation");
+    };
+    let mut mls = match OpenGroup::join(transaction, own, &invitation) {
+        Ok(mls) => mls,
+        Err(Stop::Failed(error)) => match *error {
+            EngineError::Group(super::GroupProblem::Engine(error)) => {
+                return refuse(transaction, &join.log_id, super::mls::code_of(&error));
+            }
+            other => return Err(other.into()),
+        },
+        Err(error) => return Err(error),
+    };
+    let policy = mls.policy()?;
+    let inviter = policy.role(&join.inviter);
+    if mls.log_id() != join.log_id || mls.epoch() != told.epoch || policy.log_domain != told.domain {
+        return refuse(transaction, &join.log_id, "invitation");
+    }
+    if inviter != Some(Role::Owner) && join.inviter != *own.address() {
+        return refuse(transaction, &join.log_id, "group_rules");
+    }
+    let known = transaction.load(&key::group(&join.log_id))?;
+    let mut group = joining(transaction, &told, known);
+    let now = transaction.now.0;
+    (group.standing, group.name) = (GroupStanding::Active, policy.name.clone());
+    (group.joined, group.updated) = (now, now);
+    if own_devices::others(own).next().is_some() {
+        change::want(&mut group, GroupChangeKind::OwnDevices, now);
+    }
+    mls.save(transaction)?;
+    device_list::check(transaction, own, &mut group, &mls)?;
+    store(transaction, &group);
+    tell(transaction, &join.log_id, GroupEvent::Joined { name: group.name.clone(), by: join.inviter.clone() });
+    Ok(())
+}
+
+/// The record of a group that is being joined; what was said in it before stays.
+fn joining(
+    transaction: &Transaction<'_>,
+    invitation: &kind::GroupInvitation,
+    known: Option<GroupRecord>,
+) -> GroupRecord {
+    let (messages, seen, next_change) =
+        known.map_or((0, 0, 1), |known| (known.messages, known.seen, known.next_change));
+    GroupRecord {
+        log_id: invitation.log_id,
+        domain: invitation.domain.clone(),
+        name: invitation.name.clone(),
+        standing: GroupStanding::Joining,
+        epoch: invitation.epoch,
+        incarnation: Some(invitation.position.incarnation),
+        after: invitation.position.sequence,
+        next_read: transaction.now.0,
+        messages,
+        seen,
+        changes: Vec::new(),
+        commit: None,
+        next_change,
+        attempts: 0,
+        next_attempt: 0,
+        problem: None,
+        joined: 0,
+        updated: 0,
+        log_created: true,
+    }
+}

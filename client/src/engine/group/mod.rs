@@ -1,0 +1,116 @@
+//! Groups on a device: what a person asks for becomes entries of a group's log, and what is read there becomes messages.
+//! `spec/client-engine.md`, section "Groups".
+//!
+//! Everything is applied in the order of the log, this device's own entries included: whether the server's answer to an
+//! append came or not, the log tells. Nothing leaves before the state that made it is stored.
+
+mod append;
+mod blob;
+mod change;
+mod commit;
+mod creation;
+mod device_list;
+mod invitation;
+mod key_packages;
+mod message;
+mod mls;
+mod outcome;
+mod reading;
+mod summary;
+
+use std::collections::BTreeSet;
+
+use medipeps_core::wire::client_records::{GroupChangeKind, GroupRecord, GroupStanding};
+
+use super::account::OwnDevice;
+use super::outcome::Event;
+use super::records::{class, key};
+use super::transaction::{Stop, Transaction, go_on};
+use crate::limits::GROUP_UPDATE_MS;
+
+pub use blob::GroupBlobRequest;
+pub use change::GroupChange;
+pub use creation::CreateGroup;
+pub use message::SendToGroup;
+pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
+pub use reading::{GroupEntries, GroupReader, reader};
+pub use summary::{GroupMember, GroupMessage, GroupSummary};
+
+pub(super) use device_list::{contact_changed, own_statement_changed};
+pub(super) use invitation::received as invitation_received;
+pub(super) use key_packages::begin as begin_key_packages;
+pub(super) use outcome::{handle, reply};
+
+/// Names a group: the id of its log.
+pub type GroupId = [u8; 32];
+
+/// Does for each group what is due: what is to be appended, and what is to be read.
+pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet<String>) -> Result<(), Stop> {
+    let groups = transaction.scan::<GroupRecord>(class::GROUP)?;
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let own = OwnDevice::load_working(transaction)?;
+    for (_, group) in groups {
+        if unreachable.contains(&group.domain) {
+            continue;
+        }
+        // A group that misses a record does not keep the others from asking for theirs.
+        go_on(send_due_of(transaction, &own, group))?;
+    }
+    Ok(())
+}
+
+fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupRecord) -> Result<(), Stop> {
+    match group.standing {
+        GroupStanding::Making => append::create_log(transaction, &group),
+        GroupStanding::Joining => blob::fetch_due(transaction, &group),
+        GroupStanding::Active => {
+            blob::upload_due(transaction, &group)?;
+            renew_keys(transaction, &group);
+            change::ask_due(transaction, own, &group.log_id)?;
+            append::send_due(transaction, own, &group.log_id)?;
+            reading::read_due(transaction, &group.log_id)
+        }
+        GroupStanding::Leaving => {
+            append::send_due(transaction, own, &group.log_id)?;
+            reading::read_due(transaction, &group.log_id)
+        }
+        GroupStanding::Left | GroupStanding::Removed | GroupStanding::Broken | GroupStanding::Rejoining => Ok(()),
+    }
+}
+
+/// Once a week this device's keys in a group are renewed, so that who has had them has them no longer.
+fn renew_keys(transaction: &mut Transaction<'_>, group: &GroupRecord) {
+    let now = transaction.now.0;
+    let age = now.checked_sub(group.updated);
+    if age.is_none_or(|age| age >= GROUP_UPDATE_MS) {
+        let mut group = group.clone();
+        group.updated = now;
+        change::want(&mut group, GroupChangeKind::Update, now);
+        store(transaction, &group);
+    }
+}
+
+/// A group that this device knows.
+fn load(transaction: &mut Transaction<'_>, group_id: &GroupId) -> Result<GroupRecord, Stop> {
+    Ok(transaction.load(&key::group(group_id))?.ok_or(GroupProblem::Unknown)?)
+}
+
+/// One that it can write to.
+fn load_active(transaction: &mut Transaction<'_>, group_id: &GroupId) -> Result<GroupRecord, Stop> {
+    let group = load(transaction, group_id)?;
+    match group.standing {
+        GroupStanding::Active | GroupStanding::Making => Ok(group),
+        standing => Err(GroupProblem::Closed(standing).into()),
+    }
+}
+
+fn store(transaction: &mut Transaction<'_>, group: &GroupRecord) {
+    transaction.store(&key::group(&group.log_id), group);
+}
+
+/// Tells the shell after the commit.
+fn tell(transaction: &mut Transaction<'_>, group: &GroupId, event: GroupEvent) {
+    transaction.event(Event::Group { group: *group, event });
+}

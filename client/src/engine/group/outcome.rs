@@ -1,0 +1,249 @@
+//! What comes into a group and what comes out of it.
+
+use medipeps_core::Address;
+use medipeps_core::group::GroupError;
+use medipeps_core::limits::GROUP_NAME_LENGTH_MAX;
+use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, GroupStanding};
+use medipeps_core::wire::transport::{ErrorReply, Response};
+use thiserror::Error;
+
+use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, SendToGroup};
+use super::{append, blob, change, creation, key_packages, message, reading};
+use crate::engine::transaction::{Stop, Transaction};
+
+/// What happened to a group, or is to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupInput {
+    /// Make a group.
+    Create(CreateGroup),
+    /// Change one.
+    Change(GroupChange),
+    /// Say something.
+    Send(SendToGroup),
+    /// Entries of a log that the server has pushed.
+    Entries(GroupEntries),
+    /// Read every log with the next tick.
+    ReadAll,
+    /// A person has seen the messages of a group up to this number.
+    Seen(GroupId, u64),
+}
+
+/// What was asked of a server for a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupCorrelation {
+    /// Its log.
+    CreateLog(GroupId),
+    /// An entry.
+    Append {
+        /// Which group.
+        group: GroupId,
+        /// The entry.
+        entry_id: [u8; 16],
+    },
+    /// The entries of an epoch.
+    Fetch {
+        /// Which group.
+        group: GroupId,
+        /// The epoch.
+        epoch: u64,
+    },
+    /// Key packages of an account that is to be added.
+    FetchKeyPackages {
+        /// Which group.
+        group: GroupId,
+        /// For which change.
+        change: u64,
+        /// Whose.
+        address: Address,
+    },
+    /// Something about the blob of an invitation.
+    Blob {
+        /// Which group.
+        group: GroupId,
+        /// What.
+        step: GroupBlobRequest,
+    },
+    /// How many key packages of this device are left.
+    KeyPackageStatus,
+    /// An upload of key packages, by its sequence.
+    PublishKeyPackages(u64),
+}
+
+/// What a shell tells a person or a program about a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupEvent {
+    /// It is made, and its log is being asked for.
+    Prepared,
+    /// The server has its log.
+    Made,
+    /// This device is in it.
+    Joined {
+        /// What it is called.
+        name: String,
+        /// Who has added it.
+        by: Address,
+    },
+    /// An invitation came to nothing.
+    InvitationRefused {
+        /// Why.
+        code: String,
+    },
+    /// Something is to be said.
+    MessageQueued {
+        /// Its number.
+        number: u64,
+    },
+    /// Somebody has said something.
+    Message {
+        /// Its number.
+        number: u64,
+    },
+    /// What was said here has come further.
+    MessageState {
+        /// Its number.
+        number: u64,
+        /// How far.
+        state: GroupMessageState,
+        /// Of a failure.
+        code: Option<String>,
+    },
+    /// Members, roles, name or keys have changed.
+    Changed {
+        /// Who has changed it.
+        by: Address,
+        /// Accounts that are new.
+        added: Vec<Address>,
+        /// Accounts that are gone.
+        removed: Vec<Address>,
+        /// Devices that had lost their state and are back.
+        rejoined: Vec<(Address, u32)>,
+    },
+    /// A change that was asked for cannot be made.
+    ChangeFailed {
+        /// Which.
+        what: GroupChangeKind,
+        /// Why.
+        code: String,
+    },
+    /// Somebody has taken this account out.
+    Removed,
+    /// This account has left.
+    Left,
+    /// Something keeps the group from going on.
+    Problem {
+        /// What.
+        code: String,
+    },
+    /// An entry of the log is passed over: it cannot be read, or breaks the group's rules.
+    EntryRefused {
+        /// Why.
+        code: String,
+    },
+}
+
+/// Why something in a group is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum GroupProblem {
+    /// There is no such group here.
+    #[error("there is no such group here")]
+    Unknown,
+    /// Nothing can be said or changed in it.
+    #[error("{}", closed(*.0))]
+    Closed(GroupStanding),
+    /// Readers may not write.
+    #[error("you may read in this group, not write")]
+    Reader,
+    /// Only owners may.
+    #[error("only an owner of the group may do that")]
+    NotOwner,
+    /// The group needs one.
+    #[error("the group would have no owner; make somebody else an owner first")]
+    LastOwner,
+    /// Who is meant is not in the group.
+    #[error("{0} is not in the group")]
+    NotMember(Address),
+    /// Who is meant is in the group.
+    #[error("{0} is in the group already")]
+    Member(Address),
+    /// Too much is to be changed already.
+    #[error("{max} changes wait already; run `sync` first")]
+    TooManyChanges {
+        /// The limit.
+        max: usize,
+    },
+    /// A name that nobody could show.
+    #[error("a group's name has 1 to {GROUP_NAME_LENGTH_MAX} bytes and no control characters")]
+    Name,
+    /// What MLS or the group's rules say.
+    #[error(transparent)]
+    Engine(#[from] GroupError),
+}
+
+const fn closed(standing: GroupStanding) -> &'static str {
+    match standing {
+        GroupStanding::Making | GroupStanding::Active => "the group is open",
+        GroupStanding::Joining => "the group is still being joined; run `sync`",
+        GroupStanding::Left | GroupStanding::Leaving => "you have left this group",
+        GroupStanding::Removed => "you were taken out of this group",
+        GroupStanding::Broken => "the group cannot go on; an owner has to make it anew",
+        GroupStanding::Rejoining => "this device has lost its place in the group and waits for a member to help",
+    }
+}
+
+/// Handles what concerns a group.
+pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &GroupInput) -> Result<(), Stop> {
+    match input {
+        GroupInput::Create(command) => creation::create(transaction, command),
+        GroupInput::Change(command) => change::change(transaction, command),
+        GroupInput::Send(command) => message::send(transaction, command),
+        GroupInput::Entries(read) => reading::entries_read(transaction, read),
+        GroupInput::ReadAll => reading::read_all(transaction),
+        GroupInput::Seen(group, number) => message::mark_seen(transaction, group, *number),
+    }
+}
+
+/// Handles an answer. False if it does not fit what was asked.
+pub(in crate::engine) fn reply(
+    transaction: &mut Transaction<'_>,
+    to: &GroupCorrelation,
+    result: &Result<Response, ErrorReply>,
+) -> Result<bool, Stop> {
+    match (to, result) {
+        (GroupCorrelation::CreateLog(group), Ok(Response::Done)) => append::created(transaction, group, Ok(())),
+        (GroupCorrelation::CreateLog(group), Err(error)) => append::created(transaction, group, Err(error)),
+        (GroupCorrelation::Append { group, entry_id }, Ok(Response::AppendGroupEntry(reply))) => {
+            append::answered(transaction, (group, entry_id), Ok(reply))
+        }
+        (GroupCorrelation::Append { group, entry_id }, Err(error)) => {
+            append::answered(transaction, (group, entry_id), Err(error))
+        }
+        (GroupCorrelation::Fetch { group, epoch }, Ok(Response::FetchGroupEntries(reply))) => {
+            reading::entries_read(transaction, &GroupEntries::of(*group, *epoch, reply))
+        }
+        (GroupCorrelation::Fetch { group, epoch }, Err(error)) => {
+            reading::read_refused(transaction, group, *epoch, error)
+        }
+        (GroupCorrelation::FetchKeyPackages { group, change, address }, Ok(Response::FetchKeyPackages(reply))) => {
+            change::key_packages_fetched(transaction, (group, *change, address), reply)
+        }
+        (GroupCorrelation::FetchKeyPackages { group, change, .. }, Err(error)) => {
+            change::key_packages_refused(transaction, (group, *change), error)
+        }
+        (
+            GroupCorrelation::Blob { group, step },
+            Ok(Response::BeginBlob(_) | Response::PutBlobPiece(_) | Response::FetchBlob(_)) | Err(_),
+        ) => blob::answered(transaction, (group, *step), result),
+        (GroupCorrelation::KeyPackageStatus, Ok(Response::KeyPackageStatus(status))) => {
+            key_packages::maintain(transaction, status)
+        }
+        (GroupCorrelation::KeyPackageStatus, Err(_)) => Ok(()),
+        (GroupCorrelation::PublishKeyPackages(sequence), Ok(Response::Done)) => {
+            key_packages::published(transaction, *sequence, Ok(()))
+        }
+        (GroupCorrelation::PublishKeyPackages(sequence), Err(error)) => {
+            key_packages::published(transaction, *sequence, Err(error))
+        }
+        (_, Ok(_)) => return Ok(false),
+    }
+    .map(|()| true)
+}

@@ -1,0 +1,277 @@
+//! Reading a group's log: entry after entry, epoch after epoch.
+//!
+//! Entries of an epoch are read by proving its key. The last one is the commit that closes it, with which the next epoch's
+//! key is had; so a device that was away walks forward commit by commit, and one that was removed stops there.
+
+use medipeps_core::crypto::secret::Secret;
+use medipeps_core::crypto::signature::SigningKey;
+use medipeps_core::group::GroupMember;
+use medipeps_core::kind::Content;
+use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupRecord, GroupStanding};
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry};
+
+use super::mls::{OpenGroup, Processed};
+use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, store, tell};
+use crate::engine::Correlation;
+use crate::engine::account::OwnDevice;
+use crate::engine::outbox::next_attempt;
+use crate::engine::outcome::{EngineError, error_code_name};
+use crate::engine::records::{class, key};
+use crate::engine::transaction::{Stop, Transaction, go_on};
+use crate::limits::{GROUP_ENTRIES_PER_READ, GROUP_POLL_MS};
+
+/// Entries of a group's log, as the server gave or pushed them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupEntries {
+    /// Which group.
+    pub group: GroupId,
+    /// Whose entries they are.
+    pub epoch: u64,
+    /// Of the server's store.
+    pub incarnation: [u8; 16],
+    /// In the order of the log.
+    pub entries: Vec<GroupLogEntry>,
+    /// There is nothing after them: the reader has the log as it is now.
+    pub caught_up: bool,
+    /// The epoch is closed, and these are the last of it.
+    pub epoch_closed: bool,
+}
+
+/// What reads a group's log at a server, until the epoch closes.
+#[derive(Debug, Clone)]
+pub struct GroupReader {
+    /// Which group.
+    pub group: GroupId,
+    /// Whose server keeps the log.
+    pub domain: String,
+    /// Whose entries are read.
+    pub epoch: u64,
+    /// How far this device has come.
+    pub after: Option<GroupLogCursor>,
+    /// Proves the epoch.
+    pub access_key: SigningKey,
+}
+
+impl PartialEq for GroupReader {
+    fn eq(&self, other: &Self) -> bool {
+        self.access_key.verifying_key() == other.access_key.verifying_key()
+            && (self.group, &self.domain, self.epoch, self.after)
+                == (other.group, &other.domain, other.epoch, other.after)
+    }
+}
+
+impl Eq for GroupReader {}
+
+impl GroupEntries {
+    /// Out of the server's answer.
+    #[must_use]
+    pub fn of(group: GroupId, epoch: u64, reply: &FetchGroupEntriesReply) -> Self {
+        Self {
+            group,
+            epoch,
+            incarnation: reply.incarnation,
+            entries: reply.entries.clone(),
+            caught_up: reply.entries.is_empty(),
+            epoch_closed: reply.epoch_closed,
+        }
+    }
+}
+
+/// Asks for the next entries, if it is time.
+pub(super) fn read_due(transaction: &mut Transaction<'_>, group_id: &GroupId) -> Result<(), Stop> {
+    let group = load(transaction, group_id)?;
+    // A time that is further away than groups are ever left alone comes from a clock that was wrong.
+    let now = transaction.now.0;
+    if !is_read(&group) || (group.next_read > now && group.next_read - now <= GROUP_POLL_MS) {
+        return Ok(());
+    }
+    let Some(seed) = transaction.load(&key::group_access(group_id))? else { return Ok(()) };
+    let reader = reader(&group, &seed)?;
+    let correlation = GroupCorrelation::Fetch { group: *group_id, epoch: group.epoch };
+    let correlation = Correlation::Group(correlation);
+    if !transaction.is_sending(&correlation) {
+        transaction.read_group(append::connection(&group), reader, GROUP_ENTRIES_PER_READ, correlation);
+    }
+    Ok(())
+}
+
+/// A person waits: every group is read with the next tick.
+pub(in crate::engine) fn read_all(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
+    for (_, mut group) in transaction.scan::<GroupRecord>(class::GROUP)? {
+        if is_read(&group) && group.next_read > transaction.now.0 {
+            group.next_read = transaction.now.0;
+            store(transaction, &group);
+        }
+    }
+    Ok(())
+}
+
+/// What reads a group from where this device has come to.
+///
+/// # Errors
+/// [`GroupProblem::Unknown`] if the key is none.
+pub fn reader(group: &GroupRecord, access_seed: &[u8]) -> Result<GroupReader, EngineError> {
+    let seed = Secret::from_slice(access_seed).ok_or(GroupProblem::Unknown)?;
+    Ok(GroupReader {
+        group: group.log_id,
+        domain: group.domain.clone(),
+        epoch: group.epoch,
+        after: group.incarnation.map(|incarnation| GroupLogCursor { incarnation, sequence: group.after }),
+        access_key: SigningKey::from_secret(&seed),
+    })
+}
+
+/// The server has nothing to give for an epoch, or not now.
+pub(in crate::engine) fn read_refused(
+    transaction: &mut Transaction<'_>,
+    group_id: &GroupId,
+    epoch: u64,
+    error: &ErrorReply,
+) -> Result<(), Stop> {
+    let mut group = load(transaction, group_id)?;
+    if group.epoch != epoch || !is_read(&group) {
+        return Ok(());
+    }
+    group.next_read = next_attempt(transaction, 3, error.retry_after);
+    if let Some(ErrorCode::UnknownGroupLog | ErrorCode::GroupAccessRefused) = error.known_code() {
+        let code = error_code_name(error);
+        if group.problem.as_ref() != Some(&code) {
+            tell(transaction, group_id, GroupEvent::Problem { code: code.clone() });
+        }
+        group.problem = Some(code);
+    }
+    store(transaction, &group);
+    Ok(())
+}
+
+/// Takes entries over, in order, in one transaction.
+pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &GroupEntries) -> Result<(), Stop> {
+    let own = OwnDevice::load_working(transaction)?;
+    let mut group = load(transaction, &read.group)?;
+    if !is_read(&group) || group.epoch != read.epoch {
+        // Somebody else of this account's programs has read on meanwhile.
+        return Ok(());
+    }
+    if group.incarnation != Some(read.incarnation) {
+        // The server's store has begun a new life: what was read before comes again and is known by MLS.
+        (group.incarnation, group.after) = (Some(read.incarnation), 0);
+    }
+    let mut mls = OpenGroup::load(transaction, &read.group)?;
+    for entry in &read.entries {
+        if entry.sequence <= group.after {
+            continue;
+        }
+        // One that misses a record does not keep the others from asking for theirs.
+        go_on(take(transaction, &own, &mut group, &mut mls, entry))?;
+        group.after = entry.sequence;
+        if !is_read(&group) {
+            break;
+        }
+    }
+    if is_read(&group) {
+        let moved = group.epoch != read.epoch;
+        if !moved && read.epoch_closed {
+            // The commit that closes the epoch is not there any more: there is no way on from here.
+            go_on(lose_track(transaction, &mut group))?;
+        }
+        let more = moved || (!read.caught_up && !read.entries.is_empty());
+        group.next_read = transaction.now.0.saturating_add(if more { 0 } else { GROUP_POLL_MS });
+        if !more {
+            group.problem = None;
+        }
+    }
+    mls.save(transaction)?;
+    store(transaction, &group);
+    Ok(())
+}
+
+/// Whether the log is read: by a member, and by one who wants to leave until he is out.
+pub(super) const fn is_read(group: &GroupRecord) -> bool {
+    matches!(group.standing, GroupStanding::Active | GroupStanding::Leaving)
+}
+
+fn take(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    group: &mut GroupRecord,
+    mls: &mut OpenGroup,
+    entry: &GroupLogEntry,
+) -> Result<(), Stop> {
+    let own_commit = commit::is_own(group, entry);
+    if own_commit && commit::is_proposal(group) {
+        return Ok(());
+    }
+    if message::logged(transaction, &group.log_id, &entry.entry_id, (entry.sequence, Some(entry)))? {
+        return Ok(());
+    }
+    match mls.process(entry, group.epoch)? {
+        Processed::Message { sender, account_key, content } => {
+            keep(transaction, own, group, (sender, account_key, &content), entry)
+        }
+        Processed::Commit(change) if own_commit => commit::read_back(transaction, own, group, mls, (&change, entry)),
+        Processed::Commit(change) => commit::taken(transaction, own, group, mls, &change),
+        Processed::Leaving(member) => commit::proposed(transaction, own, group, mls, Some(&member)),
+        Processed::Proposal => commit::proposed(transaction, own, group, mls, None),
+        Processed::Known => Ok(()),
+        Processed::Refused { code } => {
+            tell(transaction, &group.log_id, GroupEvent::EntryRefused { code: code.to_owned() });
+            Ok(())
+        }
+        // It has closed the epoch, and nobody can follow it.
+        Processed::Broken { code } => {
+            group.standing = GroupStanding::Broken;
+            group.problem = Some(code.to_owned());
+            commit::drop_pending(transaction, group, mls)?;
+            tell(transaction, &group.log_id, GroupEvent::Problem { code: code.to_owned() });
+            Ok(())
+        }
+    }
+}
+
+/// Stores what somebody said, once.
+fn keep(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    group: &mut GroupRecord,
+    (sender, account_key, encoded): (GroupMember, [u8; 32], &[u8]),
+    entry: &GroupLogEntry,
+) -> Result<(), Stop> {
+    let Ok(content) = Content::decode(encoded) else {
+        tell(transaction, &group.log_id, GroupEvent::EntryRefused { code: "content".to_owned() });
+        return Ok(());
+    };
+    let from_self = sender.address == *own.address();
+    // The group stands in the place of an account key: the same content may come again after a restore of the server.
+    let seen = key::received(&sender.address, &group.log_id, &content.id.0);
+    if transaction.exists(&seen)? {
+        return Ok(());
+    }
+    transaction.store(&seen, &zeroize::Zeroizing::new(group.messages.to_be_bytes().to_vec()));
+    let number = group.messages;
+    let record = GroupMessageRecord {
+        sequence: entry.sequence,
+        content_id: content.id.0,
+        sender: sender.address,
+        sender_device: sender.device_id,
+        account_key,
+        received: entry.received,
+        content: encoded.to_vec(),
+        state: GroupMessageState::Logged,
+        code: None,
+    };
+    transaction.store(&key::group_message(&group.log_id, number), &record);
+    group.messages += 1;
+    if from_self && group.seen == number {
+        group.seen = group.messages;
+    }
+    tell(transaction, &group.log_id, GroupEvent::Message { number });
+    Ok(())
+}
+
+/// There is no way on from this device's epoch: somebody has to show it another.
+fn lose_track(transaction: &mut Transaction<'_>, group: &mut GroupRecord) -> Result<(), Stop> {
+    group.standing = GroupStanding::Rejoining;
+    group.problem = Some("group_entries_gone".to_owned());
+    tell(transaction, &group.log_id, GroupEvent::Problem { code: "group_entries_gone".to_owned() });
+    Ok(())
+}

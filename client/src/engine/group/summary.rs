@@ -1,0 +1,59 @@
+//! Groups as a person or a program reads them: out of records, changing nothing.
+
+use medipeps_core::kind::Content;
+use medipeps_core::wire::client_records::{
+    GroupMemberRecord, GroupMessageRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord,
+};
+
+use super::GroupId;
+use crate::engine::outcome::EngineError;
+
+/// A group as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSummary {
+    /// Which.
+    pub id: GroupId,
+    /// What is known about it.
+    pub group: GroupRecord,
+    /// Who is in it.
+    pub roster: GroupRosterRecord,
+}
+
+/// An account in a group.
+pub type GroupMember = GroupMemberRecord;
+
+/// Something that was said in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMessage {
+    /// Its number in the group on this device.
+    pub number: u64,
+    /// What is known about it.
+    pub message: GroupMessageRecord,
+    /// What it says.
+    pub content: Content,
+}
+
+impl GroupSummary {
+    /// Messages that nobody has seen on this device.
+    #[must_use]
+    pub const fn unread(&self) -> u64 {
+        self.group.messages.saturating_sub(self.group.seen)
+    }
+
+    /// What an account may do in it.
+    #[must_use]
+    pub fn role(&self, address: &medipeps_core::Address) -> Option<GroupRoleRecord> {
+        self.roster.members.iter().find(|member| member.address == *address).map(|member| member.role)
+    }
+}
+
+impl GroupMessage {
+    /// Out of its record.
+    ///
+    /// # Errors
+    /// [`EngineError::Content`]
+    pub fn of(number: u64, message: GroupMessageRecord) -> Result<Self, EngineError> {
+        let content = Content::decode(&message.content)?;
+        Ok(Self { number, message, content })
+    }
+}

@@ -1,0 +1,71 @@
+//! Groups: read and written over a connection of their own, and watched while the program stays.
+
+use medipeps_core::wire::client_records::GroupStanding;
+use tokio::time::{Instant, sleep};
+
+use super::{Agent, AgentError, Show, now};
+use crate::engine::{GroupId, GroupInput, GroupMessage, GroupSummary, Input};
+use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
+
+impl Agent {
+    /// All groups of the account, oldest first.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn groups(&mut self) -> Result<Vec<GroupSummary>, AgentError> {
+        Ok(self.store.groups(now(), &mut self.rng)?)
+    }
+
+    /// The newest messages of a group, oldest first.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn group_messages(&mut self, group: &GroupId, limit: u64) -> Result<Vec<GroupMessage>, AgentError> {
+        Ok(self.store.group_messages(group, limit, now(), &mut self.rng)?)
+    }
+
+    /// Handles an input that leads to nothing that is sent.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn note(&mut self, input: &Input) -> Result<(), AgentError> {
+        self.store.handle(input, now(), &mut self.rng)?;
+        Ok(())
+    }
+
+    /// Sends and reads until a group has nothing on its way any more, for as long as a person waits for a command. What
+    /// stands in the way is returned; it goes on with the next `sync`.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub async fn settle_group(&mut self, group: &GroupId, show: Show<'_>) -> Result<Option<String>, AgentError> {
+        let end = Instant::now() + GROUP_SETTLE_WAIT;
+        loop {
+            let problem = self.send_due(show).await?;
+            if problem.is_some() || Instant::now() >= end || !self.is_group_busy(group)? {
+                return Ok(problem);
+            }
+            sleep(GROUP_SETTLE_PAUSE).await;
+        }
+    }
+
+    /// Whether something waits that the next seconds may bring on.
+    fn is_group_busy(&mut self, group: &GroupId) -> Result<bool, AgentError> {
+        let Some(group) = self.groups()?.into_iter().find(|one| one.id == *group) else { return Ok(false) };
+        let soon = now().0.saturating_add(u64::try_from(GROUP_SETTLE_WAIT.as_millis()).unwrap_or(u64::MAX));
+        let record = &group.group;
+        let open = matches!(record.standing, GroupStanding::Making | GroupStanding::Active);
+        let waits = !record.changes.is_empty() || record.commit.is_some() || record.next_read <= now().0;
+        Ok(open
+            && (waits || self.store.group_waits(&record.log_id, now(), &mut self.rng)?)
+            && record.next_attempt <= soon)
+    }
+
+    /// Every group is read with what is due next.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub(super) fn read_groups(&mut self) -> Result<(), AgentError> {
+        self.note(&Input::Group(GroupInput::ReadAll))
+    }
+}
