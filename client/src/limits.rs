@@ -197,6 +197,8 @@ pub const GROUP_PROPOSAL_WAIT_MS: u64 = 10 * 1000;
 pub const GROUP_UPDATE_MS: u64 = 7 * 24 * 3600 * 1000;
 /// Bytes of an invitation that still goes inside a message; a larger one goes as a blob.
 pub const GROUP_INVITATION_INLINE_MAX: usize = 40 << 10;
+/// Invitations to groups that wait until their sender's server has been asked.
+pub const UNCHECKED_INVITATIONS_MAX: usize = 32;
 /// One-time key packages that one upload carries: with the last-resort one some 120 KiB.
 pub const KEY_PACKAGES_PER_UPLOAD: usize = 30;
 /// One-time key packages at the server below which the device uploads more.

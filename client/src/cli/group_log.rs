@@ -54,7 +54,7 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
     let thread = fold(&messages);
     let shown: Vec<MessageJson> = messages.iter().filter_map(|message| json_of(message, &thread)).collect();
     if let Some(last) = messages.iter().map(|message| message.number).max() {
-        agent.note(&Input::Group(GroupInput::Seen(id, last)))?;
+        agent.take_note(&Input::Group(GroupInput::Seen(id, last)))?;
     }
     if arguments.json {
         return output::print_json(&shown);

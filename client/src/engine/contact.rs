@@ -195,6 +195,7 @@ pub(super) fn pin_quietly(
         };
         transaction.store(&key::contact(address), &contact);
         transaction.event(Event::ContactPinned { address: address.clone(), new: true });
+        group::sender_checked(transaction, address, &statement.account_key())?;
         statement_check::settle(transaction, address, Some(&statement.account_key()))?;
         return Ok(Pinned::Accepted);
     };
@@ -224,6 +225,7 @@ pub(super) fn pin_quietly(
                 outbox::unblock(transaction, address)?;
             }
             transaction.event(Event::ContactPinned { address: address.clone(), new: false });
+            group::sender_checked(transaction, address, &statement.account_key())?;
             statement_check::settle(transaction, address, Some(&statement.account_key()))?;
             Ok(Pinned::Accepted)
         }

@@ -15,7 +15,7 @@ use super::outcome::{Event, Undecryptable};
 use super::records::key;
 use super::sesame::PeerDevice;
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, body, device_sync, own_statement, receipt};
+use super::{LocalId, body, device_sync, group, own_statement, receipt};
 
 /// The devices of the account beside this one.
 pub(super) fn others(own: &OwnDevice) -> impl Iterator<Item = u32> {
@@ -135,6 +135,11 @@ pub(super) fn keep(
     };
     let mail = match &content.body {
         Body::Mail(mail) => Some(mail),
+        Body::GroupInvitation(_) => {
+            transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+            group::invitation_received(transaction, own, (peer, true), content, encoded)?;
+            return Ok(None);
+        }
         Body::DeviceSync(sync) => {
             transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
             device_sync::apply(transaction, own, sync)?;

@@ -19,7 +19,7 @@ use super::outbox::{is_transient, next_attempt};
 use super::outcome::{Connection, EngineError, Event, error_code_name};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, revocation, rollback, sesame};
+use super::{Correlation, group, revocation, rollback, sesame};
 use crate::limits::STATEMENT_MADE_AGAIN_MAX;
 
 /// What is to be different in the list of devices.

@@ -27,7 +27,7 @@ use super::own_devices::Refusal;
 use super::records::{HintKeys, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{body, contact, device_sync, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed};
+use super::{body, contact, device_sync, group, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed};
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 use crate::store::seal::ClassRecords;
 
@@ -470,6 +470,14 @@ fn keep(
         if checked {
             owed::heard(transaction, &peer.address)?;
             receipt::received(transaction, peer, receipt)?;
+        }
+        return Ok(None);
+    }
+    if let Body::GroupInvitation(_) = &content.body {
+        transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+        group::invitation_received(transaction, own, (peer, checked), &content, encoded)?;
+        if checked {
+            owed::confirm(transaction, &peer.address, content.id.0, urgent)?;
         }
         return Ok(None);
     }

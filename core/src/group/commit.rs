@@ -5,7 +5,7 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::engine::{GroupInvitation, log_extensions, policy_extensions};
+use super::engine::{GroupWelcome, log_extensions, policy_extensions};
 use super::error::{GroupError, KeyPackageError, Refusal, StateError};
 use super::key_package::KeyPackage;
 use super::member::{Group, GroupEntry, Pending, epoch_keys};
@@ -34,7 +34,7 @@ pub struct PreparedCommit {
     /// Of the epoch that it begins: the server takes requests for that one under this key.
     pub next_access_key: VerifyingKey,
     /// For all devices that it adds. To be sent when the server has taken the commit, not before.
-    pub invitation: Option<GroupInvitation>,
+    pub invitation: Option<GroupWelcome>,
 }
 
 impl Group {
@@ -83,7 +83,7 @@ impl Group {
         let invitation = match (output.welcome_messages.first(), tree.map_err(|error| self.failed(&error))?) {
             (Some(welcome), Some(tree)) => {
                 let welcome = welcome.to_bytes().map_err(|error| self.failed(&error))?;
-                Some(GroupInvitation { welcome, tree })
+                Some(GroupWelcome { welcome, tree })
             }
             _ => None,
         };

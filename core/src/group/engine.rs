@@ -65,14 +65,14 @@ impl Suite {
 
 /// What makes a member of each device whose key package was added. It is sealed to them, and opens once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupInvitation {
+pub struct GroupWelcome {
     /// An MLSMessage with a Welcome.
     pub welcome: Vec<u8>,
     /// The group's tree.
     pub tree: Vec<u8>,
 }
 
-impl GroupInvitation {
+impl GroupWelcome {
     /// The references of the key packages that it is for: which records to look for in the store.
     ///
     /// # Errors
@@ -193,7 +193,7 @@ impl GroupEngine<'_> {
     /// # Errors
     /// [`GroupError::NoKeyPackage`] if the invitation is for another key package; [`GroupError::Refused`] if the group
     /// breaks its own rules; [`GroupError::NotMls`], [`GroupError::Unverified`] and [`GroupError::Mls`] for the rest.
-    pub fn join(&self, invitation: &GroupInvitation, secret: &KeyPackageSecret) -> Result<Group, GroupError> {
+    pub fn join(&self, invitation: &GroupWelcome, secret: &KeyPackageSecret) -> Result<Group, GroupError> {
         if invitation.welcome.len().saturating_add(invitation.tree.len()) > GROUP_INVITATION_LENGTH_MAX {
             return Err(GroupError::TooLong);
         }

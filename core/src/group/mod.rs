@@ -39,7 +39,7 @@ mod vectors;
 use std::fmt;
 
 pub use commit::{Change, PreparedCommit};
-pub use engine::{GroupEngine, GroupInvitation, Suite};
+pub use engine::{GroupEngine, GroupWelcome, Suite};
 pub use entry::ENTRY_OVERHEAD;
 pub use error::{GroupError, KeyPackageError, Refusal, StateError};
 pub use key_package::{GeneratedKeyPackage, KeyPackage, KeyPackageSecret};

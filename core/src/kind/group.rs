@@ -30,10 +30,8 @@ pub struct GroupInvitation {
     pub position: LogPosition,
     /// What is shown until the group's authenticated name has been read.
     pub name: String,
-    /// An encoded `MLSMessage` with a Welcome (RFC 9420 section 12.4.3.1).
-    pub welcome: AttachmentPlace,
-    /// The ratchet tree, if the Welcome has none.
-    pub ratchet_tree: Option<AttachmentPlace>,
+    /// An encoded [`crate::group::GroupWelcome`]: Welcome (RFC 9420 section 12.4.3.1) and ratchet tree.
+    pub invitation: AttachmentPlace,
     /// Who invites. It must be the account that sends this: see [`Self::is_from`].
     pub inviter: Address,
 }
@@ -84,7 +82,7 @@ impl GroupInvitation {
         if self.name.len() > GROUP_NAME_LENGTH_MAX || self.name.chars().any(char::is_control) {
             return Err(ContentError::Field("group_invitation.name"));
         }
-        places("group_invitation.welcome", [Some(&self.welcome), self.ratchet_tree.as_ref()])
+        places("group_invitation.invitation", [Some(&self.invitation), None])
     }
 }
 
@@ -142,8 +140,7 @@ mod tests {
             epoch: 5,
             position: LogPosition { incarnation: [2; 16], sequence: 77 },
             name: "Intensive care".into(),
-            welcome: AttachmentPlace::Inline(vec![3; 1000]),
-            ratchet_tree: Some(blob(200_000)),
+            invitation: AttachmentPlace::Inline(vec![3; 1000]),
             inviter: "claire@clinic.example".parse().unwrap(),
         }
     }
@@ -164,7 +161,7 @@ mod tests {
     fn each_comes_back_as_it_was() {
         let bodies = [
             Body::GroupInvitation(invitation()),
-            Body::GroupInvitation(GroupInvitation { ratchet_tree: None, ..invitation() }),
+            Body::GroupInvitation(GroupInvitation { invitation: blob(200_000), ..invitation() }),
             Body::GroupRejoinRequest(GroupRejoinRequest { log_id: [1; 32], epoch: Some(4) }),
             Body::GroupRejoinRequest(GroupRejoinRequest { log_id: [1; 32], epoch: None }),
             Body::GroupRejoinAnswer(answer()),
@@ -190,11 +187,11 @@ mod tests {
             content(Body::GroupInvitation(invitation)).encode().map(|_| ())
         };
         let inline = |length| AttachmentPlace::Inline(vec![3; length]);
-        let refused = Err(ContentError::Field("group_invitation.welcome"));
-        assert_eq!(encode(|one| one.welcome = AttachmentPlace::Inline(vec![3; GROUP_INLINE_LENGTH_MAX])), Ok(()));
-        assert_eq!(encode(|one| one.welcome = AttachmentPlace::Inline(vec![3; GROUP_INLINE_LENGTH_MAX + 1])), refused);
-        assert_eq!(encode(|one| one.welcome = AttachmentPlace::Inline(Vec::new())), refused);
-        assert_eq!(encode(|one| one.welcome = blob(GROUP_BLOB_LENGTH_MAX + 1)), refused);
+        let refused = Err(ContentError::Field("group_invitation.invitation"));
+        assert_eq!(encode(|one| one.invitation = AttachmentPlace::Inline(vec![3; GROUP_INLINE_LENGTH_MAX])), Ok(()));
+        assert_eq!(encode(|one| one.invitation = AttachmentPlace::Inline(vec![3; GROUP_INLINE_LENGTH_MAX + 1])), refused);
+        assert_eq!(encode(|one| one.invitation = AttachmentPlace::Inline(Vec::new())), refused);
+        assert_eq!(encode(|one| one.invitation = blob(GROUP_BLOB_LENGTH_MAX + 1)), refused);
         assert_eq!(encode(|one| one.domain = "no domain".into()), Err(ContentError::Field("group_invitation.domain")));
         assert_eq!(encode(|one| one.name = "a\nb".into()), Err(ContentError::Field("group_invitation.name")));
         let together = GroupRejoinAnswer { group_info: inline(40 << 10), ratchet_tree: inline(9 << 10), ..answer() };

@@ -7,7 +7,7 @@ use super::session::{bytes, secret};
 use super::{WireError, fixed, proto};
 use crate::Address;
 use crate::crypto::secret::Secret;
-use crate::group::{GroupId, GroupInvitation, GroupPolicy, GroupRejoin, LogId, Role, RosterEntry};
+use crate::group::{GroupId, GroupWelcome, GroupPolicy, GroupRejoin, LogId, Role, RosterEntry};
 use crate::limits::{GROUP_INVITATION_LENGTH_MAX, GROUP_PAGE_RECORD_LENGTH_MAX, GROUP_PAGES_MAX};
 
 const POLICY_VERSION: u32 = 1;
@@ -101,11 +101,11 @@ pub(crate) fn credential_account_key(credential: &[u8]) -> Result<[u8; 32], Wire
     fixed(&certificate.account_key, "account_key")
 }
 
-impl GroupInvitation {
+impl GroupWelcome {
     /// The encoded invitation; who reads it needs no more than a key package of his own.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        proto::GroupInvitation { welcome: self.welcome.clone(), tree: self.tree.clone() }.encode_to_vec()
+        proto::GroupWelcome { welcome: self.welcome.clone(), tree: self.tree.clone() }.encode_to_vec()
     }
 
     /// Reads an invitation. Nothing is verified by this.
@@ -116,7 +116,7 @@ impl GroupInvitation {
         if encoded.len() > GROUP_INVITATION_LENGTH_MAX {
             return Err(WireError::Bounds("invitation"));
         }
-        let message = proto::GroupInvitation::decode(encoded)?;
+        let message = proto::GroupWelcome::decode(encoded)?;
         Ok(Self { welcome: message.welcome, tree: message.tree })
     }
 }

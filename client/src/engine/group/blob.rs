@@ -154,7 +154,7 @@ pub(super) fn forget(transaction: &mut Transaction<'_>, (group_id, epoch): (&Gro
 /// Asks for the next bytes of an invitation that is being fetched.
 pub(super) fn fetch_due(transaction: &mut Transaction<'_>, group: &GroupRecord) -> Result<(), Stop> {
     let Some(join) = transaction.load(&key::group_join(&group.log_id))? else { return Ok(()) };
-    if join.next_attempt > transaction.now.0 {
+    if !join.checked || join.next_attempt > transaction.now.0 {
         return Ok(());
     }
     let Some(blob) = invitation::blob_of(&join)? else { return Ok(()) };

@@ -1,7 +1,7 @@
 //! Commits: made from what is to be changed, given up when somebody was faster, and taken over when they are read in the log.
 
 use medipeps_core::Address;
-use medipeps_core::group::{EpochChange, GroupInvitation, GroupMember, Role};
+use medipeps_core::group::{EpochChange, GroupWelcome, GroupMember, Role};
 use medipeps_core::group_log::entry_hash;
 use medipeps_core::wire::client_records::{
     GroupChangeKind, GroupCommitRecord, GroupInvitationRecord, GroupRecord, GroupStanding,
@@ -82,7 +82,7 @@ fn keep_invitation(
     transaction: &mut Transaction<'_>,
     group: &GroupRecord,
     changes: &Changes,
-    invitation: &GroupInvitation,
+    invitation: &GroupWelcome,
 ) {
     let (log_id, epoch) = (group.log_id, group.epoch + 1);
     let blob = blob::prepare(transaction, (&log_id, epoch), &invitation.encode());

@@ -1,22 +1,24 @@
 //! Invitations: sent to those whom a commit adds once it is in the log, and taken up by those who are added.
 
+use medipeps_core::Address;
 use medipeps_core::attachment::BlobReference;
-use medipeps_core::group::{GroupInvitation, Role};
+use medipeps_core::crypto::signature::VerifyingKey;
+use medipeps_core::group::{GroupWelcome, Role};
 use medipeps_core::kind::{self, AttachmentPlace, Body, Content, LogPosition};
-use medipeps_core::wire::client_records::{GroupInvitationRecord, GroupJoinRecord, GroupRecord, GroupStanding};
+use medipeps_core::wire::client_records::{
+    GroupChangeKind, GroupInvitationRecord, GroupJoinRecord, GroupRecord, GroupStanding,
+};
 use zeroize::Zeroizing;
 
 use super::mls::OpenGroup;
 use super::{GroupEvent, GroupId, blob, change, device_list, load, store, tell};
 use crate::engine::account::OwnDevice;
-use crate::engine::composition;
+use crate::engine::{composition, contact, own_devices};
 use crate::engine::outcome::EngineError;
-use crate::engine::own_devices;
-use crate::engine::records::key;
+use crate::engine::records::{class, key};
 use crate::engine::sesame::PeerDevice;
 use crate::engine::transaction::{Stop, Transaction};
-use crate::limits::GROUP_INVITATION_INLINE_MAX;
-use medipeps_core::wire::client_records::GroupChangeKind;
+use crate::limits::{GROUP_INVITATION_INLINE_MAX, UNCHECKED_INVITATIONS_MAX};
 
 /// The commit is in the log: those whom it adds may be told. A large invitation is uploaded first.
 pub(super) fn place(
@@ -66,13 +68,14 @@ pub(super) fn send(
     Ok(())
 }
 
-/// Somebody invites this device. Whoever is not a contact is not listened to; a device that is in the group already has
+/// Somebody invites this device. Whoever is no contact has to be asked about first, at his server; a device that is in the group already has
 /// nothing to gain, and a played back invitation is for a key package that is gone.
 pub(in crate::engine) fn received(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
-    peer: &PeerDevice,
-    (content, encoded): (&Content, &[u8]),
+    (peer, checked): (&PeerDevice, bool),
+    content: &Content,
+    encoded: &[u8],
 ) -> Result<(), Stop> {
     let Body::GroupInvitation(invitation) = &content.body else { return Ok(()) };
     let group_id = invitation.log_id;
@@ -87,22 +90,54 @@ pub(in crate::engine) fn received(
         log_id: group_id,
         content: Zeroizing::new(encoded.to_vec()),
         inviter: peer.address.clone(),
+        account_key: *peer.account_key.as_bytes(),
+        checked,
         fetched: 0,
         attempts: 0,
         next_attempt: 0,
     };
-    match &invitation.invitation {
-        AttachmentPlace::Inline(bytes) => {
-            let bytes = bytes.clone();
-            join_with(transaction, own, &join, &bytes)
+    if checked && let AttachmentPlace::Inline(bytes) = &invitation.invitation {
+        return join_with(transaction, own, &join, bytes);
+    }
+    if !checked {
+        let unchecked = transaction.scan::<GroupJoinRecord>(class::GROUP_JOIN)?;
+        if unchecked.iter().filter(|(_, join)| !join.checked).count() >= UNCHECKED_INVITATIONS_MAX {
+            tell(transaction, &group_id, GroupEvent::InvitationRefused { code: "too_many_unchecked".to_owned() });
+            return Ok(());
         }
-        AttachmentPlace::Blob(_) => {
-            let group = joining(transaction, invitation, known);
-            store(transaction, &group);
-            transaction.store(&key::group_join(&group_id), &join);
-            Ok(())
+        contact::ask(transaction, &peer.address, false);
+    }
+    let group = joining(transaction, invitation, known);
+    store(transaction, &group);
+    transaction.store(&key::group_join(&group_id), &join);
+    Ok(())
+}
+
+/// An account is a contact by this key now: what it has invited this device to is taken up.
+pub(in crate::engine) fn sender_checked(
+    transaction: &mut Transaction<'_>,
+    address: &Address,
+    account_key: &VerifyingKey,
+) -> Result<(), Stop> {
+    for (key, mut join) in transaction.scan::<GroupJoinRecord>(class::GROUP_JOIN)? {
+        if join.checked || join.inviter != *address {
+            continue;
+        }
+        if join.account_key != *account_key.as_bytes() {
+            refuse(transaction, &join.log_id, "impostor")?;
+            continue;
+        }
+        join.checked = true;
+        match Content::decode(&join.content)?.body {
+            Body::GroupInvitation(kind::GroupInvitation { invitation: AttachmentPlace::Inline(bytes), .. }) => {
+                let own = OwnDevice::load_working(transaction)?;
+                transaction.delete(&key);
+                join_with(transaction, &own, &join, &bytes)?;
+            }
+            _ => transaction.store(&key, &join),
         }
     }
+    Ok(())
 }
 
 /// The blob of an invitation is here whole.
@@ -147,7 +182,7 @@ fn join_with(
     invitation: &[u8],
 ) -> Result<(), Stop> {
     let Body::GroupInvitation(told) = Content::decode(&join.content)?.body else { return Ok(()) };
-    let Ok(invitation) = GroupInvitation::decode(invitation) else {
+    let Ok(invitation) = GroupWelcome::decode(invitation) else {
         return refuse(transaction, &join.log_id, "invitation");
     };
     let mut mls = match OpenGroup::join(transaction, own, &invitation) {

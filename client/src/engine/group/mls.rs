@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use medipeps_core::Address;
 use medipeps_core::group::{
-    Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupInvitation, GroupMember, GroupPolicy,
+    Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupWelcome, GroupMember, GroupPolicy,
     KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
 };
 use medipeps_core::identity::Statement;
@@ -51,7 +51,7 @@ pub(super) struct MadeCommit {
     /// To be appended.
     pub(super) request: AppendGroupEntry,
     /// For those whom it adds.
-    pub(super) invitation: Option<GroupInvitation>,
+    pub(super) invitation: Option<GroupWelcome>,
 }
 
 /// What became of an entry.
@@ -105,11 +105,11 @@ impl OpenGroup {
     pub(super) fn join(
         transaction: &mut Transaction<'_>,
         own: &OwnDevice,
-        invitation: &GroupInvitation,
+        invitation: &GroupWelcome,
     ) -> Result<Self, Stop> {
         let references = invitation.key_packages().map_err(GroupProblem::from)?;
         let keys: Vec<_> = references.iter().map(key::key_package).collect();
-        let stored = transaction.load_all(&keys)?;
+        let stored: Vec<Option<Bytes>> = transaction.load_all(&keys)?;
         let ours = keys.iter().zip(stored).find_map(|(key, secret)| Some((key, secret?)));
         let Some((secret_key, secret)) = ours else { return Err(GroupProblem::from(GroupError::NoKeyPackage).into()) };
         let secret = KeyPackageSecret::decode(&secret).map_err(GroupProblem::from)?;

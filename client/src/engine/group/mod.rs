@@ -37,7 +37,7 @@ pub use reading::{GroupEntries, GroupReader, reader};
 pub use summary::{GroupMember, GroupMessage, GroupSummary};
 
 pub(super) use device_list::{contact_changed, own_statement_changed};
-pub(super) use invitation::received as invitation_received;
+pub(super) use invitation::{received as invitation_received, sender_checked};
 pub(super) use key_packages::begin as begin_key_packages;
 pub(super) use outcome::{handle, reply};
 

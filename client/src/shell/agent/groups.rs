@@ -28,7 +28,7 @@ impl Agent {
     ///
     /// # Errors
     /// [`AgentError::Handle`]
-    pub fn note(&mut self, input: &Input) -> Result<(), AgentError> {
+    pub fn take_note(&mut self, input: &Input) -> Result<(), AgentError> {
         self.store.handle(input, now(), &mut self.rng)?;
         Ok(())
     }
@@ -66,6 +66,6 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub(super) fn read_groups(&mut self) -> Result<(), AgentError> {
-        self.note(&Input::Group(GroupInput::ReadAll))
+        self.take_note(&Input::Group(GroupInput::ReadAll))
     }
 }

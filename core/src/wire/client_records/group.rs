@@ -193,6 +193,10 @@ pub struct GroupJoinRecord {
     pub content: Zeroizing<Vec<u8>>,
     /// Who has sent it.
     pub inviter: Address,
+    /// Under which account key, Ed25519.
+    pub account_key: [u8; 32],
+    /// He is a contact by that key.
+    pub checked: bool,
     /// Bytes of the blob that are here.
     pub fetched: u64,
     /// Since something last went well.
@@ -578,6 +582,8 @@ impl GroupJoinRecord {
             log_id: self.log_id.to_vec(),
             content: self.content.to_vec(),
             inviter: self.inviter.to_string(),
+            account_key: self.account_key.to_vec(),
+            checked: self.checked,
             fetched: self.fetched,
             attempts: self.attempts,
             next_attempt: self.next_attempt,
@@ -597,6 +603,8 @@ impl GroupJoinRecord {
             log_id: fixed(&record.log_id, "log_id")?,
             content: Zeroizing::new(record.content),
             inviter: address(&record.inviter)?,
+            account_key: fixed(&record.account_key, "account_key")?,
+            checked: record.checked,
             fetched: record.fetched,
             attempts: record.attempts,
             next_attempt: record.next_attempt,
@@ -924,6 +932,8 @@ mod tests {
             log_id: [1; 32],
             content: Zeroizing::new(vec![2; 3]),
             inviter: "a@b".parse().unwrap(),
+            account_key: [7; 32],
+            checked: true,
             fetched: 4,
             attempts: 5,
             next_attempt: 6,

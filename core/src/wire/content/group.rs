@@ -16,8 +16,7 @@ pub(super) fn encode_invitation(invitation: &GroupInvitation) -> Vec<u8> {
         epoch: invitation.epoch,
         position: Some(encode_position(invitation.position)),
         name: invitation.name.clone(),
-        welcome: Some(encode_place(&invitation.welcome)),
-        ratchet_tree: invitation.ratchet_tree.as_ref().map(encode_place),
+        invitation: Some(encode_place(&invitation.invitation)),
         inviter: invitation.inviter.to_string(),
     }
     .encode_to_vec()
@@ -31,11 +30,7 @@ pub(super) fn decode_invitation(bytes: &[u8]) -> Result<GroupInvitation, WireErr
         epoch: message.epoch,
         position: decode_position(message.position)?,
         name: message.name,
-        welcome: decode_place(message.welcome, "welcome")?,
-        ratchet_tree: match message.ratchet_tree {
-            None => None,
-            tree => Some(decode_place(tree, "ratchet_tree")?),
-        },
+        invitation: decode_place(message.invitation, "invitation")?,
         inviter: address(&message.inviter, "inviter")?,
     })
 }
