@@ -6,6 +6,8 @@ mod crash;
 mod delivery;
 mod device_sync;
 mod devices;
+mod group_server;
+mod groups;
 mod healing;
 mod identity_change;
 mod kept_envelopes;

@@ -10,6 +10,7 @@ use medipeps_core::wire::transport::{
     PutBlobPieceReply, Register, Request, Response, StaleDevices, Submit, SubmitReply,
 };
 
+use super::group_server::Groups;
 use super::transfers::{BLOB_KEPT_MS, Blob};
 
 /// What the server keeps of an account.
@@ -43,6 +44,7 @@ pub(super) struct Server {
     pub(super) refusals: Vec<ErrorReply>,
     /// Blobs by id.
     pub(super) blobs: BTreeMap<[u8; 32], Blob>,
+    pub(super) groups: Groups,
     pub(super) now: u64,
 }
 
@@ -55,12 +57,16 @@ impl Server {
             log: Vec::new(),
             refusals: Vec::new(),
             blobs: BTreeMap::new(),
+            groups: Groups::default(),
             now,
         }
     }
 
     pub(super) fn answer(&mut self, request: &Request, generation: u64) -> Result<Response, ErrorReply> {
         self.log.push(request.clone());
+        if let Some(answer) = self.answer_group(request) {
+            return answer;
+        }
         match request {
             Request::Register(register) => self.register(register),
             Request::FetchStatement(address) => {

@@ -236,6 +236,16 @@ impl World {
                 }
                 Ok(Response::Done)
             }
+            Send::ReadGroup { reader, limit } => self.server.read_group(reader, *limit),
+            Send::Request(request @ (Request::KeyPackageStatus | Request::PublishKeyPackages(_))) => {
+                let (address, device_id) = (self.address(number), self.device_id(number));
+                self.server.proved_key_packages((&address, device_id), request)
+            }
+            Send::Request(request @ (Request::BeginBlob(_) | Request::PutBlobPiece(_) | Request::FetchBlob(_)))
+                if matches!(outgoing.connection, Connection::GroupLogs(_)) =>
+            {
+                self.server.group_blob(request)
+            }
             Send::Request(request @ (Request::PrekeyStatus | Request::PublishPrekeys(_))) => {
                 let (address, device_id) = (self.address(number), self.device_id(number));
                 self.server.proved((&address, device_id), request)
