@@ -216,7 +216,6 @@ pub(super) fn pin_quietly(
                 transaction.event(Event::ContactKeyChanged { address: address.clone(), accepted: accept_new_key });
             } else {
                 sesame::forget_missing_devices(transaction, statement)?;
-                group::contact_changed(transaction, statement)?;
             }
             if change != Change::None || contact.changed_statement.is_some() {
                 contact.statement = statement.encoded().to_vec();
@@ -226,6 +225,7 @@ pub(super) fn pin_quietly(
             }
             transaction.event(Event::ContactPinned { address: address.clone(), new: false });
             group::sender_checked(transaction, address, &statement.account_key())?;
+            group::contact_confirmed(transaction, statement)?;
             statement_check::settle(transaction, address, Some(&statement.account_key()))?;
             Ok(Pinned::Accepted)
         }

@@ -19,7 +19,7 @@ use super::outbox::{is_transient, next_attempt};
 use super::outcome::{Connection, EngineError, Event, error_code_name};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, group, revocation, rollback, sesame};
+use super::{Correlation, revocation, rollback, sesame};
 use crate::limits::STATEMENT_MADE_AGAIN_MAX;
 
 /// What is to be different in the list of devices.
@@ -219,7 +219,6 @@ pub(super) fn accept(transaction: &mut Transaction<'_>, own: OwnDevice, statemen
     let record = AccountRecord { statement: statement.encoded().to_vec(), account_key, ..own.record };
     transaction.store(&key::account(), &record);
     sesame::forget_missing_devices(transaction, statement)?;
-    group::own_statement_changed(transaction)?;
     transaction.event(Event::OwnStatementChanged { version: statement.version() });
     Ok(())
 }

@@ -27,7 +27,9 @@ use super::own_devices::Refusal;
 use super::records::{HintKeys, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{body, contact, device_sync, group, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed};
+use super::{
+    body, contact, device_sync, group, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed,
+};
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 use crate::store::seal::ClassRecords;
 

@@ -189,7 +189,10 @@ mod tests {
         let inline = |length| AttachmentPlace::Inline(vec![3; length]);
         let refused = Err(ContentError::Field("group_invitation.invitation"));
         assert_eq!(encode(|one| one.invitation = AttachmentPlace::Inline(vec![3; GROUP_INLINE_LENGTH_MAX])), Ok(()));
-        assert_eq!(encode(|one| one.invitation = AttachmentPlace::Inline(vec![3; GROUP_INLINE_LENGTH_MAX + 1])), refused);
+        assert_eq!(
+            encode(|one| one.invitation = AttachmentPlace::Inline(vec![3; GROUP_INLINE_LENGTH_MAX + 1])),
+            refused
+        );
         assert_eq!(encode(|one| one.invitation = AttachmentPlace::Inline(Vec::new())), refused);
         assert_eq!(encode(|one| one.invitation = blob(GROUP_BLOB_LENGTH_MAX + 1)), refused);
         assert_eq!(encode(|one| one.domain = "no domain".into()), Err(ContentError::Field("group_invitation.domain")));

@@ -7,7 +7,7 @@ use super::session::{bytes, secret};
 use super::{WireError, fixed, proto};
 use crate::Address;
 use crate::crypto::secret::Secret;
-use crate::group::{GroupId, GroupWelcome, GroupPolicy, GroupRejoin, LogId, Role, RosterEntry};
+use crate::group::{GroupId, GroupPolicy, GroupRejoin, GroupWelcome, LogId, Role, RosterEntry};
 use crate::limits::{GROUP_INVITATION_LENGTH_MAX, GROUP_PAGE_RECORD_LENGTH_MAX, GROUP_PAGES_MAX};
 
 const POLICY_VERSION: u32 = 1;

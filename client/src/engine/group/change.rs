@@ -9,7 +9,9 @@ use medipeps_core::Address;
 use medipeps_core::group::Role;
 use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupChangeRecord, GroupRecord, GroupRoleRecord};
-use medipeps_core::wire::transport::{ErrorReply, FetchKeyPackages, FetchKeyPackagesReply, Payment, Request};
+use medipeps_core::wire::transport::{
+    ErrorCode, ErrorReply, FetchKeyPackages, FetchKeyPackagesReply, Payment, Request,
+};
 
 use super::mls::{self, Changes, OpenGroup, role_of};
 use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, load_active, store, tell};
@@ -183,7 +185,10 @@ pub(in crate::engine) fn key_packages_refused(
     error: &ErrorReply,
 ) -> Result<(), Stop> {
     let mut group = super::load(transaction, group_id)?;
-    let code = error_code_name(error);
+    let code = match error.known_code() {
+        Some(ErrorCode::UnknownAccount) => "unknown_account".to_owned(),
+        _ => error_code_name(error),
+    };
     match is_transient(error) {
         true => ask_later(transaction, &mut group, id, &code, error.retry_after),
         false => fail(transaction, &mut group, id, &code),

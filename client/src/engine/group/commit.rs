@@ -1,7 +1,7 @@
 //! Commits: made from what is to be changed, given up when somebody was faster, and taken over when they are read in the log.
 
 use medipeps_core::Address;
-use medipeps_core::group::{EpochChange, GroupWelcome, GroupMember, Role};
+use medipeps_core::group::{EpochChange, GroupMember, GroupWelcome, Role};
 use medipeps_core::group_log::entry_hash;
 use medipeps_core::wire::client_records::{
     GroupChangeKind, GroupCommitRecord, GroupInvitationRecord, GroupRecord, GroupStanding,

@@ -64,6 +64,7 @@ pub(in crate::engine) fn create(transaction: &mut Transaction<'_>, command: &Cre
         joined: now,
         updated: now,
         log_created: false,
+        statement_version: own.statement.version(),
     };
     for (address, role) in &command.members {
         change::want(&mut group, GroupChangeKind::Add(address.clone(), *role), now);

@@ -5,19 +5,17 @@ use medipeps_core::attachment::BlobReference;
 use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::group::{GroupWelcome, Role};
 use medipeps_core::kind::{self, AttachmentPlace, Body, Content, LogPosition};
-use medipeps_core::wire::client_records::{
-    GroupChangeKind, GroupInvitationRecord, GroupJoinRecord, GroupRecord, GroupStanding,
-};
+use medipeps_core::wire::client_records::{GroupInvitationRecord, GroupJoinRecord, GroupRecord, GroupStanding};
 use zeroize::Zeroizing;
 
 use super::mls::OpenGroup;
-use super::{GroupEvent, GroupId, blob, change, device_list, load, store, tell};
+use super::{GroupEvent, GroupId, blob, device_list, load, store, tell};
 use crate::engine::account::OwnDevice;
-use crate::engine::{composition, contact, own_devices};
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{class, key};
 use crate::engine::sesame::PeerDevice;
 use crate::engine::transaction::{Stop, Transaction};
+use crate::engine::{composition, contact};
 use crate::limits::{GROUP_INVITATION_INLINE_MAX, UNCHECKED_INVITATIONS_MAX};
 
 /// The commit is in the log: those whom it adds may be told. A large invitation is uploaded first.
@@ -208,9 +206,6 @@ fn join_with(
     let now = transaction.now.0;
     (group.standing, group.name) = (GroupStanding::Active, policy.name.clone());
     (group.joined, group.updated) = (now, now);
-    if own_devices::others(own).next().is_some() {
-        change::want(&mut group, GroupChangeKind::OwnDevices, now);
-    }
     mls.save(transaction)?;
     device_list::check(transaction, own, &mut group, &mls)?;
     store(transaction, &group);
@@ -246,5 +241,6 @@ fn joining(
         joined: 0,
         updated: 0,
         log_created: true,
+        statement_version: 0,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use medipeps_core::Address;
 use medipeps_core::group::{
-    Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupWelcome, GroupMember, GroupPolicy,
+    Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupMember, GroupPolicy, GroupWelcome,
     KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
 };
 use medipeps_core::identity::Statement;

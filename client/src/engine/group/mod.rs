@@ -36,7 +36,7 @@ pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
 pub use reading::{GroupEntries, GroupReader, reader};
 pub use summary::{GroupMember, GroupMessage, GroupSummary};
 
-pub(super) use device_list::{contact_changed, own_statement_changed};
+pub(super) use device_list::contact_confirmed;
 pub(super) use invitation::{received as invitation_received, sender_checked};
 pub(super) use key_packages::begin as begin_key_packages;
 pub(super) use outcome::{handle, reply};
@@ -68,6 +68,8 @@ fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupR
         GroupStanding::Active => {
             blob::upload_due(transaction, &group)?;
             renew_keys(transaction, &group);
+            let group = load(transaction, &group.log_id)?;
+            device_list::follow_own_statement(transaction, own, &group)?;
             change::ask_due(transaction, own, &group.log_id)?;
             append::send_due(transaction, own, &group.log_id)?;
             reading::read_due(transaction, &group.log_id)

@@ -180,7 +180,10 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
             group.problem = None;
         }
     }
-    mls.save(transaction)?;
+    // Who is out has nothing of the group any more.
+    if is_read(&group) || group.standing == GroupStanding::Broken {
+        mls.save(transaction)?;
+    }
     store(transaction, &group);
     Ok(())
 }

@@ -7,8 +7,8 @@ use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::group_log::entry_hash;
 use medipeps_core::key_package::KeyPackageUpload;
 use medipeps_core::wire::transport::{
-    AppendGroupEntry, AppendGroupEntryReply, BeginBlobReply, DeviceKeyPackage, ErrorCode, ErrorReply,
-    FetchBlobReply, FetchGroupEntriesReply, FetchKeyPackagesReply, GroupLogCursor, GroupLogEntry, KeyPackageStatusReply,
+    AppendGroupEntry, AppendGroupEntryReply, BeginBlobReply, DeviceKeyPackage, ErrorCode, ErrorReply, FetchBlobReply,
+    FetchGroupEntriesReply, FetchKeyPackagesReply, GroupLogCursor, GroupLogEntry, KeyPackageStatusReply,
     PutBlobPieceReply, Request, Response,
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Groups {
     pub(super) logs: BTreeMap<[u8; 32], GroupLog>,
     pub(super) packages: BTreeMap<(Address, u32), KeyPackages>,
     pub(super) blobs: BTreeMap<[u8; 32], GroupBlob>,
+    /// Answers that had entries in them.
+    pub(super) reads: usize,
     /// Entries that an answer gives at most.
     pub(super) page: Option<usize>,
     sequence: u64,
@@ -73,7 +75,7 @@ impl Server {
     /// Gives entries to who proves the epoch's key.
     pub(super) fn read_group(&mut self, reader: &GroupReader, limit: u32) -> Result<Response, ErrorReply> {
         let incarnation = self.incarnation;
-        let groups = &self.groups;
+        let groups = &mut self.groups;
         let Some(log) = groups.logs.get(&reader.group) else { return refuse(ErrorCode::UnknownGroupLog) };
         if log.keys.get(&reader.epoch) != Some(&reader.access_key.verifying_key()) {
             return refuse(ErrorCode::GroupAccessRefused);
@@ -85,8 +87,10 @@ impl Server {
         let limit = groups.page.unwrap_or(limit as usize).min(limit as usize);
         let of_epoch = log.entries.iter().filter(|(epoch, entry)| *epoch == reader.epoch && entry.sequence > after);
         let entries: Vec<_> = of_epoch.clone().take(limit).map(|(_, entry)| entry.clone()).collect();
+        let given = entries.len();
         let closed = log.keys.contains_key(&(reader.epoch + 1));
-        let epoch_closed = closed && entries.len() == of_epoch.count();
+        let epoch_closed = closed && given == of_epoch.count();
+        groups.reads += usize::from(given > 0);
         Ok(Response::FetchGroupEntries(FetchGroupEntriesReply { incarnation, entries, epoch_closed }))
     }
 
@@ -185,9 +189,7 @@ impl Groups {
         if let Some((_, known)) = log.entries.iter().find(|(_, entry)| entry.entry_id == append.entry_id) {
             let (sequence, duplicate) = (known.sequence, true);
             return match known.entry == append.entry {
-                true => {
-                    Ok(Response::AppendGroupEntry(AppendGroupEntryReply { incarnation, sequence, duplicate }))
-                }
+                true => Ok(Response::AppendGroupEntry(AppendGroupEntryReply { incarnation, sequence, duplicate })),
                 false => refuse(ErrorCode::EntryIdReused),
             };
         }

@@ -1,26 +1,25 @@
 //! Groups between engines: making one, saying things, races, leaving, being taken out, large invitations, crashes.
 
 use medipeps_core::Address;
+use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::kind::{Body, Chat, Urgency};
 use medipeps_core::wire::client_records::{
     GroupChangeKind, GroupMessageState, GroupRecord, GroupRoleRecord, GroupStanding,
 };
-use medipeps_core::wire::transport::Request;
+use medipeps_core::wire::transport::{GroupLogEntry, Request};
+use rand_core::SeedableRng;
 
-use super::world::{Client, World, engine_error};
+use super::world::{Fuse, Killed, World, engine_error, tick};
 use crate::engine::{
     CreateGroup, EngineError, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupMessage, GroupProblem, Input,
-    SendToGroup, Time,
+    SendToGroup, Time, class,
 };
 
 impl World {
     /// Every device publishes its key packages, as it does when it first proves itself.
     fn publish_key_packages(&mut self) {
         for number in 0..self.clients.len() {
-            let generation = 0;
-            let version = self.clients[number].statement_version(self.now);
-            let input = Input::Authenticated { highest_generation: generation, statement_version: version };
-            self.run(number, &input).unwrap();
+            self.connect(number);
         }
     }
 
@@ -41,14 +40,12 @@ impl World {
     fn rest(&mut self) {
         let mut quiet = 0;
         for _ in 0..400 {
-            let before = self.server.log.len();
+            let before = self.server.activity();
             for number in 0..self.clients.len() {
                 self.later(50);
-                self.receive(number);
-                self.run(number, &Input::Group(GroupInput::ReadAll)).unwrap();
-                self.send_all(number);
+                self.catch_up(number);
             }
-            quiet = if self.server.log.len() == before { quiet + 1 } else { 0 };
+            quiet = if self.server.activity() == before { quiet + 1 } else { 0 };
             if quiet > 2 && !self.is_waiting() {
                 return;
             }
@@ -57,11 +54,23 @@ impl World {
         panic!("the groups do not come to rest");
     }
 
+    /// One fetches, reads and sends.
+    fn catch_up(&mut self, number: usize) {
+        if self.away.contains(&number) {
+            return;
+        }
+        self.receive(number);
+        self.run(number, &Input::Group(GroupInput::ReadAll)).unwrap();
+        self.send_all(number);
+    }
+
     /// Whether somebody waits for a time to try again.
     fn is_waiting(&mut self) -> bool {
-        (0..self.clients.len()).any(|number| {
+        let here: Vec<usize> = (0..self.clients.len()).filter(|number| !self.away.contains(number)).collect();
+        here.into_iter().any(|number| {
             self.groups(number).iter().any(|group| {
-                let open = matches!(group.standing, GroupStanding::Active | GroupStanding::Making | GroupStanding::Leaving);
+                let open =
+                    matches!(group.standing, GroupStanding::Active | GroupStanding::Making | GroupStanding::Leaving);
                 open && (group.next_attempt > self.now || group.commit.is_some() || !group.changes.is_empty())
             })
         })
@@ -126,14 +135,6 @@ impl World {
     }
 }
 
-impl Client {
-    fn statement_version(&mut self, now: u64) -> u64 {
-        let _ = self.store.generation(Time(now), &mut self.rng);
-        let account = self.store.account_record(Time(now), &mut self.rng).unwrap().unwrap();
-        medipeps_core::identity::Statement::decode(&account.statement).unwrap().version()
-    }
-}
-
 fn three() -> World {
     let mut world = World::new(&["ana", "ben", "cleo"]);
     world.publish_key_packages();
@@ -175,4 +176,325 @@ fn three_talk_in_a_group() {
         assert!(!matches!(request, Request::Submit(_)) || !over_logs);
         assert_eq!(is_log && !over_logs, false);
     }
+}
+
+#[test]
+fn who_is_taken_out_sees_nothing_more_and_is_told_that_his_word_was_not_sent() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    world.say(0, &group, "before");
+    world.rest();
+    // Ben is away and has something to say.
+    world.away.insert(1);
+    world.say(1, &group, "wait for me");
+    world.change(0, &group, GroupChangeKind::Remove(world.address(1)));
+    world.rest();
+    world.say(0, &group, "after");
+    world.rest();
+    let epoch_before = world.group(1, &group).epoch;
+    world.away.clear();
+    world.rest();
+    let record = world.group(1, &group);
+    assert_eq!((record.standing, record.epoch), (GroupStanding::Removed, epoch_before));
+    let said = world.said(1, &group);
+    let own = said.iter().find(|message| message.content.fallback_text == "wait for me").unwrap();
+    assert_eq!((own.message.state, own.message.code.as_deref()), (GroupMessageState::Failed, Some("group_removed")));
+    assert_eq!(world.texts_said(1, &group), ["before"]);
+    assert_eq!(world.texts_said(2, &group), ["before", "after"]);
+    assert!(
+        world.clients[1].events.iter().any(|event| matches!(event, Event::Group { event: GroupEvent::Removed, .. }))
+    );
+    let refused = engine_error(world.try_change(1, &group, GroupChangeKind::Update));
+    assert!(matches!(refused, EngineError::Group(GroupProblem::Closed(GroupStanding::Removed))));
+    // Nothing of what MLS had is left.
+    let now = world.now;
+    assert!(
+        world.clients[1].count(class::GROUP_STATE, now) == 0 && world.clients[1].count(class::GROUP_ACCESS, now) == 0
+    );
+    // Whoever is out can come back, and has what he had.
+    world.change(0, &group, GroupChangeKind::Add(world.address(1), MEMBER));
+    world.rest();
+    world.say(0, &group, "welcome back");
+    world.rest();
+    assert_eq!(world.texts_said(1, &group), ["before", "welcome back"]);
+}
+
+#[test]
+fn a_word_that_crosses_a_commit_comes_once_in_the_new_epoch() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    // Ben does not know of the commit when he speaks; the log is in the next epoch already.
+    world.away.insert(1);
+    world.change(0, &group, GroupChangeKind::Name("Ward 4".into()));
+    world.rest();
+    world.say(1, &group, "crossing");
+    world.away.clear();
+    let before = world.group(1, &group).epoch;
+    world.run(1, &tick()).unwrap();
+    assert_eq!(world.said(1, &group)[0].message.state, GroupMessageState::Queued, "the log has refused it");
+    world.rest();
+    assert_eq!(world.group(1, &group).epoch, before + 1);
+    for number in 0..3 {
+        assert_eq!(world.texts_said(number, &group), ["crossing"], "{number}");
+        assert_eq!(world.group(number, &group).name, "Ward 4");
+    }
+}
+
+#[test]
+fn many_commit_at_once_and_all_come_through() {
+    let names: Vec<String> = (0..8).map(|number| format!("m{number}")).collect();
+    let mut world = World::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    world.publish_key_packages();
+    let others: Vec<_> = (1..8).map(|number| (number, MEMBER)).collect();
+    let group = world.create(0, "All", &others);
+    let epoch = world.group(0, &group).epoch;
+    for number in 0..8 {
+        world.change(number, &group, GroupChangeKind::Update);
+    }
+    world.rest();
+    for number in 0..8 {
+        let record = world.group(number, &group);
+        assert_eq!((record.epoch, record.standing), (epoch + 8, GroupStanding::Active), "each had its turn, once");
+        assert!(record.changes.is_empty() && record.problem.is_none());
+    }
+}
+
+#[test]
+fn members_and_roles_are_changed_by_owners_alone() {
+    let mut world = World::new(&["ana", "ben", "cleo", "dan"]);
+    world.publish_key_packages();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    let add = GroupChangeKind::Add(world.address(3), MEMBER);
+    assert!(matches!(
+        engine_error(world.try_change(1, &group, add.clone())),
+        EngineError::Group(GroupProblem::NotOwner)
+    ));
+    let last = GroupChangeKind::Leave;
+    assert!(matches!(engine_error(world.try_change(0, &group, last)), EngineError::Group(GroupProblem::LastOwner)));
+    world.change(0, &group, GroupChangeKind::Role(world.address(1), GroupRoleRecord::Owner));
+    world.rest();
+    world.change(1, &group, add);
+    world.change(1, &group, GroupChangeKind::Remove(world.address(2)));
+    world.rest();
+    let expected = [(0, GroupRoleRecord::Owner), (1, GroupRoleRecord::Owner), (3, MEMBER)];
+    let expected: Vec<_> = expected.map(|(number, role)| (world.address(number), role, 1)).into();
+    for number in [0, 1, 3] {
+        assert_eq!(world.members(number, &group), expected, "{number}");
+    }
+    assert_eq!(world.group(2, &group).standing, GroupStanding::Removed);
+    // An address that nobody has is told, and holds up nothing else.
+    world.change(0, &group, GroupChangeKind::Add("nobody@clinic.example".parse().unwrap(), MEMBER));
+    world.change(0, &group, GroupChangeKind::Name("Ward 5".into()));
+    world.rest();
+    assert_eq!(world.group(3, &group).name, "Ward 5");
+    let failed = |event: &Event| matches!(event, Event::Group { event: GroupEvent::ChangeFailed { code, .. }, .. } if code == "unknown_account");
+    assert!(world.clients[0].events.iter().any(failed));
+}
+
+#[test]
+fn who_leaves_is_out_and_the_roster_says_so() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    world.change(1, &group, GroupChangeKind::Leave);
+    world.rest();
+    assert_eq!(world.group(1, &group).standing, GroupStanding::Left);
+    let expected = vec![(world.address(0), GroupRoleRecord::Owner, 1), (world.address(2), MEMBER, 1)];
+    for number in [0, 2] {
+        assert_eq!(world.members(number, &group), expected, "{number}");
+    }
+    world.say(2, &group, "gone");
+    world.rest();
+    assert_eq!((world.texts_said(0, &group), world.texts_said(1, &group)), (vec!["gone".to_owned()], Vec::new()));
+}
+
+#[test]
+fn a_group_of_one_works_and_ends_with_its_member() {
+    let mut world = World::new(&["ana"]);
+    let group = world.create(0, "Notes", &[]);
+    world.say(0, &group, "to myself");
+    world.rest();
+    assert_eq!(world.texts_said(0, &group), ["to myself"]);
+    world.change(0, &group, GroupChangeKind::Leave);
+    world.rest();
+    assert_eq!(world.group(0, &group).standing, GroupStanding::Left);
+}
+
+#[test]
+fn a_commit_that_is_none_breaks_the_group_for_all_and_is_shown() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    world.say(2, &group, "before");
+    world.rest();
+    // Somebody with the epoch's key closes it with nothing that anybody could follow.
+    let epoch = world.group(0, &group).epoch;
+    let key = SigningKey::random(&mut chacha20::ChaCha20Rng::from_seed([9; 32])).verifying_key();
+    let log = world.server.groups.logs.get_mut(&group).unwrap();
+    let garbage =
+        GroupLogEntry { sequence: 1_000_000, received: 1, entry_id: [7; 16], entry: vec![8; 4096], closes_epoch: true };
+    log.entries.push((epoch, garbage));
+    log.keys.insert(epoch + 1, key);
+    world.say(1, &group, "anybody?");
+    world.rest();
+    for number in 0..3 {
+        let record = world.group(number, &group);
+        assert_eq!((record.standing, record.epoch), (GroupStanding::Broken, epoch));
+        assert!(record.problem.is_some());
+        assert_eq!(world.texts_said(number, &group), ["before"]);
+    }
+    let refused = engine_error(world.try_change(0, &group, GroupChangeKind::Update));
+    assert!(matches!(refused, EngineError::Group(GroupProblem::Closed(GroupStanding::Broken))));
+}
+
+#[test]
+fn a_team_whose_welcome_is_too_large_for_a_message_joins_by_a_blob() {
+    let names: Vec<String> = (0..16).map(|number| format!("m{number}")).collect();
+    let mut world = World::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    world.publish_key_packages();
+    let others: Vec<_> = (1..16).map(|number| (number, MEMBER)).collect();
+    let group = world.create(0, "All", &others);
+    assert!(!world.server.groups.blobs.is_empty(), "it went as a blob");
+    world.say(15, &group, "here");
+    world.rest();
+    for number in 0..16 {
+        assert_eq!(world.texts_said(number, &group), ["here"], "{number}");
+        let now = world.now;
+        let client = &mut world.clients[number];
+        let left = [class::GROUP_INVITATION, class::GROUP_INVITATION_PIECE, class::GROUP_JOIN];
+        assert!(left.into_iter().all(|class| client.count(class, now) == 0), "nothing of the invitation is left");
+    }
+}
+
+#[test]
+fn an_invitation_that_comes_again_is_worth_nothing() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER)]);
+    let invitation = {
+        let now = world.now;
+        let client = &mut world.clients[1];
+        assert!(client.count(class::GROUP_STATE, now) > 0);
+        world.find_device(1).unwrap().queue.clone()
+    };
+    world.change(0, &group, GroupChangeKind::Remove(world.address(1)));
+    world.rest();
+    assert_eq!(world.group(1, &group).standing, GroupStanding::Removed);
+    // The server plays everything again, under another life of its store.
+    world.server.incarnation = [2; 16];
+    world.find_device(1).unwrap().acknowledged = 0;
+    world.deliver(1, invitation);
+    world.rest();
+    assert_eq!(world.group(1, &group).standing, GroupStanding::Removed);
+}
+
+#[test]
+fn a_restored_server_gives_entries_again_and_nothing_is_doubled() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    world.say(0, &group, "one");
+    world.say(1, &group, "two");
+    world.rest();
+    let before = world.texts_said(2, &group);
+    world.server.incarnation = [2; 16];
+    world.say(1, &group, "three");
+    world.rest();
+    for number in 0..3 {
+        let texts = world.texts_said(number, &group);
+        assert_eq!((texts.len(), &texts[..2]), (3, &before[..]), "{number}");
+        assert_eq!(world.group(number, &group).standing, GroupStanding::Active);
+    }
+}
+
+#[test]
+fn a_new_device_of_a_member_comes_in_and_a_revoked_one_goes_out() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    let tablet = world.join_device(1);
+    world.connect(tablet);
+    world.connect(1);
+    world.rest();
+    assert_eq!(world.group(tablet, &group).standing, GroupStanding::Active);
+    world.say(tablet, &group, "from the tablet");
+    world.rest();
+    for number in [0, 1, 2, tablet] {
+        assert_eq!(world.texts_said(number, &group), ["from the tablet"], "{number}");
+        assert_eq!(world.members(number, &group)[1].2, 2, "Ben has two devices in it");
+    }
+    world.revoke_device(1, tablet);
+    world.away.insert(tablet);
+    world.connect(1);
+    world.rest();
+    world.say(0, &group, "without the tablet");
+    world.rest();
+    for number in [0, 1, 2] {
+        assert_eq!(world.members(number, &group)[1].2, 1, "{number}");
+    }
+    let epoch = world.group(tablet, &group).epoch;
+    assert!(epoch < world.group(0, &group).epoch);
+}
+
+#[test]
+fn who_was_away_for_many_epochs_walks_forward_commit_by_commit() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    world.away.insert(2);
+    for number in 0..12 {
+        world.say(1, &group, &format!("said {number}"));
+        world.change(number % 2, &group, GroupChangeKind::Update);
+        world.rest();
+    }
+    world.server.groups.page = Some(1);
+    world.away.clear();
+    world.rest();
+    assert_eq!(world.texts_said(2, &group), world.texts_said(1, &group));
+    assert_eq!(world.texts_said(2, &group).len(), 12);
+    assert_eq!(world.group(2, &group).epoch, world.group(0, &group).epoch);
+}
+
+/// What two do, as one of them may be killed on the way.
+fn scenario(world: &mut World, fuse: &mut Fuse) -> Result<(), Killed> {
+    let member = vec![(world.address(1), MEMBER)];
+    let (name, description) = ("Ward 3".to_owned(), String::new());
+    let create = CreateGroup { name, description, members: member, retention_days: 0 };
+    world.run_until(0, &Input::Group(GroupInput::Create(create)), fuse)?.unwrap();
+    for round in 0..6 {
+        world.later(5_000);
+        world.run_until(0, &tick(), fuse)?.unwrap();
+        world.run_until(0, &Input::Group(GroupInput::ReadAll), fuse)?.unwrap();
+        if round == 3 {
+            let group = world.groups(0)[0].log_id;
+            let (body, fallback_text) = (Body::Chat(Chat::Text { text: "hello".into() }), "hello".to_owned());
+            let (in_reply_to, attachments, urgency) = (None, Vec::new(), Urgency::Routine);
+            let send = SendToGroup { group, body, fallback_text, in_reply_to, attachments, urgency };
+            world.run_until(0, &Input::Group(GroupInput::Send(send)), fuse)?.unwrap();
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn killed_between_any_two_steps_nothing_is_lost_doubled_or_half_done() {
+    let mut killed_in = 0;
+    for steps in 0..120 {
+        let mut world = World::new(&["ana", "ben"]);
+        world.publish_key_packages();
+        let killed = scenario(&mut world, &mut Some(steps)).is_err();
+        world.clients[0].restart();
+        world.rest();
+        let groups = world.groups(0);
+        if let [group] = groups.as_slice() {
+            let id = group.log_id;
+            assert_eq!(world.group(1, &id).standing, GroupStanding::Active, "{steps}");
+            let texts = world.texts_said(1, &id);
+            assert_eq!(texts, world.texts_said(0, &id), "{steps}");
+            assert!(texts.len() <= 1, "{steps}");
+            assert_eq!(world.server.groups.logs[&id].keys.len(), 2, "one commit: {steps}");
+        } else {
+            assert!(groups.is_empty() && steps < 2, "{steps}");
+        }
+        if !killed {
+            assert!(killed_in > 10);
+            return;
+        }
+        killed_in = steps;
+    }
+    panic!("the scenario has more steps");
 }

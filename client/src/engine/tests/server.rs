@@ -62,6 +62,11 @@ impl Server {
         }
     }
 
+    /// Grows with everything that changes somebody's store.
+    pub(super) fn activity(&self) -> usize {
+        self.log.len() + self.groups.reads
+    }
+
     pub(super) fn answer(&mut self, request: &Request, generation: u64) -> Result<Response, ErrorReply> {
         self.log.push(request.clone());
         if let Some(answer) = self.answer_group(request) {

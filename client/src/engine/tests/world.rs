@@ -44,6 +44,8 @@ pub(super) struct World {
     /// What each client has sent over which connection, in order.
     pub(super) sent_over: Vec<(usize, Connection, Request)>,
     pub(super) now: u64,
+    /// Clients that do nothing for a while.
+    pub(super) away: std::collections::BTreeSet<usize>,
 }
 
 /// How far a client gets before its process is killed: one is taken off at every step.
@@ -139,7 +141,8 @@ impl World {
     /// A server and registered accounts of these names.
     pub(super) fn new(names: &[&str]) -> Self {
         let server = Server::new(1_700_000_000_000);
-        let mut world = Self { now: server.now, server, clients: Vec::new(), sent_over: Vec::new() };
+        let mut world =
+            Self { now: server.now, server, clients: Vec::new(), sent_over: Vec::new(), away: Default::default() };
         for name in names {
             world.join(name);
         }
@@ -258,13 +261,13 @@ impl World {
     /// Sends what is due, until nothing is.
     pub(super) fn send_all(&mut self, number: usize) {
         for _ in 0..100 {
-            let before = self.server.log.len();
+            let before = self.server.activity();
             match self.run(number, &tick()) {
                 // A device that has learnt that it was taken off the statement sends nothing any more.
                 Err(HandleError::Engine(EngineError::Revoked(_))) => return,
                 result => result.unwrap(),
             }
-            if self.server.log.len() == before {
+            if self.server.activity() == before {
                 return;
             }
         }
@@ -307,11 +310,11 @@ impl World {
     /// Both fetch and send until nothing moves.
     pub(super) fn settle(&mut self) {
         for _ in 0..20 {
-            let before = self.server.log.len();
+            let before = self.server.activity();
             for number in 0..self.clients.len() {
                 self.receive(number);
             }
-            if self.server.log.len() == before {
+            if self.server.activity() == before {
                 return;
             }
         }
@@ -321,11 +324,11 @@ impl World {
     /// The same without one that was taken off its account.
     pub(super) fn settle_all_but(&mut self, gone: usize) {
         for _ in 0..20 {
-            let before = self.server.log.len();
+            let before = self.server.activity();
             for number in (0..self.clients.len()).filter(|number| *number != gone) {
                 self.receive(number);
             }
-            if self.server.log.len() == before {
+            if self.server.activity() == before {
                 return;
             }
         }

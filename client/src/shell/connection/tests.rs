@@ -263,8 +263,7 @@ async fn without_a_pin_the_certificate_decides() {
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
     let trust = CertificateTrust::Roots(Arc::new(roots));
-    let connection =
-        Connection::greet(&server.expectation(ServerTrust::WebPki), &trust, KEEP_ALIVE).await.unwrap();
+    let connection = Connection::greet(&server.expectation(ServerTrust::WebPki), &trust, KEEP_ALIVE).await.unwrap();
     assert_eq!(ServerTrust::Pinned(connection.server_key_hash()), pin(1));
     // The same certificate for another name is none.
     let by_number = ServerAddress { host: "127.0.0.1".to_owned(), ..server.address.clone() };

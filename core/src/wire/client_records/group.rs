@@ -81,6 +81,8 @@ pub struct GroupRecord {
     pub updated: u64,
     /// The server has confirmed the log.
     pub log_created: bool,
+    /// Of the own statement that the account's devices in the group were held against.
+    pub statement_version: u64,
 }
 
 /// Something to be changed in a group.
@@ -332,6 +334,7 @@ impl GroupRecord {
             joined: self.joined,
             updated: self.updated,
             log_created: self.log_created,
+            statement_version: self.statement_version,
         }
         .encode_to_vec()
     }
@@ -362,6 +365,7 @@ impl GroupRecord {
             joined: record.joined,
             updated: record.updated,
             log_created: record.log_created,
+            statement_version: record.statement_version,
         })
     }
 }
@@ -835,6 +839,7 @@ mod tests {
             joined: 5,
             updated: 6,
             log_created: true,
+            statement_version: 3,
         }
     }
 
