@@ -207,3 +207,5 @@ pub const KEY_PACKAGES_LOW: u32 = 10;
 pub const GROUP_SETTLE_WAIT: Duration = Duration::from_secs(10);
 /// Between two looks meanwhile.
 pub const GROUP_SETTLE_PAUSE: Duration = Duration::from_millis(200);
+/// How long a watch that a server has ended is left alone: entries are read meanwhile with every look.
+pub const GROUP_WATCH_PAUSE: Duration = Duration::from_secs(30);

@@ -6,6 +6,7 @@
 mod backup;
 mod documents;
 mod exchange;
+mod group_watch;
 mod groups;
 mod linking;
 mod reception;
@@ -40,6 +41,7 @@ use crate::store::StoreError;
 use crate::store::seal::{SealedStore, Unlock};
 use crate::store::sqlite::{FILE_NAME, SqliteStore};
 use exchange::Unreachable;
+use group_watch::GroupWatch;
 use transfers::Transfers;
 
 pub use backup::{BackupOrder, BackupSummary};
@@ -70,6 +72,7 @@ pub struct Agent {
     home: PathBuf,
     copies: SealedCopies,
     transfers: Transfers,
+    group_watch: GroupWatch,
     /// The server has answered a proof of this process, and the store is no old copy.
     proof_answered: bool,
     /// The last to go: until the keys are wiped the account is open.
@@ -200,6 +203,7 @@ impl Agent {
             home: folder.to_owned(),
             copies: SealedCopies::of_home(folder),
             transfers: Transfers::new(),
+            group_watch: GroupWatch::default(),
             proof_answered: false,
             _presence: presence,
         })
@@ -258,6 +262,7 @@ impl Agent {
     /// Closes the connections and ends transfers; what they have done so far is kept.
     pub async fn close(mut self) {
         self.transfers.stop();
+        self.group_watch.stop();
         let anonymous = std::mem::take(&mut self.anonymous).into_values();
         let group_logs = std::mem::take(&mut self.group_logs).into_values();
         let rest = self.linking.take().into_iter().chain(anonymous).chain(group_logs);

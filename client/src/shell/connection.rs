@@ -19,8 +19,8 @@ use medipeps_core::label;
 use medipeps_core::proof::{Channel, EXPORTER_LENGTH, Exporter, server_key_hash};
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::transport::{
-    Authenticate, AuthenticateReply, ErrorReply, FetchGroupEntries, HelloReply, Request, Response, SubscriptionEvent,
-    Transport,
+    Authenticate, AuthenticateReply, ErrorReply, FetchGroupEntries, GroupLogEvent, HelloReply, Request, Response, SubscriptionEvent,
+    Transport, WatchGroupLogs, WatchedGroupLog,
 };
 use quinn::{ConnectionError, Endpoint, RecvStream, VarInt, WriteError};
 use thiserror::Error;
@@ -274,6 +274,21 @@ impl Connection {
         Ok(Subscription { frames: FrameReader::new(stream) })
     }
 
+    /// Opens the push of group logs, each signed for this connection.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`].
+    pub async fn watch_groups(&self, readers: &[GroupReader]) -> Result<GroupSubscription, RequestError> {
+        let channel = self.channel();
+        let watched = |reader: &GroupReader| {
+            let GroupReader { group, epoch, after, access_key, .. } = reader;
+            WatchedGroupLog::sign(access_key, &channel, *group, *epoch, *after)
+        };
+        let request = Request::WatchGroupLogs(WatchGroupLogs { logs: readers.iter().map(watched).collect() });
+        let stream = timeout(REQUEST_WAIT, self.send(&request)).await;
+        Ok(GroupSubscription { frames: FrameReader::new(stream.unwrap_or(Err(RequestError::TimedOut))?) })
+    }
+
     /// Waits until the connection is gone, and tells why.
     pub async fn closed(&self) -> RequestError {
         RequestError::closed(&self.quic.closed().await)
@@ -338,6 +353,28 @@ impl Subscription {
         };
         match accepted(Response::decode(&event)?)? {
             Response::Subscription(event) => Ok(Some(event)),
+            _ => Err(RequestError::Unexpected),
+        }
+    }
+}
+
+/// The push of group logs.
+#[derive(Debug)]
+pub struct GroupSubscription {
+    frames: FrameReader,
+}
+
+impl GroupSubscription {
+    /// Waits for the next event; `None` when the server has ended the watch.
+    ///
+    /// # Errors
+    /// [`RequestError`], after which nothing more comes.
+    pub async fn next(&mut self) -> Result<Option<GroupLogEvent>, RequestError> {
+        let Some(event) = self.frames.next().await? else {
+            return Ok(None);
+        };
+        match accepted(Response::decode(&event)?)? {
+            Response::GroupLog(event) => Ok(Some(event)),
             _ => Err(RequestError::Unexpected),
         }
     }

@@ -3,6 +3,7 @@
 //! An account sees to its own devices. Whoever owns the group takes out devices that an account no longer lists, because
 //! the account may have no other device there to do it.
 
+use medipeps_core::Address;
 use medipeps_core::group::Role;
 use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRecord, GroupRoleRecord, GroupStanding};
@@ -56,7 +57,7 @@ fn remove_unlisted(
 ) -> Result<(), Stop> {
     let own = OwnDevice::load(transaction)?;
     let roster = transaction.load(&key::group_roster(&group.log_id))?.unwrap_or_default();
-    let role = |address| roster.members.iter().find(|member| member.address == *address);
+    let role = |address: &Address| roster.members.iter().find(|member| member.address == *address);
     let (Some(us), Some(member)) = (role(own.address()), role(statement.address())) else { return Ok(()) };
     let mut noted = false;
     for device in member.devices.iter().filter(|device| statement.device(**device).is_none()) {

@@ -32,8 +32,11 @@ impl Agent {
         let end = Instant::now() + wait;
         let (mut backoff, mut drained) = (Backoff::new(), false);
         self.sweep_copies()?;
+        self.read_groups()?;
         loop {
-            let failure = match self.receive(end, &mut drained, &mut backoff, show).await {
+            let received = self.receive(end, &mut drained, &mut backoff, show).await;
+            self.group_watch.stop();
+            let failure = match received {
                 Ok(_) => return Ok(()),
                 Err(AgentError::Network(NetworkError::Displaced)) => return Err(NetworkError::Displaced.into()),
                 Err(AgentError::Network(failure)) => failure,
@@ -105,6 +108,9 @@ impl Agent {
         // When something last came, or was looked after: what a document's progress does not put off.
         let mut since = Instant::now();
         loop {
+            if Instant::now() < end {
+                self.watch_groups().await?;
+            }
             let event = match pending.take() {
                 Some(event) => event,
                 // A large document must not keep the account from its mail, nor the other way round.
@@ -120,6 +126,11 @@ impl Agent {
                             continue;
                         }
                     },
+                    pushed = self.group_watch.next() => {
+                        self.group_pushed(pushed, show).await?;
+                        self.send_due(show).await?;
+                        continue;
+                    }
                     step = self.transfers.next() => {
                         if self.settle(step, show).await? {
                             // A message whose last upload is done may go; a receipt for a body that came is due.

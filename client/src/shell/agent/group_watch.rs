@@ -1,0 +1,131 @@
+//! Watching the logs of groups: entries come as they are appended, while a program stays connected.
+//!
+//! Nothing rests on it: what a watch misses is read with the next look.
+
+use std::collections::BTreeMap;
+
+use medipeps_core::wire::transport::{GroupLogEvent, GroupLogPush};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::{Agent, AgentError, NetworkError, Show, now};
+use crate::engine::{EngineError, GroupEntries, GroupId, GroupInput, GroupReader, Input};
+use crate::limits::GROUP_WATCH_PAUSE;
+use crate::shell::connection::GroupSubscription;
+
+/// The watches of a program, one for each server.
+#[derive(Debug, Default)]
+pub(super) struct GroupWatch {
+    /// Which epochs are watched.
+    watched: BTreeMap<GroupId, u64>,
+    /// Not tried again before this: a server has ended a watch.
+    not_before: Option<Instant>,
+    /// Each waits for the next event of one server.
+    waiting: JoinSet<Pushed>,
+}
+
+/// What a server has pushed, with the subscription to go on with.
+#[derive(Debug)]
+pub(super) struct Pushed {
+    subscription: GroupSubscription,
+    incarnation: [u8; 16],
+    event: Option<GroupLogEvent>,
+}
+
+impl GroupWatch {
+    /// Waits for a push; for ever if nothing is watched.
+    pub(super) async fn next(&mut self) -> Option<Pushed> {
+        match self.waiting.join_next().await {
+            Some(pushed) => pushed.ok(),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets go of everything.
+    pub(super) fn stop(&mut self) {
+        self.waiting.abort_all();
+        self.watched.clear();
+    }
+
+    /// The server has ended something: all is watched anew, after a while.
+    fn pause(&mut self) {
+        self.watched.clear();
+        self.not_before = Some(Instant::now() + GROUP_WATCH_PAUSE);
+    }
+
+    fn wait(&mut self, mut subscription: GroupSubscription, incarnation: [u8; 16]) {
+        self.waiting.spawn(async move {
+            let event = subscription.next().await.ok().flatten();
+            Pushed { subscription, incarnation, event }
+        });
+    }
+}
+
+impl Agent {
+    /// Watches the groups that this device follows, at the epochs that it has come to. Does nothing if that is what is
+    /// watched already.
+    pub(super) async fn watch_groups(&mut self) -> Result<(), AgentError> {
+        let readers = self.store.group_readers(now(), &mut self.rng)?;
+        let wanted: BTreeMap<GroupId, u64> = readers.iter().map(|reader| (reader.group, reader.epoch)).collect();
+        let too_early = self.group_watch.not_before.is_some_and(|until| Instant::now() < until);
+        if wanted == self.group_watch.watched || too_early {
+            return Ok(());
+        }
+        self.group_watch.stop();
+        let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
+        let mut by_domain: BTreeMap<String, Vec<GroupReader>> = BTreeMap::new();
+        for reader in readers {
+            by_domain.entry(reader.domain.clone()).or_default().push(reader);
+        }
+        for (domain, readers) in by_domain {
+            let mut inputs = std::collections::VecDeque::new();
+            let Ok((connection, _)) = self.group_connection(&domain, &credentials, &mut inputs).await else { continue };
+            for input in inputs {
+                self.take_note(&input)?;
+            }
+            for readers in readers.chunks(medipeps_core::limits::GROUP_LOGS_PER_WATCH_MAX) {
+                match connection.watch_groups(readers).await {
+                    Ok(subscription) => self.group_watch.wait(subscription, [0; 16]),
+                    // It is tried again with the next look.
+                    Err(_) => return Ok(()),
+                }
+            }
+        }
+        self.group_watch.watched = wanted;
+        Ok(())
+    }
+
+    /// Takes over what a watch has brought.
+    pub(super) async fn group_pushed(
+        &mut self,
+        pushed: Option<Pushed>,
+        show: Show<'_>,
+    ) -> Result<Option<NetworkError>, AgentError> {
+        let Some(Pushed { subscription, mut incarnation, event }) = pushed else { return Ok(None) };
+        let mut failure = None;
+        match event {
+            Some(GroupLogEvent::Open(opened)) => incarnation = opened,
+            Some(GroupLogEvent::Log { log_id, event: GroupLogPush::Entry(entry) }) => {
+                if let Some(epoch) = self.group_watch.watched.get(&log_id).copied() {
+                    let read = GroupEntries {
+                        group: log_id,
+                        epoch,
+                        incarnation,
+                        entries: vec![entry],
+                        caught_up: true,
+                        epoch_closed: false,
+                    };
+                    failure = self.run(Input::Group(GroupInput::Entries(read)), show).await?;
+                }
+            }
+            Some(GroupLogEvent::Log { event: GroupLogPush::Ended { .. }, .. }) => self.group_watch.pause(),
+            Some(GroupLogEvent::Log { .. }) => {}
+            None => {
+                self.group_watch.pause();
+                return Ok(None);
+            }
+        }
+        self.group_watch.wait(subscription, incarnation);
+        Ok(failure)
+    }
+}
