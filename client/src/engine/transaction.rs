@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chacha20::ChaCha20Rng;
+use medipeps_core::envelope::Hint;
+use medipeps_core::session::SessionId;
 use medipeps_core::wire::transport::Request;
 use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
@@ -148,6 +150,14 @@ impl<'a> Transaction<'a> {
     pub(super) fn stored_class(&mut self, class: RecordClass) -> Result<&'a ClassRecords, Stop> {
         self.view.class(class).ok_or_else(|| {
             self.needs.insert(Need::Class(class));
+            Stop::Needs
+        })
+    }
+
+    /// The sessions in the store whose hint keys match an envelope, as they were before this step.
+    pub(super) fn stored_sessions(&mut self, hint: &Hint) -> Result<&'a [SessionId], Stop> {
+        self.view.sessions(hint).ok_or_else(|| {
+            self.needs.insert(Need::Sessions(*hint));
             Stop::Needs
         })
     }

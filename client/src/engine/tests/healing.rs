@@ -8,6 +8,7 @@ use medipeps_core::wire::client_records::SessionRecord;
 
 use super::repair::{DAY, HOUR, acquainted, pass, submitted_to, wait_for_received, waiting};
 use super::world::{World, mail, tick};
+use crate::account_store::load_needs;
 use crate::engine::{self, Input, LoadedRecords, Need, Outcome, SendMail, Step, Time, class};
 use crate::limits::DELIVERY_BATCH_MAX;
 
@@ -116,17 +117,7 @@ fn needs_of(world: &mut World, number: usize, input: &Input) -> (Vec<BTreeSet<Ne
             Outcome::Needs(needs) => needs,
             Outcome::Step(step) => return (rounds, step),
         };
-        for need in &needs {
-            match need {
-                Need::Record(key) => {
-                    let value = transaction.load(std::slice::from_ref(key)).unwrap().remove(0);
-                    view.records.insert(key.clone(), value);
-                }
-                Need::Class(class) => {
-                    view.classes.insert(*class, transaction.scan(*class).unwrap());
-                }
-            }
-        }
+        load_needs(&mut transaction, &mut view, needs.clone()).unwrap();
         rounds.push(needs.into_iter().collect());
     }
 }
