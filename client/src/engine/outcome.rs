@@ -17,7 +17,7 @@ use medipeps_core::wire::transport::{ErrorReply, Request};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Correlation, LinkProblem, LocalId};
+use super::{Correlation, LinkProblem, LocalId, VerifiedStatements};
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
 
@@ -42,6 +42,9 @@ pub trait View {
 
     /// The sessions whose hint keys match an envelope, `None` if they have not been looked for.
     fn sessions(&self, hint: &Hint) -> Option<&[SessionId]>;
+
+    /// Statements that were verified for this input already.
+    fn statements(&self) -> &VerifiedStatements;
 
     /// The generation of the store.
     fn generation(&self) -> u64;
@@ -70,6 +73,8 @@ pub struct LoadedRecords {
     pub classes: BTreeMap<RecordClass, Arc<ClassRecords>>,
     /// What was found for envelopes.
     pub sessions: BTreeMap<Hint, Vec<SessionId>>,
+    /// Verified in the rounds so far.
+    pub statements: VerifiedStatements,
 }
 
 impl View for LoadedRecords {
@@ -90,6 +95,10 @@ impl View for LoadedRecords {
 
     fn sessions(&self, hint: &Hint) -> Option<&[SessionId]> {
         self.sessions.get(hint).map(Vec::as_slice)
+    }
+
+    fn statements(&self) -> &VerifiedStatements {
+        &self.statements
     }
 
     fn generation(&self) -> u64 {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::envelope::Hint;
+use medipeps_core::identity::{Statement, StatementError};
 use medipeps_core::session::SessionId;
 use medipeps_core::wire::transport::Request;
 use rand_core::{Rng, SeedableRng};
@@ -160,6 +161,11 @@ impl<'a> Transaction<'a> {
             self.needs.insert(Need::Sessions(*hint));
             Stop::Needs
         })
+    }
+
+    /// A statement, verified once for the whole input.
+    pub(super) fn statement(&self, encoded: &[u8]) -> Result<Statement, StatementError> {
+        self.view.statements().decode(encoded)
     }
 
     /// Sets a record.

@@ -7,11 +7,8 @@ use medipeps_core::wire::transport::Delivery;
 use rand_core::{Rng, SeedableRng};
 
 use super::repair::acquainted;
-use super::world::{World, mail};
-use crate::account_store::load_needs;
-use crate::engine::{
-    HintKeys, Input, LoadedRecords, Need, Outcome, Record, Step, Time, Undecryptable, class, handle, key,
-};
+use super::world::{World, mail, rounds_of};
+use crate::engine::{HintKeys, Input, Need, Record, Undecryptable, class, key};
 use crate::limits::DELIVERY_BATCH_MAX;
 use crate::store::Patch;
 
@@ -49,24 +46,6 @@ fn batch(world: &mut World) -> Vec<Delivery> {
     batch
 }
 
-/// What the engine asks for, round by round, and what it then decides.
-fn rounds(world: &mut World, input: &Input) -> (Vec<Vec<Need>>, Step) {
-    let now = world.now;
-    let client = &mut world.clients[1];
-    let mut transaction = client.store.store_mut().begin(now, &mut client.rng).unwrap();
-    let mut view = LoadedRecords { generation: transaction.generation(), ..LoadedRecords::default() };
-    let mut rounds = Vec::new();
-    loop {
-        match handle(input, Time(now), &[1; 32], &view).unwrap() {
-            Outcome::Needs(needs) => {
-                rounds.push(needs.clone());
-                load_needs(&mut transaction, &mut view, needs).unwrap();
-            }
-            Outcome::Step(step) => return (rounds, step),
-        }
-    }
-}
-
 fn searched(round: &[Need]) -> usize {
     round.iter().filter(|need| matches!(need, Need::Sessions(_))).count()
 }
@@ -76,7 +55,7 @@ fn a_batch_is_searched_once_whatever_is_in_it() {
     let mut world = acquainted();
     let batch = batch(&mut world);
     let input = Input::Deliveries { incarnation: world.server.incarnation, batch: batch.clone() };
-    let (all, step) = rounds(&mut world, &input);
+    let (all, step) = rounds_of(&mut world, 1, &input);
     assert!(!step.patch.is_empty());
     let searches: Vec<usize> = all.iter().map(|round| searched(round)).filter(|count| *count > 0).collect();
     assert_eq!(searches, [DELIVERY_BATCH_MAX - 1], "all in one round, and no other searches");
@@ -84,7 +63,7 @@ fn a_batch_is_searched_once_whatever_is_in_it() {
     assert!(!all.concat().contains(&Need::Class(class::HINT)));
     // What was worked off is not searched again.
     world.deliver(1, batch.clone());
-    let (all, _) = rounds(&mut world, &input);
+    let (all, _) = rounds_of(&mut world, 1, &input);
     assert_eq!(all.iter().map(|round| searched(round)).sum::<usize>(), 0);
     assert_eq!(world.texts(1), ["hello", "first", "second"]);
 }
