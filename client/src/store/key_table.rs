@@ -1,6 +1,5 @@
 //! The keys of all records of a class, in one piece of memory, as a search goes through them.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
@@ -19,10 +18,9 @@ type Key = [u8; KEY_LENGTH];
 pub struct KeyTable {
     /// In no order.
     keys: Zeroizing<Vec<Key>>,
-    /// Whose the keys are, at the same places.
+    /// Whose the keys are, at the same places. Changes go through all of them, which takes a few hundredths of a search
+    /// and keeps no second table.
     names: Vec<Name>,
-    /// Where the keys of each record are.
-    places: HashMap<Name, Vec<usize>>,
 }
 
 impl KeyTable {
@@ -39,15 +37,19 @@ impl KeyTable {
 
     /// Bytes that it takes.
     pub(super) fn length(&self) -> usize {
-        self.names.len() * (KEY_LENGTH + 2 * NAME_LENGTH + size_of::<usize>())
+        self.names.len() * (KEY_LENGTH + NAME_LENGTH)
     }
 
     /// Sets a record; false if it is none of such a class.
     pub(super) fn put(&mut self, name: &[u8], value: &[u8]) -> bool {
+        self.delete(name);
+        self.add(name, value)
+    }
+
+    /// Adds a record that is not there; false if it is none of such a class.
+    pub(super) fn add(&mut self, name: &[u8], value: &[u8]) -> bool {
         let (Ok(name), (keys, [])) = (Name::try_from(name), value.as_chunks::<KEY_LENGTH>()) else { return false };
-        self.delete(&name);
         self.reserve(keys.len());
-        self.places.insert(name, (self.names.len()..self.names.len() + keys.len()).collect());
         self.keys.extend_from_slice(keys);
         self.names.extend(keys.iter().map(|_| name));
         true
@@ -56,21 +58,15 @@ impl KeyTable {
     /// Deletes a record, if there is one. The last keys take the places of its own.
     pub(super) fn delete(&mut self, name: &[u8]) {
         let Ok(name) = Name::try_from(name) else { return };
-        // From the last place down, so that what moves is never what is still to be deleted.
-        let mut places = self.places.remove(&name).unwrap_or_default();
-        places.sort_unstable();
-        for place in places.into_iter().rev() {
+        let name = u128::from_ne_bytes(name);
+        let mut place = 0;
+        while let Some(found) = self.names[place..].iter().position(|other| u128::from_ne_bytes(*other) == name) {
+            place += found;
             let last = self.names.len() - 1;
             self.keys.swap(place, last);
             self.keys[last].zeroize();
             self.keys.truncate(last);
             self.names.swap_remove(place);
-            if place < last {
-                let moved = self.names[place];
-                for of_moved in self.places.get_mut(&moved).into_iter().flatten().filter(|one| **one == last) {
-                    *of_moved = place;
-                }
-            }
         }
     }
 

@@ -30,17 +30,11 @@ pub(super) struct Page(BTreeMap<Vec<u8>, Zeroizing<Vec<u8>>>);
 
 impl Page {
     /// Reads what [`Self::encode`] made; `None` if it is not that.
-    pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut records = BTreeMap::new();
-        while !bytes.is_empty() {
-            let (name, value);
-            (name, bytes) = take(bytes)?;
-            (value, bytes) = take(bytes)?;
-            if records.last_key_value().is_some_and(|(last, _): (&Vec<u8>, _)| last.as_slice() >= name) {
-                return None;
-            }
+        visit(bytes, |name, value| {
             records.insert(name.to_vec(), Zeroizing::new(value.to_vec()));
-        }
+        })?;
         Some(Self(records))
     }
 
@@ -76,14 +70,26 @@ impl Page {
     pub(super) fn delete(&mut self, name: &[u8]) -> bool {
         self.0.remove(name).is_some()
     }
-
-    pub(super) fn into_records(self) -> impl Iterator<Item = (Vec<u8>, Zeroizing<Vec<u8>>)> {
-        self.0.into_iter()
-    }
 }
 
 /// What a patch changes on pages: by page, `None` where the record is deleted.
 pub(super) type PageChanges<'a> = BTreeMap<(RecordClass, PageNumber), BTreeMap<&'a [u8], Option<&'a [u8]>>>;
+
+/// Shows the records of an encoded page; `None` if it is not one, perhaps after some were shown.
+pub(super) fn visit<'a>(mut bytes: &'a [u8], mut show: impl FnMut(&'a [u8], &'a [u8])) -> Option<()> {
+    let mut last: Option<&[u8]> = None;
+    while !bytes.is_empty() {
+        let (name, value);
+        (name, bytes) = take(bytes)?;
+        (value, bytes) = take(bytes)?;
+        if last.is_some_and(|last| last >= name) {
+            return None;
+        }
+        show(name, value);
+        last = Some(name);
+    }
+    Some(())
+}
 
 fn put(bytes: &mut Vec<u8>, part: &[u8]) {
     // Longer ones make the page too large for a record, which is refused.
@@ -116,7 +122,12 @@ mod tests {
             for (name, value) in records {
                 assert_eq!(read.get(name).map(|value| value.as_slice()), Some(*value));
             }
-            assert_eq!(read.into_records().count(), records.len());
+            let mut shown = Vec::new();
+            visit(&page.encode(), |name, value| shown.push((name.to_vec(), value.to_vec()))).unwrap();
+            shown.sort();
+            let mut sorted: Vec<_> = records.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+            sorted.sort();
+            assert_eq!(shown, sorted);
         }
     }
 

@@ -269,11 +269,26 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
         if let Some(table) = self.cache.table(class) {
             return Ok(Arc::clone(table));
         }
-        let mut table = KeyTable::default();
-        self.visit_class(class, |key, value| match table.put(&key.name, &value) {
-            true => Ok(()),
-            false => Err(StoreError::Corrupt { class }),
-        })?;
+        let (mut table, corrupt) = (KeyTable::default(), || StoreError::Corrupt { class });
+        let mut after = None;
+        loop {
+            let page = self.transaction.page(class, after.as_ref(), SCAN_PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.name);
+            for sealed in &page {
+                let (key, value) = self.keyring.open_record(sealed)?;
+                let mut of_such_a_class = true;
+                if class.is_packed() {
+                    packing::visit(&value, |name, value| of_such_a_class &= table.add(name, value))
+                        .ok_or_else(corrupt)?;
+                } else {
+                    of_such_a_class = table.add(&key.name, &value);
+                }
+                if !of_such_a_class {
+                    return Err(corrupt());
+                }
+            }
+        }
         let table = Arc::new(table);
         self.cache.keep_table(class, &table, CLASS_CACHE_LENGTH_MAX);
         Ok(table)
@@ -348,10 +363,15 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
             let (key, value) = self.keyring.open_record(sealed)?;
             return visit(key, value);
         }
-        for (name, value) in self.open_page(sealed)?.1.into_records() {
-            visit(RecordKey { class, name }, value)?;
-        }
-        Ok(())
+        let (_, page) = self.keyring.open_record(sealed)?;
+        let mut done = Ok(());
+        let read = packing::visit(&page, |name, value| {
+            if done.is_ok() {
+                done = visit(RecordKey::new(class, name), Zeroizing::new(value.to_vec()));
+            }
+        });
+        done?;
+        read.ok_or_else(|| StoreError::Corrupt { class }.into())
     }
 
     fn open_page(&self, sealed: &SealedRecord) -> Result<(PageNumber, packing::Page), StoreError> {
