@@ -81,9 +81,17 @@ pub(super) fn prekeys_fetched(
             Pinned::Refused(_) => return hold_up(transaction, address, "statement_refused", 0),
         }
     }
+    let unencrypted = waiting_for(transaction, address)?.into_iter().filter(|entry| entry.submission_id.is_none());
+    for entry in unencrypted.take(OUTBOX_BATCH_MAX) {
+        ask_ahead(transaction, &entry)?;
+    }
+    for device in statement.devices() {
+        go_on(sesame::active(transaction, &PeerDevice::of(&statement, device.device_id())))?;
+    }
+    transaction.check_loaded()?;
     for encoded in &reply.bundles {
         // A device whose bundle is refused is left out; the server then says that it is missing, and the entry waits.
-        go_on(begin_session(transaction, &own, &statement, encoded))?;
+        begin_session(transaction, &own, &statement, encoded)?;
     }
     let unencrypted = waiting_for(transaction, address)?.into_iter().filter(|entry| entry.submission_id.is_none());
     for (index, mut entry) in unencrypted.enumerate() {
@@ -301,12 +309,7 @@ fn send_entry(
     if let Some(id) = entry.submission_id {
         return submit_again(transaction, own, entry, id);
     }
-    // Asked for with the contact, not after it.
-    go_on(transaction.load(&key::content(&entry.content_id)))?;
-    go_on(transaction.load(&key::owed(&entry.recipient)))?;
-    if !entry.receipt {
-        go_on(transaction.load(&key::unconfirmed(&entry.content_id, &entry.recipient)))?;
-    }
+    ask_ahead(transaction, entry)?;
     let statement = if entry.recipient == *own.address() {
         Some(own.statement.clone())
     } else {
@@ -330,6 +333,16 @@ fn send_entry(
             Request::FetchPrekeys(FetchPrekeys { address: entry.recipient.clone(), payment: Payment::None }),
             Correlation::FetchPrekeys(entry.recipient.clone()),
         );
+    }
+    Ok(())
+}
+
+/// Asks for what an entry's encryption needs besides sessions: with each round of loading everything is gone through anew.
+fn ask_ahead(transaction: &mut Transaction<'_>, entry: &OutboxRecord) -> Result<(), Stop> {
+    go_on(transaction.load(&key::content(&entry.content_id)))?;
+    go_on(transaction.load(&key::owed(&entry.recipient)))?;
+    if !entry.receipt {
+        go_on(transaction.load(&key::unconfirmed(&entry.content_id, &entry.recipient)))?;
     }
     Ok(())
 }
@@ -416,6 +429,7 @@ fn encrypt(
     if all && without {
         return Ok(false);
     }
+    transaction.check_loaded()?;
     let mut envelopes = Vec::new();
     for peer in peers {
         match sesame::encrypt(transaction, own, &peer, &content)? {

@@ -89,6 +89,11 @@ impl<'a> Transaction<'a> {
         self.view.generation()
     }
 
+    /// Stops where something is missing already: what takes long waits until it is decided on enough, and is done once.
+    pub(super) fn check_loaded(&self) -> Result<(), Stop> {
+        if self.needs.is_empty() { Ok(()) } else { Err(Stop::Needs) }
+    }
+
     /// A record, or `None` if there is none.
     pub(super) fn load<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, Stop> {
         let record = key.record();
