@@ -4,7 +4,9 @@ mod groups;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use medipeps_core::envelope::Hint;
 use medipeps_core::identity::{DeviceCertificate, Statement};
+use medipeps_core::session::SessionId;
 use medipeps_core::wire::client_records::{
     AccountRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, LinkRecord, MessageRecord, OutboxRecord,
     PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, UndecryptableRecord, UploadRecord,
@@ -402,22 +404,41 @@ pub(crate) fn decide<S: Store>(
             Outcome::Step(step) => return Ok(step),
             Outcome::Needs(needs) => needs,
         };
-        let mut keys = Vec::new();
-        for need in needs {
-            if !asked.insert(need.clone()) {
-                return Err(EngineError::NoProgress.into());
-            }
-            match need {
-                Need::Record(key) => keys.push(key),
-                Need::Class(class) => {
-                    view.classes.insert(class, transaction.scan(class)?);
-                }
-            }
+        if !needs.iter().all(|need| asked.insert(need.clone())) {
+            return Err(EngineError::NoProgress.into());
         }
-        let values = transaction.load(&keys)?;
-        view.records.extend(keys.into_iter().zip(values));
+        load_needs(transaction, &mut view, needs)?;
     }
     Err(EngineError::NoProgress.into())
+}
+
+/// Loads what the engine asks for. All sessions are gone through once, however many envelopes there are.
+pub(crate) fn load_needs<S: Store>(
+    transaction: &mut SealedTransaction<'_, S>,
+    view: &mut LoadedRecords,
+    needs: Vec<Need>,
+) -> Result<(), StoreError> {
+    let (mut keys, mut hints) = (Vec::new(), Vec::new());
+    for need in needs {
+        match need {
+            Need::Record(key) => keys.push(key),
+            Need::Class(class) => {
+                view.classes.insert(class, transaction.scan(class)?);
+            }
+            Need::Sessions(hint) => hints.push(hint),
+        }
+    }
+    let values = transaction.load(&keys)?;
+    view.records.extend(keys.into_iter().zip(values));
+    if !hints.is_empty() {
+        let table = transaction.key_table(class::HINT)?;
+        for (hint, places) in hints.iter().zip(Hint::matching(&hints, table.keys())) {
+            let found = places.into_iter().filter_map(|place| table.name(place).copied().map(SessionId));
+            let found: BTreeSet<_> = found.collect();
+            view.sessions.insert(*hint, found.into_iter().collect());
+        }
+    }
+    Ok(())
 }
 
 fn load<S: Store, T: Record>(transaction: &SealedTransaction<'_, S>, key: &Key<T>) -> Result<Option<T>, HandleError> {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::crypto::aead::{self, SingleUseKey, TAG_LENGTH};
 use crate::crypto::kdf;
 use crate::crypto::secret::Secret;
-use crate::crypto::wide_chacha::{LANES, WideChaCha};
+use crate::crypto::wide_chacha::WideChaCha;
 use crate::crypto::x_wing;
 use crate::double_ratchet::{ENCRYPTED_HEADER_LENGTH, EncryptedHeader};
 use crate::handshake::{HandshakeError, InitialMessage};
@@ -41,7 +41,11 @@ pub struct Envelope {
     rest: Vec<u8>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What an envelope says of its session, to whoever has the session's hint key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hint(Prefix);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Prefix {
     nonce: [u8; NONCE_LENGTH],
     hint: [u8; HINT_LENGTH],
@@ -115,23 +119,10 @@ impl Envelope {
         key.hint(&self.prefix.nonce) == self.prefix.hint
     }
 
-    /// [`Self::matches`] for hint keys as they lie in the store: which of them match, by their places. A table of many
-    /// thousands is gone through in place, and many keys at a time.
-    pub fn matching<'a>(&self, keys: impl IntoIterator<Item = &'a [u8; 32]>) -> Vec<usize> {
-        let hint = u32::from_le_bytes(self.prefix.hint);
-        let (mut keys, mut places, mut first) = (keys.into_iter().fuse(), Vec::new(), 0);
-        let mut wide = WideChaCha::new();
-        loop {
-            let mut count = 0;
-            let next = keys.by_ref().take(LANES).inspect(|_| count += 1);
-            let words = wide.first_words(next, &self.prefix.nonce);
-            if count == 0 {
-                return places;
-            }
-            let found = words[..count].iter().zip(first..).filter(|(word, _)| **word == hint);
-            places.extend(found.map(|(_, place)| place));
-            first += count;
-        }
+    /// What it says of its session.
+    #[must_use]
+    pub const fn hint(&self) -> Hint {
+        Hint(self.prefix)
     }
 
     /// The rest, read as a session message.
@@ -161,6 +152,35 @@ impl Envelope {
             .map_err(|_| EnvelopeError::NotForThisKey)?;
         let message = unpad(&plaintext).ok_or(EnvelopeError::NotForThisKey)?;
         Ok(InitialMessage::decode(message)?)
+    }
+}
+
+impl Hint {
+    /// [`Envelope::matches`] for many envelopes and for hint keys as they lie in a store: which of the keys match each of
+    /// these, by the keys' places. The keys are gone through once for all, in place and many at a time.
+    pub fn matching<'a>(hints: &[Self], keys: impl IntoIterator<Item = &'a [u8; 32]>) -> Vec<Vec<usize>> {
+        let mut places = vec![Vec::new(); hints.len()];
+        let (mut keys, mut first) = (keys.into_iter().fuse(), 0);
+        let mut wide = WideChaCha::new();
+        loop {
+            let count = wide.set_keys(&mut keys);
+            if count == 0 {
+                return places;
+            }
+            for (Self(prefix), places) in hints.iter().zip(&mut places) {
+                let hint = u32::from_le_bytes(prefix.hint);
+                let words = wide.first_words(&prefix.nonce);
+                let found = words[..count].iter().zip(first..).filter(|(word, _)| **word == hint);
+                places.extend(found.map(|(_, place)| place));
+            }
+            first += count;
+        }
+    }
+}
+
+impl fmt::Debug for Hint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Hint(..)")
     }
 }
 
@@ -263,7 +283,14 @@ pub(crate) fn marked(content: &[u8]) -> Zeroizing<Vec<u8>> {
 
 /// What stands before the padding; `None` if there is no mark.
 pub(crate) fn unpad(padded: &[u8]) -> Option<&[u8]> {
-    let last = padded.iter().rposition(|&byte| byte != 0)?;
+    // Many at a time: nearly all of a short message is zeros.
+    let mut rest = padded;
+    while let Some((before, zeros)) = rest.split_last_chunk::<16>()
+        && u128::from_ne_bytes(*zeros) == 0
+    {
+        rest = before;
+    }
+    let last = rest.iter().rposition(|&byte| byte != 0)?;
     (padded[last] == PADDING_MARK).then(|| &padded[..last])
 }
 
@@ -313,6 +340,11 @@ mod tests {
             assert_eq!(unpad(&marked(content)), Some(content));
             assert_eq!(unpad(&padded_for_session(content).unwrap()), Some(content));
         }
+        for zeros in 0..70 {
+            let padded = [b"a\x80".as_slice(), &vec![0; zeros]].concat();
+            assert_eq!(unpad(&padded), Some(&b"a"[..]), "{zeros}");
+            assert_eq!(unpad(&padded[2..]), None);
+        }
         assert_eq!(unpad(b"abc\0"), None);
         assert_eq!(unpad(b"\0\0"), None);
         assert_eq!(unpad(b""), None);
@@ -347,12 +379,15 @@ mod tests {
         bytes[1..=NONCE_LENGTH].copy_from_slice(&[5; 12]);
         bytes[1 + NONCE_LENGTH..PREFIX_LENGTH].copy_from_slice(&mine.hint(&[5; 12]));
         let envelope = Envelope::decode(&bytes).unwrap();
+        bytes[1] ^= 1;
+        let stranger = Envelope::decode(&bytes).unwrap();
         for (count, places) in
             [(0, vec![]), (1, vec![0]), (31, vec![30]), (64, vec![0, 31, 32, 63]), (70, vec![33, 69])]
         {
             let keys: Vec<&[u8; 32]> =
                 (0..count).map(|place| if places.contains(&place) { &mine } else { &other }.0.as_bytes()).collect();
-            assert_eq!(envelope.matching(keys), places);
+            let found = Hint::matching(&[envelope.hint(), stranger.hint(), envelope.hint()], keys);
+            assert_eq!(found, [places.clone(), vec![], places]);
         }
         assert!(envelope.matches(&mine) && !envelope.matches(&other));
     }

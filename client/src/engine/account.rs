@@ -92,7 +92,7 @@ impl AccountSummary {
 impl OwnDevice {
     pub(super) fn load(transaction: &mut Transaction<'_>) -> Result<Self, Stop> {
         let record = transaction.load(&key::account())?.ok_or(EngineError::NoAccount)?;
-        let statement = Statement::decode(&record.statement)?;
+        let statement = transaction.statement(&record.statement)?;
         let keys = DeviceSecretKeys {
             signing_key: SigningKey::from_secret(&record.device_signing_key),
             dh_key: DhSecretKey::from_secret(&record.device_dh_key),

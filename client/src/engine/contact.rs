@@ -132,7 +132,7 @@ pub(super) fn statement_fetched(
     accept_new_key: bool,
     encoded: &[u8],
 ) -> Result<(), Stop> {
-    match Statement::decode(encoded) {
+    match transaction.statement(encoded) {
         Ok(statement) => pin(transaction, address, &statement, accept_new_key).map(|_| ()),
         Err(error) => {
             refuse(transaction, address, error.into());
@@ -199,7 +199,7 @@ pub(super) fn pin_quietly(
         statement_check::settle(transaction, address, Some(&statement.account_key()))?;
         return Ok(Pinned::Accepted);
     };
-    let known = Statement::decode(&contact.statement)?;
+    let known = transaction.statement(&contact.statement)?;
     match statement.change_since(&known) {
         Err(error) => Ok(refuse(transaction, address, error.into())),
         Ok(Change::AccountKey) if !accept_new_key && !is_taken_unasked(&contact, &known, statement) => {
@@ -248,7 +248,7 @@ fn is_verified(contact: &ContactRecord, known: &Statement) -> bool {
 pub(super) fn may_bring_new_key(transaction: &mut Transaction<'_>, statement: &Statement) -> Result<bool, Stop> {
     let address = statement.address();
     let Some(contact) = transaction.load(&key::contact(address))? else { return Ok(false) };
-    let known = Statement::decode(&contact.statement)?;
+    let known = transaction.statement(&contact.statement)?;
     if statement.follows(&known) != Ok(Change::AccountKey) {
         return Ok(false);
     }
@@ -262,7 +262,7 @@ pub(super) fn may_bring_new_key(transaction: &mut Transaction<'_>, statement: &S
 /// The pinned statement of a contact.
 pub(super) fn pinned(transaction: &mut Transaction<'_>, address: &Address) -> Result<Option<Statement>, Stop> {
     let contact = transaction.load(&key::contact(address))?;
-    Ok(contact.map(|contact| Statement::decode(&contact.statement)).transpose()?)
+    Ok(contact.map(|contact| transaction.statement(&contact.statement)).transpose()?)
 }
 
 /// Whether a contact is pinned by this account key.

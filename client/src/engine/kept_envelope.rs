@@ -74,7 +74,7 @@ pub(super) fn drop_old(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
 pub(super) fn try_again(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
-    keys: &mut Keys<'_>,
+    keys: &mut Keys,
     queue: &mut QueueRecord,
 ) -> Result<(), Stop> {
     if !keys.has_moved() {

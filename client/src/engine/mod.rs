@@ -38,6 +38,7 @@ mod transaction;
 mod unconfirmed;
 mod upload;
 mod verification;
+mod verified_statements;
 
 #[cfg(test)]
 mod tests;
@@ -68,10 +69,11 @@ pub use recovery::RecoverAccount;
 pub use transaction::Seed;
 pub use upload::PendingUpload;
 pub use verification::Evidence;
+pub use verified_statements::VerifiedStatements;
 
 use account::OwnDevice;
 use medipeps_core::Address;
-use transaction::{Stop, Transaction};
+use transaction::{Stop, Transaction, go_on};
 
 /// Milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -341,18 +343,20 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::BodyPostponed { id, code, retry_after } => body::postponed(transaction, id, code, *retry_after),
         Input::BodyFailed { id, code } => body::failed(transaction, id, code),
         Input::Tick { unreachable } => {
-            own_statement::send_due(transaction, unreachable)?;
-            if rollback::is_linking_anew(transaction)? {
-                return Ok(());
+            // Each asks for its records whatever the others miss: with every round everything is gone through anew.
+            go_on(own_statement::send_due(transaction, unreachable))?;
+            match rollback::is_linking_anew(transaction) {
+                Ok(true) => return Ok(()),
+                other => go_on(other)?,
             }
-            link::tick_unattended(transaction)?;
-            upload::expire(transaction)?;
-            statement_check::ask_due(transaction, unreachable)?;
-            owed::send_due(transaction, unreachable)?;
-            unconfirmed::send_due(transaction)?;
-            kept_envelope::drop_old(transaction)?;
-            device_sync::send_due(transaction)?;
-            group::send_due(transaction, unreachable)?;
+            go_on(link::tick_unattended(transaction))?;
+            go_on(upload::expire(transaction))?;
+            go_on(statement_check::ask_due(transaction, unreachable))?;
+            go_on(owed::send_due(transaction, unreachable))?;
+            go_on(unconfirmed::send_due(transaction))?;
+            go_on(kept_envelope::drop_old(transaction))?;
+            go_on(device_sync::send_due(transaction))?;
+            go_on(group::send_due(transaction, unreachable))?;
             outbox::send_due(transaction, unreachable)
         }
         Input::Authenticated { highest_generation, statement_version } => {

@@ -21,7 +21,7 @@ use super::contact::{self, KEY_CHANGED, Pinned};
 use super::outcome::{Connection, ContactProblem, Event, error_code_name};
 use super::records::{Key, class, key};
 use super::sesame::{self, PeerDevice};
-use super::transaction::{Stop, Transaction};
+use super::transaction::{Stop, Transaction, go_on};
 use super::unconfirmed::{self, UNCONFIRMED};
 use super::{Correlation, device_sync, owed, own_devices};
 use crate::limits::{OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALE_DEVICES_AT_ONCE_MAX};
@@ -65,7 +65,7 @@ pub(super) fn prekeys_fetched(
     reply: &FetchPrekeysReply,
 ) -> Result<(), Stop> {
     let mut own = OwnDevice::load_working(transaction)?;
-    let Ok(statement) = Statement::decode(&reply.statement) else {
+    let Ok(statement) = transaction.statement(&reply.statement) else {
         return hold_up(transaction, address, "statement_refused", 0);
     };
     if address == own.address() {
@@ -81,6 +81,14 @@ pub(super) fn prekeys_fetched(
             Pinned::Refused(_) => return hold_up(transaction, address, "statement_refused", 0),
         }
     }
+    let unencrypted = waiting_for(transaction, address)?.into_iter().filter(|entry| entry.submission_id.is_none());
+    for entry in unencrypted.take(OUTBOX_BATCH_MAX) {
+        ask_ahead(transaction, &entry)?;
+    }
+    for device in statement.devices() {
+        go_on(sesame::active(transaction, &PeerDevice::of(&statement, device.device_id())))?;
+    }
+    transaction.check_loaded()?;
     for encoded in &reply.bundles {
         // A device whose bundle is refused is left out; the server then says that it is missing, and the entry waits.
         begin_session(transaction, &own, &statement, encoded)?;
@@ -301,6 +309,7 @@ fn send_entry(
     if let Some(id) = entry.submission_id {
         return submit_again(transaction, own, entry, id);
     }
+    ask_ahead(transaction, entry)?;
     let statement = if entry.recipient == *own.address() {
         Some(own.statement.clone())
     } else {
@@ -311,7 +320,7 @@ fn send_entry(
             store(transaction, &entry);
             return report(transaction, &entry, Some(KEY_CHANGED));
         }
-        contact.map(|contact| Statement::decode(&contact.statement)).transpose()?
+        contact.map(|contact| transaction.statement(&contact.statement)).transpose()?
     };
     if let (Some(statement), false) = (statement, entry.fetch_prekeys)
         && encrypt(transaction, own, &statement, entry, true)?
@@ -324,6 +333,16 @@ fn send_entry(
             Request::FetchPrekeys(FetchPrekeys { address: entry.recipient.clone(), payment: Payment::None }),
             Correlation::FetchPrekeys(entry.recipient.clone()),
         );
+    }
+    Ok(())
+}
+
+/// Asks for what an entry's encryption needs besides sessions: with each round of loading everything is gone through anew.
+fn ask_ahead(transaction: &mut Transaction<'_>, entry: &OutboxRecord) -> Result<(), Stop> {
+    go_on(transaction.load(&key::content(&entry.content_id)))?;
+    go_on(transaction.load(&key::owed(&entry.recipient)))?;
+    if !entry.receipt {
+        go_on(transaction.load(&key::unconfirmed(&entry.content_id, &entry.recipient)))?;
     }
     Ok(())
 }
@@ -364,14 +383,11 @@ fn begin_session(
 ) -> Result<(), Stop> {
     let Ok(encoded) = EncodedBundle::decode(encoded) else { return Ok(()) };
     let Some(device) = statement.device_keys(encoded.device_id) else { return Ok(()) };
+    let peer = PeerDevice::of(statement, encoded.device_id);
+    if is_this_device(own, &peer) || sesame::active(transaction, &peer)?.is_some() {
+        return Ok(());
+    }
     let Ok(bundle) = PrekeyBundle::verify(&encoded, &device.signing_key) else { return Ok(()) };
-    let peer = PeerDevice::of(statement, bundle.device_id);
-    if is_this_device(own, &peer) {
-        return Ok(());
-    }
-    if sesame::active(transaction, &peer)?.is_some() {
-        return Ok(());
-    }
     if let Ok(session) = Session::initiate(&own.local(), statement, &bundle, &mut transaction.rng) {
         sesame::begin(transaction, &peer, &session, false)?;
     }
@@ -391,7 +407,7 @@ fn encrypt(
         finish(transaction, entry, RecipientState::Failed, Some("content_missing"))?;
         return Ok(true);
     };
-    let mut peers = Vec::new();
+    let (mut peers, mut without) = (Vec::new(), false);
     let to_own = entry.recipient == *own.address();
     if to_own && own_devices::others(own).next().is_none() {
         // Whoever it was for has been taken off the statement meanwhile.
@@ -403,12 +419,17 @@ fn encrypt(
         if is_this_device(own, &peer) {
             continue;
         }
-        match sesame::active(transaction, &peer)? {
-            Some(_) => peers.push(peer),
-            None if all => return Ok(false),
-            None => {}
+        // One device's session that is not loaded does not keep the others from being asked for.
+        match sesame::active(transaction, &peer) {
+            Ok(Some(_)) => peers.push(peer),
+            Ok(None) => without = true,
+            other => go_on(other)?,
         }
     }
+    if all && without {
+        return Ok(false);
+    }
+    transaction.check_loaded()?;
     let mut envelopes = Vec::new();
     for peer in peers {
         match sesame::encrypt(transaction, own, &peer, &content)? {

@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
+use medipeps_core::envelope::Hint;
 use medipeps_core::identity::{StatementError, Verification};
 use medipeps_core::kind::ContentError;
 use medipeps_core::limits::ATTACHMENT_LENGTH_MAX;
 use medipeps_core::linking::LinkingError;
+use medipeps_core::session::SessionId;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{RecipientState, Revocation, UploadRecord, UploadRole};
 use medipeps_core::wire::transport::{ErrorReply, Request};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Correlation, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId};
+use super::{
+    Correlation, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId, VerifiedStatements,
+};
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
 
@@ -38,6 +42,12 @@ pub trait View {
     /// All records of a class, `None` if they have not been loaded.
     fn class(&self, class: RecordClass) -> Option<&ClassRecords>;
 
+    /// The sessions whose hint keys match an envelope, `None` if they have not been looked for.
+    fn sessions(&self, hint: &Hint) -> Option<&[SessionId]>;
+
+    /// Statements that were verified for this input already.
+    fn statements(&self) -> &VerifiedStatements;
+
     /// The generation of the store.
     fn generation(&self) -> u64;
 }
@@ -49,6 +59,9 @@ pub enum Need {
     Record(RecordKey),
     /// All records of a class.
     Class(RecordClass),
+    /// The sessions one of whose hint keys, in [`class::HINT`](super::class::HINT), matches an envelope. The engine asks
+    /// once for each envelope, and for all of a batch at once.
+    Sessions(Hint),
 }
 
 /// The view of a shell that keeps in memory what it has loaded.
@@ -60,6 +73,10 @@ pub struct LoadedRecords {
     pub records: BTreeMap<RecordKey, Option<Zeroizing<Vec<u8>>>>,
     /// Whole classes.
     pub classes: BTreeMap<RecordClass, Arc<ClassRecords>>,
+    /// What was found for envelopes.
+    pub sessions: BTreeMap<Hint, Vec<SessionId>>,
+    /// Verified in the rounds so far.
+    pub statements: VerifiedStatements,
 }
 
 impl View for LoadedRecords {
@@ -76,6 +93,14 @@ impl View for LoadedRecords {
 
     fn class(&self, class: RecordClass) -> Option<&ClassRecords> {
         self.classes.get(&class).map(Arc::as_ref)
+    }
+
+    fn sessions(&self, hint: &Hint) -> Option<&[SessionId]> {
+        self.sessions.get(hint).map(Vec::as_slice)
+    }
+
+    fn statements(&self) -> &VerifiedStatements {
+        &self.statements
     }
 
     fn generation(&self) -> u64 {

@@ -24,14 +24,13 @@ use super::account::OwnDevice;
 use super::composition::urgency_number;
 use super::outcome::{Event, Undecryptable};
 use super::own_devices::Refusal;
-use super::records::{HintKeys, class, key};
+use super::records::{HintKeys, key};
 use super::sesame::{self, PeerDevice};
-use super::transaction::{Stop, Transaction};
+use super::transaction::{Stop, Transaction, go_on};
 use super::{
     body, contact, device_sync, group, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed,
 };
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
-use crate::store::seal::ClassRecords;
 
 /// What an envelope came to.
 pub(super) enum Opened {
@@ -45,13 +44,11 @@ pub(super) enum Opened {
     Refused { reason: Undecryptable, sender: Option<Address> },
 }
 
-/// The keys that first flights are sealed to, and the hint keys of all sessions.
-pub(super) struct Keys<'a> {
+/// The keys that first flights are sealed to, and the hint keys that are not in the store yet.
+pub(super) struct Keys {
     prekeys: Option<PrekeysRecord>,
     seals: Vec<x_wing::DecapsulationKey>,
     decoy: DecoyKey,
-    /// As they were before this batch.
-    stored_hints: &'a ClassRecords,
     /// Of the sessions that this batch has begun or moved.
     hints: BTreeMap<[u8; 16], HintKeys>,
 }
@@ -62,10 +59,10 @@ pub(super) fn receive(
     incarnation: &[u8; 16],
     batch: &[Delivery],
 ) -> Result<(), Stop> {
+    ask_ahead(transaction, incarnation, batch)?;
     let mut own = OwnDevice::load_working(transaction)?;
     let mut queue = queue_of(transaction, incarnation)?;
     let mut keys = Keys::load(transaction, &own)?;
-    // What may be asked for at the end is asked for now: everything is gone through anew whenever a record was missing.
     let (kept, before) = (kept_envelope::are_there(transaction)?, queue.undecryptable);
     for delivery in batch {
         if delivery.sequence <= queue.up_to {
@@ -90,6 +87,26 @@ pub(super) fn receive(
     }
     transaction.store(&key::queue(), &queue);
     transaction.acknowledge(*incarnation, queue.up_to);
+    Ok(())
+}
+
+/// Asks at once for what a batch needs whatever is in it: everything is gone through anew whenever something was missing.
+/// Above all the sessions of the envelopes, because all sessions there are are searched for them.
+fn ask_ahead(transaction: &mut Transaction<'_>, incarnation: &[u8; 16], batch: &[Delivery]) -> Result<(), Stop> {
+    go_on(transaction.load(&key::account()))?;
+    go_on(transaction.load(&key::prekeys()))?;
+    go_on(kept_envelope::are_there(transaction))?;
+    let queue = match transaction.load(&key::queue()) {
+        Ok(queue) => queue.filter(|queue| queue.incarnation == *incarnation),
+        // Which envelopes have been worked off is not known yet.
+        stopped => return go_on(stopped),
+    };
+    let worked_off = queue.map_or(0, |queue| queue.up_to);
+    for delivery in batch.iter().filter(|delivery| delivery.sequence > worked_off) {
+        if let Ok(envelope) = Envelope::decode(&delivery.envelope) {
+            go_on(transaction.stored_sessions(&envelope.hint()))?;
+        }
+    }
     Ok(())
 }
 
@@ -118,7 +135,7 @@ fn queue_of(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result
 fn receive_one(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
-    keys: &mut Keys<'_>,
+    keys: &mut Keys,
     queue: &mut QueueRecord,
     delivery: &Delivery,
 ) -> Result<(), Stop> {
@@ -159,30 +176,21 @@ pub(super) fn conclude(
     Ok(())
 }
 
-impl<'a> Keys<'a> {
-    fn load(transaction: &mut Transaction<'a>, own: &OwnDevice) -> Result<Self, Stop> {
-        let stored_hints = transaction.stored_class(class::HINT)?;
+impl Keys {
+    fn load(transaction: &mut Transaction<'_>, own: &OwnDevice) -> Result<Self, Stop> {
         let prekeys = transaction.load(&key::prekeys())?;
-        let mut seals = Vec::new();
-        for set in prekeys.iter().flat_map(|prekeys| [&prekeys.current].into_iter().chain(&prekeys.retired)) {
-            seals.extend(transaction.load(&key::seal_prekey(set.seal_prekey_id))?);
-        }
+        let sets = prekeys.iter().flat_map(|prekeys| [&prekeys.current].into_iter().chain(&prekeys.retired));
+        let seals: Vec<_> = sets.map(|set| key::seal_prekey(set.seal_prekey_id)).collect();
+        let seals = transaction.load_all(&seals)?.into_iter().flatten().collect();
         let decoy = DecoyKey::of(&own.keys.dh_key);
-        Ok(Self { prekeys, seals, decoy, stored_hints, hints: BTreeMap::new() })
+        Ok(Self { prekeys, seals, decoy, hints: BTreeMap::new() })
     }
 
     /// Sessions that an envelope may belong to; nearly always one or none.
-    fn hinted(&self, envelope: &Envelope) -> Vec<SessionId> {
-        let keys = || {
-            self.stored_hints.iter().flat_map(|(id, keys)| keys.as_chunks::<32>().0.iter().map(move |key| (id, key)))
-        };
-        let places = envelope.matching(keys().map(|(_, key)| key));
-        // Few places, if any: the table is gone through once more only for these.
-        let mut stored: Vec<[u8; 16]> =
-            places.iter().filter_map(|place| keys().nth(*place)?.0.try_into().ok()).collect();
-        stored.dedup();
-        let unmoved = stored.into_iter().filter(|id| !self.hints.contains_key(id));
-        unmoved.map(SessionId).chain(self.moved(envelope)).collect()
+    fn hinted(&self, transaction: &mut Transaction<'_>, envelope: &Envelope) -> Result<Vec<SessionId>, Stop> {
+        let stored = transaction.stored_sessions(&envelope.hint())?;
+        let unmoved = stored.iter().filter(|id| !self.hints.contains_key(&id.0)).copied();
+        Ok(unmoved.chain(self.moved(envelope)).collect())
     }
 
     /// Of these, the ones that this batch has begun or moved.
@@ -206,14 +214,9 @@ impl<'a> Keys<'a> {
     }
 }
 
-fn open(
-    transaction: &mut Transaction<'_>,
-    own: &OwnDevice,
-    keys: &mut Keys<'_>,
-    encoded: &[u8],
-) -> Result<Opened, Stop> {
+fn open(transaction: &mut Transaction<'_>, own: &OwnDevice, keys: &mut Keys, encoded: &[u8]) -> Result<Opened, Stop> {
     let Ok(envelope) = Envelope::decode(encoded) else { return Ok(refused(Undecryptable::Envelope, None)) };
-    let sessions = keys.hinted(&envelope);
+    let sessions = keys.hinted(transaction, &envelope)?;
     if let Some(opened) = open_in(transaction, own, keys, sessions, &envelope)? {
         return Ok(opened);
     }
@@ -234,7 +237,7 @@ fn open(
 pub(super) fn open_in(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
-    keys: &mut Keys<'_>,
+    keys: &mut Keys,
     sessions: Vec<SessionId>,
     envelope: &Envelope,
 ) -> Result<Option<Opened>, Stop> {
@@ -255,7 +258,7 @@ pub(super) fn open_in(
 /// next message to this device begins a new one.
 fn unreadable(
     transaction: &mut Transaction<'_>,
-    keys: &mut Keys<'_>,
+    keys: &mut Keys,
     id: SessionId,
     record: SessionRecord,
     error: DecryptError,
@@ -275,7 +278,7 @@ fn unreadable(
 fn decrypted(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
-    keys: &mut Keys<'_>,
+    keys: &mut Keys,
     mut record: SessionRecord,
     session: &Session,
     content: Zeroizing<Vec<u8>>,
@@ -315,7 +318,7 @@ fn device_refused(
 fn open_first_flight(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
-    keys: &mut Keys<'_>,
+    keys: &mut Keys,
     initial: &InitialMessage,
 ) -> Result<Opened, Stop> {
     let sender = initial.sender();

@@ -79,7 +79,7 @@ pub mod class {
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
-    pub const HINT: RecordClass = RecordClass::state(2);
+    pub const HINT: RecordClass = RecordClass::packed_state(2);
     /// Which sessions there are with the devices of a peer, by address and account key.
     pub const PEER: RecordClass = RecordClass::state(3);
     /// Which prekeys are published; one record.

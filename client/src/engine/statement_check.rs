@@ -22,7 +22,7 @@ pub(super) fn claimed(
     account_key: &VerifyingKey,
 ) -> Result<Option<Statement>, Stop> {
     let record = transaction.load(&key::unconfirmed_sender(address, account_key.as_bytes()))?;
-    Ok(record.map(|record| Statement::decode(&record.statement)).transpose()?)
+    Ok(record.map(|record| transaction.statement(&record.statement)).transpose()?)
 }
 
 /// Notes a message of an unchecked sender. False if the sender has written too much already.
@@ -38,7 +38,7 @@ pub(super) fn note(transaction: &mut Transaction<'_>, statement: &Statement, mes
     if record.messages.len() >= UNCHECKED_MESSAGES_MAX {
         return Ok(false);
     }
-    if statement.change_since(&Statement::decode(&record.statement)?) == Ok(Change::Devices) {
+    if statement.change_since(&transaction.statement(&record.statement)?) == Ok(Change::Devices) {
         record.statement = statement.encoded().to_vec();
     }
     record.messages.push(message);

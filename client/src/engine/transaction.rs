@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chacha20::ChaCha20Rng;
+use medipeps_core::envelope::Hint;
+use medipeps_core::identity::{Statement, StatementError};
+use medipeps_core::session::SessionId;
 use medipeps_core::wire::transport::Request;
 use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
@@ -86,6 +89,11 @@ impl<'a> Transaction<'a> {
         self.view.generation()
     }
 
+    /// Stops where something is missing already: what takes long waits until it is decided on enough, and is done once.
+    pub(super) fn check_loaded(&self) -> Result<(), Stop> {
+        if self.needs.is_empty() { Ok(()) } else { Err(Stop::Needs) }
+    }
+
     /// A record, or `None` if there is none.
     pub(super) fn load<T: Record>(&mut self, key: &Key<T>) -> Result<Option<T>, Stop> {
         let record = key.record();
@@ -150,6 +158,19 @@ impl<'a> Transaction<'a> {
             self.needs.insert(Need::Class(class));
             Stop::Needs
         })
+    }
+
+    /// The sessions in the store whose hint keys match an envelope, as they were before this step.
+    pub(super) fn stored_sessions(&mut self, hint: &Hint) -> Result<&'a [SessionId], Stop> {
+        self.view.sessions(hint).ok_or_else(|| {
+            self.needs.insert(Need::Sessions(*hint));
+            Stop::Needs
+        })
+    }
+
+    /// A statement, verified once for the whole input.
+    pub(super) fn statement(&self, encoded: &[u8]) -> Result<Statement, StatementError> {
+        self.view.statements().decode(encoded)
     }
 
     /// Sets a record.

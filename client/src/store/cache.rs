@@ -1,7 +1,8 @@
 //! The classes that a process has scanned, kept decrypted while nobody else commits.
 //!
 //! The table of hint keys is read for every envelope that comes in; among a thousand sessions it must not be decrypted
-//! anew each time. Own commits are carried over, a commit of another handle empties the cache.
+//! anew each time, nor put together: it is kept as a search goes through it. Own commits are carried over, a commit of
+//! another handle empties the cache.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::key_table::KeyTable;
 use super::{Patch, RecordClass, RecordKey};
 
 /// All records of one class: values by name. Its `Debug` shows only how many there are.
@@ -72,6 +74,7 @@ impl fmt::Debug for ClassRecords {
 pub(super) struct ClassCache {
     generation: u64,
     classes: HashMap<RecordClass, Arc<ClassRecords>>,
+    tables: HashMap<RecordClass, Arc<KeyTable>>,
 }
 
 impl ClassCache {
@@ -79,6 +82,7 @@ impl ClassCache {
     pub(super) fn see(&mut self, generation: u64) {
         if self.generation != generation {
             self.classes.clear();
+            self.tables.clear();
             self.generation = generation;
         }
     }
@@ -95,18 +99,40 @@ impl ClassCache {
         }
     }
 
+    /// The keys of a class, if they were read.
+    pub(super) fn table(&self, class: RecordClass) -> Option<&Arc<KeyTable>> {
+        self.tables.get(&class)
+    }
+
+    /// Keeps the keys of a class, unless they take more than `length_max` bytes.
+    pub(super) fn keep_table(&mut self, class: RecordClass, table: &Arc<KeyTable>, length_max: usize) {
+        if table.length() <= length_max {
+            self.tables.insert(class, Arc::clone(table));
+        }
+    }
+
     /// Carries the cached classes over an own commit.
     pub(super) fn advance(&mut self, patch: &Patch, generation: u64, length_max: usize) {
         for RecordKey { class, name } in &patch.deletes {
             if let Some(records) = self.classes.get_mut(class) {
                 Arc::make_mut(records).delete(name);
             }
+            if let Some(table) = self.tables.get_mut(class) {
+                Arc::make_mut(table).delete(name);
+            }
         }
         for (RecordKey { class, name }, value) in &patch.puts {
             if let Some(records) = self.classes.get_mut(class) {
                 Arc::make_mut(records).put(name.clone(), value.clone());
             }
+            if let Some(table) = self.tables.get_mut(class)
+                && !Arc::make_mut(table).put(name, value)
+            {
+                // Reading it anew will tell.
+                self.tables.remove(class);
+            }
         }
+        self.tables.retain(|_, table| table.length() <= length_max);
         self.classes.retain(|_, records| records.length() <= length_max);
         self.generation = generation;
     }

@@ -196,7 +196,7 @@ fn deletions_go_first_and_the_last_value_counts<F: Fixture>(fixture: &mut F) -> 
 
 fn a_page_has_one_class_only<F: Fixture>(fixture: &mut F) -> Result<(), Fault> {
     let mut store = fixture.handle()?;
-    let classes = [RecordClass::account(0), FIRST, RecordClass::account(127), SECOND, RecordClass::state(127)];
+    let classes = [RecordClass::account(0), FIRST, RecordClass::account(63), SECOND, RecordClass::packed_state(63)];
     let records = classes.iter().flat_map(|class| [record(*class, 0, b"a"), record(*class, 255, &[class.byte()])]);
     store.begin()?.commit(puts(records.collect()), 0)?;
     let transaction = store.begin()?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::{
@@ -12,6 +13,8 @@ use super::{
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     disk: Arc<Mutex<Disk>>,
+    /// Sealed records that have been read.
+    reads: Arc<AtomicUsize>,
 }
 
 /// How a commit shall fail.
@@ -45,7 +48,7 @@ impl MemoryStore {
     /// A store of its own with the same contents: a backup, or a seized disk.
     #[must_use]
     pub fn copy(&self) -> Self {
-        Self { disk: Arc::new(Mutex::new(self.disk().clone())) }
+        Self { disk: Arc::new(Mutex::new(self.disk().clone())), reads: Arc::default() }
     }
 
     /// Puts the contents of another store here: a disk rolled back.
@@ -60,6 +63,12 @@ impl MemoryStore {
         let disk = self.disk();
         let records = disk.records.iter().map(|(key, sealed)| SealedRecord { key: *key, sealed: sealed.clone() });
         (disk.head.clone(), records.collect())
+    }
+
+    /// How many sealed records all handles have read so far.
+    #[must_use]
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// Overwrites one record as damage would: without lock, generation or seal.
@@ -79,13 +88,12 @@ impl Store for MemoryStore {
 
     /// Does not wait: [`StoreError::Busy`] at once if another handle has the lock.
     fn begin(&mut self) -> Result<MemoryTransaction<'_>, StoreError> {
-        match self.disk.try_lock() {
-            Ok(disk) => Ok(MemoryTransaction { disk, unstaged: None }),
-            Err(TryLockError::Poisoned(poisoned)) => {
-                Ok(MemoryTransaction { disk: poisoned.into_inner(), unstaged: None })
-            }
-            Err(TryLockError::WouldBlock) => Err(StoreError::Busy),
-        }
+        let disk = match self.disk.try_lock() {
+            Ok(disk) => disk,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Busy),
+        };
+        Ok(MemoryTransaction { disk, unstaged: None, reads: &self.reads })
     }
 }
 
@@ -95,6 +103,7 @@ pub struct MemoryTransaction<'a> {
     disk: MutexGuard<'a, Disk>,
     /// The records as they were before any was staged.
     unstaged: Option<BTreeMap<SealedKey, Vec<u8>>>,
+    reads: &'a AtomicUsize,
 }
 
 impl Transaction for MemoryTransaction<'_> {
@@ -103,7 +112,9 @@ impl Transaction for MemoryTransaction<'_> {
     }
 
     fn load(&self, keys: &[SealedKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        Ok(keys.iter().map(|key| self.disk.records.get(key).cloned()).collect())
+        let found: Vec<_> = keys.iter().map(|key| self.disk.records.get(key).cloned()).collect();
+        self.reads.fetch_add(found.iter().flatten().count(), Ordering::Relaxed);
+        Ok(found)
     }
 
     fn page(
@@ -115,7 +126,10 @@ impl Transaction for MemoryTransaction<'_> {
         let least = SealedKey { class, name: [0; SEALED_NAME_LENGTH] };
         let from = after.map_or(Bound::Included(least), |name| Bound::Excluded(SealedKey { class, name: *name }));
         let of_class = self.disk.records.range((from, Bound::Unbounded)).take_while(|(key, _)| key.class == class);
-        Ok(of_class.take(count).map(|(key, sealed)| SealedRecord { key: *key, sealed: sealed.clone() }).collect())
+        let page: Vec<_> =
+            of_class.take(count).map(|(key, sealed)| SealedRecord { key: *key, sealed: sealed.clone() }).collect();
+        self.reads.fetch_add(page.len(), Ordering::Relaxed);
+        Ok(page)
     }
 
     fn classes(&self) -> Result<Vec<RecordClass>, StoreError> {

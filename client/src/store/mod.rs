@@ -22,9 +22,11 @@
 
 mod cache;
 pub mod conformance;
+mod key_table;
 mod keyring;
 pub(crate) mod lock;
 pub mod memory;
+mod packing;
 pub mod seal;
 #[cfg(feature = "native")]
 pub mod sqlite;
@@ -53,32 +55,46 @@ pub enum Protection {
 /// assert_ne!(CONTACT, SESSION);
 /// ```
 ///
-/// On disk a class is one byte: its number, plus 128 if its records are sealed under the state key.
+/// On disk a class is one byte: its number, plus 64 if its records are packed, plus 128 if they are sealed under the state
+/// key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordClass(u8);
 
 /// Set in the byte of a class whose records are sealed under the state key.
 const STATE_BIT: u8 = 0x80;
+/// Set in the byte of a class whose records are packed.
+const PACKED_BIT: u8 = 0x40;
 
 impl RecordClass {
     /// A class under [`Protection::Account`].
     ///
     /// # Panics
-    /// When compiled, if the number is above 127.
+    /// When compiled, if the number is above 63.
     #[must_use]
     pub const fn account(number: u8) -> Self {
-        assert!(number < STATE_BIT, "a class has a number from 0 to 127");
+        assert!(number < PACKED_BIT, "a class has a number from 0 to 63");
         Self(number)
     }
 
     /// A class under [`Protection::State`].
     ///
     /// # Panics
-    /// When compiled, if the number is above 127.
+    /// When compiled, if the number is above 63.
     #[must_use]
     pub const fn state(number: u8) -> Self {
-        assert!(number < STATE_BIT, "a class has a number from 0 to 127");
+        assert!(number < PACKED_BIT, "a class has a number from 0 to 63");
         Self(number | STATE_BIT)
+    }
+
+    /// A class under [`Protection::State`] whose records are small, and read all together where there are very many:
+    /// they are sealed many at a time. Whoever changes one writes those beside it anew.
+    ///
+    /// # Panics
+    /// When compiled, if the number is above 63.
+    #[must_use]
+    pub const fn packed_state(number: u8) -> Self {
+        assert!(number < PACKED_BIT, "a class has a number from 0 to 63");
+        Self(number | STATE_BIT | PACKED_BIT)
     }
 
     /// The class that has this byte on disk; every byte is one.
@@ -91,6 +107,12 @@ impl RecordClass {
     #[must_use]
     pub const fn byte(self) -> u8 {
         self.0
+    }
+
+    /// Whether its records are packed.
+    #[must_use]
+    pub const fn is_packed(self) -> bool {
+        self.0 & PACKED_BIT != 0
     }
 
     /// Under which key its records are sealed.
@@ -106,7 +128,7 @@ impl fmt::Display for RecordClass {
             Protection::Account => "account",
             Protection::State => "state",
         };
-        write!(formatter, "{kind} {}", self.0 & !STATE_BIT)
+        write!(formatter, "{kind} {}", self.0 & !(STATE_BIT | PACKED_BIT))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Whoever has the disk but neither passphrase nor platform key learns the number, the class and the size of the
 //! records and how often they change, and can delete or roll back; not read, change, swap or rename.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,13 +12,15 @@ use zeroize::Zeroizing;
 
 use super::cache::ClassCache;
 pub use super::cache::ClassRecords;
+pub use super::key_table::KeyTable;
 use super::keyring::Keyring;
 pub use super::lock::Unlock;
+use super::packing::{self, PageChanges, PageNumber};
 use super::{
     Patch, Protection, RecordClass, RecordKey, SEALED_NAME_LENGTH, SealedPatch, SealedRecord, Store, StoreError,
     StoreHead, Transaction,
 };
-use crate::limits::{CLASS_CACHE_LENGTH_MAX, SCAN_PAGE};
+use crate::limits::{CLASS_CACHE_LENGTH_MAX, RECORD_NAME_LENGTH_MAX, SCAN_PAGE};
 
 /// Milliseconds of a day.
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -211,18 +214,28 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
     /// [`StoreError::Corrupt`], and what the backend says.
     pub fn load(&self, keys: &[RecordKey]) -> Result<Vec<Option<Zeroizing<Vec<u8>>>>, StoreError> {
         let cached = |key: &RecordKey| self.cache.get(key.class).map(|records| records.get(&key.name).cloned());
-        let absent: Vec<_> =
-            keys.iter().filter(|key| cached(key).is_none()).map(|key| self.keyring.seal_key(key)).collect();
-        let mut loaded = absent.iter().zip(self.transaction.load(&absent)?);
+        let absent = || keys.iter().filter(|key| cached(key).is_none());
+        let sealed: Vec<_> = absent().map(|key| (key.class.is_packed(), self.keyring.seal_key(key))).collect();
+        let alone: Vec<_> = sealed.iter().filter(|(packed, _)| !packed).map(|(_, key)| *key).collect();
+        let mut alone = alone.iter().zip(self.transaction.load(&alone)?);
+        let packed = sealed.iter().filter(|(packed, _)| *packed).map(|(_, key)| (key.class, packing::page_of(key)));
+        let pages = self.pages(packed)?;
+        let mut sealed = sealed.iter();
         keys.iter()
             .map(|key| match cached(key) {
                 Some(value) => Ok(value),
-                None => match loaded.next() {
-                    Some((sealed_key, Some(sealed))) => {
-                        let (_, value) = self.keyring.open_record(&SealedRecord { key: *sealed_key, sealed })?;
-                        Ok(Some(value))
+                None => match sealed.next() {
+                    Some((true, sealed)) => {
+                        let page = pages.get(&(key.class, packing::page_of(sealed)));
+                        Ok(page.and_then(|page| page.get(&key.name)).cloned())
                     }
-                    _ => Ok(None),
+                    _ => match alone.next() {
+                        Some((sealed_key, Some(sealed))) => {
+                            let (_, value) = self.keyring.open_record(&SealedRecord { key: *sealed_key, sealed })?;
+                            Ok(Some(value))
+                        }
+                        _ => Ok(None),
+                    },
                 },
             })
             .collect()
@@ -245,6 +258,40 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
         let records = Arc::new(records);
         self.cache.keep(class, &records, CLASS_CACHE_LENGTH_MAX);
         Ok(records)
+    }
+
+    /// The keys of a class whose names have 16 bytes and whose values are keys of 32 bytes each. Read once, they are kept as
+    /// a scanned class is.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], also if the class has other records, and what the backend says.
+    pub fn key_table(&mut self, class: RecordClass) -> Result<Arc<KeyTable>, StoreError> {
+        if let Some(table) = self.cache.table(class) {
+            return Ok(Arc::clone(table));
+        }
+        let (mut table, corrupt) = (KeyTable::default(), || StoreError::Corrupt { class });
+        let mut after = None;
+        loop {
+            let page = self.transaction.page(class, after.as_ref(), SCAN_PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.name);
+            for sealed in &page {
+                let (key, value) = self.keyring.open_record(sealed)?;
+                let mut of_such_a_class = true;
+                if class.is_packed() {
+                    packing::visit(&value, |name, value| of_such_a_class &= table.add(name, value))
+                        .ok_or_else(corrupt)?;
+                } else {
+                    of_such_a_class = table.add(&key.name, &value);
+                }
+                if !of_such_a_class {
+                    return Err(corrupt());
+                }
+            }
+        }
+        let table = Arc::new(table);
+        self.cache.keep_table(class, &table, CLASS_CACHE_LENGTH_MAX);
+        Ok(table)
     }
 
     /// Shows every record of every class, secrets included, in rising order of class and in no order within it; the
@@ -271,7 +318,13 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
     pub fn page(&self, class: RecordClass, after: Option<&SealedName>) -> Result<Page, StoreError> {
         let page = self.transaction.page(class, after, SCAN_PAGE)?;
         let last = page.last().map(|record| record.key.name);
-        let records = page.iter().map(|record| self.keyring.open_record(record)).collect::<Result<_, _>>()?;
+        let mut records = Vec::new();
+        for record in &page {
+            self.visit_sealed(record, |key, value| {
+                records.push((key, value));
+                Ok::<_, StoreError>(())
+            })?;
+        }
         Ok(Page { records, last })
     }
 
@@ -294,10 +347,95 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.key.name);
             for record in &page {
-                let (key, value) = self.keyring.open_record(record)?;
-                visit(key, value)?;
+                self.visit_sealed(record, &mut visit)?;
             }
         }
+    }
+
+    /// Opens what is sealed together: a record, or the records of a page.
+    fn visit_sealed<E: From<StoreError>>(
+        &self,
+        sealed: &SealedRecord,
+        mut visit: impl FnMut(RecordKey, Zeroizing<Vec<u8>>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let class = sealed.key.class;
+        if !class.is_packed() {
+            let (key, value) = self.keyring.open_record(sealed)?;
+            return visit(key, value);
+        }
+        let (_, page) = self.keyring.open_record(sealed)?;
+        let mut done = Ok(());
+        let read = packing::visit(&page, |name, value| {
+            if done.is_ok() {
+                done = visit(RecordKey::new(class, name), Zeroizing::new(value.to_vec()));
+            }
+        });
+        done?;
+        read.ok_or_else(|| StoreError::Corrupt { class }.into())
+    }
+
+    fn open_page(&self, sealed: &SealedRecord) -> Result<(PageNumber, packing::Page), StoreError> {
+        let class = sealed.key.class;
+        let (key, value) = self.keyring.open_record(sealed)?;
+        let ([number], Some(page)) = (key.name.as_slice(), packing::Page::decode(&value)) else {
+            return Err(StoreError::Corrupt { class });
+        };
+        Ok((*number, page))
+    }
+
+    /// Those of these pages that there are.
+    fn pages(
+        &self,
+        wanted: impl Iterator<Item = (RecordClass, PageNumber)>,
+    ) -> Result<BTreeMap<(RecordClass, PageNumber), packing::Page>, StoreError> {
+        let mut pages: Vec<_> = wanted.collect();
+        pages.sort_unstable();
+        pages.dedup();
+        let seal =
+            |(class, number): &(RecordClass, PageNumber)| self.keyring.seal_key(&packing::page_key(*class, *number));
+        let keys: Vec<_> = pages.iter().map(seal).collect();
+        let mut found = BTreeMap::new();
+        for (key, sealed) in keys.iter().zip(self.transaction.load(&keys)?) {
+            if let Some(sealed) = sealed {
+                let (number, page) = self.open_page(&SealedRecord { key: *key, sealed })?;
+                found.insert((key.class, number), page);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a patch changes on pages. Pages that stay as they are stay sealed as they are.
+    fn seal_pages(&self, patch: &Patch, rng: &mut impl CryptoRng) -> Result<SealedPatch, StoreError> {
+        let mut changes = PageChanges::new();
+        let page_of = |key: &RecordKey| (key.class, packing::page_of(&self.keyring.seal_key(key)));
+        for key in patch.deletes.iter().filter(|key| key.class.is_packed()) {
+            changes.entry(page_of(key)).or_default().insert(&key.name, None);
+        }
+        for (key, value) in patch.puts.iter().filter(|(key, _)| key.class.is_packed()) {
+            if key.name.len() > RECORD_NAME_LENGTH_MAX {
+                return Err(StoreError::TooLarge { class: key.class });
+            }
+            changes.entry(page_of(key)).or_default().insert(&key.name, Some(value));
+        }
+        let mut pages = self.pages(changes.keys().copied())?;
+        let mut sealed = SealedPatch::default();
+        for ((class, number), records) in changes {
+            let mut page = pages.remove(&(class, number)).unwrap_or_default();
+            let mut changed = false;
+            for (name, value) in records {
+                changed |= match value {
+                    Some(value) => page.put(name, value),
+                    None => page.delete(name),
+                };
+            }
+            let key = packing::page_key(class, number);
+            match (changed, page.is_empty()) {
+                (false, _) => {}
+                (true, true) => sealed.deletes.push(self.keyring.seal_key(&key)),
+                (true, false) => sealed.puts.push(self.keyring.seal_record(&key, &page.encode(), rng)?),
+            }
+        }
+        Ok(sealed)
     }
 
     /// Commits a patch whole, releases the lock, and returns the new generation; when this returns, the patch would
@@ -311,17 +449,13 @@ impl<'a, S: Store + 'a> SealedTransaction<'a, S> {
         if patch.is_empty() {
             return Ok(generation);
         }
-        let sealed = SealedPatch {
-            puts: patch
-                .puts
-                .iter()
-                .map(|(key, value)| self.keyring.seal_record(key, value, rng))
-                .collect::<Result<_, _>>()?,
-            deletes: patch.deletes.iter().map(|key| self.keyring.seal_key(key)).collect(),
-            header: None,
-            generation_tag: self.keyring.generation_tag(generation + 1),
-            erase: false,
-        };
+        let mut sealed = self.seal_pages(patch, rng)?;
+        for (key, value) in patch.puts.iter().filter(|(key, _)| !key.class.is_packed()) {
+            sealed.puts.push(self.keyring.seal_record(key, value, rng)?);
+        }
+        let alone = patch.deletes.iter().filter(|key| !key.class.is_packed());
+        sealed.deletes.extend(alone.map(|key| self.keyring.seal_key(key)));
+        sealed.generation_tag = self.keyring.generation_tag(generation + 1);
         let generation = self.transaction.commit(sealed, generation)?;
         self.cache.advance(patch, generation, CLASS_CACHE_LENGTH_MAX);
         Ok(generation)

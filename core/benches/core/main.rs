@@ -14,7 +14,7 @@ use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::crypto::{aead, incremental_kem, kdf, kem, x_wing};
 use medipeps_core::double_ratchet::ENCRYPTED_HEADER_LENGTH;
-use medipeps_core::envelope::Envelope;
+use medipeps_core::envelope::{Envelope, Hint};
 use medipeps_core::erasure::{Decoder, Encoder};
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use medipeps_core::label;
@@ -217,7 +217,7 @@ fn lookup(criterion: &mut Criterion) {
         let mut keys = vec![[0; 32]; sessions * 2];
         keys.iter_mut().for_each(|key| rng.fill_bytes(key));
         group.bench_function(format!("{sessions}-sessions"), |bench| {
-            bench.iter(|| envelope.matching(&keys));
+            bench.iter(|| Hint::matching(&[envelope.hint()], &keys));
         });
     }
     group.finish();

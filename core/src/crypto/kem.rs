@@ -98,8 +98,14 @@ impl DecapsulationKey {
     /// The shared secret; for a ciphertext that was not made for this key, an unrelated one (implicit rejection).
     #[must_use]
     pub fn decapsulate(&self, ciphertext: &Ciphertext) -> Secret<32> {
+        self.decapsulate_with_key(ciphertext).0
+    }
+
+    /// The shared secret, and the key that it was encapsulated to: the seed is expanded once for both.
+    pub(crate) fn decapsulate_with_key(&self, ciphertext: &Ciphertext) -> (Secret<32>, EncapsulationKey) {
         let pair = mlkem1024::generate_key_pair(*self.0.as_bytes());
-        Secret::from(mlkem1024::decapsulate(pair.private_key(), &(*ciphertext.0).into()))
+        let secret = Secret::from(mlkem1024::decapsulate(pair.private_key(), &(*ciphertext.0).into()));
+        (secret, EncapsulationKey(Box::new(*pair.pk())))
     }
 }
 

@@ -13,48 +13,66 @@ const WORDS: usize = 16;
 const DOUBLE_ROUNDS: usize = 10;
 const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
 const KEY: usize = 4;
+const KEY_WORDS: usize = 8;
 const COUNTER: usize = 12;
 
 /// One word of the states of all keys.
 type Word = [u32; LANES];
 
-/// The states of [`LANES`] keys. Before the last addition a state can be run backwards to its key, so it is wiped.
+/// The states of [`LANES`] keys. Before the last addition a state can be run backwards to its key, so it is wiped, and
+/// the keys are.
 pub(crate) struct WideChaCha {
+    keys: Zeroizing<[Word; KEY_WORDS]>,
     state: Zeroizing<[Word; WORDS]>,
 }
 
 impl WideChaCha {
     pub(crate) fn new() -> Self {
-        Self { state: Zeroizing::new([[0; LANES]; WORDS]) }
+        Self { keys: Zeroizing::new([[0; LANES]; KEY_WORDS]), state: Zeroizing::new([[0; LANES]; WORDS]) }
     }
 
-    /// The first words of the blocks of up to [`LANES`] keys. Of fewer keys, the words behind theirs mean nothing.
-    pub(crate) fn first_words<'a>(&mut self, keys: impl Iterator<Item = &'a [u8; 32]>, nonce: &[u8; 12]) -> Word {
+    /// Takes the next keys, at most [`LANES`], and says how many there were.
+    pub(crate) fn set_keys<'a>(&mut self, keys: impl Iterator<Item = &'a [u8; 32]>) -> usize {
+        let mut count = 0;
+        for (lane, key) in keys.take(LANES).enumerate() {
+            for (word, bytes) in self.keys.iter_mut().zip(key.as_chunks::<4>().0) {
+                word[lane] = u32::from_le_bytes(*bytes);
+            }
+            count = lane + 1;
+        }
+        count
+    }
+
+    /// The first words of the blocks of the keys under this nonce. Behind those of the keys they mean nothing.
+    pub(crate) fn first_words(&mut self, nonce: &[u8; 12]) -> Word {
         let state = &mut *self.state;
         for (word, constant) in state.iter_mut().zip(CONSTANTS) {
             *word = [constant; LANES];
         }
-        for (lane, key) in keys.take(LANES).enumerate() {
-            for (word, bytes) in state[KEY..].iter_mut().zip(key.as_chunks::<4>().0) {
-                word[lane] = u32::from_le_bytes(*bytes);
-            }
-        }
+        state[KEY..COUNTER].copy_from_slice(&*self.keys);
         state[COUNTER] = [0; LANES];
         for (word, bytes) in state[COUNTER + 1..].iter_mut().zip(nonce.as_chunks::<4>().0) {
             *word = [u32::from_le_bytes(*bytes); LANES];
         }
-        for _ in 0..DOUBLE_ROUNDS {
-            quarter_round::<0, 4, 8, 12>(state);
-            quarter_round::<1, 5, 9, 13>(state);
-            quarter_round::<2, 6, 10, 14>(state);
-            quarter_round::<3, 7, 11, 15>(state);
+        for _ in 1..DOUBLE_ROUNDS {
+            column_round(state);
             quarter_round::<0, 5, 10, 15>(state);
             quarter_round::<1, 6, 11, 12>(state);
             quarter_round::<2, 7, 8, 13>(state);
             quarter_round::<3, 4, 9, 14>(state);
         }
+        // Of the last round only what the first word comes of.
+        column_round(state);
+        quarter_round::<0, 5, 10, 15>(state);
         state[0].map(|word| word.wrapping_add(CONSTANTS[0]))
     }
+}
+
+fn column_round(state: &mut [Word; WORDS]) {
+    quarter_round::<0, 4, 8, 12>(state);
+    quarter_round::<1, 5, 9, 13>(state);
+    quarter_round::<2, 6, 10, 14>(state);
+    quarter_round::<3, 7, 11, 15>(state);
 }
 
 #[inline]
@@ -97,16 +115,21 @@ mod tests {
             keys.iter_mut().for_each(|key| rng.fill_bytes(key));
             let mut nonce = [0; 12];
             rng.fill_bytes(&mut nonce);
-            let words = wide.first_words(keys.iter(), &nonce);
-            let expected: Vec<u32> = keys.iter().map(|key| one_by_one(key, &nonce)).collect();
-            assert_eq!(words[..count], expected);
+            assert_eq!(wide.set_keys(keys.iter()), count);
+            for nonce in [nonce, [9; 12]] {
+                let words = wide.first_words(&nonce);
+                let expected: Vec<u32> = keys.iter().map(|key| one_by_one(key, &nonce)).collect();
+                assert_eq!(words[..count], expected);
+            }
         }
     }
 
     /// RFC 8439 appendix A.1, test vector 1: key and nonce of zeros.
     #[test]
     fn the_published_block_begins_so() {
-        let words = WideChaCha::new().first_words([[0; 32]].iter(), &[0; 12]);
+        let mut wide = WideChaCha::new();
+        assert_eq!(wide.set_keys([[0; 32]].iter()), 1);
+        let words = wide.first_words(&[0; 12]);
         assert_eq!(words[0].to_le_bytes(), [0x76, 0xb8, 0xe0, 0xad]);
     }
 }

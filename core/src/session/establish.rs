@@ -104,11 +104,11 @@ impl Session {
             &handshake.ephemeral_key,
         )
         .map_err(|_| HandshakeError::PublicKey)?;
-        let kem_secret = prekeys.kem_prekey.decapsulate(&handshake.kem_ciphertext);
+        let (kem_secret, kem_prekey) = prekeys.kem_prekey.decapsulate_with_key(&handshake.kem_ciphertext);
         let keys = agreements.session_keys(&kem_secret);
         let mut session = Self {
             id: initial.session_id(),
-            associated_data: associated_data(initiator, responder, &prekeys.kem_prekey.encapsulation_key()),
+            associated_data: associated_data(initiator, responder, &kem_prekey),
             ratchet: DoubleRatchet::responder(keys.double_ratchet, prekeys.signed_prekey.clone()),
             spqr: Spqr::responder(&keys.spqr),
             pending: None,

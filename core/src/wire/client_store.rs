@@ -5,7 +5,7 @@ use prost::Message;
 use super::{WireError, fixed, proto};
 
 /// The format that this version writes and reads.
-pub const CLIENT_STORE_VERSION: u32 = 1;
+pub const CLIENT_STORE_VERSION: u32 = 2;
 /// Bytes of a wrapped 32-byte key: nonce (24), ciphertext, tag (16).
 pub const WRAPPED_KEY_LENGTH: usize = 24 + 32 + 16;
 /// Bytes of the salt of a passphrase.

@@ -7,8 +7,8 @@ use medipeps_core::session::Session;
 use medipeps_core::wire::client_records::SessionRecord;
 
 use super::repair::{DAY, HOUR, acquainted, pass, submitted_to, wait_for_received, waiting};
-use super::world::{World, mail, tick};
-use crate::engine::{self, Input, LoadedRecords, Need, Outcome, SendMail, Step, Time, class};
+use super::world::{World, mail, rounds_of, tick};
+use crate::engine::{Input, Need, SendMail, class};
 use crate::limits::DELIVERY_BATCH_MAX;
 
 /// The only session of a client.
@@ -104,35 +104,8 @@ fn a_one_sided_talker_heals() {
     assert_eq!(world.texts(0).len(), 1);
 }
 
-/// What the engine asks for to handle an input, round by round, and what it then decides.
-fn needs_of(world: &mut World, number: usize, input: &Input) -> (Vec<BTreeSet<Need>>, Step) {
-    let now = world.now;
-    let client = &mut world.clients[number];
-    let mut transaction = client.store.store_mut().begin(now, &mut client.rng).unwrap();
-    let mut view = LoadedRecords { generation: transaction.generation(), ..LoadedRecords::default() };
-    let mut rounds = Vec::new();
-    loop {
-        let needs = match engine::handle(input, Time(now), &[1; 32], &view).unwrap() {
-            Outcome::Needs(needs) => needs,
-            Outcome::Step(step) => return (rounds, step),
-        };
-        for need in &needs {
-            match need {
-                Need::Record(key) => {
-                    let value = transaction.load(std::slice::from_ref(key)).unwrap().remove(0);
-                    view.records.insert(key.clone(), value);
-                }
-                Need::Class(class) => {
-                    view.classes.insert(*class, transaction.scan(*class).unwrap());
-                }
-            }
-        }
-        rounds.push(needs.into_iter().collect());
-    }
-}
-
 fn needs_of_a_tick(world: &mut World) -> BTreeSet<Need> {
-    let (rounds, step) = needs_of(world, 0, &tick());
+    let (rounds, step) = rounds_of(world, 0, &tick());
     assert!(step.patch.is_empty(), "nothing is due, nothing is written");
     rounds.into_iter().flatten().collect()
 }

@@ -15,6 +15,7 @@ mod key_change;
 mod key_reuse;
 mod large_bodies;
 mod linking;
+mod many_sessions;
 mod own_devices;
 mod own_statement;
 mod placement;

@@ -8,7 +8,8 @@ use medipeps_core::wire::client_records::{ContactRecord, PeerRecord, RecipientSt
 use rand_core::SeedableRng;
 
 use super::world::{World, mail, tick};
-use crate::engine::{Event, Input, LoadedRecords, Need, Outcome, Record, Time, Undecryptable, class, handle, key};
+use crate::account_store::load_needs;
+use crate::engine::{Event, Input, LoadedRecords, Outcome, Record, Time, Undecryptable, class, handle, key};
 use crate::limits::{INACTIVE_SESSIONS_MAX, PREKEY_ROTATION_S};
 use crate::store::Patch;
 
@@ -244,17 +245,7 @@ fn needed(world: &mut World, number: usize, input: &Input) -> (usize, Vec<crate:
                 return (view.records.len(), view.classes.keys().copied().collect());
             }
         };
-        for need in needs {
-            match need {
-                Need::Class(class) => {
-                    view.classes.insert(class, transaction.scan(class).unwrap());
-                }
-                Need::Record(key) => {
-                    let value = transaction.load(std::slice::from_ref(&key)).unwrap().remove(0);
-                    view.records.insert(key, value);
-                }
-            }
-        }
+        load_needs(&mut transaction, &mut view, needs).unwrap();
     }
 }
 

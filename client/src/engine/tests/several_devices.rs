@@ -1,8 +1,10 @@
 //! Accounts of several devices: what is sent to them arrives on each.
 
 use medipeps_core::wire::client_records::RecipientState;
+use medipeps_core::wire::transport::{FetchPrekeys, Payment, Request};
 
-use super::world::{World, mail};
+use super::world::{World, mail, rounds_of, tick};
+use crate::engine::{Correlation, Input, Send, Step};
 
 #[test]
 fn a_mail_arrives_on_every_device_of_its_recipient_once() {
@@ -74,4 +76,42 @@ fn what_one_mail_to_a_person_with_1_5_and_20_devices_costs() {
             world.settle();
         }
     }
+}
+
+/// Every round of loading goes through the input anew, so their number must not grow with the devices.
+#[test]
+fn a_mail_to_twenty_devices_is_encrypted_in_as_many_rounds_as_one_to_a_single_device() {
+    let rounds = [1, 20].map(|devices| {
+        let mut world = World::new(&["claire", "paul"]);
+        for _ in 1..devices {
+            world.join_device(1);
+        }
+        let paul = world.address(1);
+        world.later(1);
+        world.run(0, &Input::SendMail(mail(&paul, "first"))).unwrap();
+        let (asking, step) = rounds_of(&mut world, 0, &tick());
+        let asks = step.outgoing.iter().any(|one| matches!(one.send, Send::Request(Request::FetchPrekeys(_))));
+        assert!(asks, "there are no sessions");
+        let answer = world
+            .server
+            .answer(&Request::FetchPrekeys(FetchPrekeys { address: paul.clone(), payment: Payment::None }), 0);
+        let reply = Input::Reply { to: Correlation::FetchPrekeys(paul.clone()), result: answer };
+        let (beginning, step) = rounds_of(&mut world, 0, &reply);
+        assert_eq!(envelopes(&step), devices);
+        world.send_all(0);
+        world.run(0, &Input::SendMail(mail(&paul, "second"))).unwrap();
+        let (over_sessions, step) = rounds_of(&mut world, 0, &tick());
+        assert_eq!(envelopes(&step), devices);
+        [asking.len(), beginning.len(), over_sessions.len()]
+    });
+    assert_eq!(rounds[0], rounds[1]);
+    assert!(rounds[0].iter().all(|count| *count <= 8), "{rounds:?}");
+}
+
+fn envelopes(step: &Step) -> usize {
+    let submits = step.outgoing.iter().filter_map(|outgoing| match &outgoing.send {
+        Send::Request(Request::Submit(submit)) => Some(submit.envelopes.len()),
+        _ => None,
+    });
+    submits.sum()
 }

@@ -11,10 +11,10 @@ use rand_core::SeedableRng;
 
 use super::server::{Server, ServerDevice};
 use super::transfers::Files;
-use crate::account_store::{AccountStore, HandleError, Handled};
+use crate::account_store::{AccountStore, HandleError, Handled, load_needs};
 use crate::engine::{
-    Connection, CreateAccount, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, Outgoing, Send,
-    SendMail, Time, Undecryptable,
+    self, Connection, CreateAccount, EngineError, Event, Input, LoadedRecords, LocalId, MessageDetail, MessageSummary,
+    Need, Outcome, Outgoing, Send, SendMail, Step, Time, Undecryptable,
 };
 use crate::store::RecordClass;
 use crate::store::memory::MemoryStore;
@@ -371,6 +371,25 @@ impl World {
     pub(super) fn state(&mut self, number: usize, id: LocalId) -> (RecipientState, Option<String>) {
         let recipient = self.message(number, id).recipients.remove(0);
         (recipient.state, recipient.code)
+    }
+}
+
+/// What the engine asks for, round by round, and what it then decides. Nothing is
+/// committed.
+pub(super) fn rounds_of(world: &mut World, number: usize, input: &Input) -> (Vec<Vec<Need>>, Step) {
+    let now = world.now;
+    let client = &mut world.clients[number];
+    let mut transaction = client.store.store_mut().begin(now, &mut client.rng).unwrap();
+    let mut view = LoadedRecords { generation: transaction.generation(), ..LoadedRecords::default() };
+    let mut rounds = Vec::new();
+    loop {
+        match engine::handle(input, Time(now), &[1; 32], &view).unwrap() {
+            Outcome::Needs(needs) => {
+                rounds.push(needs.clone());
+                load_needs(&mut transaction, &mut view, needs).unwrap();
+            }
+            Outcome::Step(step) => return (rounds, step),
+        }
     }
 }
 

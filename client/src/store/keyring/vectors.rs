@@ -12,6 +12,7 @@ use rand_core::SeedableRng;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::store::packing::{self, Page};
 
 const PASSPHRASE: &str = "trois petits chats, élan vital";
 
@@ -38,6 +39,24 @@ fn store(unlock: &Unlock<'_>, seed: u8) -> (Keyring, Value) {
             "sealed": hex(&record.sealed),
         })
     });
+    let class = RecordClass::packed_state(2);
+    let mut page = Page::default();
+    for (name, value) in [([1; 16], [2; 64].as_slice()), ([3; 16], &[4; 32])] {
+        page.put(&name, value);
+    }
+    let packed = [[1; 16], [3; 16]].map(|name| {
+        let sealed_name = keyring.seal_key(&RecordKey::new(class, name));
+        json!({ "name": hex(name), "page": packing::page_of(&sealed_name) })
+    });
+    let record = keyring.seal_record(&packing::page_key(class, 5), &page.encode(), &mut rng).unwrap();
+    let page = json!({
+        "class": class.byte(),
+        "number": 5,
+        "records": [{ "name": hex([1; 16]), "value": hex([2; 64]) }, { "name": hex([3; 16]), "value": hex([4; 32]) }],
+        "value": hex(&page.encode()[..]),
+        "sealed_name": hex(record.key.name),
+        "sealed": hex(&record.sealed),
+    });
     let vector = json!({
         "wrapping_key": hex(unlock.wrapping_key(&keyring.header.lock).unwrap().as_bytes()),
         "master_key": hex(keyring.master.as_bytes()),
@@ -50,6 +69,8 @@ fn store(unlock: &Unlock<'_>, seed: u8) -> (Keyring, Value) {
         "generation": 7,
         "generation_tag": hex(keyring.generation_tag(7)),
         "records": records,
+        "page": page,
+        "pages_of_names": packed,
     });
     (keyring, vector)
 }
@@ -89,5 +110,14 @@ fn client_store_vectors() {
             assert_eq!(key.name, record["name"].as_str().unwrap().as_bytes());
             assert_eq!(value.to_vec(), unhex(&record["value"]));
         }
+        let page = &store["page"];
+        let class = RecordClass::from_byte(page["class"].as_u64().unwrap() as u8);
+        let key = SealedKey { class, name: unhex(&page["sealed_name"]).try_into().unwrap() };
+        let (key, value) = keyring.open_record(&SealedRecord { key, sealed: unhex(&page["sealed"]) }).unwrap();
+        assert_eq!(key.name, [page["number"].as_u64().unwrap() as u8]);
+        let mut records = Vec::new();
+        packing::visit(&value, |name, value| records.push((name.to_vec(), value.to_vec()))).unwrap();
+        let kept = page["records"].as_array().unwrap().iter();
+        assert_eq!(records, kept.map(|one| (unhex(&one["name"]), unhex(&one["value"]))).collect::<Vec<_>>());
     }
 }

@@ -346,6 +346,14 @@ fn what_is_too_large_is_refused_by_class() {
     assert!(matches!(commit(RECORD_NAME_LENGTH_MAX + 1, 1), Err(StoreError::TooLarge { class: CONTACT })));
     assert!(matches!(commit(1, RECORD_LENGTH_MAX + 1), Err(StoreError::TooLarge { class: CONTACT })));
     assert!(matches!(commit(70_000, 1), Err(StoreError::TooLarge { class: CONTACT })));
+    let mut packed = |name: usize, value: usize| {
+        let mut patch = Patch::default();
+        patch.put(RecordKey::new(HINT, vec![1; name]), vec![2; value]);
+        store.begin(NOON, &mut rng(2)).unwrap().commit(&patch, &mut rng(3))
+    };
+    assert!(packed(16, RECORD_LENGTH_MAX - 24).is_ok());
+    assert!(matches!(packed(RECORD_NAME_LENGTH_MAX + 1, 1), Err(StoreError::TooLarge { class: HINT })));
+    assert!(matches!(packed(16, RECORD_LENGTH_MAX), Err(StoreError::TooLarge { class: HINT })));
 }
 
 #[test]
@@ -364,4 +372,159 @@ fn an_export_has_every_record_of_every_class() {
     exported.sort();
     let expected = [(CONTACT, "claire", "2"), (CONTACT, "paul", "3"), (SESSION, "claire", "1")];
     assert_eq!(exported, expected.map(|(class, name, value)| (RecordKey::new(class, name), value.as_bytes().to_vec())));
+}
+
+const HINT: RecordClass = RecordClass::packed_state(2);
+
+/// Names of 16 bytes with a key of 32 each, in one patch.
+fn keys(numbers: std::ops::Range<u32>, value: u8) -> Patch {
+    let mut patch = Patch::default();
+    numbers.for_each(|number| patch.put(hint(number), vec![value; 32]));
+    patch
+}
+
+fn hint(number: u32) -> RecordKey {
+    let mut name = [0; 16];
+    name[..4].copy_from_slice(&number.to_be_bytes());
+    RecordKey::new(HINT, name)
+}
+
+fn commit_patch(store: &mut SealedStore<MemoryStore>, patch: &Patch, seed: u8) -> u64 {
+    store.begin(NOON, &mut rng(seed)).unwrap().commit(patch, &mut rng(seed)).unwrap()
+}
+
+/// What a scan, single loads, pages and an export say of the packed class, which must be the same.
+fn packed(store: &mut SealedStore<MemoryStore>, now: u64) -> Vec<(RecordKey, Vec<u8>)> {
+    let transaction = store.begin(now, &mut rng(90)).unwrap();
+    let mut exported = Vec::new();
+    transaction
+        .export(|key, value| {
+            exported.push((key, value.to_vec()));
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    exported.retain(|(key, _)| key.class == HINT);
+    exported.sort();
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = transaction.page(HINT, after.as_ref()).unwrap();
+        paged.extend(page.records.into_iter().map(|(key, value)| (key, value.to_vec())));
+        after = page.last;
+        if after.is_none() {
+            break;
+        }
+    }
+    paged.sort();
+    assert_eq!(paged, exported);
+    let names: Vec<_> = exported.iter().map(|(key, _)| key.clone()).chain([hint(u32::MAX)]).collect();
+    let mut loaded = transaction.load(&names).unwrap();
+    assert_eq!(loaded.pop(), Some(None));
+    assert!(loaded.iter().zip(&exported).all(|(one, (_, other))| one.as_ref().unwrap().as_slice() == other));
+    drop(transaction);
+    let scanned = store.begin(now, &mut rng(91)).unwrap().scan(HINT).unwrap();
+    let scanned: Vec<_> = scanned.iter().map(|(name, value)| (RecordKey::new(HINT, name), value.to_vec())).collect();
+    assert_eq!(scanned, exported);
+    exported
+}
+
+#[test]
+fn packed_records_are_as_single_ones_are() {
+    let memory = MemoryStore::new();
+    let mut store = create(&memory);
+    assert!(packed(&mut store, NOON).is_empty());
+    commit_patch(&mut store, &keys(0..2000, 1), 2);
+    let mut change = keys(100..200, 2);
+    change.put(RecordKey::new(CONTACT, "claire"), b"a".to_vec());
+    (0..150).for_each(|number| change.delete(hint(number)));
+    change.delete(hint(9999));
+    commit_patch(&mut store, &change, 3);
+    let expected: Vec<_> =
+        (100..2000).map(|number| (hint(number), vec![if number < 200 { 2 } else { 1 }; 32])).collect();
+    assert_eq!(packed(&mut store, NOON), expected);
+    assert_eq!(packed(&mut open(&memory).unwrap(), NOON), expected);
+    // Sealed anew the next day.
+    let before = memory.contents().1;
+    assert_eq!(packed(&mut open(&memory).unwrap(), NOON + DAY), expected);
+    let after = memory.contents().1;
+    let of_state = |records: &[SealedRecord]| records.iter().filter(|one| one.key.class == HINT).cloned().collect();
+    let (before, after): (Vec<_>, Vec<_>) = (of_state(&before), of_state(&after));
+    assert!(before.len() == after.len() && before.iter().zip(&after).all(|(one, other)| one.sealed != other.sealed));
+    // The last record of a page takes the page with it.
+    let mut all = Patch::default();
+    (100..2000).for_each(|number| all.delete(hint(number)));
+    store.begin(NOON + DAY, &mut rng(5)).unwrap().commit(&all, &mut rng(5)).unwrap();
+    assert!(memory.contents().1.iter().all(|record| record.key.class != HINT));
+    assert!(packed(&mut store, NOON + DAY).is_empty());
+}
+
+#[test]
+fn forty_thousand_packed_records_are_256_reads_and_a_change_writes_one_page() {
+    let memory = MemoryStore::new();
+    let mut store = create(&memory);
+    commit_patch(&mut store, &keys(0..40_000, 1), 2);
+    let before = memory.contents().1;
+    assert_eq!(before.len(), 256);
+    let longest = before.iter().map(|page| page.sealed.len()).max().unwrap();
+    assert!(longest < 2 * 40_000 / 256 * (8 + 16 + 32), "{longest} bytes: the names are spread");
+    let mut change = keys(7..8, 2);
+    change.put(hint(8), vec![1; 32]);
+    commit_patch(&mut store, &change, 3);
+    let after = memory.contents().1;
+    assert_eq!(before.iter().zip(&after).filter(|(one, other)| one != other).count(), 1, "the other stays as it is");
+    let mut store = open(&memory).unwrap();
+    let read = |store: &mut SealedStore<MemoryStore>| {
+        let before = memory.reads();
+        let table = store.begin(NOON, &mut rng(4)).unwrap().key_table(HINT).unwrap();
+        assert_eq!(table.keys().count(), 40_000);
+        memory.reads() - before
+    };
+    assert_eq!(read(&mut store), 256);
+    commit_patch(&mut store, &keys(9..10, 3), 5);
+    assert_eq!(read(&mut store), 0, "own commits are carried over");
+}
+
+#[test]
+fn a_key_table_follows_own_commits_and_those_of_others() {
+    let memory = MemoryStore::new();
+    let (mut one, mut other) = (create(&memory), open(&memory).unwrap());
+    let table = |store: &mut SealedStore<MemoryStore>| {
+        let table = store.begin(NOON, &mut rng(4)).unwrap().key_table(HINT).unwrap();
+        let mut keys: Vec<_> =
+            table.keys().enumerate().map(|(place, key)| (*table.name(place).unwrap(), key[0])).collect();
+        keys.sort_unstable();
+        keys.into_iter().map(|(name, value)| (name[3], value)).collect::<Vec<_>>()
+    };
+    commit_patch(&mut one, &keys(0..3, 1), 2);
+    assert_eq!(table(&mut one), [(0, 1), (1, 1), (2, 1)]);
+    let mut change = keys(1..2, 5);
+    change.delete(hint(0));
+    commit_patch(&mut one, &change, 3);
+    assert_eq!(table(&mut one), [(1, 5), (2, 1)]);
+    assert_eq!(table(&mut other), [(1, 5), (2, 1)]);
+    commit_patch(&mut other, &keys(7..8, 7), 4);
+    assert_eq!(table(&mut one), [(1, 5), (2, 1), (7, 7)]);
+    // A failed commit leaves it as it was.
+    memory.fail_next_commit(CommitFault::Unwritten);
+    assert!(one.begin(NOON, &mut rng(5)).unwrap().commit(&keys(1..2, 9), &mut rng(5)).is_err());
+    assert_eq!(table(&mut one), [(1, 5), (2, 1), (7, 7)]);
+    // What is no such record.
+    let mut odd = Patch::default();
+    odd.put(RecordKey::new(HINT, *b"short"), vec![1; 32]);
+    commit_patch(&mut one, &odd, 6);
+    let told = one.begin(NOON, &mut rng(7)).unwrap().key_table(HINT).map(drop);
+    assert!(matches!(told, Err(StoreError::Corrupt { class: HINT })));
+}
+
+#[test]
+fn a_damaged_page_is_told_and_is_not_written_over() {
+    let memory = MemoryStore::new();
+    let mut store = create(&memory);
+    commit_patch(&mut store, &keys(0..1, 1), 2);
+    let mut page = memory.contents().1.remove(0);
+    page.sealed[40] ^= 1;
+    memory.damage(page.clone());
+    let transaction = store.begin(NOON, &mut rng(3)).unwrap();
+    assert!(matches!(transaction.load(&[hint(0)]), Err(StoreError::Corrupt { class: HINT })));
+    assert!(matches!(transaction.commit(&keys(0..1, 2), &mut rng(4)), Err(StoreError::Corrupt { class: HINT })));
+    assert_eq!(memory.contents().1, [page]);
 }

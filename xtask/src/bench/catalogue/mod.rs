@@ -157,6 +157,8 @@ pub(super) static PROGRAMS: &[Program] = &[
     },
     Program { package: "medipeps-server", bench: "storage", reads: Reads::Json, groups: &["storage"] },
     Program { package: "medipeps-client", bench: "transfer", reads: Reads::Json, groups: &["transfer"] },
+    Program { package: "medipeps-client", bench: "devices", reads: Reads::Json, groups: &["devices"] },
+    Program { package: "medipeps-client", bench: "second_device", reads: Reads::Json, groups: &["second_device"] },
 ];
 
 /// A time that has a budget as a ratio to its parts.
@@ -235,7 +237,8 @@ static MEASURES: &[Measure] = &[
         ],
         1.25,
     ),
-    // With the first flight opened, the sender's statement verified (statement and certificate) and a ratchet step.
+    // With the first flight opened, the sender's statement verified (statement and certificate) and a ratchet step. The KEM
+    // prekey is expanded once, within its decapsulation.
     time(
         "PQXDH, responder with the first message",
         "pqxdh/respond",
@@ -245,7 +248,6 @@ static MEASURES: &[Measure] = &[
             ("primitive/x25519", 6.0),
             ("primitive/x25519-keygen", 1.0),
             ("primitive/mlkem1024-decapsulate", 1.0),
-            ("primitive/mlkem1024-keygen", 1.0),
             ("primitive/open-4KiB", 2.0),
             ("primitive/hkdf", 8.0),
         ],
@@ -339,6 +341,58 @@ static MEASURES: &[Measure] = &[
     rate("upload", "transfer/send_mb_per_s"),
     rate("download", "transfer/save_mb_per_s"),
     rate("plain QUIC copy", "transfer/plain_mb_per_s"),
+    // From the command to the committed answer: three commits, and for each device one message with its state before and after.
+    mail("a mail to 1 device, over a session", "devices/mail/to_1/session_ms", SENT_TO_1),
+    mail("a mail to 5 devices, over sessions", "devices/mail/to_5/session_ms", SENT_TO_5),
+    mail("a mail to 20 devices, over sessions", "devices/mail/to_20/session_ms", SENT_TO_20),
+    mail("a mail to 1 device, first flight", "devices/mail/to_1/first_ms", FLOWN_TO_1),
+    mail("a mail to 5 devices, first flights", "devices/mail/to_5/first_ms", FLOWN_TO_5),
+    mail("a mail to 20 devices, first flights", "devices/mail/to_20/first_ms", FLOWN_TO_20),
+    size("a mail to 1 device, submitted", "devices/mail/to_1/session_bytes"),
+    size("a mail to 5 devices, submitted", "devices/mail/to_5/session_bytes"),
+    size("a mail to 20 devices, submitted", "devices/mail/to_20/session_bytes"),
+    size("a first flight to 1 device, submitted", "devices/mail/to_1/first_bytes"),
+    size("first flights to 5 devices, submitted", "devices/mail/to_5/first_bytes"),
+    size("first flights to 20 devices, submitted", "devices/mail/to_20/first_bytes"),
+    // Among 1 000 contacts with 5 devices each and 40 000 archived sessions, from the engine's input to the commit.
+    received("an envelope of no session among 45 000", "devices/receive/no_session_ms", Some(10.0)),
+    received("an envelope of no session in a full batch", "devices/receive/no_session_in_batch_ms", Some(10.0)),
+    received("an envelope of no session, 256 kept already", "devices/receive/no_session_most_kept_ms", Some(10.0)),
+    received("an envelope of no session, the first after a start", "devices/receive/no_session_cold_ms", None),
+    received("an envelope of a session among 45 000", "devices/receive/session_ms", None),
+    Measure {
+        label: "an envelope of no session, beside search and commit",
+        id: "devices/receive/no_session_ms",
+        unit: Unit::Milliseconds,
+        beside: &[("devices/receive/search_ms", 1.0), ("devices/receive/commit_ms", 1.0)],
+        budget: None,
+    },
+    // Both sides open or make a store, which a `sync` does as well; and each asks once a second for what the other has put:
+    // twice on each side.
+    Measure {
+        label: "linking a device, without the human",
+        id: "second_device/linking_seconds",
+        unit: Unit::Seconds,
+        beside: &[("second_device/sync_seconds", 2.0), (CONSTANT, 4.0)],
+        budget: None,
+    },
+    // Sealed once and written; read, opened twice (all of it before anything is kept) and written.
+    Measure {
+        label: "backup, beside one AEAD pass and the disk",
+        id: "second_device/backup_seconds",
+        unit: Unit::Seconds,
+        beside: &[("second_device/aead_seconds", 1.0), ("second_device/disk_seconds", 1.0)],
+        budget: None,
+    },
+    Measure {
+        label: "restore, beside two AEAD passes and the disk",
+        id: "second_device/restore_seconds",
+        unit: Unit::Seconds,
+        beside: &[("second_device/aead_seconds", 2.0), ("second_device/disk_seconds", 1.0)],
+        budget: None,
+    },
+    rate("backup", "second_device/backup_mb_per_s"),
+    rate("restore", "second_device/restore_mb_per_s"),
     Measure {
         label: "the client's peak memory, unlocking included",
         id: "transfer/client_peak_bytes",
@@ -352,6 +406,32 @@ static MEASURES: &[Measure] = &[
 const fn rate(label: &'static str, id: &'static str) -> Measure {
     Measure { label, id, unit: Unit::MegabytesPerSecond, beside: &[], budget: None }
 }
+
+/// A mail, in milliseconds.
+const fn mail(label: &'static str, id: &'static str, beside: &'static [(&'static str, f64)]) -> Measure {
+    Measure { label, id, unit: Unit::Milliseconds, beside, budget: None }
+}
+
+/// An envelope received, in milliseconds.
+const fn received(label: &'static str, id: &'static str, at_most: Option<f64>) -> Measure {
+    let budget = match at_most {
+        Some(bound) => Some(Budget::AtMost(bound)),
+        None => None,
+    };
+    Measure { label, id, unit: Unit::Milliseconds, beside: &[], budget }
+}
+
+/// Bytes, for people.
+const fn size(label: &'static str, id: &'static str) -> Measure {
+    Measure { label, id, unit: Unit::Bytes, beside: &[], budget: None }
+}
+
+const SENT_TO_1: &[(&str, f64)] = &[("devices/mail/commit_ms", 3.0), ("devices/mail/encrypt_ms", 1.0)];
+const SENT_TO_5: &[(&str, f64)] = &[("devices/mail/commit_ms", 3.0), ("devices/mail/encrypt_ms", 5.0)];
+const SENT_TO_20: &[(&str, f64)] = &[("devices/mail/commit_ms", 3.0), ("devices/mail/encrypt_ms", 20.0)];
+const FLOWN_TO_1: &[(&str, f64)] = &[("devices/mail/commit_ms", 3.0), ("devices/mail/initiate_ms", 1.0)];
+const FLOWN_TO_5: &[(&str, f64)] = &[("devices/mail/commit_ms", 3.0), ("devices/mail/initiate_ms", 5.0)];
+const FLOWN_TO_20: &[(&str, f64)] = &[("devices/mail/commit_ms", 3.0), ("devices/mail/initiate_ms", 20.0)];
 
 /// What a message of the smallest padded size is made of: header and body under the AEAD, a chain step, a message key.
 // Both AEAD calls, the chain step, and the two KDFs of a message: its key, and the hint key of its header key.
