@@ -13,6 +13,7 @@ pub(crate) mod backup;
 mod body;
 mod composition;
 mod contact;
+mod device_name;
 mod device_sync;
 mod kept_envelope;
 mod link;
@@ -84,6 +85,13 @@ pub enum Input {
     RecoverAccount(RecoverAccount),
     /// Take another device off the account.
     RevokeDevice(u32),
+    /// Call a device of the account by another name.
+    NameDevice {
+        /// Which.
+        device_id: u32,
+        /// Empty: by none.
+        name: String,
+    },
     /// Ask for the own account's newest statement: the server has refused the proof of device.
     CheckOwnStatement,
     /// Where the accounts of a domain are reached, as a person said.
@@ -304,6 +312,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::CreateAccount(command) => account::create(transaction, command),
         Input::RecoverAccount(command) => recovery::recover(transaction, command),
         Input::RevokeDevice(device_id) => revocation::revoke(transaction, *device_id),
+        Input::NameDevice { device_id, name } => device_name::rename(transaction, *device_id, name),
         Input::CheckOwnStatement => check_own_statement(transaction),
         Input::SetServer { domain, endpoint } => contact::set_server(transaction, domain, endpoint),
         Input::PinServer { domain, server_key_hash } => contact::pin_server(transaction, domain, server_key_hash),

@@ -446,6 +446,12 @@ pub enum EngineError {
         /// The limit in bytes.
         max: usize,
     },
+    /// The name of a device is too long.
+    #[error("a device's name has at most {max} bytes, and no control characters")]
+    DeviceName {
+        /// The limit in bytes.
+        max: usize,
+    },
     /// The store is an old copy.
     #[error(
         "this store is an old copy: the server has seen a later state of this device. Its sessions and prekeys have \

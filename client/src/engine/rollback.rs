@@ -14,7 +14,7 @@ use super::outcome::{EngineError, Event};
 use super::own_statement::{self, DeviceChange};
 use super::records::{Bytes, HintKeys, Record, class, key};
 use super::transaction::{Stop, Transaction};
-use super::{outbox, upload};
+use super::{device_name, outbox, upload};
 use crate::store::RecordClass;
 
 /// The code of messages that an old copy of the store cannot send any more.
@@ -74,6 +74,7 @@ pub(super) fn link_anew(transaction: &mut Transaction<'_>, own: &OwnDevice) -> R
 pub(super) fn become_device(transaction: &mut Transaction<'_>, device: NewDeviceRecord) -> Result<(), Stop> {
     let record = transaction.load(&key::account())?.ok_or(EngineError::NoAccount)?;
     let device_id = device.device_id;
+    let name = transaction.load(&key::device_name(record.device_id))?;
     let record = AccountRecord {
         device_id,
         device_signing_key: device.signing_key,
@@ -85,6 +86,11 @@ pub(super) fn become_device(transaction: &mut Transaction<'_>, device: NewDevice
     if let Some(queue) = transaction.load(&key::queue())? {
         transaction.store(&key::queue(), &QueueRecord { incarnation: [0; 16], up_to: 0, ..queue });
     }
+    if let Some(name) = name {
+        device_name::set(transaction, device_id, &name.name)?;
+    }
+    // The others take it for a new one and tell it what it does not know.
+    transaction.delete(&key::known_devices());
     transaction.event(Event::LinkedAnew { device_id });
     Ok(())
 }

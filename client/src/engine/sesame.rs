@@ -127,6 +127,12 @@ pub(super) fn active(
     Ok(usable.then_some((record, session)))
 }
 
+/// Whether there has been a session with a device, so that it can be written to as long as that holds.
+pub(super) fn has_active(transaction: &mut Transaction<'_>, peer: &PeerDevice) -> Result<bool, Stop> {
+    let record = transaction.load(&peer.key())?.unwrap_or_default();
+    Ok(record.devices.iter().any(|device| device.device_id == peer.device_id && device.active.is_some()))
+}
+
 /// Encrypts content to one device with its active session; `None` if there is none.
 pub(super) fn encrypt(
     transaction: &mut Transaction<'_>,

@@ -5,10 +5,9 @@ use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::crypto::x_wing::DecapsulationKey;
 use medipeps_core::identity::{Change, DeviceSecretKeys, Statement};
-use medipeps_core::limits::NAME_LENGTH_MAX;
 use medipeps_core::linking::{LinkingAgreement, LinkingError, LinkingOffer, Rendezvous, commitment};
 use medipeps_core::wire::client_records::{
-    AccountRecord, ContactRecord, DeviceNameRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, QueueRecord,
+    AccountRecord, ContactRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, QueueRecord,
     ServerRecord,
 };
 use medipeps_core::wire::linking::{LinkGrant, LinkOffer, LinkReveal};
@@ -19,15 +18,14 @@ use super::{
     BecomeDevice, LinkProblem, LinkProgress, LinkRequest, OwnBlob, begin_blob, delete, fail, fetch, found, is_expired,
     is_mismatch, put_blob, send,
 };
+use crate::engine::device_name;
 use crate::engine::outcome::{EngineError, Event};
 use crate::engine::records::key;
 use crate::engine::transaction::{Stop, Transaction};
 
 /// Begins a linking, or goes on with the one that was begun.
 pub(in crate::engine) fn begin(transaction: &mut Transaction<'_>, command: &BecomeDevice) -> Result<(), Stop> {
-    if command.name.len() > NAME_LENGTH_MAX || command.name.chars().any(char::is_control) {
-        return Err(EngineError::Name { max: NAME_LENGTH_MAX }.into());
-    }
+    device_name::check(&command.name)?;
     let begun = match transaction.load(&key::link())? {
         Some(LinkRecord::NewDevice(record)) => Some(record),
         _ => None,
@@ -292,8 +290,8 @@ fn join(
     if let Some(queue) = transaction.load(&key::queue())? {
         transaction.store(&key::queue(), &QueueRecord { incarnation: [0; 16], up_to: 0, ..queue });
     }
-    for (device_id, name) in grant.devices.iter().filter(|(_, name)| !name.is_empty()) {
-        transaction.store(&key::device_name(*device_id), &DeviceNameRecord { name: name.clone() });
+    for name in &grant.devices {
+        device_name::apply(transaction, name)?;
     }
     for (domain, server) in &grant.servers {
         if let Ok(server) = ServerRecord::decode(server) {
