@@ -20,8 +20,8 @@ use super::account::OwnDevice;
 use super::composition::enqueue_bare;
 use super::outcome::Event;
 use super::records::{class, key};
-use super::transaction::{Stop, Transaction};
 use super::sesame::{self, PeerDevice};
+use super::transaction::{Stop, Transaction};
 use super::{LocalId, contact, device_name, own_devices};
 use crate::limits::{SYNC_DELAY_MS, SYNC_EARLY_MAX};
 

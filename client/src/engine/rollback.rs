@@ -13,7 +13,7 @@ use super::account::OwnDevice;
 use super::outcome::{EngineError, Event};
 use super::own_statement::{self, DeviceChange};
 use super::records::{Bytes, HintKeys, Record, class, key};
-use super::transaction::{Stop, Transaction};
+use super::transaction::{Stop, Transaction, go_on};
 use super::{device_name, outbox, upload};
 use crate::store::RecordClass;
 
@@ -108,7 +108,7 @@ pub(super) fn drop_state(transaction: &mut Transaction<'_>, code: &str) -> Resul
     drop_class::<Bytes>(transaction, class::SUBMISSION)?;
     upload::drop_all(transaction, code)?;
     for (_, entry) in transaction.scan(class::OUTBOX)? {
-        outbox::finish(transaction, &entry, RecipientState::Failed, Some(code))?;
+        go_on(outbox::finish(transaction, &entry, RecipientState::Failed, Some(code)))?;
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::crypto::x_wing;
 use crate::identity::DeviceSecretKeys;
-use crate::test_rng::rng;
 use crate::kind::DeviceName;
+use crate::test_rng::rng;
 use crate::wire::linking::{LinkGrant, LinkOffer, LinkReveal};
 
 /// A new device.

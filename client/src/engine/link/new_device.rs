@@ -7,8 +7,7 @@ use medipeps_core::crypto::x_wing::DecapsulationKey;
 use medipeps_core::identity::{Change, DeviceSecretKeys, Statement};
 use medipeps_core::linking::{LinkingAgreement, LinkingError, LinkingOffer, Rendezvous, commitment};
 use medipeps_core::wire::client_records::{
-    AccountRecord, ContactRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, QueueRecord,
-    ServerRecord,
+    AccountRecord, ContactRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, QueueRecord, ServerRecord,
 };
 use medipeps_core::wire::linking::{LinkGrant, LinkOffer, LinkReveal};
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
@@ -21,7 +20,7 @@ use super::{
 use crate::engine::device_name;
 use crate::engine::outcome::{EngineError, Event};
 use crate::engine::records::key;
-use crate::engine::transaction::{Stop, Transaction};
+use crate::engine::transaction::{Stop, Transaction, go_on};
 
 /// Begins a linking, or goes on with the one that was begun.
 pub(in crate::engine) fn begin(transaction: &mut Transaction<'_>, command: &BecomeDevice) -> Result<(), Stop> {
@@ -291,21 +290,22 @@ fn join(
         transaction.store(&key::queue(), &QueueRecord { incarnation: [0; 16], up_to: 0, ..queue });
     }
     for name in &grant.devices {
-        device_name::apply(transaction, name)?;
+        go_on(device_name::apply(transaction, name))?;
     }
     for (domain, server) in &grant.servers {
         if let Ok(server) = ServerRecord::decode(server) {
             transaction.store(&key::server(domain), &server);
         }
     }
+    // What cannot be read is no reason to be without a device; a contact can be added again.
+    let granted: Vec<_> = grant.contacts.iter().filter_map(|encoded| ContactRecord::decode(encoded).ok()).collect();
+    let keys: Vec<_> = granted.iter().map(|contact| key::contact(&contact.address)).collect();
+    let known = transaction.load_all(&keys)?;
     let mut contacts = 0;
-    for encoded in &grant.contacts {
-        // What cannot be read is no reason to be without a device; a contact can be added again.
-        let Ok(contact) = ContactRecord::decode(encoded) else { continue };
+    for ((contact, key), known) in granted.iter().zip(&keys).zip(known) {
         let is_its_own = Statement::decode(&contact.statement).is_ok_and(|one| *one.address() == contact.address);
-        let known = transaction.exists(&key::contact(&contact.address))?;
-        if is_its_own && !known && contact.address != record.address {
-            transaction.store(&key::contact(&contact.address), &contact);
+        if is_its_own && known.is_none() && contact.address != record.address {
+            transaction.store(key, contact);
             contacts += 1;
         }
     }

@@ -6,9 +6,7 @@ use medipeps_core::crypto::secret::Secret;
 use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::limits::{DEVICES_MAX, LINKING_CONTACTS_MAX, PRIMARY_DEVICES_MAX};
 use medipeps_core::linking::{LinkingAgreement, LinkingCode, LinkingError, Rendezvous, answer};
-use medipeps_core::wire::client_records::{
-    ContactRecord, LinkRecord, PrimaryLinkRecord, PrimaryStage, ServerRecord,
-};
+use medipeps_core::wire::client_records::{ContactRecord, LinkRecord, PrimaryLinkRecord, PrimaryStage, ServerRecord};
 use medipeps_core::wire::linking::{LinkGrant, LinkOffer, LinkReveal};
 use medipeps_core::wire::transport::{ErrorReply, Response};
 

@@ -29,7 +29,7 @@ fn world() -> (World, usize) {
     (world, new)
 }
 
-fn add_home(world: &mut World) -> usize {
+pub(super) fn add_home(world: &mut World) -> usize {
     let number = world.clients.len();
     world.clients.push(Client::new_at(world.address(CLAIRE), number as u8 + 50, world.now));
     number
@@ -99,7 +99,7 @@ fn agree(world: &mut World, number: usize) {
     world.run(number, &Input::LinkDecide { agreed: true }).unwrap();
 }
 
-fn link(world: &mut World, new: usize) {
+pub(super) fn link(world: &mut World, new: usize) {
     meet(world, new);
     agree(world, CLAIRE);
     agree(world, new);
