@@ -228,6 +228,11 @@ pub enum Input {
         /// Version of the account's newest statement.
         statement_version: u64,
     },
+    /// This machine has seen a generation of this device's store, at some time.
+    Anchored {
+        /// The highest that it has seen.
+        highest_generation: u64,
+    },
     /// Envelopes of the device's queue, in order. A batch is one transaction.
     Deliveries {
         /// Of the server's store.
@@ -355,6 +360,9 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         }
         Input::Authenticated { highest_generation, statement_version } => {
             authenticated(transaction, *highest_generation, *statement_version)
+        }
+        Input::Anchored { highest_generation } => {
+            rollback::check_generation(transaction, *highest_generation).map(|_| ())
         }
         Input::Deliveries { incarnation, batch } => receiving::receive(transaction, incarnation, batch),
         Input::Expired(count) => receiving::count_expired(transaction, *count),

@@ -1,4 +1,4 @@
-//! A store that is older than what the server has seen of its device. Its sessions and prekeys may have been used, so they
+//! A store that is older than what the server, or this machine, has seen of its device. Its sessions and prekeys may have been used, so they
 //! are dropped. A primary device then takes another number and other keys: for everybody it is a new device.
 
 use medipeps_core::crypto::dh::DhSecretKey;
@@ -20,7 +20,7 @@ use crate::store::RecordClass;
 /// The code of messages that an old copy of the store cannot send any more.
 const ROLLED_BACK: &str = "state_rolled_back";
 
-/// Holds the generation of the store against the highest that the server has heard of. False if the store is an old
+/// Holds the generation of the store against the highest that an anchor knows: the server, or this machine. False if the store is an old
 /// copy, or was found to be one before.
 pub(super) fn check_generation(transaction: &mut Transaction<'_>, highest: u64) -> Result<bool, Stop> {
     let own = OwnDevice::load(transaction)?;

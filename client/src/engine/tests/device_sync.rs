@@ -260,7 +260,7 @@ fn a_clock_that_is_wrong_by_a_year_upsets_nothing() {
     assert_eq!(world.texts(0), ["from the future"]);
 }
 
-fn bare(body: Body) -> Content {
+pub(super) fn bare(body: Body) -> Content {
     Content {
         id: MessageId([9; 16]),
         thread: MessageId([9; 16]),
@@ -283,7 +283,7 @@ fn bare(body: Body) -> Content {
 }
 
 /// Sends content that no command makes.
-fn send_raw(world: &mut World, number: usize, to: usize, content: &Content) {
+pub(super) fn send_raw(world: &mut World, number: usize, to: usize, content: &Content) {
     let (recipient, now) = (world.address(to), world.now);
     let entry = OutboxRecord {
         content_id: content.id.0,

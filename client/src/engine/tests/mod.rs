@@ -21,6 +21,7 @@ mod own_repair;
 mod own_statement;
 mod placement;
 mod prekeys;
+mod receipt_storm;
 mod recovery;
 mod repair;
 mod restore;
