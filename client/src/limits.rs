@@ -22,6 +22,9 @@ pub const INACTIVE_SESSIONS_MAX: usize = 40;
 /// Milliseconds for which a session is written to without an answer: 14 days. Its messages are sealed to a prekey that
 /// the other side keeps for a week and 30 days more.
 pub const UNANSWERED_SESSION_USED_MS: u64 = 14 * 24 * 3600 * 1000;
+/// Milliseconds for which it is remembered that a listed device had no prekeys: 10 minutes, as long as a linking may take.
+/// Asking for prekeys costs each of its siblings a one-time prekey.
+pub const NO_PREKEYS_REMEMBERED_MS: u64 = 10 * 60 * 1000;
 /// Milliseconds for which a message is tried: 13 days, a day less than a server remembers the id of a submission.
 pub const OUTBOX_TRIED_MS: u64 = 13 * 24 * 3600 * 1000;
 /// Milliseconds for which an upload is tried, from when its message is queued: 7 days. A server drops what was begun and

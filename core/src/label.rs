@@ -97,6 +97,8 @@ labels! {
     STORE_STATE_WRAPPING_KEY = "Medipeps store state wrapping key";
     /// Derives the key that authenticates the generation, from the master key.
     STORE_GENERATION_KEY = "Medipeps store generation key";
+    /// Derives the name under which a machine keeps the highest generation of a device's store, from the master key.
+    STORE_ANCHOR_NAME = "Medipeps store anchor name";
     /// Derives the payload key and the commitment of a backup, from a stretched passphrase or recovery code.
     BACKUP_KEYS = "Medipeps v1 backup keys";
     /// Hashes a backup's recovery code into its checksum.

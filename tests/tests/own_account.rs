@@ -115,3 +115,63 @@ fn a_home_restored_from_an_old_copy_goes_on_as_a_new_device_and_the_first_one_st
     assert_eq!(karim.receive("answer")["body"], "4");
     assert_eq!(copy.subjects(), ["after", "before"]);
 }
+
+/// The folder of the account alone is put back: this machine remembers that it has been further, without the server.
+#[test]
+fn a_folder_put_back_on_its_machine_is_found_out_while_the_server_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let claire = Person::with_account(folder.path(), &server, "Dr Claire Martin", "claire");
+    let karim = Person::with_account(folder.path(), &server, "Karim Benali", "karim");
+    karim.send_now(&Draft::to(&claire, "before", "1"));
+    claire.sync();
+    let kept = folder.path().join("kept");
+    copy_folder(&claire.home(), &kept);
+    claire.send_now(&Draft::to(&karim, "the newer state", "2"));
+    server.kill();
+    fs::remove_dir_all(claire.home()).unwrap();
+    copy_folder(&kept, &claire.home());
+
+    let device = claire.status()["device"].clone();
+    assert_eq!(claire.status()["old_copy"], true, "nobody but this machine was asked");
+    let refused = claire.run(&claire.mail_send(&Draft { wait: Some(0), ..Draft::to(&karim, "no", "0") })).with_code(1);
+    assert!(refused.complaints.contains("is an old copy"), "{}", refused.complaints);
+    assert_eq!(claire.subjects(), ["before"], "messages are kept");
+    let away = claire.run(&["sync"]).with_code(1);
+    assert!(away.complaints.contains("reached"), "{}", away.complaints);
+
+    server.run();
+    claire.sync();
+    let status = claire.status();
+    assert_eq!(status["old_copy"], false, "{status}");
+    assert_ne!(status["device"], device, "it is another device");
+    karim.sync();
+    karim.send_now(&Draft::to(&claire, "after", "3"));
+    assert_eq!(claire.receive("after")["body"], "3");
+    claire.send_now(&Draft::to(&karim, "answer", "4"));
+    assert_eq!(karim.receive("answer")["body"], "4");
+    assert_eq!(claire.status()["old_copy"], false, "and stays it");
+}
+
+/// Without the place where this machine remembers, the same is found out by the server alone.
+#[test]
+fn without_an_anchor_everything_works_and_the_server_finds_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let claire = Person::with_account(folder.path(), &server, "Dr Claire Martin", "claire");
+    let karim = Person::with_account(folder.path(), &server, "Karim Benali", "karim");
+    assert!(fs::read_dir(claire.state().join("medipeps/anchors")).unwrap().next().is_some());
+    fs::remove_dir_all(claire.state()).unwrap();
+    // A file lies where the folder should be.
+    fs::write(claire.state(), b"").unwrap();
+    let kept = folder.path().join("kept");
+    copy_folder(&claire.home(), &kept);
+    claire.send_now(&Draft::to(&karim, "the newer state", "2"));
+    claire.sync();
+    fs::remove_dir_all(claire.home()).unwrap();
+    copy_folder(&kept, &claire.home());
+    let device = claire.status()["device"].clone();
+    assert_eq!(claire.status()["old_copy"], false, "nobody can tell yet");
+    claire.sync();
+    assert_ne!(claire.status()["device"], device, "it is another device");
+}

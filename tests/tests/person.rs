@@ -73,6 +73,11 @@ impl Person {
         self.folder.join("home")
     }
 
+    /// What the person's programs remember outside the account's folder.
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
     /// Where files of the person lie.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -90,6 +95,7 @@ impl Person {
         let mut command = Command::new(&self.program);
         command.arg("--home").arg(self.home()).args(words);
         command.env("MEDIPEPS_PASSPHRASE", self.passphrase()).env_remove("FAILPOINTS");
+        command.env("XDG_STATE_HOME", self.state());
         command
     }
 

@@ -22,6 +22,8 @@ mod fault_server_disk;
 #[cfg(test)]
 mod fsync;
 #[cfg(test)]
+mod in_step;
+#[cfg(test)]
 mod invitations;
 #[cfg(test)]
 mod linking;

@@ -132,6 +132,7 @@ fn files_of_10_mib_arrive_whole_and_a_range_of_one_can_be_read() {
         .arg(karim.home())
         .args(words)
         .env("MEDIPEPS_PASSPHRASE", karim.passphrase())
+        .env("XDG_STATE_HOME", karim.state())
         .output()
         .unwrap();
     assert_eq!(range.stdout, fs::read(&files[1]).unwrap()[4_194_300..4_194_410]);

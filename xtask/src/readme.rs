@@ -49,6 +49,7 @@ pub(crate) fn run(project: &Project) -> Result<(), ReadmeError> {
     let mut shell = project.command("bash");
     shell.arg(&script).env("HOME", home.path()).env("PS4", "+ ").stdin(Stdio::null());
     shell.env_remove("XDG_CACHE_HOME").env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
+    shell.env_remove("XDG_STATE_HOME");
     if let Some(present) = std::env::home_dir() {
         for (name, folder) in HOME_FOLDERS {
             if std::env::var_os(name).is_none() {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::{CommandError, output, passphrase, progress, qr, revoke, time};
+use super::{CommandError, output, passphrase, progress, qr, rename, revoke, time};
 use crate::account_store::HandleError;
 use crate::engine::{DeviceSummary, Event, Input, LinkDevice, LinkProblem, LinkProgress};
 use crate::limits::{LINKING_POLL, LINKING_WAIT};
@@ -32,6 +32,8 @@ pub(super) enum Command {
     },
     /// Take another device off the account; on a primary device
     Revoke(revoke::Revoke),
+    /// Call a device by another name, on all devices of the account; the server does not learn it
+    Rename(rename::Rename),
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +79,7 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
     match command {
         Command::List { json } => list(home, json),
         Command::Revoke(arguments) => revoke::run(home, arguments).await,
+        Command::Rename(arguments) => rename::run(home, arguments).await,
         Command::Link(link) => match &link.server {
             Some(server) => become_device(home, &link, server).await,
             None if link.what.contains('@') => Err(CommandError::Use(

@@ -19,6 +19,7 @@ mod progress;
 mod qr;
 mod read;
 mod recovery_key;
+mod rename;
 mod restore;
 mod revoke;
 mod status;

@@ -55,7 +55,7 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
             "{address} has other keys than the pinned ones; mail to {address} waits until you decide (`contact add {address}` says more)"
         )),
         Event::StateRolledBack { stored, highest } => notes.push(format!(
-            "this store is at step {stored} and the server has seen step {highest}: it is an old copy. Its sessions and prekeys were dropped"
+            "this store is at step {stored}, and step {highest} has been seen: it is an old copy. Its sessions and prekeys were dropped"
         )),
         Event::BodyFailed { id, code } => {
             notes.push(format!("the text of message {} cannot be had ({code})", output::id(id)));

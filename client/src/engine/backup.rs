@@ -6,18 +6,19 @@ use std::collections::BTreeSet;
 use medipeps_core::kind::Content;
 use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, RecipientState, ServerRecord, UnconfirmedSenderRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, RecipientState, ServerRecord, UnconfirmedRecord,
+    UnconfirmedSenderRecord,
 };
 use zeroize::Zeroizing;
 
 use super::LocalId;
-use super::records::{Record, class};
+use super::records::{Record, class, key};
 use crate::store::{RecordClass, RecordKey};
 
 /// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
 /// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
 /// they belong to, because others wait there to be sent.
-pub(crate) const CLASSES: [RecordClass; 7] = [
+pub(crate) const CLASSES: [RecordClass; 8] = [
     class::SERVER,
     class::CONTACT,
     class::UNCONFIRMED_SENDER,
@@ -25,6 +26,7 @@ pub(crate) const CLASSES: [RecordClass; 7] = [
     class::MESSAGE,
     class::CONTENT,
     class::BODY_FETCH,
+    class::UNCONFIRMED,
 ];
 
 /// The code of messages that waited in the outbox of the device that wrote the backup.
@@ -59,6 +61,11 @@ impl Choice {
                 sent || received
             }
             (class::BODY_FETCH, Some(id)) => self.received.contains(&id),
+            (class::UNCONFIRMED, _) => match UnconfirmedRecord::decode(value) {
+                // What the server has not taken is in the outbox of the device that wrote the backup.
+                Ok(record) => record.accepted != 0 && self.sent.contains(&record.content_id),
+                Err(_) => false,
+            },
             (class, _) => CLASSES.contains(&class),
         }
     }
@@ -98,6 +105,9 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
         class::MESSAGE => message(&entry.value).filter(|_| is_id),
         class::CONTENT => (is_id && Content::decode(&entry.value).is_ok()).then(|| entry.value.clone()),
         class::BODY_FETCH => again::<BodyFetchRecord>(&entry.value, |_| is_id),
+        class::UNCONFIRMED => again::<UnconfirmedRecord>(&entry.value, |record| {
+            *key::unconfirmed(&record.content_id, &record.recipient).name() == *name && !record.bare
+        }),
         _ => return Err("a record of a class that backups do not have"),
     };
     Ok((RecordKey::new(class, name), value.ok_or("a record that cannot be read")?))

@@ -1,4 +1,5 @@
-//! Keeps the account's devices in step: what was read, who the contacts are, how far sent messages have come.
+//! Keeps the account's devices in step: what was read, who the contacts are, how far sent messages have come, what the
+//! devices are called.
 //! `spec/client-engine.md`, section "One's own devices".
 //!
 //! What happens here is noted in one record, and sent to the others by the tick a few seconds later. What they tell may come
@@ -7,7 +8,7 @@
 use medipeps_core::Address;
 use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::kind::{
-    Body, DeviceSync, DisplayedMark, MessageId, Progress, SentState, SyncedContact, SyncedServer,
+    Body, DeviceName, DeviceSync, DisplayedMark, MessageId, Progress, SentState, SyncedContact, SyncedServer,
 };
 use medipeps_core::limits::{SERVER_LENGTH_MAX, STATE_CODE_LENGTH_MAX};
 use medipeps_core::wire::client_records::{
@@ -19,8 +20,9 @@ use super::account::OwnDevice;
 use super::composition::enqueue_bare;
 use super::outcome::Event;
 use super::records::{class, key};
+use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, contact, own_devices};
+use super::{LocalId, contact, device_name, own_devices};
 use crate::limits::{SYNC_DELAY_MS, SYNC_EARLY_MAX};
 
 /// A person has seen a message here.
@@ -82,7 +84,7 @@ pub(super) fn all_contacts(transaction: &mut Transaction<'_>) -> Result<Vec<Devi
     Ok(DeviceSync { contacts, ..DeviceSync::default() }.split())
 }
 
-/// Sends what has been collected for long enough, and all contacts to a device that is new.
+/// Sends what has been collected for long enough, and to a device that is new all that it cannot know.
 pub(super) fn send_due(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     greet_new_devices(transaction, &own)?;
@@ -101,6 +103,10 @@ pub(super) fn apply(transaction: &mut Transaction<'_>, own: &OwnDevice, sync: &D
     let (mut early, mut misses) = (DeviceSync::default(), Misses::default());
     for contact in &sync.contacts {
         let applied = apply_contact(transaction, own, contact);
+        misses.note(applied)?;
+    }
+    for name in &sync.names {
+        let applied = device_name::apply(transaction, name);
         misses.note(applied)?;
     }
     for mark in &sync.displayed {
@@ -170,7 +176,8 @@ impl Misses {
     }
 }
 
-fn note(transaction: &mut Transaction<'_>, entry: DeviceSync, at_once: bool) -> Result<(), Stop> {
+/// Adds an entry to what the other devices are to learn; `at_once`: with the next tick.
+pub(super) fn note(transaction: &mut Transaction<'_>, entry: DeviceSync, at_once: bool) -> Result<(), Stop> {
     let own = OwnDevice::load(transaction)?;
     if own.record.rolled_back || own_devices::others(&own).next().is_none() {
         return Ok(());
@@ -188,6 +195,7 @@ fn note(transaction: &mut Transaction<'_>, entry: DeviceSync, at_once: bool) -> 
     pending.batch.contacts.retain(|old| entry.contacts.iter().all(|new| new.address != old.address));
     let about = |state: &SentState| (state.content_id, state.recipient.clone());
     pending.batch.states.retain(|old| entry.states.iter().all(|new| about(new) != about(old)));
+    pending.batch.names.retain(|old| entry.names.iter().all(|new| new.device_id != old.device_id));
     pending.batch.append(entry);
     if at_once {
         pending.since = 0;
@@ -206,23 +214,50 @@ fn send(transaction: &mut Transaction<'_>, own: &OwnDevice, batch: DeviceSync) -
     Ok(())
 }
 
-/// A device that the statement lists for the first time gets all contacts, from the primary devices: these are the ones
-/// that list it.
+/// A device that is new says so, with what it is called: that begins the sessions. A device that the statement lists for
+/// the first time gets all contacts and names from the primary devices, which are the ones that list it; not before there
+/// is a session with it, because until it has published prekeys nothing can be sent to it.
 fn greet_new_devices(transaction: &mut Transaction<'_>, own: &OwnDevice) -> Result<(), Stop> {
-    let mut device_ids: Vec<u32> = own_devices::others(own).collect();
-    device_ids.sort_unstable();
-    let known = transaction.load(&key::known_devices())?.unwrap_or_default();
-    if known.device_ids == device_ids {
+    let mut others: Vec<u32> = own_devices::others(own).collect();
+    others.sort_unstable();
+    let known = transaction.load(&key::known_devices())?;
+    let mut greeted = known.clone().unwrap_or_default().device_ids;
+    if greeted == others {
         return Ok(());
     }
-    let is_new = device_ids.iter().any(|id| !known.device_ids.contains(id));
+    if known.is_none() {
+        introduce(transaction, own)?;
+    }
     let primary = own.statement.device(own.record.device_id).is_some_and(DeviceCertificate::primary);
-    transaction.store(&key::known_devices(), &KnownDevicesRecord { device_ids });
+    let mut is_new = false;
+    greeted.retain(|id| others.contains(id));
+    for id in others.into_iter().filter(|id| !known.as_ref().is_some_and(|known| known.device_ids.contains(id))) {
+        if !primary || sesame::has_active(transaction, &PeerDevice::of(&own.statement, id))? {
+            is_new = true;
+            greeted.push(id);
+        }
+    }
+    greeted.sort_unstable();
+    let record = KnownDevicesRecord { device_ids: greeted };
+    if known.as_ref() != Some(&record) {
+        transaction.store(&key::known_devices(), &record);
+    }
     if is_new && primary {
-        for batch in all_contacts(transaction)? {
+        let (batches, names) = (all_contacts(transaction)?, device_name::all(transaction)?);
+        let names = DeviceSync { names, ..DeviceSync::default() }.split();
+        for batch in batches.into_iter().chain(names) {
             enqueue_bare(transaction, own, own.address(), None, Body::DeviceSync(batch))?;
         }
     }
+    Ok(())
+}
+
+fn introduce(transaction: &mut Transaction<'_>, own: &OwnDevice) -> Result<(), Stop> {
+    let device_id = own.record.device_id;
+    let name = transaction.load(&key::device_name(device_id))?;
+    let names = name.into_iter().map(|one| DeviceName { device_id, name: one.name, at: one.at }).collect();
+    let batch = DeviceSync { names, ..DeviceSync::default() };
+    enqueue_bare(transaction, own, own.address(), None, Body::DeviceSync(batch))?;
     Ok(())
 }
 

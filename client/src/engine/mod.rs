@@ -13,6 +13,7 @@ pub(crate) mod backup;
 mod body;
 mod composition;
 mod contact;
+mod device_name;
 mod device_sync;
 mod group;
 mod kept_envelope;
@@ -91,6 +92,13 @@ pub enum Input {
     RecoverAccount(RecoverAccount),
     /// Take another device off the account.
     RevokeDevice(u32),
+    /// Call a device of the account by another name.
+    NameDevice {
+        /// Which.
+        device_id: u32,
+        /// Empty: by none.
+        name: String,
+    },
     /// Ask for the own account's newest statement: the server has refused the proof of device.
     CheckOwnStatement,
     /// Where the accounts of a domain are reached, as a person said.
@@ -229,6 +237,11 @@ pub enum Input {
         /// Version of the account's newest statement.
         statement_version: u64,
     },
+    /// This machine has seen a generation of this device's store, at some time.
+    Anchored {
+        /// The highest that it has seen.
+        highest_generation: u64,
+    },
     /// Envelopes of the device's queue, in order. A batch is one transaction.
     Deliveries {
         /// Of the server's store.
@@ -315,6 +328,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::CreateAccount(command) => account::create(transaction, command),
         Input::RecoverAccount(command) => recovery::recover(transaction, command),
         Input::RevokeDevice(device_id) => revocation::revoke(transaction, *device_id),
+        Input::NameDevice { device_id, name } => device_name::rename(transaction, *device_id, name),
         Input::CheckOwnStatement => check_own_statement(transaction),
         Input::SetServer { domain, endpoint } => contact::set_server(transaction, domain, endpoint),
         Input::PinServer { domain, server_key_hash } => contact::pin_server(transaction, domain, server_key_hash),
@@ -361,6 +375,9 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         }
         Input::Authenticated { highest_generation, statement_version } => {
             authenticated(transaction, *highest_generation, *statement_version)
+        }
+        Input::Anchored { highest_generation } => {
+            rollback::check_generation(transaction, *highest_generation).map(|_| ())
         }
         Input::Deliveries { incarnation, batch } => receiving::receive(transaction, incarnation, batch),
         Input::Expired(count) => receiving::count_expired(transaction, *count),

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use medipeps_core::Address;
-use medipeps_core::identity::Statement;
+use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::prekey::{EncodedBundle, PrekeyBundle};
 use medipeps_core::session::{EncryptError, Session};
 use medipeps_core::wire::client_records::{OutboxRecord, RecipientRecord, RecipientState};
@@ -89,10 +89,14 @@ pub(super) fn prekeys_fetched(
         go_on(sesame::active(transaction, &PeerDevice::of(&statement, device.device_id())))?;
     }
     transaction.check_loaded()?;
+    let mut without: Vec<u32> = statement.devices().iter().map(DeviceCertificate::device_id).collect();
     for encoded in &reply.bundles {
+        let Ok(encoded) = EncodedBundle::decode(encoded) else { continue };
+        without.retain(|id| *id != encoded.device_id);
         // A device whose bundle is refused is left out; the server then says that it is missing, and the entry waits.
-        begin_session(transaction, &own, &statement, encoded)?;
+        begin_session(transaction, &own, &statement, &encoded)?;
     }
+    sesame::note_without_prekeys(transaction, &statement, &without)?;
     let unencrypted = waiting_for(transaction, address)?.into_iter().filter(|entry| entry.submission_id.is_none());
     for (index, mut entry) in unencrypted.enumerate() {
         entry.fetch_prekeys = false;
@@ -114,7 +118,7 @@ pub(super) fn prekeys_refused(
 ) -> Result<(), Stop> {
     for entry in waiting_for(transaction, address)? {
         if entry.submission_id.is_none() {
-            after_error(transaction, entry, error)?;
+            go_on(after_error(transaction, entry, error))?;
         }
     }
     Ok(())
@@ -176,13 +180,18 @@ pub(super) fn finish(
         transaction.delete(&key::submission(id));
     }
     transaction.delete(&key::outbox(&entry.content_id, &entry.recipient));
-    if entry.receipt {
-        transaction.delete(&key::content(&entry.content_id));
-        return Ok(());
-    }
-    match state {
+    let awaited = match state {
         RecipientState::Accepted => unconfirmed::accepted(transaction, &entry.content_id, &entry.recipient)?,
-        _ => unconfirmed::forget(transaction, &entry.content_id, &entry.recipient),
+        _ => {
+            unconfirmed::forget(transaction, &entry.content_id, &entry.recipient);
+            false
+        }
+    };
+    if entry.receipt {
+        if !awaited {
+            transaction.delete(&key::content(&entry.content_id));
+        }
+        return Ok(());
     }
     set_state(transaction, &entry.content_id, &entry.recipient, state, code)
 }
@@ -253,7 +262,7 @@ pub(super) fn block(transaction: &mut Transaction<'_>, address: &Address, code: 
         if entry.submission_id.is_none() {
             entry.blocked = Some(code.to_owned());
             store(transaction, &entry);
-            report(transaction, &entry, Some(code))?;
+            go_on(report(transaction, &entry, Some(code)))?;
         }
     }
     Ok(())
@@ -265,7 +274,7 @@ pub(super) fn unblock(transaction: &mut Transaction<'_>, address: &Address) -> R
         if entry.blocked.take().is_some() {
             (entry.fetch_prekeys, entry.attempts, entry.next_attempt) = (true, 0, 0);
             store(transaction, &entry);
-            report(transaction, &entry, None)?;
+            go_on(report(transaction, &entry, None))?;
         }
     }
     Ok(())
@@ -379,15 +388,14 @@ fn begin_session(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
     statement: &Statement,
-    encoded: &[u8],
+    encoded: &EncodedBundle,
 ) -> Result<(), Stop> {
-    let Ok(encoded) = EncodedBundle::decode(encoded) else { return Ok(()) };
     let Some(device) = statement.device_keys(encoded.device_id) else { return Ok(()) };
     let peer = PeerDevice::of(statement, encoded.device_id);
     if is_this_device(own, &peer) || sesame::active(transaction, &peer)?.is_some() {
         return Ok(());
     }
-    let Ok(bundle) = PrekeyBundle::verify(&encoded, &device.signing_key) else { return Ok(()) };
+    let Ok(bundle) = PrekeyBundle::verify(encoded, &device.signing_key) else { return Ok(()) };
     if let Ok(session) = Session::initiate(&own.local(), statement, &bundle, &mut transaction.rng) {
         sesame::begin(transaction, &peer, &session, false)?;
     }
@@ -411,6 +419,7 @@ fn encrypt(
     let to_own = entry.recipient == *own.address();
     if to_own && own_devices::others(own).next().is_none() {
         // Whoever it was for has been taken off the statement meanwhile.
+        unconfirmed::forget(transaction, &entry.content_id, &entry.recipient);
         finish(transaction, entry, RecipientState::Accepted, None)?;
         return Ok(true);
     }
@@ -422,7 +431,10 @@ fn encrypt(
         // One device's session that is not loaded does not keep the others from being asked for.
         match sesame::active(transaction, &peer) {
             Ok(Some(_)) => peers.push(peer),
-            Ok(None) => without = true,
+            Ok(None) => match sesame::is_without_prekeys(transaction, &peer) {
+                Ok(known) => without |= !known,
+                other => go_on(other)?,
+            },
             other => go_on(other)?,
         }
     }
@@ -445,9 +457,9 @@ fn encrypt(
         return Ok(false);
     }
     owed::said(transaction, &entry.recipient)?;
-    if !entry.receipt && !to_own {
+    if !entry.receipt || (to_own && own_devices::is_confirmed(&content)) {
         let devices = envelopes.iter().map(|envelope| envelope.device_id);
-        unconfirmed::sent(transaction, &entry.content_id, &entry.recipient, devices)?;
+        unconfirmed::sent(transaction, entry, devices)?;
     }
     if to_own {
         own_devices::add_decoy(transaction, own, &mut envelopes);
@@ -497,7 +509,7 @@ fn after_error(transaction: &mut Transaction<'_>, entry: OutboxRecord, error: &E
 fn hold_up(transaction: &mut Transaction<'_>, address: &Address, code: &str, retry_after: u64) -> Result<(), Stop> {
     for entry in waiting_for(transaction, address)? {
         if entry.submission_id.is_none() {
-            retry_later(transaction, entry, code, retry_after)?;
+            go_on(retry_later(transaction, entry, code, retry_after))?;
         }
     }
     Ok(())

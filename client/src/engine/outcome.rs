@@ -363,11 +363,11 @@ pub enum Event {
     LinkFailed(LinkProblem),
     /// The server's store was restored; messages may come again and are dropped then.
     QueueRestarted,
-    /// The store is an old copy: the server has seen a later state. Sessions and prekeys have been dropped.
+    /// The store is an old copy: a later state has been seen. Sessions and prekeys have been dropped.
     StateRolledBack {
         /// Generation of this store.
         stored: u64,
-        /// The highest that the server has seen.
+        /// The highest that the server, or this machine, has seen.
         highest: u64,
     },
     /// The store was an old copy, and the account's statement now lists it as a new device.
@@ -491,9 +491,15 @@ pub enum EngineError {
         /// The limit in bytes.
         max: usize,
     },
+    /// The name of a device is too long.
+    #[error("a device's name has at most {max} bytes, and no control characters")]
+    DeviceName {
+        /// The limit in bytes.
+        max: usize,
+    },
     /// The store is an old copy.
     #[error(
-        "this store is an old copy: the server has seen a later state of this device. Its sessions and prekeys have \
+        "this store is an old copy: a later state of this device has been seen. Its sessions and prekeys have \
          been dropped; messages and contacts can be read and exported. A primary device links itself anew at the next `sync`; \
          for this one, run `device link` with a new --home"
     )]

@@ -1,4 +1,4 @@
-//! What is owed to checked contacts: `received` for what has come, and an empty message where nothing else moves the
+//! What is owed to checked contacts, and to the account's other devices: `received` for what has come, and an empty message where nothing else moves the
 //! ratchets on.
 //!
 //! `received` waits 30 to 300 seconds for more to come, so that a hundred messages make one and its time says little
@@ -17,6 +17,7 @@ use super::account::OwnDevice;
 use super::agenda::{self, Matter};
 use super::composition;
 use super::contact;
+use super::own_devices;
 use super::records::{class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction, go_on};
@@ -50,14 +51,21 @@ pub(super) fn confirm(
 /// an hour: whoever flips bits on the way must not make two devices talk all day.
 pub(super) fn ask(transaction: &mut Transaction<'_>, peer: &PeerDevice) -> Result<(), Stop> {
     let now = transaction.now.0;
-    if !contact::is_pinned_by(transaction, &peer.address, &peer.account_key)?
-        || !sesame::may_ask(transaction, peer, ASK_INTERVAL_MS)?
-    {
+    if !is_known(transaction, peer)? || !sesame::may_ask(transaction, peer, ASK_INTERVAL_MS)? {
         return Ok(());
     }
     let mut owed = load(transaction, &peer.address)?;
     (owed.unreadable, owed.due) = (true, now.max(1));
     store(transaction, &owed)
+}
+
+/// Whether a device is a contact's, or one of this account's.
+fn is_known(transaction: &mut Transaction<'_>, peer: &PeerDevice) -> Result<bool, Stop> {
+    let own = OwnDevice::load(transaction)?;
+    if peer.address == *own.address() {
+        return Ok(own_devices::device_refused(&own, peer).is_none());
+    }
+    contact::is_pinned_by(transaction, &peer.address, &peer.account_key)
 }
 
 /// Something came that is not answered, and was not empty: if nothing is said to this contact for a day, an empty message

@@ -15,7 +15,7 @@ use super::outcome::{Event, Undecryptable};
 use super::records::key;
 use super::sesame::PeerDevice;
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, body, device_sync, group, own_statement, receipt};
+use super::{LocalId, body, device_sync, group, owed, own_statement, receipt, unconfirmed};
 
 /// The devices of the account beside this one.
 pub(super) fn others(own: &OwnDevice) -> impl Iterator<Item = u32> {
@@ -111,6 +111,16 @@ fn lists_this_device(own: &OwnDevice, statement: &Statement) -> bool {
     statement.device_keys(own.record.device_id) == Some(own.keys.public_keys())
 }
 
+/// Whether what goes to the account's other devices is confirmed by them: what people write, and what devices tell each
+/// other. Confirmations and empty messages are not.
+pub(super) fn is_confirmed(encoded: &[u8]) -> bool {
+    Content::decode(encoded).is_ok_and(|content| is_confirmed_body(&content.body))
+}
+
+const fn is_confirmed_body(body: &Body) -> bool {
+    matches!(body, Body::Mail(_) | Body::Unknown { .. } | Body::DeviceSync(_))
+}
+
 /// Why an envelope is not taken, and from whom it is.
 pub(super) type Refusal = (Undecryptable, Option<Address>);
 
@@ -123,8 +133,21 @@ pub(super) fn keep(
     encoded: &[u8],
     delivery: &Delivery,
 ) -> Result<Option<Refusal>, Stop> {
+    if let Body::Received(received) = &content.body {
+        owed::heard(transaction, &peer.address)?;
+        unconfirmed::confirm(transaction, peer, &received.message_ids)?;
+        if received.unreadable {
+            unconfirmed::asked_by(transaction, peer)?;
+        }
+        return Ok(None);
+    }
     let seen = key::received(&peer.address, peer.account_key.as_bytes(), &content.id.0);
-    if transaction.exists(&seen)? {
+    let again = transaction.exists(&seen)?;
+    if is_confirmed_body(&content.body) {
+        // Also what comes again: the first confirmation was lost.
+        owed::confirm(transaction, &peer.address, content.id.0, false)?;
+    }
+    if again {
         transaction.event(Event::Duplicate);
         return Ok(None);
     }

@@ -19,7 +19,7 @@ use super::outbox::{is_transient, next_attempt};
 use super::outcome::{Connection, EngineError, Event, error_code_name};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, revocation, rollback, sesame};
+use super::{Correlation, device_name, revocation, rollback, sesame};
 use crate::limits::STATEMENT_MADE_AGAIN_MAX;
 
 /// What is to be different in the list of devices.
@@ -219,6 +219,9 @@ pub(super) fn accept(transaction: &mut Transaction<'_>, own: OwnDevice, statemen
     let record = AccountRecord { statement: statement.encoded().to_vec(), account_key, ..own.record };
     transaction.store(&key::account(), &record);
     sesame::forget_missing_devices(transaction, statement)?;
+    for gone in own.statement.devices().iter().filter(|one| statement.device(one.device_id()).is_none()) {
+        device_name::forget(transaction, gone.device_id());
+    }
     transaction.event(Event::OwnStatementChanged { version: statement.version() });
     Ok(())
 }

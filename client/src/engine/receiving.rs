@@ -245,7 +245,7 @@ pub(super) fn open_in(
     for id in sessions {
         let Some((record, mut session)) = sesame::load(transaction, id)? else { continue };
         match session.decrypt(envelope, &mut transaction.rng) {
-            Ok(content) => return decrypted(transaction, own, keys, record, &session, content).map(Some),
+            Ok(content) => return decrypted(transaction, own, keys, record, (&session, content), None).map(Some),
             Err(DecryptError::NoHeaderKey) => {}
             Err(DecryptError::AlreadyReceived) => return Ok(Some(Opened::Duplicate)),
             Err(error) => failure = Some(unreadable(transaction, keys, id, record, error)?),
@@ -274,31 +274,35 @@ fn unreadable(
     Ok(refused(reason_of(error), Some(record.peer)))
 }
 
-/// The session has moved: it is stored and becomes the active one of its pair.
+/// The session has moved: it is stored and becomes the active one of its pair. `statement` is the sender's, where the
+/// envelope has it.
 fn decrypted(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
     keys: &mut Keys,
     mut record: SessionRecord,
-    session: &Session,
-    content: Zeroizing<Vec<u8>>,
+    (session, content): (&Session, Zeroizing<Vec<u8>>),
+    statement: Option<&Statement>,
 ) -> Result<Opened, Stop> {
     let peer = sesame::peer_of(&record)?;
-    if let Some(reason) = device_refused(transaction, own, &peer)? {
+    if let Some(reason) = device_refused(transaction, own, &peer, statement)? {
         return Ok(refused(reason, Some(peer.address)));
     }
     record.last_received = transaction.now.0;
     sesame::store(transaction, record, session);
     sesame::activate(transaction, &peer, session.id())?;
     keys.hints.insert(session.id().0, HintKeys(session.hint_keys()));
-    Ok(Opened::Message { peer, content, statement: None })
+    Ok(Opened::Message { peer, content, statement: statement.cloned().map(Box::new) })
 }
 
-/// A device that the newest known statement does not list is refused, whatever its session says.
+/// A device that the newest known statement does not list is refused, whatever its session says. Of a sender who is
+/// neither pinned nor has a message here nothing is known but what the envelope brings: his session may have begun with a
+/// receipt for a mail of another device of this account, which leaves nothing.
 fn device_refused(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
     peer: &PeerDevice,
+    brought: Option<&Statement>,
 ) -> Result<Option<Undecryptable>, Stop> {
     if peer.address == *own.address() {
         let refused = own_devices::device_refused(own, peer);
@@ -309,7 +313,7 @@ fn device_refused(
             return Ok(Some(Undecryptable::SenderKeyChanged));
         }
         Some(statement) => Some(statement),
-        None => statement_check::claimed(transaction, &peer.address, &peer.account_key)?,
+        None => statement_check::claimed(transaction, &peer.address, &peer.account_key)?.or_else(|| brought.cloned()),
     };
     let listed = known.is_some_and(|statement| statement.device(peer.device_id).is_some());
     Ok((!listed).then_some(Undecryptable::DeviceNotListed))
@@ -330,7 +334,7 @@ fn open_first_flight(
             return refuse(Undecryptable::Handshake);
         }
         return match session.decrypt_initial(initial, &mut transaction.rng) {
-            Ok(content) => decrypted(transaction, own, keys, record, &session, content),
+            Ok(content) => decrypted(transaction, own, keys, record, (&session, content), Some(sender)),
             Err(DecryptError::AlreadyReceived) => Ok(Opened::Duplicate),
             Err(error) => unreadable(transaction, keys, initial.session_id(), record, error),
         };

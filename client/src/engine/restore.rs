@@ -12,10 +12,10 @@ use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::client_records::{AccountRecord, RestorePhase, RestoreRecord, RestoringDevice};
 use rand_core::Rng;
 
-use super::backup;
 use super::outcome::{EngineError, Event};
 use super::records::{Key, key};
 use super::transaction::{Stop, Transaction};
+use super::{backup, unconfirmed};
 
 /// Begins: `backup_salt` tells which backup.
 pub(super) fn begin(
@@ -168,6 +168,7 @@ fn finish(
     };
     transaction.store(&key::account(), &account);
     transaction.delete(&key::restore());
+    unconfirmed::restored(transaction, &address)?;
     transaction.event(Event::Restored { address, primary });
     Ok(())
 }

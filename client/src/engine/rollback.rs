@@ -1,4 +1,4 @@
-//! A store that is older than what the server has seen of its device. Its sessions and prekeys may have been used, so they
+//! A store that is older than what the server, or this machine, has seen of its device. Its sessions and prekeys may have been used, so they
 //! are dropped. A primary device then takes another number and other keys: for everybody it is a new device.
 
 use medipeps_core::crypto::dh::DhSecretKey;
@@ -13,14 +13,14 @@ use super::account::OwnDevice;
 use super::outcome::{EngineError, Event};
 use super::own_statement::{self, DeviceChange};
 use super::records::{Bytes, HintKeys, Record, class, key};
-use super::transaction::{Stop, Transaction};
-use super::{outbox, upload};
+use super::transaction::{Stop, Transaction, go_on};
+use super::{device_name, outbox, upload};
 use crate::store::RecordClass;
 
 /// The code of messages that an old copy of the store cannot send any more.
 const ROLLED_BACK: &str = "state_rolled_back";
 
-/// Holds the generation of the store against the highest that the server has heard of. False if the store is an old
+/// Holds the generation of the store against the highest that an anchor knows: the server, or this machine. False if the store is an old
 /// copy, or was found to be one before.
 pub(super) fn check_generation(transaction: &mut Transaction<'_>, highest: u64) -> Result<bool, Stop> {
     let own = OwnDevice::load(transaction)?;
@@ -74,6 +74,7 @@ pub(super) fn link_anew(transaction: &mut Transaction<'_>, own: &OwnDevice) -> R
 pub(super) fn become_device(transaction: &mut Transaction<'_>, device: NewDeviceRecord) -> Result<(), Stop> {
     let record = transaction.load(&key::account())?.ok_or(EngineError::NoAccount)?;
     let device_id = device.device_id;
+    let name = transaction.load(&key::device_name(record.device_id))?;
     let record = AccountRecord {
         device_id,
         device_signing_key: device.signing_key,
@@ -85,6 +86,11 @@ pub(super) fn become_device(transaction: &mut Transaction<'_>, device: NewDevice
     if let Some(queue) = transaction.load(&key::queue())? {
         transaction.store(&key::queue(), &QueueRecord { incarnation: [0; 16], up_to: 0, ..queue });
     }
+    if let Some(name) = name {
+        device_name::set(transaction, device_id, &name.name)?;
+    }
+    // The others take it for a new one and tell it what it does not know.
+    transaction.delete(&key::known_devices());
     transaction.event(Event::LinkedAnew { device_id });
     Ok(())
 }
@@ -102,7 +108,7 @@ pub(super) fn drop_state(transaction: &mut Transaction<'_>, code: &str) -> Resul
     drop_class::<Bytes>(transaction, class::SUBMISSION)?;
     upload::drop_all(transaction, code)?;
     for (_, entry) in transaction.scan(class::OUTBOX)? {
-        outbox::finish(transaction, &entry, RecipientState::Failed, Some(code))?;
+        go_on(outbox::finish(transaction, &entry, RecipientState::Failed, Some(code)))?;
     }
     Ok(())
 }

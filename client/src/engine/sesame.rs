@@ -12,7 +12,7 @@ use super::account::OwnDevice;
 use super::outcome::EngineError;
 use super::records::{HintKeys, Key, key};
 use super::transaction::{Stop, Transaction};
-use crate::limits::{INACTIVE_SESSIONS_MAX, UNANSWERED_SESSION_USED_MS};
+use crate::limits::{INACTIVE_SESSIONS_MAX, NO_PREKEYS_REMEMBERED_MS, UNANSWERED_SESSION_USED_MS};
 
 /// One device of a peer. The account key is part of the name: an impostor's sessions never mix with the contact's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,16 +91,12 @@ pub(super) fn activate(transaction: &mut Transaction<'_>, peer: &PeerDevice, id:
     let mut record = transaction.load(&peer.key())?.unwrap_or_default();
     let device = match record.devices.iter_mut().find(|device| device.device_id == peer.device_id) {
         Some(device) => device,
-        None => {
-            let new = PeerDeviceRecord { device_id: peer.device_id, active: None, inactive: Vec::new() };
-            let place = record.devices.partition_point(|device| device.device_id < peer.device_id);
-            record.devices.insert(place, new);
-            &mut record.devices[place]
-        }
+        None => insert(&mut record, peer.device_id),
     };
     if device.active == Some(id.0) {
         return Ok(());
     }
+    device.no_prekeys = 0;
     device.inactive.retain(|inactive| *inactive != id.0);
     if let Some(before) = device.active.replace(id.0) {
         device.inactive.insert(0, before);
@@ -111,6 +107,41 @@ pub(super) fn activate(transaction: &mut Transaction<'_>, peer: &PeerDevice, id:
         forget(transaction, &id);
     }
     Ok(())
+}
+
+fn insert(record: &mut PeerRecord, device_id: u32) -> &mut PeerDeviceRecord {
+    let place = record.devices.partition_point(|device| device.device_id < device_id);
+    let new = PeerDeviceRecord { device_id, active: None, inactive: Vec::new(), no_prekeys: 0 };
+    record.devices.insert(place, new);
+    &mut record.devices[place]
+}
+
+/// The account's server has given prekeys of all its devices but these, which are listed and have none yet.
+pub(super) fn note_without_prekeys(
+    transaction: &mut Transaction<'_>,
+    statement: &Statement,
+    device_ids: &[u32],
+) -> Result<(), Stop> {
+    let Some(first) = device_ids.first() else { return Ok(()) };
+    let key = PeerDevice::of(statement, *first).key();
+    let now = transaction.now.0.max(1);
+    let mut record = transaction.load(&key)?.unwrap_or_default();
+    for id in device_ids {
+        match record.devices.iter_mut().find(|device| device.device_id == *id) {
+            Some(device) => device.no_prekeys = now,
+            None => insert(&mut record, *id).no_prekeys = now,
+        }
+    }
+    transaction.store(&key, &record);
+    Ok(())
+}
+
+/// Whether a device had no prekeys a moment ago. Asking again would cost its siblings a one-time prekey each; if it has
+/// some by now, the server says so when the message comes without an envelope for it.
+pub(super) fn is_without_prekeys(transaction: &mut Transaction<'_>, peer: &PeerDevice) -> Result<bool, Stop> {
+    let record = transaction.load(&peer.key())?.unwrap_or_default();
+    let noted = record.devices.iter().find(|device| device.device_id == peer.device_id).map_or(0, |one| one.no_prekeys);
+    Ok(noted != 0 && transaction.now.0.abs_diff(noted) < NO_PREKEYS_REMEMBERED_MS)
 }
 
 /// The session to write to a device with, if there is one that can be used.
@@ -125,6 +156,12 @@ pub(super) fn active(
     let unanswered = transaction.now.0.saturating_sub(record.created) > UNANSWERED_SESSION_USED_MS;
     let usable = !(session.awaiting_reply() && unanswered);
     Ok(usable.then_some((record, session)))
+}
+
+/// Whether there has been a session with a device, so that it can be written to as long as that holds.
+pub(super) fn has_active(transaction: &mut Transaction<'_>, peer: &PeerDevice) -> Result<bool, Stop> {
+    let record = transaction.load(&peer.key())?.unwrap_or_default();
+    Ok(record.devices.iter().any(|device| device.device_id == peer.device_id && device.active.is_some()))
 }
 
 /// Encrypts content to one device with its active session; `None` if there is none.

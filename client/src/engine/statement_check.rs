@@ -11,7 +11,7 @@ use super::account::OwnDevice;
 use super::outbox::next_attempt;
 use super::outcome::Event;
 use super::records::{Key, class, key};
-use super::transaction::{Stop, Transaction};
+use super::transaction::{Stop, Transaction, go_on};
 use super::{LocalId, contact, owed, receipt, sesame};
 use crate::limits::UNCHECKED_MESSAGES_MAX;
 
@@ -89,12 +89,14 @@ pub(super) fn settle(
         }
         let claimed = Statement::decode(&sender.statement)?.account_key();
         let impostor = account_key != Some(&claimed);
+        let keys: Vec<_> = sender.messages.iter().map(key::message).collect();
+        transaction.load_all(&keys)?;
         for id in &sender.messages {
             let Some(mut message) = transaction.load(&key::message(id))? else { continue };
             message.sender_check = if impostor { SenderCheck::Impostor } else { SenderCheck::Checked };
             transaction.store(&key::message(id), &message);
             if !impostor {
-                receipt::send_delivered(transaction, id)?;
+                go_on(receipt::send_delivered(transaction, id))?;
                 owed::confirm(transaction, address, message.content_id, message.urgency != 0)?;
             }
         }

@@ -3,8 +3,9 @@
 
 use medipeps_core::Address;
 use medipeps_core::kind::MessageId;
-use medipeps_core::wire::client_records::{RecipientState, UnconfirmedRecord};
+use medipeps_core::wire::client_records::{OutboxRecord, RecipientState, UnconfirmedRecord};
 
+use super::account::OwnDevice;
 use super::agenda::{self, Matter};
 use super::composition::enqueue;
 use super::records::{class, key};
@@ -22,14 +23,13 @@ pub(super) const UNCONFIRMED: &str = "unconfirmed";
 /// answer does.
 pub(super) fn sent(
     transaction: &mut Transaction<'_>,
-    content_id: &[u8; 16],
-    recipient: &Address,
+    entry: &OutboxRecord,
     devices: impl Iterator<Item = u32>,
 ) -> Result<(), Stop> {
-    let key = key::unconfirmed(content_id, recipient);
+    let key = key::unconfirmed(&entry.content_id, &entry.recipient);
     let mut record = transaction.load(&key)?.unwrap_or_else(|| UnconfirmedRecord {
-        content_id: *content_id,
-        recipient: recipient.clone(),
+        content_id: entry.content_id,
+        recipient: entry.recipient.clone(),
         devices: Vec::new(),
         confirmed: Vec::new(),
         accepted: 0,
@@ -37,26 +37,28 @@ pub(super) fn sent(
         sent_again: 0,
         next: 0,
         noticed: false,
+        bare: entry.receipt,
     });
     record.devices = devices.filter(|device| !record.confirmed.contains(device)).collect();
     transaction.store(&key, &record);
     Ok(())
 }
 
-/// The recipient's server has it on its disk: from now on a confirmation is awaited.
+/// The recipient's server has it on its disk: from now on a confirmation is awaited. False if none is.
 pub(super) fn accepted(
     transaction: &mut Transaction<'_>,
     content_id: &[u8; 16],
     recipient: &Address,
-) -> Result<(), Stop> {
+) -> Result<bool, Stop> {
     let key = key::unconfirmed(content_id, recipient);
-    let Some(mut record) = transaction.load(&key)? else { return Ok(()) };
+    let Some(mut record) = transaction.load(&key)? else { return Ok(false) };
     let now = transaction.now.0.max(1);
     if record.accepted == 0 {
         record.accepted = now;
     }
     record.last_sent = now;
-    wait(transaction, record, UNCONFIRMED_WAIT_MS)
+    wait(transaction, record, UNCONFIRMED_WAIT_MS)?;
+    Ok(true)
 }
 
 /// Whether the recipient's server has taken the message once.
@@ -69,12 +71,20 @@ pub(super) fn was_accepted(
     Ok(record.is_some_and(|record| record.accepted != 0))
 }
 
-/// The message has failed: nothing more is awaited.
+/// Nothing more is awaited of a message. Whoever calls sees to a content that was kept for this alone.
 pub(super) fn forget(transaction: &mut Transaction<'_>, content_id: &[u8; 16], recipient: &Address) {
     transaction.delete(&key::unconfirmed(content_id, recipient));
 }
 
-/// A device of a checked contact has these messages.
+/// The same, with a content that was kept for this alone.
+fn close(transaction: &mut Transaction<'_>, record: &UnconfirmedRecord) {
+    forget(transaction, &record.content_id, &record.recipient);
+    if record.bare {
+        transaction.delete(&key::content(&record.content_id));
+    }
+}
+
+/// A device of a checked contact, or of this account, has these messages.
 pub(super) fn confirm(transaction: &mut Transaction<'_>, peer: &PeerDevice, ids: &[MessageId]) -> Result<(), Stop> {
     let keys: Vec<_> = ids.iter().map(|id| key::unconfirmed(&id.0, &peer.address)).collect();
     let records = transaction.load_all(&keys)?;
@@ -91,7 +101,7 @@ pub(super) fn confirm(transaction: &mut Transaction<'_>, peer: &PeerDevice, ids:
             record.confirmed.push(peer.device_id);
         }
         if record.devices.is_empty() {
-            transaction.delete(key);
+            close(transaction, &record);
             // Also where it is about to be sent again, or the server's answer was lost.
             go_on(outbox::arrived(transaction, &id.0, &peer.address))?;
         } else {
@@ -150,13 +160,28 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
+/// A backup has brought what its device was waiting for. Confirmations that came to that device meanwhile are unknown here:
+/// what is as old as nothing is waited for any longer is let go, the rest is looked at, and sent again if need be. Whoever
+/// has it drops it, and confirms it again.
+pub(super) fn restored(transaction: &mut Transaction<'_>, own_address: &Address) -> Result<(), Stop> {
+    let now = transaction.now.0;
+    for (_, record) in transaction.scan::<UnconfirmedRecord>(class::UNCONFIRMED)? {
+        let old = now.abs_diff(record.accepted) >= UNCONFIRMED_KEPT_MS;
+        match old || record.recipient == *own_address {
+            true => close(transaction, &record),
+            false => wait(transaction, UnconfirmedRecord { sent_again: 0, noticed: false, ..record }, 0)?,
+        }
+    }
+    Ok(())
+}
+
 /// A message whose time has come.
 fn look_at(transaction: &mut Transaction<'_>, record: UnconfirmedRecord) -> Result<(), Stop> {
     let (now, end) = (transaction.now.0, record.accepted.saturating_add(UNCONFIRMED_KEPT_MS));
     if !record.confirmed.is_empty() {
         // Some device has it. The others may be off for long, or for ever.
         if end <= now {
-            forget(transaction, &record.content_id, &record.recipient);
+            close(transaction, &record);
             return Ok(());
         }
         return wait(transaction, record, (end - now).min(UNCONFIRMED_WAIT_MS));
@@ -169,7 +194,11 @@ fn look_at(transaction: &mut Transaction<'_>, record: UnconfirmedRecord) -> Resu
         return wait(transaction, UnconfirmedRecord { noticed: true, ..record }, UNCONFIRMED_GRACE_MS);
     }
     if record.sent_again >= SENT_AGAIN_MAX {
-        forget(transaction, &record.content_id, &record.recipient);
+        close(transaction, &record);
+        if is_own_address(transaction, &record.recipient)? {
+            // The other devices are off for long, or for ever; what they lack fails for nobody.
+            return Ok(());
+        }
         let state = RecipientState::Failed;
         return outbox::set_state(transaction, &record.content_id, &record.recipient, state, Some(UNCONFIRMED));
     }
@@ -179,15 +208,23 @@ fn look_at(transaction: &mut Transaction<'_>, record: UnconfirmedRecord) -> Resu
 
 /// Puts the message into the outbox again, and the sessions aside over which it did not arrive.
 fn send_again(transaction: &mut Transaction<'_>, record: UnconfirmedRecord, devices: &[u32]) -> Result<(), Stop> {
-    if let Some(statement) = contact::pinned(transaction, &record.recipient)? {
+    let statement = match is_own_address(transaction, &record.recipient)? {
+        true => Some(OwnDevice::load(transaction)?.statement),
+        false => contact::pinned(transaction, &record.recipient)?,
+    };
+    if let Some(statement) = statement {
         for device in devices {
             let peer = PeerDevice::of(&statement, *device);
             sesame::put_aside(transaction, &peer, record.last_sent)?;
         }
     }
-    enqueue(transaction, record.content_id, &record.recipient, false);
+    enqueue(transaction, record.content_id, &record.recipient, record.bare);
     let sent_again = record.sent_again + 1;
     wait(transaction, UnconfirmedRecord { sent_again, noticed: false, ..record }, UNCONFIRMED_WAIT_MS)
+}
+
+fn is_own_address(transaction: &mut Transaction<'_>, recipient: &Address) -> Result<bool, Stop> {
+    Ok(transaction.load(&key::account())?.is_some_and(|account| account.address == *recipient))
 }
 
 fn is_on_its_way(transaction: &mut Transaction<'_>, record: &UnconfirmedRecord) -> Result<bool, Stop> {

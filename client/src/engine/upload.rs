@@ -19,7 +19,7 @@ use super::outbox::{next_attempt, set_state};
 use super::outcome::{EngineError, Event};
 use super::own_devices;
 use super::records::{Key, PartDigest, class, key};
-use super::transaction::{Stop, Transaction};
+use super::transaction::{Stop, Transaction, go_on};
 use crate::limits::{BLOB_KEPT_MIN_MS, UPLOAD_BEGUN_ANEW_MAX, UPLOAD_TRIED_MS};
 
 /// The code of recipients whose message waits for its uploads.
@@ -227,7 +227,7 @@ pub(super) fn expire(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
         // The uploads of one message are of one age: the first takes the others with it.
         let still_there = transaction.exists(&key::upload(&record.blob_id))?;
         if still_there && now.saturating_sub(record.created) > UPLOAD_TRIED_MS {
-            fail_message(transaction, &record.content_id, "upload_expired")?;
+            go_on(fail_message(transaction, &record.content_id, "upload_expired"))?;
         }
     }
     Ok(())
@@ -237,7 +237,7 @@ pub(super) fn expire(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
 pub(super) fn drop_all(transaction: &mut Transaction<'_>, code: &str) -> Result<(), Stop> {
     for (_, record) in transaction.scan::<UploadRecord>(class::UPLOAD)? {
         if transaction.exists(&key::upload(&record.blob_id))? {
-            fail_message(transaction, &record.content_id, code)?;
+            go_on(fail_message(transaction, &record.content_id, code))?;
         }
     }
     Ok(())

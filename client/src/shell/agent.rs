@@ -3,6 +3,7 @@
 //! Every event is committed before anything of it is sent or shown. When the network fails, the outbox keeps what was to
 //! be sent; when the process stops, the next one goes on with what the disk has.
 
+mod anchoring;
 mod backup;
 mod documents;
 mod exchange;
@@ -40,6 +41,7 @@ use crate::limits::OUTBOX_ROUNDS_MAX;
 use crate::store::StoreError;
 use crate::store::seal::{SealedStore, Unlock};
 use crate::store::sqlite::{FILE_NAME, SqliteStore};
+use anchoring::Anchored;
 use exchange::Unreachable;
 use group_watch::GroupWatch;
 use transfers::Transfers;
@@ -75,6 +77,7 @@ pub struct Agent {
     group_watch: GroupWatch,
     /// The server has answered a proof of this process, and the store is no old copy.
     proof_answered: bool,
+    anchored: Anchored,
     /// The last to go: until the keys are wiped the account is open.
     _presence: Presence,
 }
@@ -205,6 +208,7 @@ impl Agent {
             transfers: Transfers::new(),
             group_watch: GroupWatch::default(),
             proof_answered: false,
+            anchored: Anchored::default(),
             _presence: presence,
         })
     }
@@ -362,6 +366,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn status(&mut self) -> Result<Status, AgentError> {
+        self.hold_against_anchor()?;
         Ok(self.store.status(now(), &mut self.rng)?)
     }
 }

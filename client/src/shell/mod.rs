@@ -3,6 +3,8 @@
 pub mod address;
 #[cfg(feature = "native")]
 pub mod agent;
+#[cfg(feature = "native")]
+pub mod anchor;
 pub mod backoff;
 #[cfg(feature = "native")]
 pub mod backup_file;

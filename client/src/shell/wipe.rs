@@ -147,6 +147,31 @@ mod tests {
         assert!(!holds(home.path(), &wrapped));
     }
 
+    /// Whoever had opened a file before, or finds its blocks, finds zeros.
+    #[test]
+    fn a_wipe_overwrites_before_it_removes() {
+        let parent = tempfile::tempdir().unwrap();
+        let (home, kept) = (parent.path().join("home"), parent.path().join("kept"));
+        store(&home);
+        fs::hard_link(home.join(FILE_NAME), &kept).unwrap();
+        wipe(&home).unwrap();
+        let bytes = fs::read(&kept).unwrap();
+        assert!(!bytes.is_empty() && bytes.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn nothing_is_destroyed_while_somebody_has_it_open_and_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let home = parent.path().join("home");
+        store(&home);
+        let presence = presence::Presence::announce(&home).unwrap();
+        assert_eq!(wipe(&home).unwrap(), Wiped::InUse(vec![std::process::id()]));
+        assert!(!is_begun(&home));
+        assert!(SqliteStore::open(&home).is_ok());
+        drop(presence);
+        assert_eq!(wipe(&home).unwrap(), Wiped::Done(Vec::new()));
+    }
+
     #[test]
     fn what_is_ours_goes_and_a_repeat_is_no_error() {
         let parent = tempfile::tempdir().unwrap();

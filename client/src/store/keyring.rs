@@ -133,6 +133,12 @@ impl Keyring {
         if right { Ok(()) } else { Err(StoreError::Generation) }
     }
 
+    /// Under which name a machine keeps the highest generation of this store as this device: the same for every copy.
+    pub(super) fn anchor_name(&self, device_id: u32) -> [u8; 32] {
+        let key: Secret<32> = hkdf(&[], &[self.master.as_bytes()], label::STORE_ANCHOR_NAME);
+        hmac_sha256(&key, &[&device_id.to_be_bytes()])
+    }
+
     /// The key by which a store knows a record.
     pub(super) fn seal_key(&self, key: &RecordKey) -> SealedKey {
         self.seal_name(key.class, &key.name)

@@ -81,6 +81,13 @@ impl<S: Store> SealedStore<S> {
         Ok(SealedTransaction { transaction, keyring: &self.keyring, cache: &mut self.cache })
     }
 
+    /// Under which name a machine keeps the highest generation of this store as this device: the same for every copy of it,
+    /// and nothing that tells whose it is.
+    #[must_use]
+    pub fn anchor_name(&self, device_id: u32) -> [u8; 32] {
+        self.keyring.anchor_name(device_id)
+    }
+
     /// Locks the store in another way from now on, and returns the new generation. Whoever has an old copy of the file
     /// and the old passphrase still opens that copy, and with the master key in it the records of this one.
     ///

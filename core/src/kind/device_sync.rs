@@ -1,5 +1,5 @@
 //! The kind `device_sync`: what a device tells the other devices of its account. Refused from everybody else, never shown,
-//! never answered.
+//! answered by `received` alone.
 
 use super::content::{ContentError, MessageId};
 use super::settings::{BlockedAccount, MutedConversation};

@@ -3,6 +3,7 @@
 use super::*;
 use crate::crypto::x_wing;
 use crate::identity::DeviceSecretKeys;
+use crate::kind::DeviceName;
 use crate::test_rng::rng;
 use crate::wire::linking::{LinkGrant, LinkOffer, LinkReveal};
 
@@ -35,7 +36,7 @@ pub(crate) fn grant() -> LinkGrant {
         name: "Claire Martin".to_owned(),
         server_key_hash: [2; 32],
         account_key: Some(Secret::from([3; 32])),
-        devices: vec![(7, "Ward tablet".to_owned())],
+        devices: vec![DeviceName { device_id: 7, name: "Ward tablet".to_owned(), at: 0 }],
         contacts: vec![vec![4; 800]],
         servers: vec![("hospital.example".to_owned(), vec![5; 40])],
         contacts_left_out: 0,

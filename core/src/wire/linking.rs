@@ -11,6 +11,7 @@ use crate::crypto::dh::DhPublicKey;
 use crate::crypto::secret::Secret;
 use crate::crypto::x_wing;
 use crate::identity::DevicePublicKeys;
+use crate::kind::DeviceName;
 use crate::limits::{DEVICES_MAX, LINKING_CONTACTS_MAX, NAME_LENGTH_MAX, STATEMENT_LENGTH_MAX};
 
 /// What a new device offers.
@@ -57,8 +58,8 @@ pub struct LinkGrant {
     pub server_key_hash: [u8; 32],
     /// Ed25519, where the new device is primary.
     pub account_key: Option<Secret<32>>,
-    /// What the owner calls the devices, by device id.
-    pub devices: Vec<(u32, String)>,
+    /// What the owner calls the devices.
+    pub devices: Vec<DeviceName>,
     /// Encoded `ClientContact`s.
     pub contacts: Vec<Vec<u8>>,
     /// Encoded `ClientServer`s, by domain.
@@ -152,7 +153,7 @@ impl LinkGrant {
             devices: self
                 .devices
                 .iter()
-                .map(|(device_id, name)| proto::LinkDeviceName { device_id: *device_id, name: name.clone() })
+                .map(|one| proto::LinkDeviceName { device_id: one.device_id, name: one.name.clone(), at: one.at })
                 .collect(),
             contacts: self.contacts.clone(),
             servers: self
@@ -183,7 +184,9 @@ impl LinkGrant {
         if message.contacts.len().max(message.servers.len()) > LINKING_CONTACTS_MAX {
             return Err(WireError::Bounds("contacts"));
         }
-        let device = |device: proto::LinkDeviceName| Ok((device.device_id, device_name(device.name)?));
+        let device = |one: proto::LinkDeviceName| {
+            Ok(DeviceName { device_id: one.device_id, name: device_name(one.name)?, at: one.at })
+        };
         Ok(Self {
             statement: message.statement,
             name: device_name(message.name)?,

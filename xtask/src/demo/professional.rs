@@ -225,7 +225,7 @@ impl Professional {
         let mut command = Command::new(&self.program);
         command.arg("--home").arg(&self.home).args(words.iter().map(AsRef::as_ref));
         let typed = as_typed(&command); // without the passphrase
-        command.env("MEDIPEPS_PASSPHRASE", self.passphrase());
+        command.env("MEDIPEPS_PASSPHRASE", self.passphrase()).env("XDG_STATE_HOME", self.scratch.join("state"));
         command.stdin(Stdio::null()).stdout(create(&said)?).stderr(create(&complaints)?);
         let child = command.spawn().map_err(DemoError::system("medipeps"))?;
         Ok(Running { child, typed, said, complaints })

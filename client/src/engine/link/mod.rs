@@ -176,7 +176,10 @@ impl DeviceSummary {
     /// [`EngineError::Statement`]
     pub fn all(account: &AccountRecord, names: &[(u32, DeviceNameRecord)]) -> Result<Vec<Self>, EngineError> {
         let statement = Statement::decode(&account.statement)?;
-        let name = |id: u32| names.iter().find(|(named, _)| *named == id).map(|(_, record)| record.name.clone());
+        let name = |id: u32| {
+            let named = names.iter().find(|(named, record)| *named == id && !record.name.is_empty());
+            named.map(|(_, record)| record.name.clone())
+        };
         let devices = statement.devices().iter().map(|device| Self {
             device_id: device.device_id(),
             name: name(device.device_id()),

@@ -5,11 +5,9 @@ use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::crypto::x_wing::DecapsulationKey;
 use medipeps_core::identity::{Change, DeviceSecretKeys, Statement};
-use medipeps_core::limits::NAME_LENGTH_MAX;
 use medipeps_core::linking::{LinkingAgreement, LinkingError, LinkingOffer, Rendezvous, commitment};
 use medipeps_core::wire::client_records::{
-    AccountRecord, ContactRecord, DeviceNameRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, QueueRecord,
-    ServerRecord,
+    AccountRecord, ContactRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, QueueRecord, ServerRecord,
 };
 use medipeps_core::wire::linking::{LinkGrant, LinkOffer, LinkReveal};
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
@@ -19,15 +17,14 @@ use super::{
     BecomeDevice, LinkProblem, LinkProgress, LinkRequest, OwnBlob, begin_blob, delete, fail, fetch, found, is_expired,
     is_mismatch, put_blob, send,
 };
+use crate::engine::device_name;
 use crate::engine::outcome::{EngineError, Event};
 use crate::engine::records::key;
-use crate::engine::transaction::{Stop, Transaction};
+use crate::engine::transaction::{Stop, Transaction, go_on};
 
 /// Begins a linking, or goes on with the one that was begun.
 pub(in crate::engine) fn begin(transaction: &mut Transaction<'_>, command: &BecomeDevice) -> Result<(), Stop> {
-    if command.name.len() > NAME_LENGTH_MAX || command.name.chars().any(char::is_control) {
-        return Err(EngineError::Name { max: NAME_LENGTH_MAX }.into());
-    }
+    device_name::check(&command.name)?;
     let begun = match transaction.load(&key::link())? {
         Some(LinkRecord::NewDevice(record)) => Some(record),
         _ => None,
@@ -292,22 +289,23 @@ fn join(
     if let Some(queue) = transaction.load(&key::queue())? {
         transaction.store(&key::queue(), &QueueRecord { incarnation: [0; 16], up_to: 0, ..queue });
     }
-    for (device_id, name) in grant.devices.iter().filter(|(_, name)| !name.is_empty()) {
-        transaction.store(&key::device_name(*device_id), &DeviceNameRecord { name: name.clone() });
+    for name in &grant.devices {
+        go_on(device_name::apply(transaction, name))?;
     }
     for (domain, server) in &grant.servers {
         if let Ok(server) = ServerRecord::decode(server) {
             transaction.store(&key::server(domain), &server);
         }
     }
+    // What cannot be read is no reason to be without a device; a contact can be added again.
+    let granted: Vec<_> = grant.contacts.iter().filter_map(|encoded| ContactRecord::decode(encoded).ok()).collect();
+    let keys: Vec<_> = granted.iter().map(|contact| key::contact(&contact.address)).collect();
+    let known = transaction.load_all(&keys)?;
     let mut contacts = 0;
-    for encoded in &grant.contacts {
-        // What cannot be read is no reason to be without a device; a contact can be added again.
-        let Ok(contact) = ContactRecord::decode(encoded) else { continue };
+    for ((contact, key), known) in granted.iter().zip(&keys).zip(known) {
         let is_its_own = Statement::decode(&contact.statement).is_ok_and(|one| *one.address() == contact.address);
-        let known = transaction.exists(&key::contact(&contact.address))?;
-        if is_its_own && !known && contact.address != record.address {
-            transaction.store(&key::contact(&contact.address), &contact);
+        if is_its_own && known.is_none() && contact.address != record.address {
+            transaction.store(key, contact);
             contacts += 1;
         }
     }

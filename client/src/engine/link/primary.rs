@@ -6,9 +6,7 @@ use medipeps_core::crypto::secret::Secret;
 use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::limits::{DEVICES_MAX, LINKING_CONTACTS_MAX, PRIMARY_DEVICES_MAX};
 use medipeps_core::linking::{LinkingAgreement, LinkingCode, LinkingError, Rendezvous, answer};
-use medipeps_core::wire::client_records::{
-    ContactRecord, DeviceNameRecord, LinkRecord, PrimaryLinkRecord, PrimaryStage, ServerRecord,
-};
+use medipeps_core::wire::client_records::{ContactRecord, LinkRecord, PrimaryLinkRecord, PrimaryStage, ServerRecord};
 use medipeps_core::wire::linking::{LinkGrant, LinkOffer, LinkReveal};
 use medipeps_core::wire::transport::{ErrorReply, Response};
 
@@ -17,6 +15,7 @@ use super::{
     is_mismatch, put_blob,
 };
 use crate::engine::account::OwnDevice;
+use crate::engine::device_name;
 use crate::engine::outcome::{EngineError, Event};
 use crate::engine::own_statement::{self, DeviceChange};
 use crate::engine::records::{class, key};
@@ -284,14 +283,9 @@ fn issue(transaction: &mut Transaction<'_>, mut record: PrimaryLinkRecord) -> Re
 
 fn make_grant(transaction: &mut Transaction<'_>, mut record: PrimaryLinkRecord, own: &OwnDevice) -> Result<(), Stop> {
     let (new, reveal) = (offer(&record)?.device_id, reveal(&record)?.clone());
-    let named = transaction.scan::<DeviceNameRecord>(class::DEVICE_NAME)?;
-    let mut devices: Vec<(u32, String)> =
-        named.into_iter().filter_map(|(key, one)| Some((id(key.name())?, one.name))).collect();
-    devices.retain(|(id, _)| *id != new && own.statement.device(*id).is_some());
-    if !reveal.name.is_empty() {
-        transaction.store(&key::device_name(new), &DeviceNameRecord { name: reveal.name.clone() });
-        devices.push((new, reveal.name.clone()));
-    }
+    device_name::set(transaction, new, &reveal.name)?;
+    let mut devices = device_name::all(transaction)?;
+    devices.retain(|one| own.statement.device(one.device_id).is_some());
     let mut contacts: Vec<ContactRecord> =
         transaction.scan::<ContactRecord>(class::CONTACT)?.into_iter().map(|(_, contact)| contact).collect();
     // Where not all fit, those who were added last are the likelier to be written to.
@@ -330,10 +324,6 @@ fn make_grant(transaction: &mut Transaction<'_>, mut record: PrimaryLinkRecord, 
     record.stage = PrimaryStage::Granting;
     store(transaction, &record);
     tick(transaction, record)
-}
-
-fn id(name: &[u8]) -> Option<u32> {
-    name.try_into().ok().map(u32::from_be_bytes)
 }
 
 fn is_listed(statement: &Statement, offer: &LinkOffer) -> bool {

@@ -118,7 +118,8 @@ impl World {
             if self.clients[number].address != *statement.address() {
                 continue;
             }
-            let record = self.account_record(number);
+            // A home at this address may be without an account yet.
+            let Some(record) = self.clients[number].get(&key::account(), self.now) else { continue };
             if statement.device(record.device_id).is_some() {
                 let record = AccountRecord { statement: statement.encoded().to_vec(), ..record };
                 self.clients[number].put(&key::account(), &record, self.now);

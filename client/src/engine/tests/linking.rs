@@ -29,7 +29,7 @@ fn world() -> (World, usize) {
     (world, new)
 }
 
-fn add_home(world: &mut World) -> usize {
+pub(super) fn add_home(world: &mut World) -> usize {
     let number = world.clients.len();
     world.clients.push(Client::new_at(world.address(CLAIRE), number as u8 + 50, world.now));
     number
@@ -99,7 +99,7 @@ fn agree(world: &mut World, number: usize) {
     world.run(number, &Input::LinkDecide { agreed: true }).unwrap();
 }
 
-fn link(world: &mut World, new: usize) {
+pub(super) fn link(world: &mut World, new: usize) {
     meet(world, new);
     agree(world, CLAIRE);
     agree(world, new);
@@ -329,8 +329,14 @@ fn of_primary(world: &mut World) -> PrimaryLinkRecord {
 
 /// The grant lies at the server, the new device has not looked.
 fn granted() -> (World, usize, LinkingAgreement, LinkGrant) {
+    granted_as(false)
+}
+
+fn granted_as(make_primary: bool) -> (World, usize, LinkingAgreement, LinkGrant) {
     let (mut world, new) = world();
-    meet(&mut world, new);
+    let code = code(&mut world, new);
+    world.run(CLAIRE, &Input::LinkDevice(LinkDevice { code, make_primary })).unwrap();
+    tick_links(&mut world, [new, CLAIRE]);
     agree(&mut world, CLAIRE);
     agree(&mut world, new);
     (0..ROUNDS).for_each(|_| world.run(CLAIRE, &Input::LinkTick).unwrap());
@@ -396,9 +402,27 @@ fn a_grant_that_is_not_what_was_asked_for_is_refused() {
 }
 
 #[test]
+fn a_primary_device_is_not_given_another_key_than_the_account_s_or_none() {
+    for key in [None, Some(Secret::from([1; 32]))] {
+        let (mut world, new, agreement, mut grant) = granted_as(true);
+        assert!(grant.account_key.is_some());
+        grant.account_key = key;
+        let sealed = agreement.seal_grant(&grant, &of_primary(&mut world).reveal.unwrap());
+        world.server.blobs.get_mut(agreement.grant_id()).unwrap().parts.insert(0, sealed);
+        (0..ROUNDS).for_each(|_| world.run(new, &Input::LinkTick).unwrap());
+        assert!(matches!(problems(&world, new)[..], [LinkProblem::Grant(_)]), "{:?}", problems(&world, new));
+        assert!(!is_linked(&mut world, new));
+    }
+}
+
+#[test]
 fn a_server_that_gives_another_statement_than_the_grants_is_refused() {
     type Give = fn(&mut World) -> Statement;
-    let cases: [(&str, Give); 3] = [
+    let cases: [(&str, Give); 4] = [
+        ("an older one that lists it", |world| {
+            let key = SigningKey::from_secret(&world.account_record(CLAIRE).account_key.unwrap());
+            issued(world, &key, &DeviceSecretKeys::random(&mut ChaCha20Rng::from_seed([6; 32])), 0)
+        }),
         ("the one before", |world| {
             let key = SigningKey::from_secret(&world.account_record(CLAIRE).account_key.unwrap());
             let (address, statement) = (world.address(CLAIRE), world.statement(CLAIRE));

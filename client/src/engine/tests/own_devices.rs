@@ -1,5 +1,6 @@
 //! Several devices of one account among each other.
 
+use medipeps_core::kind::ReceiptsWanted;
 use medipeps_core::wire::client_records::RecipientState;
 use medipeps_core::wire::transport::{Request, Submit};
 
@@ -175,4 +176,22 @@ fn a_newer_statement_of_one_s_own_comes_with_a_first_flight_or_with_prekeys() {
     for device in [0, second, third] {
         assert_eq!(world.sent(device).len(), 2);
     }
+}
+
+/// Claire's second device does not know Paul: the first word from him is a receipt for what the first device wrote, and
+/// receipts of strangers leave nothing. What he writes then must be shown all the same.
+#[test]
+fn a_mail_after_a_receipt_from_somebody_whom_only_the_other_device_knows_is_shown() {
+    let mut world = World::new(&["claire", "paul"]);
+    let second = world.join_device(0);
+    world.run(1, &Input::AddContact { address: world.address(0), accept_new_key: false }).unwrap();
+    let wanted = ReceiptsWanted { delivered: true, ..ReceiptsWanted::default() };
+    world.send(0, SendMail { receipts_wanted: wanted, ..mail(&world.address(1), "question") });
+    // What the first device tells of Paul does not come.
+    world.device(second).queue.clear();
+    world.receive(1);
+    world.send(1, mail(&world.address(0), "answer"));
+    world.receive(second);
+    assert_eq!(world.texts(second), ["answer"]);
+    assert!(world.clients[second].undecryptable().is_empty());
 }

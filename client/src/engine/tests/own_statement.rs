@@ -2,9 +2,10 @@
 
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
-use medipeps_core::identity::{Statement, StatementError, StatementIssue};
+use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementError, StatementIssue};
 use medipeps_core::wire::client_records::{RecipientState, Revocation};
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
+use rand_core::SeedableRng;
 
 use super::world::{World, engine_error, mail, tick};
 use crate::account_store::Handled;
@@ -278,12 +279,26 @@ fn an_own_device_list_that_is_forged_older_or_forked_is_not_taken() {
         signed.signature = thief.sign(medipeps_core::label::ACCOUNT_STATEMENT, &[&signed.statement]);
         signed.encode()
     };
+    // Whole, of the first version, under another account key: nothing vouches for it.
+    let under_another_key = {
+        let keys = DeviceSecretKeys::random(&mut chacha20::ChaCha20Rng::from_seed([67; 32]));
+        let device = DeviceCertificate::issue(&thief, known.address(), 7, &keys.public_keys(), true, 1);
+        let issue = StatementIssue {
+            address: known.address(),
+            recovery_key_hash: [0; 32],
+            previous: None,
+            devices: vec![device],
+            issued: 1,
+        };
+        issue.sign(&thief).unwrap().encoded().to_vec()
+    };
     let stranger = Statement::decode(&forged).unwrap_err();
     assert_eq!(stranger, StatementError::Signature);
     let given = [
         (forged, StatementError::Signature),
         (older.encoded().to_vec(), StatementError::NotNewer),
         (fork.encoded().to_vec(), StatementError::NotNewer),
+        (under_another_key, StatementError::NotNewer),
         (vec![1, 2, 3], Statement::decode(&[1, 2, 3]).unwrap_err()),
     ];
     for (statement, error) in given {

@@ -41,7 +41,11 @@ fn empty(world: &mut World, address: &medipeps_core::Address) -> usize {
 
 /// Everything up to the listing.
 fn copy(world: &mut World, from: usize) -> usize {
-    let (account, entries) = back_up(world, from);
+    let backup = back_up(world, from);
+    copy_from(world, backup)
+}
+
+fn copy_from(world: &mut World, (account, entries): (BackupAccount, Vec<BackupEntry>)) -> usize {
     let new = empty(world, &account.address.clone());
     let begin = Input::BeginRestore { backup_salt: [1; 32], account: Box::new(account.clone()) };
     world.run(new, &begin).unwrap();
@@ -68,6 +72,11 @@ fn list(world: &mut World, number: usize, statement: &Statement) -> Result<(), E
 /// The whole of it; gives the new client.
 fn restore(world: &mut World, from: usize) -> usize {
     let new = copy(world, from);
+    go_live(world, from, new)
+}
+
+/// Lists what was copied, as the server has the account of `from` now.
+fn go_live(world: &mut World, from: usize, new: usize) -> usize {
     let newest = world.statement(from);
     list(world, new, &newest).unwrap();
     let statement = signed(world, new);
@@ -267,4 +276,76 @@ fn a_store_with_an_account_or_a_restore_in_it_is_refused() {
     assert_eq!(engine_error(world.run(new, &begin(2))), EngineError::RestoreBegun);
     assert_eq!(engine_error(world.run(new, &Input::RestoreRecords(Vec::new()))), EngineError::RestoreBegun);
     assert_eq!(engine_error(world.run(1, &Input::RestoreStatement(Vec::new()))), EngineError::NoRestore);
+}
+
+/// Five weeks by the clock: prekeys have been rotated four times, the contact has another device, a new contact has come.
+#[test]
+fn a_backup_that_is_five_weeks_old_becomes_a_device_that_catches_up() {
+    let mut world = World::new(&["claire", "paul", "zoe"]);
+    let (claire, paul, zoe) = (world.address(0), world.address(1), world.address(2));
+    world.send(1, mail(&claire, "before"));
+    world.settle();
+    world.send(0, mail(&paul, "mine"));
+    world.settle();
+    // Accepted and never confirmed: Paul is off.
+    let unconfirmed = world.send(0, mail(&paul, "accepted before the backup"));
+    let backup = back_up(&mut world, 0);
+    let prekeys = |world: &mut World| world.device(0).uploads.last().unwrap().signed_prekey.id;
+    let first = prekeys(&mut world);
+    let second = world.join_device(1);
+    for week in 0..5 {
+        world.later(7 * 24 * 3600 * 1000);
+        for number in [0, 1, 2, second] {
+            world.connect(number);
+        }
+        world.send(1, mail(&claire, &format!("week {week}")));
+        world.send(2, mail(&claire, &format!("new, week {week}")));
+        world.settle_in_step();
+    }
+    assert_ne!(prekeys(&mut world), first);
+    let before = world.account_record(0).device_id;
+    let copied = copy_from(&mut world, backup);
+    let new = go_live(&mut world, 0, copied);
+    assert_ne!(world.account_record(new).device_id, before);
+    assert_eq!(world.texts(new), ["before"], "what came since was for the devices that there were");
+    assert!(world.scan_is_empty(new, class::UNCONFIRMED), "after five weeks nobody waits for a confirmation");
+    assert_eq!(world.state(new, unconfirmed).0, RecipientState::Accepted);
+    // Both devices of Claire learn of each other; Zoe, who came since, is told to the new one.
+    world.run(0, &Input::CheckOwnStatement).unwrap();
+    world.settle_in_step();
+    world.settle_in_step();
+    assert_eq!(world.contact(new, 2), world.contact(0, 2));
+    assert!(world.contact(new, 2).is_some());
+    // It writes to the contact's new device, of which its backup knew nothing, and hears from everybody.
+    world.send(new, mail(&paul, "from the restored one"));
+    world.send(new, mail(&zoe, "to the new contact"));
+    world.send(1, mail(&claire, "to both"));
+    world.settle_in_step();
+    for device in [1, second] {
+        assert_eq!(world.texts(device).last().unwrap(), "from the restored one");
+    }
+    assert_eq!(world.texts(2), ["to the new contact"]);
+    for device in [0, new] {
+        assert_eq!(world.texts(device).last().unwrap(), "to both");
+    }
+    assert!(world.clients.iter().all(|client| client.undecryptable().is_empty()));
+}
+
+/// The old device is lost with what it waited for: the new one goes on waiting, and sends again.
+#[test]
+fn a_restored_device_sends_again_what_nobody_had_confirmed() {
+    let mut world = World::new(&["claire", "paul"]);
+    let paul = world.address(1);
+    world.send(0, mail(&paul, "confirmed"));
+    super::repair::wait_for_received(&mut world);
+    super::repair::wait_for_received(&mut world);
+    assert_eq!(super::repair::waiting(&mut world, 0), 0);
+    world.send(0, mail(&paul, "lost"));
+    world.device(1).queue.pop();
+    let backup = back_up(&mut world, 0);
+    let copied = copy_from(&mut world, backup);
+    let new = go_live(&mut world, 0, copied);
+    super::repair::pass(&mut world, &[1, new], 2 * 24 * 3600 * 1000, 3600 * 1000);
+    assert_eq!(world.texts(1), ["confirmed", "lost"], "each once");
+    assert_eq!(super::repair::waiting(&mut world, new), 0);
 }

@@ -5,6 +5,7 @@ use medipeps_core::wire::transport::{FetchPrekeys, Payment, Request};
 
 use super::world::{World, mail, rounds_of, tick};
 use crate::engine::{Correlation, Input, Send, Step};
+use crate::limits::NO_PREKEYS_REMEMBERED_MS;
 
 #[test]
 fn a_mail_arrives_on_every_device_of_its_recipient_once() {
@@ -33,6 +34,52 @@ fn a_device_that_has_published_no_prekeys_yet_holds_up_nobody() {
     world.settle();
     assert_eq!(world.texts(1), ["early", "late"]);
     assert_eq!(world.texts(second), ["late"]);
+}
+
+/// Asking for prekeys costs every device that has some a one-time prekey.
+#[test]
+fn a_listed_device_without_prekeys_does_not_make_every_mail_ask_for_prekeys() {
+    let mut world = World::new(&["claire", "paul"]);
+    let second = world.join_device(1);
+    let uploads = std::mem::take(&mut world.device(second).uploads);
+    let paul = world.address(1);
+    for number in 0..5 {
+        world.send(0, mail(&paul, &format!("early {number}")));
+    }
+    assert_eq!(world.device(1).given, 1, "asked once");
+    // It was not asked for a while: it is asked again, once.
+    world.later(NO_PREKEYS_REMEMBERED_MS);
+    for number in 0..5 {
+        world.send(0, mail(&paul, &format!("later {number}")));
+    }
+    assert_eq!(world.device(1).given, 2);
+    // As soon as it has prekeys the server says so: nothing is sent past it.
+    world.device(second).uploads = uploads;
+    world.send(0, mail(&paul, "to both"));
+    assert_eq!(world.device(1).given, 3);
+    world.send(0, mail(&paul, "over the session"));
+    assert_eq!(world.device(1).given, 3);
+    world.settle();
+    assert_eq!(world.texts(second), ["to both", "over the session"]);
+    assert_eq!(world.texts(1).len(), 12);
+}
+
+/// The same among the account's own devices: what one tells the other meanwhile asks once.
+#[test]
+fn a_sibling_without_prekeys_does_not_make_every_sync_ask_for_prekeys() {
+    let mut world = World::new(&["claire", "paul"]);
+    let (second, third) = (world.join_device(0), world.join_device(0));
+    world.settle_in_step();
+    let fourth = world.join_device(0);
+    world.device(fourth).uploads.clear();
+    let paul = world.address(1);
+    let before = world.device(second).given;
+    for number in 0..5 {
+        world.send(0, mail(&paul, &format!("number {number}")));
+    }
+    assert_eq!(world.device(second).given - before, 1);
+    world.receive(third);
+    assert_eq!(world.sent(third).len(), 5);
 }
 
 #[test]

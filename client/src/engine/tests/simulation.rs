@@ -6,14 +6,12 @@ use std::collections::BTreeMap;
 use chacha20::ChaCha20Rng;
 use medipeps_core::kind::{AttachmentPlace, ReceiptsWanted};
 use medipeps_core::wire::client_records::RecipientState;
-use medipeps_core::wire::transport::{ErrorCode, ErrorReply};
 use rand_core::{Rng, SeedableRng};
 
+use super::trouble::below;
 use super::world::{World, mail, tick};
-use crate::account_store::HandleError;
-use crate::engine::{Input, LocalId, SendMail, Time, key};
+use crate::engine::{Input, LocalId, SendMail, Time};
 use crate::limits::{OUTBOX_TRIED_MS, PREKEY_ROTATION_S, RETRY_MAX_MS};
-use crate::store::memory::CommitFault;
 
 const CLIENTS: usize = 3;
 const EVENTS: usize = 150;
@@ -37,7 +35,7 @@ impl Simulation {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        self.rng.next_u32() as usize % bound
+        below(&mut self.rng, bound)
     }
 
     fn event(&mut self) {
@@ -45,12 +43,12 @@ impl Simulation {
         let other = if other >= client { other + 1 } else { other };
         match self.below(24) {
             0..=5 => self.write(client, other),
-            6..=9 => self.die_during(client, tick()),
-            10..=13 => self.receive(client),
-            14 => self.shuffle(client),
+            6..=9 => self.world.die_during(client, &tick(), &mut self.rng),
+            10..=13 => self.world.receive_some(client, &mut self.rng),
+            14 => self.world.shuffle(client, &mut self.rng),
             15 => self.world.clients[client].restart(),
-            16 => self.fail_a_commit(client),
-            17 => self.refuse_something(),
+            16 => self.world.fail_a_commit(client, &mut self.rng),
+            17 => self.world.refuse_something(&mut self.rng),
             18 => self.wait(),
             19..=20 => self.upload(client),
             21 => self.fetch_bodies(client),
@@ -74,7 +72,7 @@ impl Simulation {
         }
         let command = self.world.clients[client].place(command);
         self.world.later(1);
-        self.die_during(client, Input::SendMail(command));
+        self.world.die_during(client, &Input::SendMail(command), &mut self.rng);
         let now = self.world.now;
         // It counts if it is on the disk, whatever the process said before it died.
         for message in self.world.clients[client].messages(now) {
@@ -120,72 +118,6 @@ impl Simulation {
         self.world.clients[client].files.own.insert(path.clone(), (bytes, modified));
     }
 
-    /// Handles an input in a process that dies after a few steps, or not.
-    fn die_during(&mut self, client: usize, input: Input) {
-        let mut fuse = (self.below(3) > 0).then(|| self.below(12));
-        match self.world.run_until(client, &input, &mut fuse) {
-            Ok(Ok(())) => {}
-            // The medium failed as often as it is tried.
-            Ok(Err(HandleError::Store(_))) => {}
-            Ok(Err(error)) => panic!("{error}"),
-            Err(_) => self.world.clients[client].restart(),
-        }
-    }
-
-    /// Some of what waits, in order; now and then it is delivered although it was acknowledged.
-    fn receive(&mut self, client: usize) {
-        let mut batch = self.world.pushed(client);
-        let incarnation = self.world.server.incarnation;
-        if batch.is_empty() && self.below(3) == 0 {
-            batch = self.world.device(client).queue.clone();
-        }
-        let length = if batch.is_empty() { 0 } else { 1 + self.below(batch.len()) };
-        batch.truncate(length);
-        if !batch.is_empty() {
-            self.die_during(client, Input::Deliveries { incarnation, batch });
-        }
-    }
-
-    /// Envelopes that have not been fetched change places.
-    fn shuffle(&mut self, client: usize) {
-        // What was committed and not acknowledged is not among them: the client passes its number over.
-        let now = self.world.now;
-        // The first look of a day is a commit, which may have been told to fail.
-        let _ = self.world.clients[client].store.generation(Time(now), &mut self.rng);
-        let up_to = self.world.clients[client].get(&key::queue(), now).map_or(0, |queue| queue.up_to);
-        let waiting = self.world.pushed(client).iter().filter(|delivery| delivery.sequence > up_to).count();
-        if waiting < 2 {
-            return;
-        }
-        let (one, other) = (self.below(waiting), self.below(waiting));
-        let queue = &mut self.world.device(client).queue;
-        let first = queue.len() - waiting;
-        let envelope = std::mem::take(&mut queue[first + one].envelope);
-        let swapped = std::mem::replace(&mut queue[first + other].envelope, envelope);
-        if one == other {
-            return;
-        }
-        queue[first + one].envelope = swapped;
-    }
-
-    fn fail_a_commit(&mut self, client: usize) {
-        let fault = if self.below(2) == 0 { CommitFault::Unwritten } else { CommitFault::Written };
-        self.world.clients[client].disk.fail_next_commit(fault);
-    }
-
-    fn refuse_something(&mut self) {
-        let codes = [
-            ErrorCode::StaleDevices,
-            ErrorCode::QueueFull,
-            ErrorCode::RateLimited,
-            ErrorCode::StorageUnavailable,
-            ErrorCode::Internal,
-            ErrorCode::SubmissionIdReused,
-        ];
-        let code = codes[self.below(codes.len())];
-        self.world.server.refusals.push(ErrorReply::new(code, ""));
-    }
-
     fn wait(&mut self) {
         // Not so often that what waits is given up, which is right and no failure: three times are ten days.
         let long = self.world.now < self.begun + OUTBOX_TRIED_MS / 2;
@@ -208,7 +140,8 @@ impl Simulation {
 
     fn connect(&mut self, client: usize) {
         let highest_generation = self.world.device(client).generation;
-        self.die_during(client, Input::Authenticated { highest_generation, statement_version: 1 });
+        let input = Input::Authenticated { highest_generation, statement_version: 1 };
+        self.world.die_during(client, &input, &mut self.rng);
     }
 
     /// Nothing goes wrong any more: everything must arrive.

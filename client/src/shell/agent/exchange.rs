@@ -76,13 +76,18 @@ impl Agent {
     }
 
     fn handle(&mut self, input: &Input) -> Result<Handled, AgentError> {
-        let mut handle = || self.store.handle(input, now(), &mut self.rng);
+        let mut handle = || {
+            let mut events = self.hold_against_anchor()?;
+            let mut handled = self.store.handle(input, now(), &mut self.rng)?;
+            self.raise_anchor(&handled);
+            events.append(&mut handled.events);
+            Ok(Handled { events, ..handled })
+        };
         // The disk, or another process that holds the lock, must not keep the connections from being served.
-        let handled = match Handle::current().runtime_flavor() {
+        match Handle::current().runtime_flavor() {
             RuntimeFlavor::MultiThread => tokio::task::block_in_place(handle),
             _ => handle(),
-        };
-        Ok(handled?)
+        }
     }
 
     /// Sends what a step has to send: side by side, but one after the other for each recipient, so that mail arrives in

@@ -68,6 +68,8 @@ fn store(unlock: &Unlock<'_>, seed: u8) -> (Keyring, Value) {
         "header": hex(keyring.header()),
         "generation": 7,
         "generation_tag": hex(keyring.generation_tag(7)),
+        "anchor_device_id": 8,
+        "anchor_name": hex(keyring.anchor_name(8)),
         "records": records,
         "page": page,
         "pages_of_names": packed,

@@ -83,8 +83,10 @@ pub struct PrimaryLinkRecord {
 /// What the account's owner calls a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceNameRecord {
-    /// Not empty.
+    /// Empty: none.
     pub name: String,
+    /// When it was written, in milliseconds since 1970.
+    pub at: u64,
 }
 
 macro_rules! stages {
@@ -288,7 +290,7 @@ impl DeviceNameRecord {
     /// The record's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        proto::ClientDeviceName { name: self.name.clone() }.encode_to_vec()
+        proto::ClientDeviceName { name: self.name.clone(), at: self.at }.encode_to_vec()
     }
 
     /// Reads the record.
@@ -296,7 +298,8 @@ impl DeviceNameRecord {
     /// # Errors
     /// [`WireError`]
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        Ok(Self { name: device_name(proto::ClientDeviceName::decode(bytes)?.name)? })
+        let proto::ClientDeviceName { name, at } = proto::ClientDeviceName::decode(bytes)?;
+        Ok(Self { name: device_name(name)?, at })
     }
 }
 
@@ -356,7 +359,7 @@ mod tests {
         for record in [new_device(None), new_device(Some(vec![1])), primary(false), primary(true)] {
             assert_eq!(LinkRecord::decode(&record.encode()), Ok(record));
         }
-        let name = DeviceNameRecord { name: "Ward tablet".into() };
+        let name = DeviceNameRecord { name: "Ward tablet".into(), at: 5 };
         assert_eq!(DeviceNameRecord::decode(&name.encode()), Ok(name));
     }
 

@@ -28,6 +28,8 @@ pub struct UnconfirmedRecord {
     pub next: u64,
     /// It was seen to be overdue once.
     pub noticed: bool,
+    /// Its content belongs to no message of its own and is kept for this alone.
+    pub bare: bool,
 }
 
 /// What is owed to a checked contact.
@@ -85,6 +87,7 @@ impl UnconfirmedRecord {
             sent_again: self.sent_again,
             next: self.next,
             noticed: self.noticed,
+            bare: self.bare,
         }
         .encode_to_vec()
     }
@@ -105,6 +108,7 @@ impl UnconfirmedRecord {
             sent_again: record.sent_again,
             next: record.next,
             noticed: record.noticed,
+            bare: record.bare,
         })
     }
 }
@@ -204,6 +208,7 @@ mod tests {
             sent_again: 6,
             next: 7,
             noticed: true,
+            bare: true,
         };
         assert_eq!(UnconfirmedRecord::decode(&unconfirmed.encode()), Ok(unconfirmed));
         let owed = OwedRecord {

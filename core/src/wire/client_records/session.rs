@@ -42,6 +42,8 @@ pub struct PeerDeviceRecord {
     pub active: Option<[u8; 16]>,
     /// Sessions that may still be written to by the other end, newest first.
     pub inactive: Vec<[u8; 16]>,
+    /// When the server had no prekeys for it, in milliseconds since 1970; 0: it has, or was not asked.
+    pub no_prekeys: u64,
 }
 
 impl SessionRecord {
@@ -86,6 +88,7 @@ impl PeerRecord {
             device_id: device.device_id,
             active: device.active.map(|id| id.to_vec()).unwrap_or_default(),
             inactive: device.inactive.iter().map(|id| id.to_vec()).collect(),
+            no_prekeys: device.no_prekeys,
         });
         proto::ClientPeer { devices: devices.collect(), asked: self.asked }.encode_to_vec()
     }
@@ -101,6 +104,7 @@ impl PeerRecord {
                 device_id: device.device_id,
                 active: optional_id(&device.active, "active")?,
                 inactive: ids(&device.inactive, "inactive")?,
+                no_prekeys: device.no_prekeys,
             })
         };
         Ok(Self { devices: record.devices.into_iter().map(device).collect::<Result<_, _>>()?, asked: record.asked })
@@ -122,14 +126,14 @@ mod tests {
             state: Zeroizing::new(vec![5]),
         };
         assert_eq!(SessionRecord::decode(&record.encode()), Ok(record));
-        let device = PeerDeviceRecord { device_id: 1, active: Some([1; 16]), inactive: vec![[2; 16]] };
+        let device = PeerDeviceRecord { device_id: 1, active: Some([1; 16]), inactive: vec![[2; 16]], no_prekeys: 7 };
         let record = PeerRecord { devices: vec![device], asked: 6 };
         assert_eq!(PeerRecord::decode(&record.encode()), Ok(record));
     }
 
     #[test]
     fn damaged_peers_are_refused() {
-        let device = PeerDeviceRecord { device_id: 1, active: None, inactive: vec![[2; 16]] };
+        let device = PeerDeviceRecord { device_id: 1, active: None, inactive: vec![[2; 16]], no_prekeys: 0 };
         let record = PeerRecord { devices: vec![device], asked: 0 };
         let mut bytes = record.encode();
         bytes.pop();
