@@ -95,6 +95,10 @@ pub enum GroupError {
     /// under a new log, with this one as its predecessor.
     #[error("the entry that closes the epoch is no valid commit: {0}")]
     GarbageCommit(Box<Self>),
+    /// The entry that closes the epoch is a commit of this very device, whose secrets it does not have: it was put back to an
+    /// older state. The others have gone on; it comes back by [`super::GroupEngine::rejoin`].
+    #[error("this device's own commit, whose secrets are lost")]
+    OwnCommitLost,
     /// A commit in an entry that does not close its epoch: whoever took it would be alone.
     #[error("a commit in an entry that does not close the epoch")]
     CommitOutOfPlace,

@@ -80,6 +80,7 @@ impl Group {
     ///
     /// # Errors
     /// [`GroupError::GarbageCommit`] if the entry closes its epoch and is no valid commit: the group cannot go on.
+    /// [`GroupError::OwnCommitLost`] if it is this device's own and its secrets are gone: the others have gone on.
     /// Any other error is about this entry alone: skip it. [`GroupError::EpochAhead`] and [`GroupError::EpochGone`] mean
     /// that it does not belong here now. A commit that is refused, or an entry that does not verify, changes nothing.
     pub fn process(&mut self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<Received, GroupError> {
@@ -107,7 +108,12 @@ impl Group {
                 Err(error)
             }
         };
-        if closes_epoch { processed.map_err(|error| GroupError::GarbageCommit(Box::new(error))) } else { processed }
+        match processed {
+            Err(error) if closes_epoch && error != GroupError::OwnCommitLost => {
+                Err(GroupError::GarbageCommit(Box::new(error)))
+            }
+            processed => processed,
+        }
     }
 
     /// `Ok` when the state has gone on, whatever our rules say of the message that did it.
@@ -128,7 +134,10 @@ impl Group {
             Ok(ReceivedMessage::Commit(description)) => Ok(self.begin_epoch(&policy, description).map(Received::Epoch)),
             Ok(_) => Err(Failure::Untouched(GroupError::NotMls)),
             // The sender is known before any key is taken.
-            Err(MlsError::CantProcessMessageFromSelf) if !closes_epoch => Ok(Ok(Received::Own)),
+            Err(MlsError::CantProcessMessageFromSelf) if closes_epoch => {
+                Err(Failure::Untouched(GroupError::OwnCommitLost))
+            }
+            Err(MlsError::CantProcessMessageFromSelf) => Ok(Ok(Received::Own)),
             Err(error @ (MlsError::EpochNotFound | MlsError::KeyMissing(_) | MlsError::InvalidFutureGeneration(_))) => {
                 Err(Failure::Untouched(self.failed(&error)))
             }
@@ -240,9 +249,10 @@ impl Group {
                         change.removed.push(named(before, &member)?);
                     }
                 }
-                Proposal::Add(addition) => {
+                // Whoever was removed does not see the epoch that they are in.
+                Proposal::Add(addition) if !removed_self => {
                     let name = LeafName::read(addition.signing_identity())?;
-                    let leaf = self.leaf_of(&name);
+                    let leaf = self.leaf_of(&name)?;
                     let role = after.role(&name.address);
                     change.added.push(GroupMember { leaf, address: name.address, device_id: name.device_id, role });
                 }
@@ -273,9 +283,9 @@ impl Group {
     }
 
     /// The leaf of a device that was just added, which MLS finds a place for.
-    fn leaf_of(&self, name: &LeafName) -> u32 {
+    fn leaf_of(&self, name: &LeafName) -> Result<u32, GroupError> {
         let identity = [name.address.as_str().as_bytes(), &name.device_id.to_be_bytes()].concat();
-        self.mls.member_with_identity(&identity).map_or(u32::MAX, |member| member.index)
+        self.mls.member_with_identity(&identity).map(|member| member.index).map_err(|_| GroupError::NoSuchMember)
     }
 
     /// Leaves of an account.

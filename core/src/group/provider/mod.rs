@@ -6,6 +6,8 @@
 mod kem;
 mod primitives;
 mod randomness;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -264,3 +264,26 @@ fn a_device_put_back_to_an_old_state_is_noticed_and_heals_by_a_commit() {
     say(&mut log, &mut readers[1], "healed", &mut rng);
     assert_eq!(readers[0].texts(&log), ["healed"]);
 }
+
+#[test]
+fn a_device_that_forgot_its_own_commit_comes_back_from_outside() {
+    let (accounts, mut log, mut readers, mut rng) = trio();
+    let mut store = Store::default();
+    store.save(&mut readers[1].group);
+    commit(&mut log, &mut readers, 1, &Change::default(), &mut rng);
+    let mut restored = store.load(&accounts[1].engine(1)).unwrap();
+    let (epoch, entry, closes) = log.entries.last().unwrap();
+    assert_eq!(restored.process(entry, *epoch, *closes), Err(GroupError::OwnCommitLost));
+    let help = readers[0].group.help_rejoin(&mut rng).unwrap();
+    let rejoin = accounts[1].engine(1).rejoin(&help, &mut rng).unwrap();
+    assert_eq!(rejoin.keys.access_key().verifying_key(), readers[0].group.keys().access_key().verifying_key());
+    assert!(log.append(&rejoin.entry, true));
+    readers[1] = Reader::at(rejoin.group, &log);
+    for other in [0, 2] {
+        let received = readers[other].catch_up(&log);
+        let [Ok(Received::Epoch(change))] = &received[..] else { panic!("{received:?}") };
+        assert_eq!(change.rejoined.as_ref().unwrap().joined.address, *accounts[1].address());
+    }
+    say(&mut log, &mut readers[1], "here again", &mut rng);
+    assert_eq!(readers[0].texts(&log), ["here again"]);
+}

@@ -6,6 +6,7 @@ mod life;
 mod rest;
 mod rogue;
 mod rules;
+mod schedule;
 
 use std::collections::BTreeMap;
 
