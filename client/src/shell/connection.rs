@@ -19,7 +19,8 @@ use medipeps_core::label;
 use medipeps_core::proof::{Channel, EXPORTER_LENGTH, Exporter, server_key_hash};
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::transport::{
-    Authenticate, AuthenticateReply, ErrorReply, HelloReply, Request, Response, SubscriptionEvent, Transport,
+    Authenticate, AuthenticateReply, ErrorReply, GroupLogEvent, HelloReply, Request, Response, SubscriptionEvent,
+    Transport, WatchGroupLogs,
 };
 use quinn::{ConnectionError, Endpoint, RecvStream, VarInt, WriteError};
 use thiserror::Error;
@@ -149,6 +150,8 @@ pub struct Connection {
     quic: quinn::Connection,
     server_key: VerifyingKey,
     domain: String,
+    nonce: [u8; 32],
+    exporter: Exporter,
 }
 
 impl Connection {
@@ -157,8 +160,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn anonymous(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        let (connection, _) = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
-        Ok(connection)
+        Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await
     }
 
     /// [`Self::anonymous`] for one document's pieces: the server is asked for a sign of life so often that its silence says
@@ -167,8 +169,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn for_transfer(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        let (connection, _) = Self::greet(server, &certificate_trust(server.trust), TRANSFER_KEEP_ALIVE).await?;
-        Ok(connection)
+        Self::greet(server, &certificate_trust(server.trust), TRANSFER_KEEP_ALIVE).await
     }
 
     /// Connects, verifies the server, and proves the device over this connection's TLS exporter.
@@ -179,9 +180,8 @@ impl Connection {
         server: &ServerExpectation<'_>,
         device: &Device<'_>,
     ) -> Result<(Self, AuthenticateReply), ConnectError> {
-        let (connection, nonce) = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
-        let exporter = connection.exporter()?;
-        let channel = connection.channel(&nonce, &exporter);
+        let connection = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
+        let channel = connection.channel();
         let proof = Authenticate {
             address: device.address.clone(),
             device_id: device.device_id,
@@ -212,6 +212,12 @@ impl Connection {
     #[must_use]
     pub fn domain(&self) -> &str {
         &self.domain
+    }
+
+    /// The connection as signatures see it.
+    #[must_use]
+    pub fn channel(&self) -> Channel<'_> {
+        Channel { nonce: &self.nonce, domain: &self.domain, transport: Transport::Quic, exporter: Some(&self.exporter) }
     }
 
     /// Sends one request on a stream of its own and waits for its answer, at most
@@ -265,6 +271,16 @@ impl Connection {
         Ok(Subscription { frames: FrameReader::new(stream) })
     }
 
+    /// Opens the push of group logs.
+    ///
+    /// # Errors
+    /// As with [`Self::subscribe`].
+    pub async fn watch_group_logs(&self, logs: WatchGroupLogs) -> Result<GroupWatch, RequestError> {
+        let stream = timeout(REQUEST_WAIT, self.send(&Request::WatchGroupLogs(logs))).await;
+        let stream = stream.unwrap_or(Err(RequestError::TimedOut))?;
+        Ok(GroupWatch { frames: FrameReader::new(stream) })
+    }
+
     /// Waits until the connection is gone, and tells why.
     pub async fn closed(&self) -> RequestError {
         RequestError::closed(&self.quic.closed().await)
@@ -277,39 +293,27 @@ impl Connection {
         let _ = timeout(CLOSE_WAIT, self.endpoint.wait_idle()).await;
     }
 
-    /// Connects and verifies the server's hello. Also returns the nonce for a proof of device.
+    /// Connects and verifies the server's hello.
     async fn greet(
         server: &ServerExpectation<'_>,
         certificates: &CertificateTrust,
         keep_alive: Duration,
-    ) -> Result<(Self, [u8; 32]), ConnectError> {
+    ) -> Result<Self, ConnectError> {
         let (endpoint, quic) = connect(server.address, certificates, keep_alive).await?;
         let reply = say_hello(&quic).await?;
         let server_key = verify_identity(server, &reply)?;
-        let connection = Self { endpoint, quic, server_key, domain: reply.domain };
-        let exporter = connection.exporter()?;
+        let exporter = exporter(&quic)?;
+        let connection = Self { endpoint, quic, server_key, domain: reply.domain, nonce: reply.nonce, exporter };
         connection
-            .channel(&reply.nonce, &exporter)
+            .channel()
             .verify_hello(&connection.server_key, &reply.signature)
             .map_err(|_| ConnectError::HelloSignature)?;
         match server.domain {
             Some(expected) if expected != connection.domain => {
                 Err(ConnectError::WrongDomain { expected: expected.to_owned(), found: connection.domain })
             }
-            _ => Ok((connection, reply.nonce)),
+            _ => Ok(connection),
         }
-    }
-
-    fn exporter(&self) -> Result<Exporter, ConnectError> {
-        let mut exporter = [0; EXPORTER_LENGTH];
-        self.quic
-            .export_keying_material(&mut exporter, label::TLS_EXPORTER.as_bytes(), b"")
-            .map_err(|_| ConnectError::Protocol("TLS gives no exporter".to_owned()))?;
-        Ok(exporter)
-    }
-
-    fn channel<'a>(&'a self, nonce: &'a [u8; 32], exporter: &'a Exporter) -> Channel<'a> {
-        Channel { nonce, domain: &self.domain, transport: Transport::Quic, exporter: Some(exporter) }
     }
 
     async fn send(&self, request: &Request) -> Result<RecvStream, RequestError> {
@@ -339,6 +343,35 @@ impl Subscription {
             _ => Err(RequestError::Unexpected),
         }
     }
+}
+
+/// The push of group logs.
+#[derive(Debug)]
+pub struct GroupWatch {
+    frames: FrameReader,
+}
+
+impl GroupWatch {
+    /// Waits for the next event, as [`Subscription::next`] does; `None` when no log is left.
+    ///
+    /// # Errors
+    /// [`RequestError`], after which nothing more comes.
+    pub async fn next(&mut self) -> Result<Option<GroupLogEvent>, RequestError> {
+        let Some(event) = self.frames.next().await? else {
+            return Ok(None);
+        };
+        match accepted(Response::decode(&event)?)? {
+            Response::GroupLog(event) => Ok(Some(event)),
+            _ => Err(RequestError::Unexpected),
+        }
+    }
+}
+
+fn exporter(quic: &quinn::Connection) -> Result<Exporter, ConnectError> {
+    let mut exporter = [0; EXPORTER_LENGTH];
+    quic.export_keying_material(&mut exporter, label::TLS_EXPORTER.as_bytes(), b"")
+        .map_err(|_| ConnectError::Protocol("TLS gives no exporter".to_owned()))?;
+    Ok(exporter)
 }
 
 fn certificate_trust(trust: ServerTrust) -> CertificateTrust {

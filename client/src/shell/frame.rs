@@ -1,6 +1,6 @@
 //! Frames on a QUIC stream: four bytes of length, big-endian, and so many bytes. `spec/transport.md`.
 
-use medipeps_core::limits::FRAME_LENGTH_MAX;
+use medipeps_core::limits::GROUP_FRAME_LENGTH_MAX;
 use medipeps_core::wire::WireError;
 use quinn::{ReadError, RecvStream};
 
@@ -53,7 +53,8 @@ fn take_frame(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, RequestError> {
         return Ok(None);
     };
     let length = u32::from_be_bytes(*length) as usize;
-    if length > FRAME_LENGTH_MAX {
+    // What may be so long is for the decoder of the response to say.
+    if length > GROUP_FRAME_LENGTH_MAX {
         return Err(RequestError::Wire(WireError::Bounds("frame")));
     }
     if rest.len() < length {
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_frame_over_the_limit_is_refused_by_its_length_alone() {
-        let length = u32::try_from(FRAME_LENGTH_MAX).unwrap();
+        let length = u32::try_from(GROUP_FRAME_LENGTH_MAX).unwrap();
         let mut buffer = length.to_be_bytes().to_vec();
         assert!(matches!(take_frame(&mut buffer), Ok(None)));
         let mut buffer = (length + 1).to_be_bytes().to_vec();
