@@ -1,11 +1,13 @@
 //! Durable enqueue at the storage trait, beside the disk's own append and sync in the same run; the same while blobs are
-//! uploaded; and the uploads themselves.
+//! uploaded; the uploads themselves; and appends to group logs.
 //!
 //! `cargo bench -p medipeps-server --bench storage [-- --json] [--seconds N] [--directory DIR]`. The budget (DESIGN.md,
 //! Performance budgets): p99 at most twice the disk's p99 plus 2 ms, and at least 10 000 a second by group commit. The
 //! first is held against one submission at a time, where nothing but the commit itself is waited for; with more in
 //! flight, the latency is the number in flight over the rate (Little's law), and the rate is what counts.
 
+#[path = "storage/group_logs.rs"]
+mod group_logs;
 #[path = "storage/uploads.rs"]
 mod uploads;
 
@@ -70,8 +72,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let while_uploading = IN_FLIGHT_WHILE_UPLOADING.into_iter().map(|one| measure(one, true));
     let mut while_uploading = while_uploading.collect::<Result<Vec<_>, _>>()?;
     let blobs = uploads::measure(&runtime, &arguments.directory, Duration::from_secs(arguments.seconds))?;
+    let appends = group_logs::measure(&runtime, &arguments.directory, Duration::from_secs(arguments.seconds))?;
     if arguments.json {
-        print_json(&mut rows, &mut while_uploading, &blobs);
+        print_json(&mut rows, &mut while_uploading, &blobs, appends);
     } else {
         print_table("durable enqueue", &mut rows);
         print_table("durable enqueue while blobs are uploaded", &mut while_uploading);
@@ -80,6 +83,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             "pieces of blobs: {put:.0} MB/s; written and synced one by one: {disk:.0} MB/s; ratio {:.2}",
             put / disk
         );
+        let in_flight = group_logs::IN_FLIGHT;
+        println!("appends to group logs: {appends:.0}/s, {in_flight} in flight, {ENVELOPE_LENGTH} bytes each");
     }
     Ok(())
 }
@@ -290,7 +295,7 @@ fn json_rows(rows: &mut [Row]) -> Vec<Value> {
         .collect()
 }
 
-fn print_json(rows: &mut [Row], while_uploading: &mut [Row], blobs: &Throughput) {
+fn print_json(rows: &mut [Row], while_uploading: &mut [Row], blobs: &Throughput, appends: f64) {
     let (rows, while_uploading) = (json_rows(rows), json_rows(while_uploading));
     let blobs = json!({ "put_mb_per_second": blobs.put, "disk_mb_per_second": blobs.disk });
     let (bench, envelope_bytes) = ("durable_enqueue", ENVELOPE_LENGTH);
@@ -302,6 +307,7 @@ fn print_json(rows: &mut [Row], while_uploading: &mut [Row], blobs: &Throughput)
             "rows": rows,
             "while_uploading": while_uploading,
             "blobs": blobs,
+            "group_log": { "appends_per_second": appends },
         })
     );
 }

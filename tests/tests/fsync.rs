@@ -11,6 +11,7 @@ use medipeps_core::wire::transport::Response;
 use medipeps_server::fail_point::FailPoint as ServerPoint;
 
 use crate::bare_account::{BareAccount, Place, Queue, submission};
+use crate::bare_group::BareGroup;
 use crate::correspondent::{Correspondent, text};
 use crate::durability::unsynced;
 use crate::person::{Draft, Person};
@@ -20,6 +21,8 @@ use crate::strace::{Call, STORING, Strace, read};
 
 /// Submissions, one after the other.
 const SUBMISSIONS: u8 = 20;
+/// Epochs of a group log, with a small entry and a large commit each.
+const APPENDS: u8 = 5;
 /// How much longer each sync takes.
 const SLOW: &str = "delay_enter=5000";
 
@@ -93,6 +96,19 @@ async fn fsync_before_every_ack_of_the_server() {
         assert_eq!(count(&file, name), before + 1, "one answer, one note");
         stored.push(before);
     }
+    let group = BareGroup::new(1);
+    assert_eq!(sender.request(&group.create()).await.unwrap(), Response::Done);
+    let (mut small, mut large) = (Vec::new(), Vec::new());
+    for number in 0..u64::from(APPENDS) {
+        for (length, notes) in [(1000, &mut small), (100_000, &mut large)] {
+            let before = count(&file, name);
+            let id = 2 * number + u64::from(length > 1000);
+            // Every second one closes its epoch.
+            let request = group.append(number, id, length, length > 1000);
+            assert!(matches!(sender.request(&request).await.unwrap(), Response::AppendGroupEntry(_)));
+            notes.push(before);
+        }
+    }
     let device = account.connect(&place).await.unwrap();
     let mut queue = Queue::open(&device).await.unwrap();
     let mut removed = Vec::new();
@@ -115,6 +131,14 @@ async fn fsync_before_every_ack_of_the_server() {
         let between = (moments[note - 1], moments[note]);
         assert_stored(&calls, between, "the envelope", is_segment);
         assert_stored(&calls, between, "its record", is_record_log);
+    }
+    let is_large = |path: &Path| is_segment(path) && path.parent().is_some_and(|folder| folder.ends_with("blobs"));
+    for note in small.iter().chain(&large) {
+        assert_stored(&calls, (moments[note - 1], moments[*note]), "the entry", is_segment);
+        assert_stored(&calls, (moments[note - 1], moments[*note]), "its record", is_record_log);
+    }
+    for note in large {
+        assert_stored(&calls, (moments[note - 1], moments[note]), "the large entry", is_large);
     }
     for note in removed {
         assert_stored(&calls, (moments[note - 1], moments[note]), "the acknowledgement", is_record_log);

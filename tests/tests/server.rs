@@ -25,7 +25,11 @@ pub const NO_LIMITS: &str = "[queue]\nmessages_max = 1000000\n[rate]\n\
     prekeys_per_recipient = { burst = 1000000, per_minute = 1000000 }\n\
     prekeys_per_address = { burst = 1000000, per_minute = 1000000 }\n\
     registrations_per_address = { burst = 1000000, per_minute = 1000000 }\n\
-    proofs_per_address = { burst = 1000000, per_minute = 1000000 }\n";
+    proofs_per_address = { burst = 1000000, per_minute = 1000000 }\n\
+    group_creations_per_address = { burst = 1000000, per_minute = 1000000 }\n\
+    group_appends_per_log = { burst = 1000000, per_minute = 1000000 }\n\
+    group_appends_per_address = { burst = 1000000, per_minute = 1000000 }\n\
+    group_reads_per_address = { burst = 1000000, per_minute = 1000000 }\n";
 
 /// A server with its folder. Dropping it kills the process; after a failed test it shows the end of the log.
 #[derive(Debug)]

@@ -15,15 +15,17 @@ use crate::bare_account::{BareAccount, ONE_TIME_PREKEYS, Place, Queue, submissio
 use crate::process::{PATIENCE, run, wait_until};
 use crate::server::{NO_LIMITS, Server};
 use crate::server_blob_fail_points::BLOBS;
+use crate::server_group_fail_points::GROUPS;
 
 /// Points that every request that changes the store passes.
-const COMMITTING: &[FailPoint] = &[
+pub const COMMITTING: &[FailPoint] = &[
     FailPoint::BeforeBodySync,
     FailPoint::AfterBodySync,
     FailPoint::BeforeApply,
     FailPoint::AfterApply,
     FailPoint::AfterFlush,
     FailPoint::AfterFileSync,
+    FailPoint::BeforeHints,
     FailPoint::BeforeCommitAnswer,
     FailPoint::BeforeAnswer,
 ];
@@ -135,7 +137,8 @@ impl Plan {
 
 #[test]
 fn every_fail_point_of_the_server_is_visited() {
-    let visited: BTreeSet<_> = [COMMITTING, SUBMITTING, RECEIVING, PREKEYS, BLOBS].concat().into_iter().collect();
+    let visited: BTreeSet<_> =
+        [COMMITTING, SUBMITTING, RECEIVING, PREKEYS, BLOBS, GROUPS].concat().into_iter().collect();
     assert_eq!(visited, FailPoint::ALL.iter().copied().collect(), "a point without a visit shows nothing");
 }
 

@@ -8,6 +8,8 @@ mod attachments;
 #[cfg(test)]
 mod bare_account;
 #[cfg(test)]
+mod bare_group;
+#[cfg(test)]
 mod client_crash;
 #[cfg(test)]
 mod correspondent;
@@ -59,6 +61,10 @@ mod server_blob_fail_points;
 mod server_crash;
 #[cfg(test)]
 mod server_fail_points;
+#[cfg(test)]
+mod server_group_crash;
+#[cfg(test)]
+mod server_group_fail_points;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]

@@ -17,9 +17,7 @@ use medipeps_core::wire::transport::{ErrorReply, Request};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{
-    Correlation, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId, VerifiedStatements,
-};
+use super::{Correlation, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId, VerifiedStatements};
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
 

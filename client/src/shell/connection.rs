@@ -19,8 +19,8 @@ use medipeps_core::label;
 use medipeps_core::proof::{Channel, EXPORTER_LENGTH, Exporter, server_key_hash};
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::transport::{
-    Authenticate, AuthenticateReply, ErrorReply, FetchGroupEntries, GroupLogEvent, HelloReply, Request, Response, SubscriptionEvent,
-    Transport, WatchGroupLogs, WatchedGroupLog,
+    Authenticate, AuthenticateReply, ErrorReply, GroupLogEvent, HelloReply, Request, Response, SubscriptionEvent,
+    Transport, WatchGroupLogs,
 };
 use quinn::{ConnectionError, Endpoint, RecvStream, VarInt, WriteError};
 use thiserror::Error;
@@ -30,7 +30,6 @@ use tokio::time::{sleep, timeout};
 use super::address::ServerAddress;
 use super::frame::{FrameReader, frame};
 use super::tls::{CertificateTrust, client_config};
-use crate::engine::GroupReader;
 use crate::limits::{
     CLOSE_WAIT, CONNECT_ADDRESSES_MAX, CONNECT_STAGGER, CONNECT_WAIT, KEEP_ALIVE, REQUEST_WAIT, TRANSFER_KEEP_ALIVE,
 };
@@ -216,6 +215,12 @@ impl Connection {
         &self.domain
     }
 
+    /// The connection as signatures see it.
+    #[must_use]
+    pub fn channel(&self) -> Channel<'_> {
+        Channel { nonce: &self.nonce, domain: &self.domain, transport: Transport::Quic, exporter: Some(&self.exporter) }
+    }
+
     /// Sends one request on a stream of its own and waits for its answer, at most
     /// [`REQUEST_WAIT`].
     ///
@@ -245,13 +250,6 @@ impl Connection {
         timeout(wait, answer(send(&self.quic, bytes))).await.unwrap_or(Err(RequestError::TimedOut))
     }
 
-    /// A request for entries of a group's log, signed for this connection.
-    #[must_use]
-    pub fn read_group(&self, reader: &GroupReader, limit: u32) -> Request {
-        let GroupReader { group, epoch, after, access_key, .. } = reader;
-        Request::FetchGroupEntries(FetchGroupEntries::sign(access_key, &self.channel(), *group, *epoch, *after, limit))
-    }
-
     /// Datagrams that have come from the server so far. One that lives confirms what it gets, keep-alives included.
     #[must_use]
     pub fn datagrams_received(&self) -> u64 {
@@ -274,19 +272,14 @@ impl Connection {
         Ok(Subscription { frames: FrameReader::new(stream) })
     }
 
-    /// Opens the push of group logs, each signed for this connection.
+    /// Opens the push of group logs.
     ///
     /// # Errors
-    /// As [`Self::subscribe`].
-    pub async fn watch_groups(&self, readers: &[GroupReader]) -> Result<GroupSubscription, RequestError> {
-        let channel = self.channel();
-        let watched = |reader: &GroupReader| {
-            let GroupReader { group, epoch, after, access_key, .. } = reader;
-            WatchedGroupLog::sign(access_key, &channel, *group, *epoch, *after)
-        };
-        let request = Request::WatchGroupLogs(WatchGroupLogs { logs: readers.iter().map(watched).collect() });
-        let stream = timeout(REQUEST_WAIT, self.send(&request)).await;
-        Ok(GroupSubscription { frames: FrameReader::new(stream.unwrap_or(Err(RequestError::TimedOut))?) })
+    /// As with [`Self::subscribe`].
+    pub async fn watch_group_logs(&self, logs: WatchGroupLogs) -> Result<GroupWatch, RequestError> {
+        let stream = timeout(REQUEST_WAIT, self.send(&Request::WatchGroupLogs(logs))).await;
+        let stream = stream.unwrap_or(Err(RequestError::TimedOut))?;
+        Ok(GroupWatch { frames: FrameReader::new(stream) })
     }
 
     /// Waits until the connection is gone, and tells why.
@@ -324,11 +317,6 @@ impl Connection {
         }
     }
 
-    fn channel(&self) -> Channel<'_> {
-        let (nonce, exporter) = (&self.nonce, Some(&self.exporter));
-        Channel { nonce, domain: &self.domain, transport: Transport::Quic, exporter }
-    }
-
     async fn send(&self, request: &Request) -> Result<RecvStream, RequestError> {
         send(&self.quic, frame(&request.encode())).await
     }
@@ -360,12 +348,12 @@ impl Subscription {
 
 /// The push of group logs.
 #[derive(Debug)]
-pub struct GroupSubscription {
+pub struct GroupWatch {
     frames: FrameReader,
 }
 
-impl GroupSubscription {
-    /// Waits for the next event; `None` when the server has ended the watch.
+impl GroupWatch {
+    /// Waits for the next event, as [`Subscription::next`] does; `None` when no log is left.
     ///
     /// # Errors
     /// [`RequestError`], after which nothing more comes.

@@ -53,6 +53,7 @@ fn take_frame(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, RequestError> {
         return Ok(None);
     };
     let length = u32::from_be_bytes(*length) as usize;
+    // What may be so long is for the decoder of the response to say.
     if length > GROUP_FRAME_LENGTH_MAX {
         return Err(RequestError::Wire(WireError::Bounds("frame")));
     }

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::{WireError, proto};
+use super::{WireError, fixed, proto};
 use crate::Address;
 use crate::limits::NAME_LENGTH_MAX;
 
@@ -23,6 +23,11 @@ pub enum ControlRequest {
     },
     /// What all blobs take.
     InspectBlobs,
+    /// What the server knows of group logs whose ids come after this one.
+    InspectGroupLogs {
+        /// `None` for the beginning.
+        after: Option<[u8; 32]>,
+    },
     /// Everything, into a file.
     Export {
         /// Absolute; there must be no such file.
@@ -41,6 +46,8 @@ pub enum ControlResponse {
     Inspection(Vec<ControlAccount>),
     /// What all blobs take.
     Blobs(ControlBlobs),
+    /// Group logs in the order of their ids; none when there are no more.
+    GroupLogs(Vec<ControlGroupLog>),
     /// It is done.
     Done,
 }
@@ -54,6 +61,27 @@ pub struct ControlBlobs {
     pub complete: u64,
     /// Bytes that are reserved for them, stored or not.
     pub bytes: u64,
+}
+
+/// What the server knows of a group log. Of the group's members it knows nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlGroupLog {
+    /// The hash of its first access key.
+    pub log_id: [u8; 32],
+    /// The number of the epoch that it began with.
+    pub first_epoch: u64,
+    /// The number of the current epoch.
+    pub epoch: u64,
+    /// Closed epochs of which entries are left.
+    pub closed_epochs: u64,
+    /// Entries of all epochs.
+    pub entries: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// When it was created, in milliseconds since 1970.
+    pub created: u64,
+    /// When the last entry came, in milliseconds since 1970.
+    pub changed: u64,
 }
 
 /// What the server knows of an account.
@@ -107,6 +135,9 @@ impl ControlRequest {
                 R::Inspect(proto::ControlInspect { after: after.as_ref().map(ToString::to_string).unwrap_or_default() })
             }
             Self::InspectBlobs => R::InspectBlobs(proto::ControlInspectBlobs {}),
+            Self::InspectGroupLogs { after } => R::InspectGroupLogs(proto::ControlInspectGroupLogs {
+                after: after.map(|after| after.to_vec()).unwrap_or_default(),
+            }),
             Self::Export { path } => R::Export(proto::ControlExport { path: path.clone() }),
         };
         proto::ControlRequest { request: Some(request) }.encode_to_vec()
@@ -123,6 +154,8 @@ impl ControlRequest {
             R::Inspect(inspect) if inspect.after.is_empty() => Self::Inspect { after: None },
             R::Inspect(inspect) => Self::Inspect { after: Some(address(&inspect.after)?) },
             R::InspectBlobs(_) => Self::InspectBlobs,
+            R::InspectGroupLogs(inspect) if inspect.after.is_empty() => Self::InspectGroupLogs { after: None },
+            R::InspectGroupLogs(inspect) => Self::InspectGroupLogs { after: Some(fixed(&inspect.after, "after")?) },
             R::Export(export) if export.path.is_empty() => return Err(WireError::Missing("path")),
             R::Export(export) => Self::Export { path: export.path },
         })
@@ -142,6 +175,9 @@ impl ControlResponse {
             }),
             Self::Blobs(ControlBlobs { blobs, complete, bytes }) => {
                 R::Blobs(proto::ControlBlobs { blobs: *blobs, complete: *complete, bytes: *bytes })
+            }
+            Self::GroupLogs(logs) => {
+                R::GroupLogs(proto::ControlGroupLogs { logs: logs.iter().map(ControlGroupLog::encode).collect() })
             }
             Self::Done => R::Done(proto::ControlDone {}),
         };
@@ -163,7 +199,38 @@ impl ControlResponse {
             R::Blobs(proto::ControlBlobs { blobs, complete, bytes }) => {
                 Self::Blobs(ControlBlobs { blobs, complete, bytes })
             }
+            R::GroupLogs(logs) => {
+                Self::GroupLogs(logs.logs.iter().map(ControlGroupLog::decode).collect::<Result<_, _>>()?)
+            }
             R::Done(_) => Self::Done,
+        })
+    }
+}
+
+impl ControlGroupLog {
+    fn encode(&self) -> proto::ControlGroupLog {
+        proto::ControlGroupLog {
+            log_id: self.log_id.to_vec(),
+            first_epoch: self.first_epoch,
+            epoch: self.epoch,
+            closed_epochs: self.closed_epochs,
+            entries: self.entries,
+            bytes: self.bytes,
+            created: self.created,
+            changed: self.changed,
+        }
+    }
+
+    fn decode(log: &proto::ControlGroupLog) -> Result<Self, WireError> {
+        Ok(Self {
+            log_id: fixed(&log.log_id, "log_id")?,
+            first_epoch: log.first_epoch,
+            epoch: log.epoch,
+            closed_epochs: log.closed_epochs,
+            entries: log.entries,
+            bytes: log.bytes,
+            created: log.created,
+            changed: log.changed,
         })
     }
 }
@@ -235,12 +302,24 @@ mod tests {
             ControlRequest::Inspect { after: None },
             ControlRequest::Inspect { after: Some(address.clone()) },
             ControlRequest::InspectBlobs,
+            ControlRequest::InspectGroupLogs { after: None },
+            ControlRequest::InspectGroupLogs { after: Some([7; 32]) },
             ControlRequest::Export { path: "/tmp/a".to_owned() },
         ] {
             assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
         }
         let envelopes = vec![ControlEnvelope { sequence: 3, size: 4096, received: 5 }];
         let devices = vec![ControlDevice { device_id: 1, bytes: 4096, envelopes }];
+        let log = ControlGroupLog {
+            log_id: [1; 32],
+            first_epoch: 2,
+            epoch: 3,
+            closed_epochs: 4,
+            entries: 5,
+            bytes: 6,
+            created: 7,
+            changed: 8,
+        };
         let account = ControlAccount { address, organisation: None, statement_version: 1, created: 2, devices };
         for response in [
             ControlResponse::Error("no".to_owned()),
@@ -248,6 +327,7 @@ mod tests {
             ControlResponse::Inspection(vec![account]),
             ControlResponse::Inspection(Vec::new()),
             ControlResponse::Blobs(ControlBlobs { blobs: 3, complete: 2, bytes: 1 << 40 }),
+            ControlResponse::GroupLogs(vec![log]),
             ControlResponse::Done,
         ] {
             assert_eq!(ControlResponse::decode(&response.encode()), Ok(response));

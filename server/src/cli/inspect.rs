@@ -1,7 +1,8 @@
 //! `medipeps-server inspect`
 
 use clap::Args;
-use medipeps_core::wire::control::{ControlAccount, ControlRequest, ControlResponse};
+use data_encoding::HEXLOWER;
+use medipeps_core::wire::control::{ControlAccount, ControlGroupLog, ControlRequest, ControlResponse};
 use serde::Serialize;
 
 use super::store::Orders;
@@ -12,7 +13,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
     /// Print JSON: {accounts: [{address, organisation, statement_version, created_ms, devices: [{device_id, queued,
-    /// bytes, envelopes: [{sequence, size, received_ms}]}]}], blobs: {number, complete, bytes}}.
+    /// bytes, envelopes: [{sequence, size, received_ms}]}]}], blobs: {number, complete, bytes}, group_logs: [{log_id,
+    /// first_epoch, epoch, closed_epochs, entries, bytes, created_ms, changed_ms}]}.
     #[arg(long)]
     json: bool,
 }
@@ -21,6 +23,19 @@ pub(super) struct Arguments {
 struct Inspection {
     accounts: Vec<Account>,
     blobs: Blobs,
+    group_logs: Vec<GroupLog>,
+}
+
+#[derive(Serialize)]
+struct GroupLog {
+    log_id: String,
+    first_epoch: u64,
+    epoch: u64,
+    closed_epochs: u64,
+    entries: u64,
+    bytes: u64,
+    created_ms: u64,
+    changed_ms: u64,
 }
 
 #[derive(Serialize, Default)]
@@ -57,7 +72,7 @@ struct Envelope {
 pub(super) async fn inspect(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     let mut orders = Orders::new(&config);
-    let mut inspection = Inspection { accounts: Vec::new(), blobs: Blobs::default() };
+    let mut inspection = Inspection { accounts: Vec::new(), blobs: Blobs::default(), group_logs: Vec::new() };
     let mut after = None;
     loop {
         let ControlResponse::Inspection(page) = orders.give(ControlRequest::Inspect { after }).await? else {
@@ -71,6 +86,15 @@ pub(super) async fn inspect(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::failed("the server answered something else"));
     };
     inspection.blobs = Blobs { number: blobs.blobs, complete: blobs.complete, bytes: blobs.bytes };
+    let mut after = None;
+    loop {
+        let ControlResponse::GroupLogs(page) = orders.give(ControlRequest::InspectGroupLogs { after }).await? else {
+            return Err(Failure::failed("the server answered something else"));
+        };
+        let Some(last) = page.last() else { break };
+        after = Some(last.log_id);
+        inspection.group_logs.extend(page.into_iter().map(GroupLog::from));
+    }
     if arguments.json {
         let json = serde_json::to_string_pretty(&inspection).map_err(Failure::failed)?;
         print(&format!("{json}\n"))
@@ -79,7 +103,7 @@ pub(super) async fn inspect(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// One line a device, and one for all blobs.
+/// One line a device, one for all blobs, and one a group log.
 fn table(inspection: &Inspection) -> String {
     let mut text = String::from("address, organisation, statement version, device, envelopes queued, bytes\n");
     for account in &inspection.accounts {
@@ -91,7 +115,29 @@ fn table(inspection: &Inspection) -> String {
     }
     let Blobs { number, complete, bytes } = inspection.blobs;
     text.push_str(&format!("blobs: {number}, complete: {complete}, bytes reserved: {bytes}\n"));
+    if !inspection.group_logs.is_empty() {
+        text.push_str("group log, epoch, closed epochs with entries, entries, bytes\n");
+    }
+    for log in &inspection.group_logs {
+        let GroupLog { log_id, epoch, closed_epochs, entries, bytes, .. } = log;
+        text.push_str(&format!("{log_id}, {epoch}, {closed_epochs}, {entries}, {bytes}\n"));
+    }
     text
+}
+
+impl From<ControlGroupLog> for GroupLog {
+    fn from(log: ControlGroupLog) -> Self {
+        Self {
+            log_id: HEXLOWER.encode(&log.log_id),
+            first_epoch: log.first_epoch,
+            epoch: log.epoch,
+            closed_epochs: log.closed_epochs,
+            entries: log.entries,
+            bytes: log.bytes,
+            created_ms: log.created,
+            changed_ms: log.changed,
+        }
+    }
 }
 
 impl From<ControlAccount> for Account {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::control::{
-    ControlAccount, ControlBlobs, ControlDevice, ControlEnvelope, ControlRequest, ControlResponse,
+    ControlAccount, ControlBlobs, ControlDevice, ControlEnvelope, ControlGroupLog, ControlRequest, ControlResponse,
 };
 use thiserror::Error;
 
@@ -22,10 +22,10 @@ pub(crate) use client::ask;
 pub(crate) use socket::ControlSocket;
 
 use crate::environment::Environment;
-use crate::limits::CONTROL_INSPECT_ACCOUNTS;
+use crate::limits::{CONTROL_INSPECT_ACCOUNTS, INSPECT_GROUP_LOGS_MAX};
 use crate::server_key::ServerKey;
 use crate::service::invite;
-use crate::storage::{BlobUsage, InspectedAccount, InspectedDevice, InspectedEnvelope, Storage};
+use crate::storage::{BlobUsage, InspectedAccount, InspectedDevice, InspectedEnvelope, InspectedGroupLog, Storage};
 
 /// Why the control socket does not work.
 #[derive(Debug, Error)]
@@ -74,6 +74,12 @@ impl Store {
                 }
                 Err(error) => ControlResponse::Error(error.to_string()),
             },
+            ControlRequest::InspectGroupLogs { after } => {
+                match self.storage.inspect_group_logs(after, INSPECT_GROUP_LOGS_MAX).await {
+                    Ok(logs) => ControlResponse::GroupLogs(logs.into_iter().map(control_group_log).collect()),
+                    Err(error) => ControlResponse::Error(error.to_string()),
+                }
+            }
             ControlRequest::Export { path } => match self.export(Path::new(&path)).await {
                 Ok(()) => ControlResponse::Done,
                 Err(error) => ControlResponse::Error(error),
@@ -104,6 +110,19 @@ impl Store {
         file.sync_all().map_err(failed)?;
         // Unlike a rename, this replaces nothing.
         std::fs::hard_link(partial, path).map_err(failed)
+    }
+}
+
+fn control_group_log(log: InspectedGroupLog) -> ControlGroupLog {
+    ControlGroupLog {
+        log_id: log.log_id,
+        first_epoch: log.first_epoch,
+        epoch: log.epoch,
+        closed_epochs: log.closed_epochs,
+        entries: log.entries,
+        bytes: log.bytes,
+        created: log.created_ms,
+        changed: log.changed_ms,
     }
 }
 

@@ -7,6 +7,7 @@ use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::GroupMember;
 use medipeps_core::kind::Content;
+use medipeps_core::proof::Channel;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupRecord, GroupStanding};
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry};
 
@@ -61,6 +62,20 @@ impl PartialEq for GroupReader {
 }
 
 impl Eq for GroupReader {}
+
+impl GroupReader {
+    /// A request for its entries, good for one connection.
+    #[must_use]
+    pub fn fetch(&self, channel: &Channel<'_>, limit: u32) -> FetchGroupEntries {
+        FetchGroupEntries::sign(&self.access_key, channel, self.group, self.epoch, self.after, limit)
+    }
+
+    /// A watch of its entries, good for one connection.
+    #[must_use]
+    pub fn watch(&self, channel: &Channel<'_>) -> WatchedGroupLog {
+        WatchedGroupLog::sign(&self.access_key, channel, self.group, self.epoch, self.after)
+    }
+}
 
 impl GroupEntries {
     /// Out of the server's answer.
@@ -130,6 +145,12 @@ pub(in crate::engine) fn read_refused(
 ) -> Result<(), Stop> {
     let mut group = load(transaction, group_id)?;
     if group.epoch != epoch || !is_read(&group) {
+        return Ok(());
+    }
+    if let Some(ErrorCode::WrongIncarnation) = error.known_code() {
+        // The server's store was restored: everything is read from the beginning of the epoch.
+        (group.incarnation, group.after, group.next_read) = (None, 0, transaction.now.0);
+        store(transaction, &group);
         return Ok(());
     }
     group.next_read = next_attempt(transaction, 3, error.retry_after);

@@ -158,7 +158,9 @@ impl Agent {
             let connection = self.connection(&outgoing.connection, inputs).await?.0;
             // What is signed for a connection is signed for this one.
             let again = match &outgoing.send {
-                Send::ReadGroup { reader, limit } => connection.read_group(reader, *limit),
+                Send::ReadGroup { reader, limit } => {
+                    Request::FetchGroupEntries(reader.fetch(&connection.channel(), *limit))
+                }
                 _ => ready.request,
             };
             answer = connection.request(&again).await;
@@ -411,7 +413,7 @@ async fn registration(credentials: &Credentials) -> Result<Connection, AgentErro
 fn request(outgoing: &Outgoing, generation: u64, connection: &Connection) -> Request {
     match &outgoing.send {
         Send::Request(request) => request.clone(),
-        Send::ReadGroup { reader, limit } => connection.read_group(reader, *limit),
+        Send::ReadGroup { reader, limit } => Request::FetchGroupEntries(reader.fetch(&connection.channel(), *limit)),
         Send::Acknowledge { incarnation, up_to } => {
             fail_point!(BeforeAcknowledge);
             Request::Acknowledge(Acknowledge { incarnation: *incarnation, up_to: *up_to, generation })

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use medipeps_core::wire::transport::{GroupLogEvent, GroupLogPush};
+use medipeps_core::wire::transport::{GroupLogEvent, GroupLogPush, WatchGroupLogs};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Agent, AgentError, NetworkError, Show, now};
 use crate::engine::{EngineError, GroupEntries, GroupId, GroupInput, GroupReader, Input};
 use crate::limits::GROUP_WATCH_PAUSE;
-use crate::shell::connection::GroupSubscription;
+use crate::shell::connection;
 
 /// The watches of a program, one for each server.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub(super) struct GroupWatch {
 /// What a server has pushed, with the subscription to go on with.
 #[derive(Debug)]
 pub(super) struct Pushed {
-    subscription: GroupSubscription,
+    subscription: connection::GroupWatch,
     incarnation: [u8; 16],
     event: Option<GroupLogEvent>,
 }
@@ -53,7 +53,7 @@ impl GroupWatch {
         self.not_before = Some(Instant::now() + GROUP_WATCH_PAUSE);
     }
 
-    fn wait(&mut self, mut subscription: GroupSubscription, incarnation: [u8; 16]) {
+    fn wait(&mut self, mut subscription: connection::GroupWatch, incarnation: [u8; 16]) {
         self.waiting.spawn(async move {
             let event = subscription.next().await.ok().flatten();
             Pushed { subscription, incarnation, event }
@@ -84,7 +84,9 @@ impl Agent {
                 self.take_note(&input)?;
             }
             for readers in readers.chunks(medipeps_core::limits::GROUP_LOGS_PER_WATCH_MAX) {
-                match connection.watch_groups(readers).await {
+                let watched = |reader: &GroupReader| reader.watch(&connection.channel());
+                let logs = WatchGroupLogs { logs: readers.iter().map(watched).collect() };
+                match connection.watch_group_logs(logs).await {
                     Ok(subscription) => self.group_watch.wait(subscription, [0; 16]),
                     // It is tried again with the next look.
                     Err(_) => return Ok(()),

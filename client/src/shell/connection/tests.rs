@@ -196,7 +196,8 @@ async fn a_hello_passed_on_from_another_connection_is_refused() {
     // Whoever stands between has a connection of his own to the right server, and hands its hello on.
     let between = Connection::anonymous(&right.expectation(pin(1))).await.unwrap();
     let Ok(Response::Hello(reply)) = between.request(&Request::Hello).await else { panic!("no hello") };
-    between.channel().verify_hello(&signing_key(1).verifying_key(), &reply.signature).unwrap();
+    let channel = Channel { nonce: &reply.nonce, ..between.channel() };
+    channel.verify_hello(&signing_key(1).verifying_key(), &reply.signature).unwrap();
     let relay = Server::start(move |_, _| answer(&Response::Hello(reply.clone())));
     let refused = relay.anonymous().await;
     assert!(matches!(refused, Err(ConnectError::HelloSignature)), "{refused:?}");
@@ -335,7 +336,7 @@ async fn connections_share_no_socket_and_the_anonymous_one_names_nobody() {
     assert_eq!((ports[0], ports[2]), (ports[1], ports[3]));
     assert_ne!(ports[0], ports[2]);
     assert_eq!((&seen[2].1, &seen[3].1), (&Request::Hello, &request));
-    assert_ne!(proved.exporter, anonymous.exporter);
+    assert_ne!(proved.channel().exporter, anonymous.channel().exporter);
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ impl MemoryGroupLog {
         let length = append.entry.len() as u64;
         self.record.highest_sequence = sequence;
         self.record.changed = append.now_ms;
-        self.record.expires = append.log_expires_ms.max(append.expires_ms);
+        self.record.expires = self.record.expires.max(append.log_expires_ms).max(append.expires_ms);
         self.add(ExportedGroupEntry {
             epoch: append.epoch,
             sequence,

@@ -211,8 +211,8 @@ impl Append {
         log.bytes += u64::from(body.length);
         log.epoch_entries += 1;
         log.changed = append.now_ms;
-        // The deadline stays where it is and is moved when it comes.
-        log.expires = append.log_expires_ms.max(append.expires_ms);
+        // The deadline stays where it is and is moved when it comes; so this never goes back.
+        log.expires = log.expires.max(append.log_expires_ms).max(append.expires_ms);
         if let Some(next) = append.next_access_key {
             let GroupLogRecord { access_key, epoch_entries: entries, .. } = log;
             let closed = GroupEpochRecord { access_key, entries, closing_sequence: sequence };
@@ -322,6 +322,8 @@ fn fetch(
 pub(super) struct GroupExpiry {
     logs: BTreeMap<[u8; 32], Option<GroupLogRecord>>,
     epochs: BTreeMap<([u8; 32], u64), Option<GroupEpochRecord>>,
+    /// Logs whose deadline has come.
+    due: Vec<[u8; 32]>,
 }
 
 impl GroupExpiry {
@@ -358,8 +360,13 @@ impl GroupExpiry {
         Ok(())
     }
 
-    /// Drops a log whose deadline has come, or gives it the next one.
-    pub(super) fn log_due(
+    /// Looks at a log whose deadline has come, once all entries are gone that go with this commit.
+    pub(super) fn log_due(&mut self, log_id: [u8; 32]) {
+        self.due.push(log_id);
+    }
+
+    /// Drops a log, or gives it the next deadline.
+    fn end_log(
         &mut self,
         writer: &Writer,
         changes: &mut Changes,
@@ -382,8 +389,17 @@ impl GroupExpiry {
         Ok(())
     }
 
-    /// Stores the counters.
-    pub(super) fn finish(self, changes: &mut Changes) {
+    /// Looks at the logs that are due, and stores the counters.
+    pub(super) fn finish(
+        mut self,
+        writer: &Writer,
+        changes: &mut Changes,
+        now_ms: u64,
+        counts: &mut ExpireCounts,
+    ) -> Result<(), StorageError> {
+        for log_id in std::mem::take(&mut self.due) {
+            self.end_log(writer, changes, log_id, now_ms, counts)?;
+        }
         for (log_id, log) in self.logs {
             if let Some(log) = log {
                 changes.put(layout::group_log(&log_id), log.encode());
@@ -399,6 +415,7 @@ impl GroupExpiry {
                 }
             }
         }
+        Ok(())
     }
 
     fn log(&mut self, records: &Records, log_id: [u8; 32]) -> Result<Option<&mut GroupLogRecord>, StorageError> {

@@ -237,10 +237,10 @@ pub(super) fn expire(
             Due::GroupEntry(log_id, epoch, sequence) => {
                 groups.entry(writer, changes, (log_id, epoch, sequence), &mut counts)?;
             }
-            Due::GroupLog(log_id) => groups.log_due(writer, changes, log_id, now_ms, &mut counts)?,
+            Due::GroupLog(log_id) => groups.log_due(log_id),
         }
     }
-    groups.finish(changes);
+    groups.finish(writer, changes, now_ms, &mut counts)?;
     for (queue, counters) in queues {
         changes.put(layout::queue(queue), counters.encode());
         changes.effects.accounts.push(queue.account);

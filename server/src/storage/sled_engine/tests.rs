@@ -114,6 +114,8 @@ conformance_suite!(SledEngine);
 
 #[path = "blob_tests.rs"]
 mod blob_tests;
+#[path = "group_log_tests.rs"]
+mod group_log_tests;
 
 const ACCEPTED: Result<EnqueueOutcome, EnqueueError> = Ok(EnqueueOutcome::Accepted { duplicate: false });
 

@@ -300,6 +300,14 @@ static MEASURES: &[Measure] = &[
         beside: &[("storage/rows/0/disk_p99_ms", 2.0), (CONSTANT, 2.0)],
         budget: Some(Budget::AtMost(1.0)),
     },
+    // Of the same size, 64 in flight; an entry has a record more than an envelope.
+    Measure {
+        label: "group log appends, 64 in flight, beside durable enqueue of the same size",
+        id: "storage/group_log/appends_per_second",
+        unit: Unit::PerSecond,
+        beside: &[("storage/rows/1/per_second", 1.0)],
+        budget: None,
+    },
     // The disk is shared: what is told is what uploads cost the mail that comes meanwhile.
     Measure {
         label: "durable enqueue while blobs are uploaded, p99 of one at a time",
