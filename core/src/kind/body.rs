@@ -63,7 +63,7 @@ impl Body {
         wire::content::kind_number(self)
     }
 
-    /// What goes into [`Content::fallback_text`], in English: a client that does not know the kind shows it. Empty for what is
+    /// What goes into [`super::Content::fallback_text`], in English: a client that does not know the kind shows it. Empty for what is
     /// not for people.
     #[must_use]
     pub fn fallback_text(&self) -> String {
