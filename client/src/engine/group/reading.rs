@@ -9,7 +9,9 @@ use medipeps_core::group::GroupMember;
 use medipeps_core::kind::Content;
 use medipeps_core::proof::Channel;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupRecord, GroupStanding};
-use medipeps_core::wire::transport::{ErrorCode, ErrorReply, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry};
+use medipeps_core::wire::transport::{
+    ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, WatchedGroupLog,
+};
 
 use super::mls::{OpenGroup, Processed};
 use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, store, tell};

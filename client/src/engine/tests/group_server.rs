@@ -82,7 +82,8 @@ impl Server {
         }
         let after = match reader.after {
             Some(GroupLogCursor { incarnation: of, sequence }) if of == incarnation => sequence,
-            _ => 0,
+            Some(_) => return refuse(ErrorCode::WrongIncarnation),
+            None => 0,
         };
         let limit = groups.page.unwrap_or(limit as usize).min(limit as usize);
         let of_epoch = log.entries.iter().filter(|(epoch, entry)| *epoch == reader.epoch && entry.sequence > after);
