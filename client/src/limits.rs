@@ -198,6 +198,8 @@ pub const GROUP_RACE_PAUSE_MAX_MS: u64 = 20 * 1000;
 pub const GROUP_PROPOSAL_WAIT_MS: u64 = 10 * 1000;
 /// Milliseconds after which a device renews its keys in a group: a week, as for prekeys.
 pub const GROUP_UPDATE_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Milliseconds after which the next member is asked for the way back into a group: an hour, in which most people look once.
+pub const GROUP_REJOIN_ASK_MS: u64 = 3600 * 1000;
 /// Bytes of an invitation that still goes inside a message; a larger one goes as a blob.
 pub const GROUP_INVITATION_INLINE_MAX: usize = 40 << 10;
 /// Invitations to groups that wait until their sender's server has been asked.

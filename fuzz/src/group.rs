@@ -51,7 +51,7 @@ pub(crate) fn refuses(data: &[u8]) {
         access_seed: Secret::from([3; 32]),
         outer_key: Secret::from([4; 32]),
     };
-    assert!(engine.rejoin(&help, rng).is_err());
+    assert!(engine.rejoin(&help, &[], rng).is_err());
     let Some(mut group) = device.group() else { return };
     for closes in [false, true] {
         assert!(group.process(rest, 0, closes).is_err());

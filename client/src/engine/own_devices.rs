@@ -158,6 +158,16 @@ pub(super) fn keep(
     };
     let mail = match &content.body {
         Body::Mail(mail) => Some(mail),
+        Body::GroupRejoinRequest(request) => {
+            transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+            group::rejoin_requested(transaction, own, peer, *request)?;
+            return Ok(None);
+        }
+        Body::GroupRejoinAnswer(answer) => {
+            transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+            group::rejoin_answered(transaction, own, peer, (answer, encoded))?;
+            return Ok(None);
+        }
         Body::GroupInvitation(_) => {
             transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
             group::invitation_received(transaction, own, (peer, true), content, encoded)?;

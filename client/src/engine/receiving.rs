@@ -482,6 +482,23 @@ fn keep(
         }
         return Ok(None);
     }
+    match &content.body {
+        Body::GroupRejoinRequest(request) => {
+            transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+            if checked {
+                group::rejoin_requested(transaction, own, peer, *request)?;
+            }
+            return Ok(None);
+        }
+        Body::GroupRejoinAnswer(answer) => {
+            transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+            if checked {
+                group::rejoin_answered(transaction, own, peer, (answer, encoded))?;
+            }
+            return Ok(None);
+        }
+        _ => {}
+    }
     if let Body::GroupInvitation(_) = &content.body {
         transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
         group::invitation_received(transaction, own, (peer, checked), &content, encoded)?;

@@ -14,7 +14,7 @@ use super::outcome::{EngineError, Event};
 use super::own_statement::{self, DeviceChange};
 use super::records::{Bytes, HintKeys, Record, class, key};
 use super::transaction::{Stop, Transaction, go_on};
-use super::{device_name, outbox, upload};
+use super::{device_name, group, outbox, upload};
 use crate::store::RecordClass;
 
 /// The code of messages that an old copy of the store cannot send any more.
@@ -107,6 +107,7 @@ pub(super) fn drop_state(transaction: &mut Transaction<'_>, code: &str) -> Resul
     drop_class::<Bytes>(transaction, class::LAST_RESORT_USE)?;
     drop_class::<Bytes>(transaction, class::SUBMISSION)?;
     upload::drop_all(transaction, code)?;
+    group::rolled_back(transaction)?;
     for (_, entry) in transaction.scan(class::OUTBOX)? {
         go_on(outbox::finish(transaction, &entry, RecipientState::Failed, Some(code)))?;
     }

@@ -71,12 +71,18 @@ impl Group {
 
 impl GroupEngine<'_> {
     /// Builds the external commit by which this device takes the place of a leaf of its account: its own if it has one
-    /// there, any other of the account if not.
+    /// there, or else one of a device that the account's newest statement does not list, or else any of the account. `listed`
+    /// has the numbers of the devices that it lists.
     ///
     /// # Errors
     /// [`Refusal::ExternalCommit`] if the account has no leaf in the group; [`GroupError::Refused`] if the group breaks its
     /// own rules; [`GroupError::NotMls`], [`GroupError::Unverified`] and [`GroupError::Mls`] for the rest.
-    pub fn rejoin(&self, help: &GroupRejoin, rng: &mut impl CryptoRng) -> Result<PreparedRejoin, GroupError> {
+    pub fn rejoin(
+        &self,
+        help: &GroupRejoin,
+        listed: &[u32],
+        rng: &mut impl CryptoRng,
+    ) -> Result<PreparedRejoin, GroupError> {
         if help.group_info.len().saturating_add(help.tree.len()) > GROUP_INVITATION_LENGTH_MAX {
             return Err(GroupError::TooLong);
         }
@@ -88,7 +94,7 @@ impl GroupEngine<'_> {
         let id = GroupId(named.group_context().group_id.as_slice().try_into().map_err(|_| GroupError::NotMls)?);
         let log_id = named_log(named.extensions())?;
         let own = own_name(self);
-        let leaf = leaf_to_replace(&tree, &own)?;
+        let leaf = leaf_to_replace(&tree, &own, listed)?;
 
         let (provider, judge, storage) = (Provider::default(), Judge::default(), StateStorage::default());
         let failed = |error: MlsError| GroupError::from_mls(&error, judge.take());
@@ -109,9 +115,10 @@ impl GroupEngine<'_> {
     }
 }
 
-fn leaf_to_replace(tree: &ExportedTree<'_>, own: &LeafName) -> Result<u32, GroupError> {
+/// Its own leaf, or else one of a device that the account has no longer, or else any of the account.
+fn leaf_to_replace(tree: &ExportedTree<'_>, own: &LeafName, listed: &[u32]) -> Result<u32, GroupError> {
     let roster = tree.roster();
-    let mut of_account = None;
+    let (mut of_account, mut unlisted) = (None, None);
     for member in roster.members_iter() {
         let name = LeafName::read(&member.signing_identity)?;
         if name == *own {
@@ -119,7 +126,10 @@ fn leaf_to_replace(tree: &ExportedTree<'_>, own: &LeafName) -> Result<u32, Group
         }
         if name.same_account(own) {
             of_account.get_or_insert(member.index);
+            if !listed.contains(&name.device_id) {
+                unlisted.get_or_insert(member.index);
+            }
         }
     }
-    Ok(of_account.ok_or(Refusal::ExternalCommit)?)
+    Ok(unlisted.or(of_account).ok_or(Refusal::ExternalCommit)?)
 }

@@ -5,7 +5,7 @@ use medipeps_core::wire::transport::{AppendGroupEntryReply, ErrorCode, ErrorRepl
 use rand_core::Rng;
 
 use super::mls::OpenGroup;
-use super::{GroupCorrelation, GroupEvent, GroupId, change, commit, load, message, store, tell};
+use super::{GroupCorrelation, GroupEvent, GroupId, change, commit, load, message, rejoin, store, tell};
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::outbox::{is_transient, next_attempt};
@@ -94,6 +94,9 @@ pub(in crate::engine) fn answered(
     result: Result<&AppendGroupEntryReply, &ErrorReply>,
 ) -> Result<(), Stop> {
     let mut group = load(transaction, group_id)?;
+    if group.standing == GroupStanding::Rejoining {
+        return rejoin::appended(transaction, group_id, result);
+    }
     let committed = group.commit.as_ref().is_some_and(|commit| commit.entry_id == *entry_id);
     match result {
         Ok(reply) => {

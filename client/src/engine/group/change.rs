@@ -297,12 +297,14 @@ impl Changes {
                 Ok(if in_group { Included::Yes } else { Included::Done })
             }
             _ if !is_owner => Ok(Included::Refused("not_group_owner")),
-            GroupChangeKind::Add(address, _) if role(address).is_some() => Ok(Included::Done),
+            GroupChangeKind::Add(address, _) if role(address).is_some() && !mls.devices_of(address)?.is_empty() => {
+                Ok(Included::Done)
+            }
             GroupChangeKind::Add(address, as_role) => {
                 let Some(encoded) = &change.statement else { return Ok(Included::Refused("statement_refused")) };
                 let account_key = *Statement::decode(encoded)?.account_key().as_bytes();
                 let mut policy = self.policy.clone();
-                policy.set(address, account_key, role_of(*as_role));
+                policy.set(address, account_key, role(address).unwrap_or(role_of(*as_role)));
                 if policy.check().is_err() {
                     return Ok(Included::Refused("group_full"));
                 }

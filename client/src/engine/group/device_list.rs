@@ -8,7 +8,7 @@ use medipeps_core::group::Role;
 use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRecord, GroupRoleRecord, GroupStanding};
 
-use super::mls::OpenGroup;
+use super::mls::{OpenGroup, role_record};
 use super::{change, store};
 use crate::engine::account::OwnDevice;
 use crate::engine::contact;
@@ -93,8 +93,12 @@ pub(super) fn check(
         }
         let devices = mls.devices_of(&member.address)?;
         if devices.is_empty() {
-            // Its last device has left.
-            change::want(group, GroupChangeKind::Remove(member.address.clone()), transaction.now.0);
+            // It has left, which was noted when it said so, or its devices are others now.
+            let gone = GroupChangeKind::Remove(member.address.clone());
+            if !group.changes.iter().any(|change| change.what == gone) {
+                let back = GroupChangeKind::Add(member.address.clone(), role_record(member.role));
+                change::want(group, back, transaction.now.0);
+            }
             continue;
         }
         if let Some(statement) = contact::pinned(transaction, &member.address)?

@@ -9,7 +9,7 @@ use medipeps_core::wire::client_records::{GroupInvitationRecord, GroupJoinRecord
 use zeroize::Zeroizing;
 
 use super::mls::OpenGroup;
-use super::{GroupEvent, GroupId, blob, device_list, load, store, tell};
+use super::{GroupEvent, GroupId, blob, device_list, load, rejoin, store, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{class, key};
@@ -38,6 +38,9 @@ pub(super) fn send(
     own: &OwnDevice,
     record: &GroupInvitationRecord,
 ) -> Result<(), Stop> {
+    if rejoin::is_help(record) {
+        return rejoin::answer(transaction, own, record);
+    }
     let group = load(transaction, &record.log_id)?;
     let Some((incarnation, sequence)) = record.place else { return Ok(()) };
     let (group_id, epoch) = (&record.log_id, record.epoch);
@@ -146,14 +149,18 @@ pub(super) fn fetched(
 ) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     transaction.delete(&key::group_join(&join.log_id));
-    join_with(transaction, &own, join, invitation)
+    match transaction.load(&key::group(&join.log_id))? {
+        Some(group) if group.standing == GroupStanding::Rejoining => rejoin::fetched(transaction, group, invitation),
+        _ => join_with(transaction, &own, join, invitation),
+    }
 }
 
 /// Where the invitation of a join lies, if it is a blob.
 pub(super) fn blob_of(join: &GroupJoinRecord) -> Result<Option<BlobReference>, Stop> {
-    Ok(match Content::decode(&join.content)?.body {
+    let content = Content::decode(&join.content)?;
+    Ok(match content.body {
         Body::GroupInvitation(kind::GroupInvitation { invitation: AttachmentPlace::Blob(blob), .. }) => Some(blob),
-        _ => None,
+        _ => rejoin::blob_of(content),
     })
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use medipeps_core::Address;
 use medipeps_core::group::{
-    Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupMember, GroupPolicy, GroupWelcome,
-    KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
+    Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupMember, GroupPolicy, GroupRejoin,
+    GroupWelcome, KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
 };
-use medipeps_core::identity::Statement;
+use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::wire::client_records::{GroupMemberRecord, GroupRoleRecord, GroupRosterRecord};
 use medipeps_core::wire::transport::{AppendGroupEntry, CreateGroupLog, GroupLogEntry, Payment};
 use zeroize::Zeroizing;
@@ -125,9 +125,33 @@ impl OpenGroup {
         Ok(Self { group, told_epoch: None })
     }
 
-    /// A group that was made elsewhere, as by coming back.
-    pub(super) const fn of(group: Group) -> Self {
-        Self { group, told_epoch: None }
+    /// Comes back by an external commit: the group as it is if the log takes the entry, and the entry.
+    pub(super) fn rejoin(
+        transaction: &mut Transaction<'_>,
+        own: &OwnDevice,
+        help: &GroupRejoin,
+        group_id: &GroupId,
+    ) -> Result<(Self, AppendGroupEntry), Stop> {
+        let listed: Vec<u32> = own.statement.devices().iter().map(DeviceCertificate::device_id).collect();
+        let prepared = engine(own)?.rejoin(help, &listed, &mut transaction.rng).map_err(GroupProblem::from)?;
+        if prepared.group.log_id() != *group_id {
+            return Err(GroupProblem::from(GroupError::OtherGroup).into());
+        }
+        let request = AppendGroupEntry::sign(
+            prepared.keys.access_key(),
+            *group_id,
+            prepared.entry.epoch,
+            transaction.random_id(),
+            prepared.entry.entry,
+            Some(prepared.next_access_key),
+            Payment::None,
+        );
+        Ok((Self { group: prepared.group, told_epoch: None }, request))
+    }
+
+    /// What a device needs to come back.
+    pub(super) fn help_rejoin(&self, transaction: &mut Transaction<'_>) -> Result<GroupRejoin, Stop> {
+        Ok(self.group.help_rejoin(&mut transaction.rng).map_err(GroupProblem::from)?)
     }
 
     /// Writes what has changed.
@@ -152,14 +176,19 @@ impl OpenGroup {
 
     /// Deletes everything that MLS keeps of the group. What was said stays.
     pub(super) fn forget(&self, transaction: &mut Transaction<'_>) -> Result<(), Stop> {
-        let group_id = self.group.log_id();
-        if let Some(manifest) = transaction.load(&key::group_state(&group_id, MANIFEST))? {
-            for number in stored_pages(&manifest).map_err(GroupProblem::from)? {
-                transaction.delete(&page(&group_id, number));
+        Self::forget_of(transaction, &self.group.log_id())
+    }
+
+    /// The same for one that is not read.
+    pub(super) fn forget_of(transaction: &mut Transaction<'_>, group_id: &GroupId) -> Result<(), Stop> {
+        if let Some(manifest) = transaction.load(&key::group_state(group_id, MANIFEST))? {
+            // What cannot be read names no pages; they are found by nobody then.
+            for number in stored_pages(&manifest).unwrap_or_default() {
+                transaction.delete(&page(group_id, number));
             }
         }
-        transaction.delete(&key::group_state(&group_id, MANIFEST));
-        transaction.delete(&key::group_access(&group_id));
+        transaction.delete(&key::group_state(group_id, MANIFEST));
+        transaction.delete(&key::group_access(group_id));
         Ok(())
     }
 
@@ -171,11 +200,6 @@ impl OpenGroup {
     /// The current epoch.
     pub(super) fn epoch(&self) -> u64 {
         self.group.epoch()
-    }
-
-    /// Whether this device was taken out.
-    pub(super) const fn is_removed(&self) -> bool {
-        self.group.is_removed()
     }
 
     /// What the members agree on.

@@ -16,6 +16,7 @@ mod message;
 mod mls;
 mod outcome;
 mod reading;
+mod rejoin;
 mod summary;
 
 use std::collections::BTreeSet;
@@ -40,6 +41,7 @@ pub(super) use device_list::contact_confirmed;
 pub(super) use invitation::{received as invitation_received, sender_checked};
 pub(super) use key_packages::begin as begin_key_packages;
 pub(super) use outcome::{handle, reply};
+pub(super) use rejoin::{answered_by as rejoin_answered, requested as rejoin_requested, rolled_back};
 
 /// Names a group: the id of its log.
 pub type GroupId = [u8; 32];
@@ -78,7 +80,8 @@ fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupR
             append::send_due(transaction, own, &group.log_id)?;
             reading::read_due(transaction, &group.log_id)
         }
-        GroupStanding::Left | GroupStanding::Removed | GroupStanding::Broken | GroupStanding::Rejoining => Ok(()),
+        GroupStanding::Rejoining => rejoin::ask_due(transaction, own, &group),
+        GroupStanding::Left | GroupStanding::Removed | GroupStanding::Broken => Ok(()),
     }
 }
 

@@ -129,6 +129,8 @@ pub enum GroupEvent {
     Removed,
     /// This account has left.
     Left,
+    /// This device had lost its place, and is back.
+    Rejoined,
     /// Something keeps the group from going on.
     Problem {
         /// What.

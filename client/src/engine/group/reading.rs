@@ -14,7 +14,7 @@ use medipeps_core::wire::transport::{
 };
 
 use super::mls::{OpenGroup, Processed};
-use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, store, tell};
+use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, rejoin, store, tell};
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::outbox::next_attempt;
@@ -156,7 +156,11 @@ pub(in crate::engine) fn read_refused(
         return Ok(());
     }
     group.next_read = next_attempt(transaction, 3, error.retry_after);
-    if let Some(ErrorCode::UnknownGroupLog | ErrorCode::GroupAccessRefused) = error.known_code() {
+    if error.known_code() == Some(ErrorCode::GroupAccessRefused) {
+        // All entries of this epoch have run out, with its key.
+        rejoin::lose_place(transaction, &mut group, "group_entries_gone")?;
+    }
+    if error.known_code() == Some(ErrorCode::UnknownGroupLog) {
         let code = error_code_name(error);
         if group.problem.as_ref() != Some(&code) {
             tell(transaction, group_id, GroupEvent::Problem { code: code.clone() });
@@ -195,7 +199,7 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
         let moved = group.epoch != read.epoch;
         if !moved && read.epoch_closed {
             // The commit that closes the epoch is not there any more: there is no way on from here.
-            go_on(lose_track(transaction, &mut group))?;
+            rejoin::lose_place(transaction, &mut group, "group_entries_gone")?;
         }
         let more = moved || (!read.caught_up && !read.entries.is_empty());
         group.next_read = transaction.now.0.saturating_add(if more { 0 } else { GROUP_POLL_MS });
@@ -291,13 +295,5 @@ fn keep(
         group.seen = group.messages;
     }
     tell(transaction, &group.log_id, GroupEvent::Message { number });
-    Ok(())
-}
-
-/// There is no way on from this device's epoch: somebody has to show it another.
-fn lose_track(transaction: &mut Transaction<'_>, group: &mut GroupRecord) -> Result<(), Stop> {
-    group.standing = GroupStanding::Rejoining;
-    group.problem = Some("group_entries_gone".to_owned());
-    tell(transaction, &group.log_id, GroupEvent::Problem { code: "group_entries_gone".to_owned() });
     Ok(())
 }

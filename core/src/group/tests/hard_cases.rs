@@ -275,7 +275,7 @@ fn a_device_that_forgot_its_own_commit_comes_back_from_outside() {
     let (epoch, entry, closes) = log.entries.last().unwrap();
     assert_eq!(restored.process(entry, *epoch, *closes), Err(GroupError::OwnCommitLost));
     let help = readers[0].group.help_rejoin(&mut rng).unwrap();
-    let rejoin = accounts[1].engine(1).rejoin(&help, &mut rng).unwrap();
+    let rejoin = accounts[1].engine(1).rejoin(&help, &[], &mut rng).unwrap();
     assert_eq!(rejoin.keys.access_key().verifying_key(), readers[0].group.keys().access_key().verifying_key());
     assert!(log.append(&rejoin.entry, true));
     readers[1] = Reader::at(rejoin.group, &log);

@@ -233,7 +233,7 @@ fn a_device_takes_the_place_of_one_of_its_account_only() {
     // Karim's second device lost its state, or never had one: it takes the place of the first.
     let help = ward.readers[0].group.help_rejoin(&mut ward.rng).unwrap();
     let help = GroupRejoin::decode(&help.encode()).unwrap();
-    let rejoin = ward.karim.engine(2).rejoin(&help, &mut ward.rng).unwrap();
+    let rejoin = ward.karim.engine(2).rejoin(&help, &[], &mut ward.rng).unwrap();
     assert!(ward.log.append(&rejoin.entry, true));
     let received = ward.readers[0].catch_up(&ward.log);
     let [Ok(Received::Epoch(change))] = &received[..] else { panic!("{received:?}") };
@@ -246,7 +246,7 @@ fn a_device_takes_the_place_of_one_of_its_account_only() {
     assert_eq!(ward.readers[0].texts(&ward.log), ["back again"]);
     // Eve has no leaf there.
     let help = ward.readers[0].group.help_rejoin(&mut ward.rng).unwrap();
-    let rejoin = ward.eve.engine(1).rejoin(&help, &mut ward.rng);
+    let rejoin = ward.eve.engine(1).rejoin(&help, &[], &mut ward.rng);
     assert_eq!(rejoin.unwrap_err(), Refusal::ExternalCommit.into());
 }
 

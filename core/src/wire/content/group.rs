@@ -4,7 +4,6 @@ use prost::Message;
 use zeroize::Zeroize;
 
 use super::{address, decode_blob_reference, encode_blob_reference};
-use crate::crypto::secret::Secret;
 use crate::kind::{AttachmentPlace, GroupInvitation, GroupRejoinAnswer, GroupRejoinRequest, LogPosition};
 use crate::wire::proto::inline_or_blob::Place;
 use crate::wire::{WireError, fixed, proto};
@@ -51,31 +50,22 @@ pub(super) fn encode_rejoin_answer(answer: &GroupRejoinAnswer) -> Vec<u8> {
         log_id: answer.log_id.to_vec(),
         epoch: answer.epoch,
         position: Some(encode_position(answer.position)),
-        group_info: Some(encode_place(&answer.group_info)),
-        ratchet_tree: Some(encode_place(&answer.ratchet_tree)),
-        access_seed: answer.access_seed.as_bytes().to_vec(),
-        outer_key: answer.outer_key.as_bytes().to_vec(),
+        help: Some(encode_place(&answer.help)),
     };
     let bytes = message.encode_to_vec();
-    message.access_seed.zeroize();
-    message.outer_key.zeroize();
+    if let Some(proto::InlineOrBlob { place: Some(Place::Inline(help)) }) = &mut message.help {
+        help.zeroize();
+    }
     bytes
 }
 
 pub(super) fn decode_rejoin_answer(bytes: &[u8]) -> Result<GroupRejoinAnswer, WireError> {
-    let mut message = proto::GroupRejoinAnswer::decode(bytes)?;
-    let access_seed = Secret::from_slice(&message.access_seed);
-    let outer_key = Secret::from_slice(&message.outer_key);
-    message.access_seed.zeroize();
-    message.outer_key.zeroize();
+    let message = proto::GroupRejoinAnswer::decode(bytes)?;
     Ok(GroupRejoinAnswer {
         log_id: fixed(&message.log_id, "log_id")?,
         epoch: message.epoch,
         position: decode_position(message.position)?,
-        group_info: decode_place(message.group_info, "group_info")?,
-        ratchet_tree: decode_place(message.ratchet_tree, "ratchet_tree")?,
-        access_seed: access_seed.ok_or(WireError::Bounds("access_seed"))?,
-        outer_key: outer_key.ok_or(WireError::Bounds("outer_key"))?,
+        help: decode_place(message.help, "help")?,
     })
 }
 
