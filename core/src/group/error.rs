@@ -96,7 +96,8 @@ pub enum GroupError {
     #[error("the entry that closes the epoch is no valid commit: {0}")]
     GarbageCommit(Box<Self>),
     /// The entry that closes the epoch is a commit of this very device, whose secrets it does not have: it was put back to an
-    /// older state. The others have gone on; it comes back by [`super::GroupEngine::rejoin`].
+    /// older state. The others have gone on; it comes back by [`super::GroupEngine::rejoin`]. Garbage can be made to look
+    /// like it; then nobody has gone on, and whoever is asked for help says so.
     #[error("this device's own commit, whose secrets are lost")]
     OwnCommitLost,
     /// A commit in an entry that does not close its epoch: whoever took it would be alone.

@@ -28,7 +28,8 @@ pub enum Received {
         /// What was encrypted.
         content: Zeroizing<Vec<u8>>,
     },
-    /// A message of this device: its text is known, and cannot be decrypted here.
+    /// A message of this device: its text is known, and cannot be decrypted here. A member can make an entry that looks like
+    /// it; what this device sent is known by its entry id.
     Own,
     /// A device asks to be removed. Commit before sending anything.
     Leaving(GroupMember),
