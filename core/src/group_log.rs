@@ -168,9 +168,13 @@ fn of_epoch(log_id: &[u8; 32], epoch: u64) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::key_package::KeyPackageUpload;
     use crate::test_rng::rng;
-    use crate::wire::transport::Transport;
+    use crate::vectors::{check, hex, secret};
+    use crate::wire::transport::{Request, Transport, WatchGroupLogs};
 
     const CHANNEL: Channel<'_> =
         Channel { nonce: &[1; 32], domain: "clinic.example", transport: Transport::Quic, exporter: Some(&[2; 32]) };
@@ -229,5 +233,54 @@ mod tests {
         assert!(signal.verify(&public, &OTHER).is_err());
         assert!(SignalGroup { signal: vec![8], ..signal.clone() }.verify(&public, &CHANNEL).is_err());
         assert!(SignalGroup { epoch: 3, ..signal }.verify(&public, &CHANNEL).is_err());
+    }
+
+    #[test]
+    fn group_log_vectors() {
+        let (key, next) = (SigningKey::from_secret(&secret(1)), SigningKey::from_secret(&secret(2)));
+        let create = CreateGroupLog::sign(&key, 1, Payment::None);
+        let log_id = create.log_id();
+        let append =
+            |number, next| AppendGroupEntry::sign(&key, log_id, 1, [number; 16], vec![number; 40], next, Payment::None);
+        let (entry, commit) = (append(5, None), append(6, Some(next.verifying_key())));
+        let cursor = GroupLogCursor { incarnation: [7; 16], sequence: 1_790_000_000_001 };
+        let fetch = FetchGroupEntries::sign(&key, &CHANNEL, log_id, 1, Some(cursor), 256);
+        let watched = WatchedGroupLog::sign(&key, &CHANNEL, log_id, 1, None);
+        let signal = SignalGroup::sign(&key, &CHANNEL, log_id, 1, vec![8; 30]);
+        let upload = KeyPackageUpload {
+            address: "claire.martin@clinic.example".parse().unwrap(),
+            device_id: 1,
+            sequence: 9,
+            last_resort: vec![10; 20],
+            one_time: vec![(11, vec![12; 20])],
+        };
+        let requests = json!({
+            "create_group_log": hex(Request::CreateGroupLog(create.clone()).encode()),
+            "append_group_entry": hex(Request::AppendGroupEntry(entry.clone()).encode()),
+            "append_group_entry_that_closes": hex(Request::AppendGroupEntry(commit.clone()).encode()),
+            "fetch_group_entries": hex(Request::FetchGroupEntries(fetch.clone()).encode()),
+            "watch_group_logs": hex(Request::WatchGroupLogs(WatchGroupLogs { logs: vec![watched] }).encode()),
+            "signal_group": hex(Request::SignalGroup(signal.clone()).encode()),
+        });
+        let vectors = json!({
+            "about": "spec/group-log.md: signatures of a group log and of key packages, frames without their length.",
+            "channel": { "domain": CHANNEL.domain, "exporter": hex([2; 32]), "nonce": hex([1; 32]), "transport": 1 },
+            "access_secret": hex([1; 32]),
+            "access_key": hex(key.verifying_key().as_bytes()),
+            "next_access_key": hex(next.verifying_key().as_bytes()),
+            "log_id": hex(log_id),
+            "epoch": 1,
+            "entry_hash": hex(entry_hash(&entry.entry)),
+            "signatures": {
+                "create": hex(create.signature),
+                "append": hex(entry.signature),
+                "append_that_closes": hex(commit.signature),
+                "read": hex(fetch.signature),
+                "signal": hex(signal.signature),
+            },
+            "requests": requests,
+            "key_packages": { "device_secret": hex([3; 32]), "upload": hex(upload.sign(&SigningKey::from_secret(&secret(3)))) },
+        });
+        check("group-log", &vectors);
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use medipeps_core::wire::transport::{Request, Response};
 use medipeps_fuzz::TARGETS;
 
 fn package() -> &'static Path {
@@ -31,6 +32,19 @@ fn every_input_of_the_corpora() {
             println!("{name}: {}", input.display()); // shown when the target panics
             target(&std::fs::read(&input).unwrap());
         }
+    }
+}
+
+/// What is refused at its first byte leads a fuzzer nowhere.
+#[test]
+fn committed_requests_and_responses_can_be_read() {
+    for input in entries(&package().join("corpus/request")) {
+        let read = Request::decode(&std::fs::read(&input).unwrap());
+        assert!(read.is_ok(), "{}: {read:?}", input.display());
+    }
+    for input in entries(&package().join("corpus/response")) {
+        let read = Response::decode(&std::fs::read(&input).unwrap());
+        assert!(read.is_ok(), "{}: {read:?}", input.display());
     }
 }
 

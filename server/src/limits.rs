@@ -82,7 +82,7 @@ pub const GROUP_ENTRY_LARGE: usize = (64 << 10) + 1;
 pub const GROUP_ANSWER_BYTES: usize = 512 << 10;
 /// Bytes of answers with entries of group logs in memory at once, over all connections: an answer counts twice, its entries
 /// and its frame, until the client has taken it or the time to write is up. Past it a fetch is refused and comes again, and a
-/// watch waits. Small entries that a watch pushes are not counted; it holds `SUBSCRIPTION_BATCH` of them.
+/// watch waits.
 pub const GROUP_ANSWER_MEMORY_MAX: usize = 128 << 20;
 /// Bytes of requests with large frames (entries of group logs) in memory at once, over all connections, apart from
 /// `REQUEST_MEMORY_MAX`, so that a few slow ones hold up nobody's mail: 14 of the largest.

@@ -63,11 +63,14 @@ impl Service {
         let mut bytes = GROUP_ANSWER_BYTES;
         loop {
             // The entries, and the frame that they are written in.
-            let share = self.group_answers.share(2 * bytes).ok_or_else(no_memory)?;
+            let mut share = self.group_answers.share(2 * bytes).ok_or_else(no_memory)?;
             match self.storage.fetch_group_entries(log_id, epoch, cursor, limit, bytes).await {
                 Ok(GroupEntries { oversize: Some(length), .. }) => bytes = length,
                 Ok(entries) => {
                     let cursor = entries.entries.last().map_or(cursor, |last| last.sequence);
+                    // What was not needed is given back: a reader may be slow.
+                    let found: usize = entries.entries.iter().map(|entry| entry.entry.len()).sum();
+                    let share = share.split(2 * found).unwrap_or(share);
                     return Ok(Fetched { entries, cursor, share });
                 }
                 Err(GroupLogError::Corrupt { sequence }) => {

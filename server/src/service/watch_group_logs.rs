@@ -3,7 +3,7 @@
 //! Wake-ups only make it faster: every [`RESCAN_INTERVAL_MS`] the logs are looked at whether anything was announced or not.
 //! A log leaves the watch when its epoch is closed and pushed; its reader then proves the next one on another stream.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -38,6 +38,13 @@ struct Watched {
     told_caught_up: bool,
     hint: Option<watch::Receiver<u64>>,
     signals: broadcast::Receiver<Arc<[u8]>>,
+}
+
+/// Whether there may be more of a log.
+#[derive(PartialEq, Eq)]
+enum Pass {
+    More,
+    Done,
 }
 
 /// What has happened to a log.
@@ -114,62 +121,64 @@ impl GroupWatch {
             send(sink, log_id, ended(&error)).await?;
         }
         // All of them at first, and at every rescan; otherwise those that were announced.
-        let mut due: Vec<[u8; 32]> = self.logs.keys().copied().collect();
+        let mut due: VecDeque<[u8; 32]> = self.logs.keys().copied().collect();
         while !self.logs.is_empty() {
-            for log_id in due {
-                if *self.service.stopping.borrow() {
-                    return Err(End::Failed(shutting_down()));
-                }
-                self.pass(sink, log_id).await?;
+            let Some(log_id) = due.pop_front() else {
+                due.extend(self.wait(sink, &mut rescan).await?);
+                continue;
+            };
+            if *self.service.stopping.borrow() {
+                return Err(End::Failed(shutting_down()));
             }
-            if self.logs.is_empty() {
-                break;
+            // By turns, so that a log that is written to all the time holds up no other.
+            if self.pass(sink, log_id).await? == Pass::More {
+                due.push_back(log_id);
             }
-            due = self.wait(sink, &mut rescan).await?;
         }
         Ok(())
     }
 
-    /// Pushes all that is there of one log.
-    async fn pass(&mut self, sink: &mut impl Sink, log_id: [u8; 32]) -> Result<(), End> {
-        let Some(watched) = self.logs.get_mut(&log_id) else { return Ok(()) };
-        loop {
-            if let Some(hint) = &mut watched.hint {
-                hint.mark_unchanged();
-            }
-            let fetched = self.service.group_entries((&log_id, watched.epoch), watched.cursor, SUBSCRIPTION_BATCH);
-            let Fetched { entries, cursor, share } = match fetched.await {
-                Ok(fetched) => fetched,
-                // There is no memory for it now; the next look comes.
-                Err(error) if error.known_code() == Some(ErrorCode::RateLimited) => return Ok(()),
-                Err(error) => {
-                    self.logs.remove(&log_id);
-                    return Ok(send(sink, log_id, ended(&error)).await?);
-                }
-            };
-            let nothing = entries.entries.is_empty() && cursor == watched.cursor;
-            for entry in entries.entries {
-                let cost = kib(entry.entry.len());
-                watched.told_caught_up = false;
-                send(sink, log_id, GroupLogPush::Entry(on_the_wire(entry))).await?;
-                fail_point!(AfterGroupEntry);
-                // What was pushed is counted and not refused: it makes the network address wait with its fetches.
-                let limiter = &self.service.limiters.group_download_per_address;
-                let _ = limiter.take_many(self.moment.network, cost, self.service.environment.now_ms());
-            }
-            drop(share);
-            watched.cursor = cursor;
-            if entries.epoch_closed {
-                self.logs.remove(&log_id);
-                return Ok(send(sink, log_id, GroupLogPush::Closed).await?);
-            }
-            if nothing {
-                if !std::mem::replace(&mut watched.told_caught_up, true) {
-                    send(sink, log_id, GroupLogPush::CaughtUp).await?;
-                }
-                return Ok(());
-            }
+    /// Pushes the next entries of one log.
+    async fn pass(&mut self, sink: &mut impl Sink, log_id: [u8; 32]) -> Result<Pass, End> {
+        let Some(watched) = self.logs.get_mut(&log_id) else { return Ok(Pass::Done) };
+        if let Some(hint) = &mut watched.hint {
+            hint.mark_unchanged();
         }
+        let fetched = self.service.group_entries((&log_id, watched.epoch), watched.cursor, SUBSCRIPTION_BATCH);
+        let Fetched { entries, cursor, share } = match fetched.await {
+            Ok(fetched) => fetched,
+            // There is no memory for it now; the next look comes.
+            Err(error) if error.known_code() == Some(ErrorCode::RateLimited) => return Ok(Pass::Done),
+            Err(error) => {
+                self.logs.remove(&log_id);
+                send(sink, log_id, ended(&error)).await?;
+                return Ok(Pass::Done);
+            }
+        };
+        let nothing = entries.entries.is_empty() && cursor == watched.cursor;
+        for entry in entries.entries {
+            let cost = kib(entry.entry.len());
+            watched.told_caught_up = false;
+            send(sink, log_id, GroupLogPush::Entry(on_the_wire(entry))).await?;
+            fail_point!(AfterGroupEntry);
+            // What was pushed is counted and not refused: it makes the network address wait with its fetches.
+            let limiter = &self.service.limiters.group_download_per_address;
+            let _ = limiter.take_many(self.moment.network, cost, self.service.environment.now_ms());
+        }
+        drop(share);
+        watched.cursor = cursor;
+        if entries.epoch_closed {
+            self.logs.remove(&log_id);
+            send(sink, log_id, GroupLogPush::Closed).await?;
+            return Ok(Pass::Done);
+        }
+        if !nothing {
+            return Ok(Pass::More);
+        }
+        if !std::mem::replace(&mut watched.told_caught_up, true) {
+            send(sink, log_id, GroupLogPush::CaughtUp).await?;
+        }
+        Ok(Pass::Done)
     }
 
     /// Waits until there may be something to do, and passes signals on. The logs to be looked at.
