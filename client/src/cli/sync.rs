@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::group::Told;
 use super::{CommandError, output, progress};
-use crate::engine::{ContactProblem, Event};
+use crate::engine::{ContactProblem, Event, GroupEvent};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -24,6 +25,7 @@ struct SyncJson {
     received: Vec<String>,
     sent: usize,
     receipts: usize,
+    group_messages: usize,
     failed: usize,
     undecryptable: usize,
     waiting: usize,
@@ -36,8 +38,11 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
     let mut agent = super::open(home)?;
     let mut report = SyncJson::default();
     let mut notes = Vec::new();
+    let mut groups = Told::default();
     let mut show = |event: &Event| {
+        groups.hear(event);
         match event {
+        Event::Group { event: GroupEvent::Message { .. }, .. } => report.group_messages += 1,
         Event::MessageReceived { id } => report.received.push(output::id(id)),
         Event::RecipientState { state: RecipientState::Accepted, .. } => report.sent += 1,
         Event::RecipientState { state: RecipientState::Delivered | RecipientState::Displayed, .. } => {
@@ -82,6 +87,7 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
     for note in notes {
         eprintln!("{note}");
     }
+    groups.say();
     if arguments.json {
         output::print_json(&report)?;
     } else {
@@ -90,9 +96,13 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
             0 => String::new(),
             count => format!(", {count} could not be read (see `status`)"),
         };
+        let group_messages = match report.group_messages {
+            0 => String::new(),
+            count => format!(", {count} in groups"),
+        };
         let receipts = if report.receipts > 0 { format!(", {} receipts", report.receipts) } else { String::new() };
         output::print(&format!(
-            "{} received{receipts}, {} sent, {} waiting{failed}{undecryptable}\n",
+            "{} received{group_messages}{receipts}, {} sent, {} waiting{failed}{undecryptable}\n",
             report.received.len(),
             report.sent,
             report.waiting
