@@ -64,16 +64,21 @@ impl VerifyingKey {
     /// # Errors
     /// [`SignatureError::Signature`]
     pub fn verify(&self, label: Label, parts: &[&[u8]], signature: &[u8]) -> Result<(), SignatureError> {
-        self.verify_unlabelled(&message(label, parts), signature)
+        verify_unlabelled(&self.0, &message(label, parts), signature)
     }
+}
 
-    /// Verifies what another standard has put its own label before.
-    pub(crate) fn verify_unlabelled(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-        let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Signature)?;
-        ed25519_dalek::VerifyingKey::from_bytes(&self.0)
-            .and_then(|key| key.verify_strict(message, &signature))
-            .map_err(|_| SignatureError::Signature)
+/// Verifies what another standard has put its own label before. The key is refused as [`VerifyingKey::from_slice`] does.
+pub(crate) fn verify_unlabelled(key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    let key: &[u8; 32] = key.try_into().map_err(|_| SignatureError::Key)?;
+    if !super::dh::is_below_p(key) {
+        return Err(SignatureError::Key);
     }
+    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Signature)?;
+    // Decompressed once; the strict check refuses a key of small order.
+    ed25519_dalek::VerifyingKey::from_bytes(key)
+        .and_then(|key| key.verify_strict(message, &signature))
+        .map_err(|_| SignatureError::Signature)
 }
 
 impl fmt::Debug for VerifyingKey {

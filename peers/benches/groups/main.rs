@@ -140,13 +140,12 @@ fn measure<M: Member>(size: usize) {
             time(|| other.receive(&commit)).1
         }
     });
-    // One comes and goes, so that the group stays as large as it is.
+    // One goes and one comes, so that the group stays as large as it is and within its limits. `other` may be the first.
     let mut removals = Vec::new();
     timed(&id("add"), || {
-        let (packages, _) = M::packages(1);
-        let (_, taken) = time(|| one.add(&packages[0]));
         removals.push(time(|| one.remove()).1);
-        taken
+        let (packages, _) = M::packages(1);
+        time(|| one.add(&packages[0])).1
     });
     removals.sort();
     println!("value {} {}", id("remove"), removals[removals.len() / 2].as_nanos());

@@ -31,7 +31,7 @@ pub use kem::{Kem, X25519};
 pub use primitives::{ChaChaPoly, HkdfSha256};
 pub use randomness::Randomness;
 
-use crate::crypto::signature::VerifyingKey;
+use crate::crypto::signature::verify_unlabelled;
 
 /// MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519 (RFC 9420 section 17.1).
 pub const CLASSICAL: CipherSuite = CipherSuite::CURVE25519_CHACHA;
@@ -296,7 +296,6 @@ impl CipherSuiteProvider for Suite {
     }
 
     fn verify(&self, public_key: &SignaturePublicKey, signature: &[u8], data: &[u8]) -> Result<(), ProviderError> {
-        let key = VerifyingKey::from_slice(public_key).map_err(|_| ProviderError::Signature)?;
-        key.verify_unlabelled(data, signature).map_err(|_| ProviderError::Signature)
+        verify_unlabelled(public_key, data, signature).map_err(|_| ProviderError::Signature)
     }
 }
