@@ -6,14 +6,14 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::{
-    Group, GroupEngine, GroupInvitation, GroupPolicy, GroupRejoin, KeyPackage, KeyPackageSecret, Suite, stored_pages,
+    Group, GroupEngine, GroupWelcome, GroupPolicy, GroupRejoin, KeyPackage, KeyPackageSecret, Suite, stored_pages,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use rand_core::SeedableRng;
 
 /// Records and what goes over 1:1; a manifest or page that is nobody's makes no group.
 pub(crate) fn record(data: &[u8]) {
-    select_decoder!(data: GroupPolicy, GroupInvitation, GroupRejoin, KeyPackageSecret);
+    select_decoder!(data: GroupPolicy, GroupWelcome, GroupRejoin, KeyPackageSecret);
     let bytes = data.get(1..).unwrap_or_default();
     if let Ok(policy) = GroupPolicy::decode(bytes) {
         let _ = policy.check();
@@ -40,7 +40,7 @@ pub(crate) fn refuses(data: &[u8]) {
     let rng = &mut ChaCha20Rng::from_seed([2; 32]);
     let cut = at.iter().fold(0, |number, &byte| number << 8 | usize::from(byte)).min(rest.len());
     let (one, other) = rest.split_at(cut);
-    let invitation = GroupInvitation { welcome: one.to_vec(), tree: other.to_vec() };
+    let invitation = GroupWelcome { welcome: one.to_vec(), tree: other.to_vec() };
     let _ = invitation.key_packages();
     if let Ok(made) = engine.key_package(Suite::Classical, 1, rng) {
         assert!(engine.join(&invitation, &made.secret).is_err());

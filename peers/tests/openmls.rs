@@ -12,7 +12,7 @@ use ed25519_dalek::Signer as _;
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::{
-    Change, Group, GroupEngine, GroupEntry, GroupInvitation, GroupPolicy, KeyPackage, Received, Role, Suite,
+    Change, Group, GroupEngine, GroupEntry, GroupWelcome, GroupPolicy, KeyPackage, Received, Role, Suite,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use openmls::prelude::tls_codec::{Deserialize, Serialize};
@@ -117,7 +117,7 @@ impl OpenMember {
         MlsMessageOut::from(bundle.key_package().clone()).tls_serialize_detached().unwrap()
     }
 
-    fn join(&mut self, invitation: &GroupInvitation, log_id: [u8; 32]) {
+    fn join(&mut self, invitation: &GroupWelcome, log_id: [u8; 32]) {
         let message = MlsMessageIn::tls_deserialize_exact(&invitation.welcome).unwrap();
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else { panic!("not a Welcome") };
         let tree = RatchetTreeIn::tls_deserialize_exact(&invitation.tree).unwrap();

@@ -50,6 +50,13 @@ fn read_all(folder: &Path, into: &mut Vec<(PathBuf, Vec<u8>)>) {
     }
 }
 
+/// Where the server keeps a text so that it can be read: in its folder, or in its log.
+pub fn kept_in_the_clear(text: &str, server: &Server) -> Vec<PathBuf> {
+    let mut places = vec![(PathBuf::from("the server's log"), server.log().into_bytes())];
+    read_all(&server.data(), &mut places);
+    found(text, &places)
+}
+
 #[test]
 fn every_form_of_a_text_is_found_where_it_is() {
     let text = "Pneumopathie interstitielle";

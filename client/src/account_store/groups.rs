@@ -20,7 +20,7 @@ impl<S: Store> AccountStore<S> {
             let roster = load(&transaction, &key::group_roster(&group.log_id))?.unwrap_or_default();
             groups.push(GroupSummary { id: group.log_id, group, roster });
         }
-        groups.sort_by(|one, other| (one.group.joined, one.id).cmp(&(other.group.joined, other.id)));
+        groups.sort_by_key(|one| (one.group.joined, one.id));
         Ok(groups)
     }
 

@@ -233,7 +233,7 @@ async fn send_chat(
         }
         told.hear(event);
     };
-    agent.run(Input::Group(GroupInput::Send(command)), &mut see).await?;
+    agent.run(Input::Group(GroupInput::Send(Box::new(command))), &mut see).await?;
     let problem = agent.settle_group(&id, &mut see).await?;
     told.say();
     let number = queued.ok_or_else(|| CommandError::Failed("the message was not stored".to_owned()))?;

@@ -140,7 +140,7 @@ fn shown_text(shown: &ShownMessage) -> String {
     match &shown.body {
         ShownBody::Text(text) => text.clone(),
         ShownBody::Photo(photo) => Chat::Photo(photo.clone()).fallback_text(),
-        ShownBody::Voice(voice) => Chat::Voice(voice.clone()).fallback_text(),
+        ShownBody::Voice(voice) => Chat::Voice(*voice).fallback_text(),
         ShownBody::Poll(poll) => {
             let votes: Vec<usize> = shown.tally().unwrap_or_default().iter().map(Vec::len).collect();
             let options = (1..).zip(&poll.options).map(|(number, option)| {

@@ -6,7 +6,7 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::{
-    Change, Group, GroupEngine, GroupInvitation, GroupPolicy, KeyPackage, KeyPackageSecret, Received, Role, Suite,
+    Change, Group, GroupEngine, GroupWelcome, GroupPolicy, KeyPackage, KeyPackageSecret, Received, Role, Suite,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use rand_core::{Rng, SeedableRng};
@@ -70,7 +70,7 @@ impl Ours {
         (packages, first.unwrap())
     }
 
-    fn create(suite: Suite, packages: &[KeyPackage]) -> (Self, GroupInvitation) {
+    fn create(suite: Suite, packages: &[KeyPackage]) -> (Self, GroupWelcome) {
         let account = Account::new();
         let key = *account.statement.account_key().as_bytes();
         let mut policy = GroupPolicy::new("bench", account.statement.address(), key, "bench.example");
@@ -125,19 +125,19 @@ macro_rules! suite {
             const NAME: &'static str = $text;
             type Package = KeyPackage;
             type Joiner = (AccountOf, KeyPackageSecret);
-            type Invitation = GroupInvitation;
+            type Invitation = GroupWelcome;
 
             fn packages(number: usize) -> (Vec<KeyPackage>, Self::Joiner) {
                 let (packages, (account, secret)) = Ours::packages(Suite::$name, number);
                 (packages, (AccountOf(account), secret))
             }
 
-            fn create(packages: &[KeyPackage]) -> (Self, GroupInvitation) {
+            fn create(packages: &[KeyPackage]) -> (Self, GroupWelcome) {
                 let (group, invitation) = Ours::create(Suite::$name, packages);
                 (Self(group), invitation)
             }
 
-            fn join(joiner: Self::Joiner, invitation: &GroupInvitation) -> Self {
+            fn join(joiner: Self::Joiner, invitation: &GroupWelcome) -> Self {
                 Self(Ours(joiner.0.0.engine().join(invitation, &joiner.1).unwrap()))
             }
 

@@ -40,7 +40,7 @@ pub(super) enum Plan {
     /// To leave, which others commit: the change's id.
     Leave(u64),
     /// All of this at once.
-    Commit(Changes),
+    Commit(Box<Changes>),
 }
 
 /// Notes a change; it leaves with the next tick.
@@ -270,7 +270,7 @@ pub(super) fn plan(
         }
     }
     group.changes.retain(|change| !dropped.contains(&change.id));
-    Ok(if changes.ids.is_empty() { Plan::Nothing } else { Plan::Commit(changes) })
+    Ok(if changes.ids.is_empty() { Plan::Nothing } else { Plan::Commit(Box::new(changes)) })
 }
 
 /// What became of a change in a plan.

@@ -47,7 +47,7 @@ pub(super) fn make(transaction: &mut Transaction<'_>, own: &OwnDevice, group_id:
     if let Some(invitation) = &made.invitation {
         keep_invitation(transaction, &group, &changes, invitation);
     }
-    let Changes { ids, invited, .. } = changes;
+    let Changes { ids, invited, .. } = *changes;
     send(transaction, (&mut group, &mut mls), made.request, (ids, invited), false)?;
     Ok(true)
 }

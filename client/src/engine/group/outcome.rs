@@ -19,7 +19,7 @@ pub enum GroupInput {
     /// Change one.
     Change(GroupChange),
     /// Say something.
-    Send(SendToGroup),
+    Send(Box<SendToGroup>),
     /// Entries of a log that the server has pushed.
     Entries(GroupEntries),
     /// Read every log with the next tick.

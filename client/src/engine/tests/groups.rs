@@ -123,7 +123,7 @@ impl World {
             attachments: Vec::new(),
             urgency: Urgency::Routine,
         };
-        self.run(number, &Input::Group(GroupInput::Send(command))).unwrap();
+        self.run(number, &Input::Group(GroupInput::Send(Box::new(command)))).unwrap();
     }
 
     fn change(&mut self, number: usize, group: &GroupId, what: GroupChangeKind) {
@@ -203,7 +203,7 @@ fn three_talk_in_a_group() {
         let (fallback_text, in_reply_to, attachments) = (String::new(), None, Vec::new());
         let urgency = Urgency::Routine;
         let send = SendToGroup { group, body, fallback_text, in_reply_to, attachments, urgency };
-        world.run(2, &Input::Group(GroupInput::Send(send)))
+        world.run(2, &Input::Group(GroupInput::Send(Box::new(send))))
     });
     assert!(matches!(refused, EngineError::Group(GroupProblem::Reader)));
     // A group is nobody else's business: nothing of it goes over a connection that writes to people, and back.
@@ -501,7 +501,7 @@ fn scenario(world: &mut World, fuse: &mut Fuse) -> Result<(), Killed> {
             let (body, fallback_text) = (Body::Chat(Chat::Text { text: "hello".into() }), "hello".to_owned());
             let (in_reply_to, attachments, urgency) = (None, Vec::new(), Urgency::Routine);
             let send = SendToGroup { group, body, fallback_text, in_reply_to, attachments, urgency };
-            world.run_until(0, &Input::Group(GroupInput::Send(send)), fuse)?.unwrap();
+            world.run_until(0, &Input::Group(GroupInput::Send(Box::new(send))), fuse)?.unwrap();
         }
     }
     Ok(())

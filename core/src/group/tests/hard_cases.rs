@@ -123,7 +123,7 @@ fn an_invitation_opens_once() {
     let karim = Account::new("karim", 2, 2);
     let (package, secret) = karim.key_package(2, SUITE, &mut rng);
     let prepared = commit(&mut log, &mut readers, 1, &Change { add: vec![package], ..Change::default() }, &mut rng);
-    let invitation = GroupInvitation::decode(&prepared.invitation.unwrap().encode()).unwrap();
+    let invitation = GroupWelcome::decode(&prepared.invitation.unwrap().encode()).unwrap();
     assert_eq!(invitation.key_packages(), Ok(vec![secret.reference()]));
     assert!(karim.engine(2).join(&invitation, &secret).is_ok());
     // The record went with that; what else the store has does not open it.
@@ -133,7 +133,7 @@ fn an_invitation_opens_once() {
     assert!(accounts[1].engine(1).join(&invitation, &other).is_err());
     let (_, elsewhere) = group_of(SUITE, &accounts[0], &[(&accounts[1], Role::Member)], &mut rng);
     let tree = elsewhere[0].group.help_rejoin(&mut rng).unwrap().tree;
-    assert!(karim.engine(2).join(&GroupInvitation { tree, ..invitation }, &secret).is_err());
+    assert!(karim.engine(2).join(&GroupWelcome { tree, ..invitation }, &secret).is_err());
 }
 
 #[test]
