@@ -6,7 +6,7 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::{
-    Group, GroupEngine, GroupWelcome, GroupPolicy, GroupRejoin, KeyPackage, KeyPackageSecret, Suite, stored_pages,
+    Group, GroupEngine, GroupPolicy, GroupRejoin, GroupWelcome, KeyPackage, KeyPackageSecret, Suite, stored_pages,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use rand_core::SeedableRng;

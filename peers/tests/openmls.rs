@@ -12,7 +12,7 @@ use ed25519_dalek::Signer as _;
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::{
-    Change, Group, GroupEngine, GroupEntry, GroupWelcome, GroupPolicy, KeyPackage, Received, Role, Suite,
+    Change, Group, GroupEngine, GroupEntry, GroupPolicy, GroupWelcome, KeyPackage, Received, Role, Suite,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use openmls::prelude::tls_codec::{Deserialize, Serialize};

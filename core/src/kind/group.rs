@@ -120,7 +120,6 @@ mod tests {
     use crate::crypto::secret::Secret;
     use crate::kind::test_content::content;
     use crate::kind::{Body, Content};
-    use crate::wire::{self, WireError};
 
     fn blob(length: u64) -> AttachmentPlace {
         let (domain, key) = ("clinic.example".into(), Secret::from([2; 32]).into());

@@ -77,18 +77,14 @@ fn bodies() -> Vec<(&'static str, Body)> {
         epoch: 5,
         position,
         name: "Intensive care".into(),
-        welcome: AttachmentPlace::Inline(vec![3; 20]),
-        ratchet_tree: Some(AttachmentPlace::Blob(blob(200_000))),
+        invitation: AttachmentPlace::Blob(blob(200_000)),
         inviter: author(1).address,
     };
     let answer = GroupRejoinAnswer {
         log_id: LOG,
         epoch: 500,
         position,
-        group_info: AttachmentPlace::Inline(vec![4; 20]),
-        ratchet_tree: AttachmentPlace::Blob(blob(3 << 20)),
-        access_seed: Secret::from([5; 32]),
-        outer_key: Secret::from([6; 32]),
+        help: AttachmentPlace::Inline(vec![4; 20]),
     };
     let opening = Case::Opening { title: "Hip, left".into(), team: vec![member.clone()], closes: None };
     let mailbox = |act| Body::MailboxEvent(MailboxEvent { message: id(9), act });

@@ -6,7 +6,7 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::{
-    Change, Group, GroupEngine, GroupWelcome, GroupPolicy, KeyPackage, KeyPackageSecret, Received, Role, Suite,
+    Change, Group, GroupEngine, GroupPolicy, GroupWelcome, KeyPackage, KeyPackageSecret, Received, Role, Suite,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use rand_core::{Rng, SeedableRng};
