@@ -120,8 +120,8 @@ fn measure<M: Member>(size: usize) {
             (stored, stores) = (stored + bytes, stores + 1);
         }
     }
-    if stores > 0 {
-        println!("value {} {}", id("stored-bytes"), stored / stores);
+    if let Some(average) = usize::checked_div(stored, stores) {
+        println!("value {} {average}", id("stored-bytes"));
         println!("value {} {}", id("stored-first-bytes"), first_stored.take().unwrap_or_default());
     }
 
