@@ -80,12 +80,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
         invitation: AttachmentPlace::Blob(blob(200_000)),
         inviter: author(1).address,
     };
-    let answer = GroupRejoinAnswer {
-        log_id: LOG,
-        epoch: 500,
-        position,
-        help: AttachmentPlace::Inline(vec![4; 20]),
-    };
+    let answer = GroupRejoinAnswer { log_id: LOG, epoch: 500, position, help: AttachmentPlace::Inline(vec![4; 20]) };
     let opening = Case::Opening { title: "Hip, left".into(), team: vec![member.clone()], closes: None };
     let mailbox = |act| Body::MailboxEvent(MailboxEvent { message: id(9), act });
     vec![

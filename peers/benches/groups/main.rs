@@ -120,7 +120,7 @@ fn measure<M: Member>(size: usize) {
             (stored, stores) = (stored + bytes, stores + 1);
         }
     }
-    if let Some(average) = stored.checked_div(stores) {
+    if let Some(average) = usize::checked_div(stored, stores) {
         println!("value {} {average}", id("stored-bytes"));
         println!("value {} {}", id("stored-first-bytes"), first_stored.take().unwrap_or_default());
     }
