@@ -50,6 +50,7 @@ pub(crate) fn fill(account: &mut Account, statement: &Statement) {
                 device_id,
                 active: Some(session(device_id)),
                 inactive: (0..archived).map(|_| session(device_id)).collect(),
+                no_prekeys: 0,
             });
             let peer = PeerRecord { devices: devices.collect(), asked: 0 };
             account_key[..4].copy_from_slice(&number.to_be_bytes());
