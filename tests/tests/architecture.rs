@@ -150,7 +150,7 @@ fn dependents(name: &str, target: &str) -> BTreeSet<String> {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout).unwrap();
-    let (mut above, mut found) = (Vec::new(), BTreeSet::new());
+    let (mut above, mut found): (Vec<&str>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
     for line in said.lines() {
         let mut words = line.split(' ');
         let (Some(Ok(depth)), Some(crate_name)) = (words.next().map(str::parse::<usize>), words.next()) else {
@@ -158,7 +158,7 @@ fn dependents(name: &str, target: &str) -> BTreeSet<String> {
         };
         above.truncate(depth);
         if let (true, Some(parent)) = (crate_name == name, above.last()) {
-            found.insert(str::to_owned(parent));
+            found.insert((*parent).to_owned());
         }
         above.push(crate_name);
     }
