@@ -81,10 +81,13 @@ pub(in crate::engine) fn received(
     let Body::GroupInvitation(invitation) = &content.body else { return Ok(()) };
     let group_id = invitation.log_id;
     let known = transaction.load(&key::group(&group_id))?;
-    let is_in = |group: &GroupRecord| {
-        matches!(group.standing, GroupStanding::Active | GroupStanding::Leaving | GroupStanding::Making)
+    // One to an epoch that this device was in before would make it use the same keys again, where the key package was the
+    // last-resort one and is still here.
+    let is_old = |group: &GroupRecord| {
+        invitation.epoch <= group.epoch
+            || matches!(group.standing, GroupStanding::Active | GroupStanding::Leaving | GroupStanding::Making)
     };
-    if known.as_ref().is_some_and(is_in) || !invitation.is_from(&peer.address) {
+    if known.as_ref().is_some_and(is_old) || !invitation.is_from(&peer.address) {
         return Ok(());
     }
     let join = GroupJoinRecord {

@@ -68,6 +68,8 @@ pub(super) enum Processed {
     Known,
     /// It is passed over.
     Refused { code: &'static str },
+    /// It is this device's own commit, and its secrets are gone: the others have gone on.
+    Lost,
     /// It has closed the epoch, and nobody can follow it.
     Broken { code: &'static str },
 }
@@ -295,6 +297,7 @@ impl OpenGroup {
             | Err(GroupError::MessageKey | GroupError::EpochGone | GroupError::EpochAhead | GroupError::Removed) => {
                 Ok(Processed::Known)
             }
+            Err(GroupError::OwnCommitLost) => Ok(Processed::Lost),
             Err(GroupError::GarbageCommit(error)) => Ok(Processed::Broken { code: code_of(&error) }),
             Err(error) => Ok(Processed::Refused { code: code_of(&error) }),
         }

@@ -243,6 +243,7 @@ fn take(
         Processed::Leaving(member) => commit::proposed(transaction, own, group, mls, Some(&member)),
         Processed::Proposal => commit::proposed(transaction, own, group, mls, None),
         Processed::Known => Ok(()),
+        Processed::Lost => rejoin::lose_place(transaction, group, "own_commit_lost"),
         Processed::Refused { code } => {
             tell(transaction, &group.log_id, GroupEvent::EntryRefused { code: code.to_owned() });
             Ok(())
