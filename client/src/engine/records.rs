@@ -74,6 +74,8 @@ pub mod class {
     pub const GROUP_MESSAGE: RecordClass = RecordClass::account(23);
     /// What is to be said in groups, by log id and content id.
     pub const GROUP_OUTBOX: RecordClass = RecordClass::account(24);
+    /// Which messages of groups are here, by log id, content id and sender.
+    pub const GROUP_RECEIVED: RecordClass = RecordClass::account(26);
     /// Who is in groups, by log id.
     pub const GROUP_ROSTER: RecordClass = RecordClass::account(25);
     /// Sessions, by id.
@@ -342,6 +344,12 @@ pub mod key {
     #[must_use]
     pub fn group_outbox(log_id: &[u8; 32], content_id: &[u8; 16]) -> Key<GroupOutboxRecord> {
         key(class::GROUP_OUTBOX, [log_id.as_slice(), content_id].concat())
+    }
+
+    /// Set when a message of a group is here; the value is its number, 8 bytes.
+    #[must_use]
+    pub fn group_received(log_id: &[u8; 32], sender: &Address, content_id: &[u8; 16]) -> Key<Bytes> {
+        key(class::GROUP_RECEIVED, [log_id.as_slice(), content_id, sender.as_str().as_bytes()].concat())
     }
 
     /// The seed of a group's access key.

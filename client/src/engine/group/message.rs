@@ -89,7 +89,7 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
     if group.seen == number {
         group.seen = group.messages;
     }
-    let seen = key::received(own.address(), &command.group, &id.0);
+    let seen = key::group_received(&command.group, own.address(), &id.0);
     transaction.store(&seen, &Zeroizing::new(number.to_be_bytes().to_vec()));
     transaction.store(&key::group_message(&command.group, number), &message);
     transaction.store(&key::group_outbox(&command.group, &id.0), &entry);

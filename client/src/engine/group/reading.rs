@@ -272,8 +272,8 @@ fn keep(
         return Ok(());
     };
     let from_self = sender.address == *own.address();
-    // The group stands in the place of an account key: the same content may come again after a restore of the server.
-    let seen = key::received(&sender.address, &group.log_id, &content.id.0);
+    // The same content may come again after a restore of the server.
+    let seen = key::group_received(&group.log_id, &sender.address, &content.id.0);
     if transaction.exists(&seen)? {
         return Ok(());
     }

@@ -17,13 +17,13 @@ use crate::engine::{
 
 impl World {
     /// Every device publishes its key packages, as it does when it first proves itself.
-    fn publish_key_packages(&mut self) {
+    pub(super) fn publish_key_packages(&mut self) {
         for number in 0..self.clients.len() {
             self.connect(number);
         }
     }
 
-    fn create(&mut self, number: usize, name: &str, members: &[(usize, GroupRoleRecord)]) -> GroupId {
+    pub(super) fn create(&mut self, number: usize, name: &str, members: &[(usize, GroupRoleRecord)]) -> GroupId {
         let members = members.iter().map(|(member, role)| (self.address(*member), *role)).collect();
         let (name, description) = (name.to_owned(), "Night shift".to_owned());
         let command = CreateGroup { name, description, members, retention_days: 0 };
@@ -37,7 +37,7 @@ impl World {
     }
 
     /// Everybody reads, sends and fetches, until nothing moves; time goes on.
-    fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         let mut quiet = 0;
         for _ in 0..400 {
             let before = self.server.activity();
@@ -113,7 +113,7 @@ impl World {
         self.clients[number].put(&key::outbox(&id, &recipient), &entry, now);
     }
 
-    fn say(&mut self, number: usize, group: &GroupId, text: &str) {
+    pub(super) fn say(&mut self, number: usize, group: &GroupId, text: &str) {
         let body = Body::Chat(Chat::Text { text: text.to_owned() });
         let command = SendToGroup {
             group: *group,
@@ -165,7 +165,7 @@ impl World {
         client.store.group_messages(group, u64::MAX, now, &mut client.rng).unwrap()
     }
 
-    fn texts_said(&mut self, number: usize, group: &GroupId) -> Vec<String> {
+    pub(super) fn texts_said(&mut self, number: usize, group: &GroupId) -> Vec<String> {
         let logged = self.said(number, group).into_iter();
         let logged = logged.filter(|message| message.message.state == GroupMessageState::Logged);
         logged.map(|message| message.content.fallback_text).collect()

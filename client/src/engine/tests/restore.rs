@@ -7,7 +7,7 @@ use medipeps_core::identity::{
 };
 use medipeps_core::limits::DEVICES_MAX;
 use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
-use medipeps_core::wire::client_records::{AccountRecord, RecipientState, RestorePhase};
+use medipeps_core::wire::client_records::{AccountRecord, GroupRoleRecord, RecipientState, RestorePhase};
 
 use super::world::{Client, World, engine_error, mail};
 use crate::engine::backup::{CLASSES, Choice, account, admit, entry};
@@ -89,6 +89,27 @@ fn go_live(world: &mut World, from: usize, new: usize) -> usize {
 fn phase(world: &mut World, number: usize) -> Option<RestorePhase> {
     let now = world.now;
     world.clients[number].get(&key::restore(), now).map(|record| record.phase)
+}
+
+#[test]
+fn a_backup_of_an_account_in_groups_has_no_state_of_them_and_becomes_a_device() {
+    let mut world = World::new(&["ana", "ben"]);
+    world.publish_key_packages();
+    let group = world.create(0, "Ward 3", &[(1, GroupRoleRecord::Member)]);
+    world.say(0, &group, "hello");
+    world.rest();
+    let (_, entries) = back_up(&mut world, 0);
+    let groups = [class::GROUP, class::GROUP_STATE, class::GROUP_ACCESS, class::KEY_PACKAGE, class::GROUP_MESSAGE];
+    assert!(entries.iter().all(|entry| groups.iter().all(|class| class.byte() != entry.class)));
+    let new = restore(&mut world, 0);
+    world.connect(new);
+    world.rest();
+    // The old device takes the new one in.
+    world.say(1, &group, "to both");
+    world.rest();
+    for number in [0, new] {
+        assert!(world.texts_said(number, &group).contains(&"to both".to_owned()), "{number}");
+    }
 }
 
 #[test]
