@@ -56,14 +56,14 @@ pub(super) static SUITES: &[Suite] = &[
         name: "unit",
         checks: "unit, property and documentation tests of every crate, and the fuzz corpora replayed",
         needs: &[],
-        minutes: 5.0,
+        minutes: 7.0,
         work: Work::Commands(|run| vec![tests(run, &["--workspace", "--exclude", "medipeps-tests"])]),
     },
     Suite {
         name: "end-to-end",
         checks: "what crosses crates: the real commands, large files, the arrows between crates",
         needs: &[],
-        minutes: 5.0,
+        minutes: 7.0,
         work: Work::Commands(|run| {
             let skipped: Vec<&str> = CRASH_TESTS.iter().flat_map(|name| ["--skip", name]).collect();
             across_crates(run, &skipped)
@@ -80,7 +80,7 @@ pub(super) static SUITES: &[Suite] = &[
         name: "published-vectors",
         checks: "what others publish: vectors (Wycheproof, X-Wing), CDA schemas and examples",
         needs: &[&VECTORS, &XMLLINT],
-        minutes: 0.5,
+        minutes: 1.5,
         work: Work::Own(published::run),
     },
     Suite {
@@ -115,7 +115,7 @@ pub(super) static SUITES: &[Suite] = &[
         name: "fuzz",
         checks: "every decoder under the fuzzer, 20 s each",
         needs: &[&FUZZ, &CXX],
-        minutes: 6.0,
+        minutes: 10.0,
         work: Work::Own(fuzz::run),
     },
     Suite {
