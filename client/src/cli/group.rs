@@ -73,7 +73,7 @@ pub(super) enum Command {
         /// The new name
         name: String,
     },
-    /// Keep messages for so many days; an owner may
+    /// Agree on how many days messages are kept; an owner may. This version shows it and does not delete yet
     Retention {
         /// Its name or the beginning of its id
         #[arg(value_name = "GROUP")]
@@ -115,7 +115,7 @@ pub(super) struct Create {
     /// What it is for
     #[arg(long, default_value = "")]
     description: String,
-    /// Keep messages for so many days; 0: for ever
+    /// Agree that messages are kept for so many days; 0: for ever. This version does not delete yet
     #[arg(long, value_name = "DAYS", default_value_t = 0)]
     retention: u32,
     /// Print JSON
@@ -299,7 +299,7 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
     text.push_str(&format!("Here since: {} UTC\n", time::short(group.group.joined)));
     text.push_str(&match group.roster.retention_days {
         0 => "Messages:   are kept\n".to_owned(),
-        days => format!("Messages:   are kept for {days} days\n"),
+        days => format!("Messages:   to be kept for {days} days; this version does not delete them yet\n"),
     });
     if !group.group.changes.is_empty() {
         text.push_str(&format!("Waiting:    {} changes\n", group.group.changes.len()));
