@@ -5,6 +5,10 @@
 mod account;
 mod contact;
 mod group;
+mod group_change;
+mod group_invitation;
+mod group_message;
+mod key_packages;
 mod linking;
 mod message;
 mod outbox;
@@ -20,11 +24,11 @@ mod transfer;
 
 pub use account::{AccountRecord, Revocation};
 pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord, VerifiedMark};
-pub use group::{
-    GroupBlobRecord, GroupChangeKind, GroupChangeRecord, GroupCommitRecord, GroupEntryRecord, GroupInvitationRecord,
-    GroupJoinRecord, GroupMemberRecord, GroupMessageRecord, GroupMessageState, GroupOutboxRecord, GroupRecord,
-    GroupRoleRecord, GroupRosterRecord, GroupStanding, KeyPackagesRecord,
-};
+pub use group::{GroupMemberRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord, GroupStanding};
+pub use group_change::{GroupChangeKind, GroupChangeRecord, GroupCommitRecord};
+pub use group_invitation::{GroupBlobRecord, GroupInvitationRecord, GroupJoinRecord};
+pub use group_message::{GroupEntryRecord, GroupMessageRecord, GroupMessageState, GroupOutboxRecord};
+pub use key_packages::KeyPackagesRecord;
 pub use linking::{DeviceNameRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, PrimaryLinkRecord, PrimaryStage};
 pub use message::{MessageRecord, RecipientRecord, RecipientState, SenderCheck};
 pub use outbox::OutboxRecord;

@@ -1,0 +1,193 @@
+//! What was said in a group, and what is to be said.
+
+use prost::Message;
+
+use super::{address, optional_id, text};
+use crate::Address;
+use crate::wire::{WireError, fixed, proto};
+
+/// How far a message of a group has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupMessageState {
+    /// It waits to be appended.
+    Queued,
+    /// It is in the log.
+    Logged,
+    /// It will never be.
+    Failed,
+}
+
+/// A message of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMessageRecord {
+    /// In the log; 0: not yet.
+    pub sequence: u64,
+    /// Of the content.
+    pub content_id: [u8; 16],
+    /// Who wrote it, as MLS has authenticated it.
+    pub sender: Address,
+    /// With which device.
+    pub sender_device: u32,
+    /// The sender's account key, Ed25519.
+    pub account_key: [u8; 32],
+    /// By the server's clock; by this device's until it is in the log. Milliseconds since 1970.
+    pub received: u64,
+    /// An encoded `Content`.
+    pub content: Vec<u8>,
+    /// How far it has come.
+    pub state: GroupMessageState,
+    /// Of a failure.
+    pub code: Option<String>,
+}
+
+/// A message of a group that is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupOutboxRecord {
+    /// Of the group.
+    pub log_id: [u8; 32],
+    /// Of the content.
+    pub content_id: [u8; 16],
+    /// Of its [`GroupMessageRecord`].
+    pub number: u64,
+    /// Milliseconds since 1970.
+    pub created: u64,
+    /// Once it is encrypted.
+    pub entry: Option<GroupEntryRecord>,
+    /// Since something last went well.
+    pub attempts: u32,
+    /// Milliseconds since 1970.
+    pub next_attempt: u64,
+}
+
+/// An encrypted entry that waits for the server's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupEntryRecord {
+    /// Names it; the encoded request is stored under it.
+    pub id: [u8; 16],
+    /// SHA-256 of it.
+    pub hash: [u8; 32],
+    /// For which it is encrypted.
+    pub epoch: u64,
+}
+
+impl GroupMessageRecord {
+    /// The record's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        proto::ClientGroupMessage {
+            sequence: self.sequence,
+            content_id: self.content_id.to_vec(),
+            sender: self.sender.to_string(),
+            sender_device: self.sender_device,
+            received: self.received,
+            content: self.content.clone(),
+            state: match self.state {
+                GroupMessageState::Queued => 1,
+                GroupMessageState::Logged => 2,
+                GroupMessageState::Failed => 3,
+            },
+            code: self.code.clone().unwrap_or_default(),
+            account_key: self.account_key.to_vec(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads the record.
+    ///
+    /// # Errors
+    /// [`WireError`]
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let record = proto::ClientGroupMessage::decode(bytes)?;
+        Ok(Self {
+            sequence: record.sequence,
+            content_id: fixed(&record.content_id, "content_id")?,
+            sender: address(&record.sender)?,
+            sender_device: record.sender_device,
+            account_key: fixed(&record.account_key, "account_key")?,
+            received: record.received,
+            content: record.content,
+            state: match record.state {
+                1 => GroupMessageState::Queued,
+                2 => GroupMessageState::Logged,
+                3 => GroupMessageState::Failed,
+                _ => return Err(WireError::Bounds("group message state")),
+            },
+            code: text(record.code),
+        })
+    }
+}
+
+impl GroupOutboxRecord {
+    /// The record's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        proto::ClientGroupOutboxEntry {
+            log_id: self.log_id.to_vec(),
+            content_id: self.content_id.to_vec(),
+            number: self.number,
+            created: self.created,
+            entry_id: self.entry.map(|entry| entry.id.to_vec()).unwrap_or_default(),
+            entry_hash: self.entry.map(|entry| entry.hash.to_vec()).unwrap_or_default(),
+            epoch: self.entry.map_or(0, |entry| entry.epoch),
+            attempts: self.attempts,
+            next_attempt: self.next_attempt,
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads the record.
+    ///
+    /// # Errors
+    /// [`WireError`]
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let record = proto::ClientGroupOutboxEntry::decode(bytes)?;
+        let entry = match optional_id(&record.entry_id, "entry_id")? {
+            Some(id) => {
+                Some(GroupEntryRecord { id, hash: fixed(&record.entry_hash, "entry_hash")?, epoch: record.epoch })
+            }
+            None => None,
+        };
+        Ok(Self {
+            log_id: fixed(&record.log_id, "log_id")?,
+            content_id: fixed(&record.content_id, "content_id")?,
+            number: record.number,
+            created: record.created,
+            entry,
+            attempts: record.attempts,
+            next_attempt: record.next_attempt,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_and_sent_comes_back_as_it_was_stored() {
+        let message = GroupMessageRecord {
+            sequence: 1,
+            content_id: [2; 16],
+            sender: "a@b".parse().unwrap(),
+            sender_device: 3,
+            account_key: [9; 32],
+            received: 4,
+            content: vec![5],
+            state: GroupMessageState::Failed,
+            code: Some("reader".into()),
+        };
+        assert_eq!(GroupMessageRecord::decode(&message.encode()), Ok(message));
+        let mut entry = GroupOutboxRecord {
+            log_id: [1; 32],
+            content_id: [2; 16],
+            number: 3,
+            created: 4,
+            entry: Some(GroupEntryRecord { id: [5; 16], hash: [6; 32], epoch: 7 }),
+            attempts: 8,
+            next_attempt: 9,
+        };
+        assert_eq!(GroupOutboxRecord::decode(&entry.encode()), Ok(entry.clone()));
+        entry.entry = None;
+        assert_eq!(GroupOutboxRecord::decode(&entry.encode()), Ok(entry));
+    }
+}
