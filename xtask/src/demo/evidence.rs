@@ -62,8 +62,8 @@ impl Evidence {
         self.origins = origins;
     }
 
-    /// Looks for lines of a file and for its name, and for nothing else from here on.
-    pub(super) fn of_a_file(&mut self, name: &str, lines: &[String]) {
+    /// Looks for these lines and for the name of what has them, and for nothing else from here on.
+    pub(super) fn of_lines(&mut self, name: &str, lines: &[String]) {
         let lines =
             lines.iter().map(|line| Needle { label: format!("'{}'", line.trim_end()), bytes: line.clone().into() });
         self.needles = lines.chain([Needle { label: format!("the name {name}"), bytes: name.into() }]).collect();
@@ -115,7 +115,7 @@ impl Evidence {
             }
         }
         let count = found.iter().filter(|found| **found).count();
-        progress.say(&format!("  control: the same search of the saved file finds {count} of {}", found.len()));
+        progress.say(&format!("  control: the same search of what the reader has finds {count} of {}", found.len()));
         if count == found.len() { Ok(()) } else { Err(DemoError::Broken("the search misses what is there".to_owned())) }
     }
 

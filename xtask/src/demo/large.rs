@@ -115,7 +115,7 @@ pub(super) fn send(
         fetched_in.as_secs_f32(),
         if whole { "the same to the last byte" } else { "NOT THE SAME" },
     ));
-    evidence.of_a_file(NAME, &texts());
+    evidence.of_lines(NAME, &texts());
     evidence.look_at_files(server, folder, "with the large file", progress)?;
     evidence.control_in(saved.as_slice(), progress)?;
     for path in saved.iter().chain([&file]) {

@@ -1,8 +1,9 @@
 //! `cargo demo`: the two released commands, driven as processes.
 //!
-//! Three professionals exchange mail, a report and a large file over a real server, which is killed on the way and started
+//! Three professionals exchange mail, a report and a large file, and talk in a group, over a real server, which is killed on the way and started
 //! again. Then every byte that the server kept or logged is searched for what they wrote.
 
+mod care_team;
 mod cda;
 mod encoding;
 mod evidence;

@@ -206,7 +206,8 @@ impl Professional {
         })
     }
 
-    fn run_json<S: AsRef<str>>(&self, words: &[S]) -> Result<Value, DemoError> {
+    /// Runs the command to its end and reads the JSON that it prints.
+    pub(super) fn run_json<S: AsRef<str>>(&self, words: &[S]) -> Result<Value, DemoError> {
         let said = self.run(words)?;
         let problem =
             |error| DemoError::Broken(format!("`medipeps {}` printed no JSON ({error}): {said}", words[0].as_ref()));
@@ -214,7 +215,7 @@ impl Professional {
     }
 
     /// Runs the command to its end and gives back its standard output.
-    fn run<S: AsRef<str>>(&self, words: &[S]) -> Result<String, DemoError> {
+    pub(super) fn run<S: AsRef<str>>(&self, words: &[S]) -> Result<String, DemoError> {
         self.spawn(words)?.finish(PATIENCE)
     }
 

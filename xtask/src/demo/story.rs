@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::care_team::{self, CareTeam};
 use super::evidence::{Control, Evidence};
 use super::large::{self, LargeFile};
 use super::mails::{self, mail};
@@ -26,6 +27,7 @@ pub(super) struct Story {
     bytes_searched: usize,
     control: Control,
     known: Value,
+    care_team: CareTeam,
     large: LargeFile,
 }
 
@@ -36,6 +38,7 @@ impl Story {
             && self.finds.is_empty()
             && self.control.missing.is_empty()
             && self.control.expected > 0
+            && self.care_team.passed()
             && self.large.passed()
     }
 
@@ -59,6 +62,7 @@ impl Story {
             "bytes_searched": self.bytes_searched,
             "control": {"expected": self.control.expected, "found": self.control.found(), "missing": self.control.missing},
             "server_knows": self.known,
+            "care_team": self.care_team.to_json(),
             "large_file": self.large.to_json(),
         })
     }
@@ -115,6 +119,8 @@ pub(super) fn tell(commands: &Commands, folder: &Path, progress: &Progress, keep
     control.missing.iter().for_each(|missing| progress.say(&format!("  NOT FOUND: {missing}")));
 
     server.start_again()?;
+    let team = [&people[claire], &people[karim], &people[lucie]];
+    let care_team = care_team::talk(team, &mut server, folder, &mut evidence, progress)?;
     let large = large::send([&people[claire], &people[karim]], &mut server, folder, &mut evidence, progress)?;
     if !keep {
         server.stop()?;
@@ -126,8 +132,15 @@ pub(super) fn tell(commands: &Commands, folder: &Path, progress: &Progress, keep
     if keep {
         say_what_next(commands, &server, &people, progress);
     }
-    let story =
-        Story { mails: post.sent, finds: evidence.finds, bytes_searched: evidence.bytes, control, known, large };
+    let story = Story {
+        mails: post.sent,
+        finds: evidence.finds,
+        bytes_searched: evidence.bytes,
+        control,
+        known,
+        care_team,
+        large,
+    };
     let (mails, copies) = (story.mails.len(), story.mails.iter().map(|mail| mail.recipients.len()).sum::<usize>());
     let arrived = story.mails.iter().filter(|mail| mail.passed()).count();
     progress.say(&format!(
