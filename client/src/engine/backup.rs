@@ -6,19 +6,20 @@ use std::collections::BTreeSet;
 use medipeps_core::kind::Content;
 use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, RecipientState, ServerRecord, UnconfirmedRecord,
-    UnconfirmedSenderRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, GroupMessageRecord, GroupMessageState, GroupRecord,
+    GroupRosterRecord, MessageRecord, RecipientState, ServerRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
 };
 use zeroize::Zeroizing;
 
 use super::LocalId;
+use super::group;
 use super::records::{Record, class, key};
 use crate::store::{RecordClass, RecordKey};
 
 /// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
 /// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
-/// they belong to, because others wait there to be sent.
-pub(crate) const CLASSES: [RecordClass; 8] = [
+/// they belong to, because others wait there to be sent. A group comes after its messages, because it counts them.
+pub(crate) const CLASSES: [RecordClass; 12] = [
     class::SERVER,
     class::CONTACT,
     class::UNCONFIRMED_SENDER,
@@ -27,6 +28,10 @@ pub(crate) const CLASSES: [RecordClass; 8] = [
     class::CONTENT,
     class::BODY_FETCH,
     class::UNCONFIRMED,
+    class::GROUP_RECEIVED,
+    class::GROUP_MESSAGE,
+    class::GROUP_ROSTER,
+    class::GROUP,
 ];
 
 /// The code of messages that waited in the outbox of the device that wrote the backup.
@@ -108,6 +113,12 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
         class::UNCONFIRMED => again::<UnconfirmedRecord>(&entry.value, |record| {
             *key::unconfirmed(&record.content_id, &record.recipient).name() == *name && !record.bare
         }),
+        class::GROUP_RECEIVED => {
+            (name.len() > 48 && entry.value.len() == size_of::<u64>()).then(|| entry.value.clone())
+        }
+        class::GROUP_MESSAGE => group_message(&entry.value).filter(|_| name.len() == 32 + size_of::<u64>()),
+        class::GROUP_ROSTER => again::<GroupRosterRecord>(&entry.value, |_| name.len() == 32),
+        class::GROUP => group(&entry.value, name),
         _ => return Err("a record of a class that backups do not have"),
     };
     Ok((RecordKey::new(class, name), value.ok_or("a record that cannot be read")?))
@@ -126,6 +137,22 @@ fn message(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         (recipient.state, recipient.code) = (RecipientState::Failed, Some(UNSENT.to_owned()));
     }
     Some(Record::encode(&message))
+}
+
+/// What was said in a group, except that nothing of it waits to be said.
+fn group_message(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut message = <GroupMessageRecord as Record>::decode(value).ok()?;
+    if message.state == GroupMessageState::Queued {
+        (message.state, message.code) = (GroupMessageState::Failed, Some(UNSENT.to_owned()));
+    }
+    Some(Record::encode(&message))
+}
+
+/// A group, whose keys are not in the backup: the new device asks for the way back into it.
+fn group(value: &[u8], name: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut group = <GroupRecord as Record>::decode(value).ok().filter(|group| *name == group.log_id)?;
+    group::restored(&mut group);
+    Some(Record::encode(&group))
 }
 
 /// The entry of a record.

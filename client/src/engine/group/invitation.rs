@@ -9,6 +9,7 @@ use medipeps_core::wire::client_records::{GroupInvitationRecord, GroupJoinRecord
 use zeroize::Zeroizing;
 
 use super::mls::OpenGroup;
+use super::reading::is_read;
 use super::{GroupEvent, GroupId, blob, device_list, load, rejoin, store, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::outcome::EngineError;
@@ -69,8 +70,8 @@ pub(super) fn send(
     Ok(())
 }
 
-/// Somebody invites this device. Whoever is no contact has to be asked about first, at his server; a device that is in the group already has
-/// nothing to gain, and a played back invitation is for a key package that is gone.
+/// Somebody invites this device. Whoever is no contact has to be asked about first, at his server; a played back invitation
+/// is for a key package that is gone.
 pub(in crate::engine) fn received(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
@@ -83,10 +84,7 @@ pub(in crate::engine) fn received(
     let known = transaction.load(&key::group(&group_id))?;
     // One to an epoch that this device was in before would make it use the same keys again, where the key package was the
     // last-resort one and is still here.
-    let is_old = |group: &GroupRecord| {
-        invitation.epoch <= group.epoch
-            || matches!(group.standing, GroupStanding::Active | GroupStanding::Leaving | GroupStanding::Making)
-    };
+    let is_old = |group: &GroupRecord| invitation.epoch <= group.epoch || group.standing == GroupStanding::Making;
     if known.as_ref().is_some_and(is_old) || !invitation.is_from(&peer.address) {
         return Ok(());
     }
@@ -100,7 +98,11 @@ pub(in crate::engine) fn received(
         attempts: 0,
         next_attempt: 0,
     };
-    if checked && let AttachmentPlace::Inline(bytes) = &invitation.invitation {
+    let is_member = known.as_ref().is_some_and(is_read);
+    if checked
+        && !is_member
+        && let AttachmentPlace::Inline(bytes) = &invitation.invitation
+    {
         return join_with(transaction, own, &join, bytes);
     }
     if !checked {
@@ -111,9 +113,39 @@ pub(in crate::engine) fn received(
         }
         contact::ask(transaction, &peer.address, false);
     }
-    let group = joining(transaction, invitation, known);
-    store(transaction, &group);
+    // A member has been taken out and invited again meanwhile, if the invitation is any good: the log, read on, tells.
+    if !is_member {
+        let group = joining(transaction, invitation, known);
+        store(transaction, &group);
+    }
     transaction.store(&key::group_join(&group_id), &join);
+    Ok(())
+}
+
+/// This device is in the group no longer, or has lost its place: an invitation that came meanwhile is taken up.
+pub(super) fn take_up(transaction: &mut Transaction<'_>, own: &OwnDevice, group_id: &GroupId) -> Result<(), Stop> {
+    let Some(join) = transaction.load(&key::group_join(group_id))? else { return Ok(()) };
+    let Body::GroupInvitation(told) = Content::decode(&join.content)?.body else { return Ok(()) };
+    if join.checked
+        && let AttachmentPlace::Inline(bytes) = &told.invitation
+    {
+        transaction.delete(&key::group_join(group_id));
+        return join_with(transaction, own, &join, bytes);
+    }
+    let known = transaction.load(&key::group(group_id))?;
+    let group = joining(transaction, &told, known);
+    store(transaction, &group);
+    Ok(())
+}
+
+/// A member has read this far: an invitation to this epoch or one before was not for him.
+pub(super) fn forget_old(transaction: &mut Transaction<'_>, group: &GroupRecord) -> Result<(), Stop> {
+    if let Some(join) = transaction.load(&key::group_join(&group.log_id))?
+        && let Body::GroupInvitation(told) = Content::decode(&join.content)?.body
+        && told.epoch <= group.epoch
+    {
+        transaction.delete(&key::group_join(&group.log_id));
+    }
     Ok(())
 }
 
@@ -132,6 +164,10 @@ pub(in crate::engine) fn sender_checked(
             continue;
         }
         join.checked = true;
+        if transaction.load(&key::group(&join.log_id))?.as_ref().is_some_and(is_read) {
+            transaction.store(&key, &join);
+            continue;
+        }
         match Content::decode(&join.content)?.body {
             Body::GroupInvitation(kind::GroupInvitation { invitation: AttachmentPlace::Inline(bytes), .. }) => {
                 let own = OwnDevice::load_working(transaction)?;

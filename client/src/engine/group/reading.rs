@@ -14,7 +14,9 @@ use medipeps_core::wire::transport::{
 };
 
 use super::mls::{OpenGroup, Processed};
-use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, rejoin, store, tell};
+use super::{
+    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, message, rejoin, store, tell,
+};
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::outbox::next_attempt;
@@ -159,6 +161,9 @@ pub(in crate::engine) fn read_refused(
     if error.known_code() == Some(ErrorCode::GroupAccessRefused) {
         // All entries of this epoch have run out, with its key.
         rejoin::lose_place(transaction, &mut group, "group_entries_gone")?;
+        store(transaction, &group);
+        let own = OwnDevice::load_working(transaction)?;
+        return invitation::take_up(transaction, &own, group_id);
     }
     if error.known_code() == Some(ErrorCode::UnknownGroupLog) {
         let code = error_code_name(error);
@@ -212,7 +217,11 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
         mls.save(transaction)?;
     }
     store(transaction, &group);
-    Ok(())
+    match is_read(&group) {
+        true if group.epoch != read.epoch => invitation::forget_old(transaction, &group),
+        true => Ok(()),
+        false => invitation::take_up(transaction, &own, &group.log_id),
+    }
 }
 
 /// Whether the log is read: by a member, and by one who wants to leave until he is out.

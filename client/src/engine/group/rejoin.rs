@@ -8,13 +8,13 @@ use medipeps_core::group::GroupRejoin;
 use medipeps_core::group_log::entry_hash;
 use medipeps_core::kind::{AttachmentPlace, Body, Content, GroupRejoinAnswer, GroupRejoinRequest, LogPosition};
 use medipeps_core::wire::client_records::{
-    GroupCommitRecord, GroupInvitationRecord, GroupJoinRecord, GroupRecord, GroupStanding,
+    GroupChangeKind, GroupCommitRecord, GroupInvitationRecord, GroupJoinRecord, GroupRecord, GroupStanding,
 };
 use medipeps_core::wire::transport::{AppendGroupEntryReply, ErrorReply, Request};
 use zeroize::Zeroizing;
 
 use super::mls::{OpenGroup, code_of};
-use super::{GroupEvent, GroupId, GroupProblem, append, blob, load, message, store, tell};
+use super::{GroupEvent, GroupId, GroupProblem, append, blob, change, load, message, store, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::composition;
 use crate::engine::outbox::next_attempt;
@@ -74,6 +74,20 @@ pub(in crate::engine) fn rolled_back(transaction: &mut Transaction<'_>) -> Resul
     Ok(())
 }
 
+/// The group as a restored device has it: what was said, and no state.
+pub(in crate::engine) fn restored(group: &mut GroupRecord) {
+    match group.standing {
+        GroupStanding::Active | GroupStanding::Rejoining | GroupStanding::Leaving => {
+            (group.standing, group.problem) = (GroupStanding::Rejoining, Some("restored".to_owned()));
+        }
+        GroupStanding::Making | GroupStanding::Joining => group.standing = GroupStanding::Left,
+        GroupStanding::Left | GroupStanding::Removed | GroupStanding::Broken => {}
+    }
+    (group.commit, group.attempts, group.next_attempt) = (None, 0, 0);
+    group.changes.clear();
+    group.statement_version = 0;
+}
+
 /// Goes on with what is under way, or asks the next member.
 pub(super) fn ask_due(transaction: &mut Transaction<'_>, own: &OwnDevice, group: &GroupRecord) -> Result<(), Stop> {
     if let Some(commit) = &group.commit {
@@ -114,6 +128,13 @@ pub(in crate::engine) fn requested(
         return Ok(());
     };
     let mls = OpenGroup::load(transaction, group_id)?;
+    if peer.address == *own.address() && !mls.devices_of(own.address())?.contains(&peer.device_id) {
+        // A device of this account that has no place yet is brought in beside this one, not in its place.
+        let mut group = group;
+        change::want(&mut group, GroupChangeKind::OwnDevices, transaction.now.0);
+        store(transaction, &group);
+        return Ok(());
+    }
     let listed = mls.policy()?.entry(&peer.address).is_some_and(|one| one.account_key == *peer.account_key.as_bytes());
     if !listed || group.epoch != mls.epoch() {
         return Ok(());

@@ -146,11 +146,11 @@ impl World {
         client.store.groups(now, &mut client.rng).unwrap().into_iter().map(|group| group.group).collect()
     }
 
-    fn group(&mut self, number: usize, group: &GroupId) -> GroupRecord {
+    pub(super) fn group(&mut self, number: usize, group: &GroupId) -> GroupRecord {
         self.groups(number).into_iter().find(|one| one.log_id == *group).expect("the group is known")
     }
 
-    fn members(&mut self, number: usize, group: &GroupId) -> Vec<(Address, GroupRoleRecord, usize)> {
+    pub(super) fn members(&mut self, number: usize, group: &GroupId) -> Vec<(Address, GroupRoleRecord, usize)> {
         let now = Time(self.now);
         let client = &mut self.clients[number];
         let groups = client.store.groups(now, &mut client.rng).unwrap();
@@ -158,7 +158,7 @@ impl World {
         group.roster.members.into_iter().map(|one| (one.address, one.role, one.devices.len())).collect()
     }
 
-    fn said(&mut self, number: usize, group: &GroupId) -> Vec<GroupMessage> {
+    pub(super) fn said(&mut self, number: usize, group: &GroupId) -> Vec<GroupMessage> {
         let now = Time(self.now);
         let client = &mut self.clients[number];
         let _ = client.store.generation(now, &mut client.rng);
@@ -254,6 +254,29 @@ fn who_is_taken_out_sees_nothing_more_and_is_told_that_his_word_was_not_sent() {
     world.say(0, &group, "welcome back");
     world.rest();
     assert_eq!(world.texts_said(1, &group), ["before", "welcome back"]);
+}
+
+#[test]
+fn who_is_taken_out_and_invited_again_while_away_comes_back() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    world.away.insert(1);
+    let ben = world.address(1);
+    world.change(0, &group, GroupChangeKind::Remove(ben.clone()));
+    world.rest();
+    world.say(0, &group, "without Ben");
+    world.rest();
+    world.change(0, &group, GroupChangeKind::Add(ben, MEMBER));
+    world.rest();
+    world.say(0, &group, "with Ben");
+    world.rest();
+    // His mail comes first, the log after it: the invitation waits for what the log says.
+    world.away.clear();
+    world.rest();
+    assert_eq!(world.texts_said(1, &group), ["with Ben"]);
+    world.say(1, &group, "thanks");
+    world.rest();
+    assert_eq!(world.texts_said(2, &group), ["without Ben", "with Ben", "thanks"]);
 }
 
 #[test]

@@ -7,11 +7,14 @@ use medipeps_core::identity::{
 };
 use medipeps_core::limits::DEVICES_MAX;
 use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
-use medipeps_core::wire::client_records::{AccountRecord, GroupRoleRecord, RecipientState, RestorePhase};
+use medipeps_core::wire::client_records::{
+    AccountRecord, GroupRoleRecord, GroupStanding, RecipientState, RestorePhase,
+};
 
 use super::world::{Client, World, engine_error, mail};
 use crate::engine::backup::{CLASSES, Choice, account, admit, entry};
 use crate::engine::{EngineError, Event, Input, class, key};
+use crate::limits::GROUP_REJOIN_ASK_MS;
 use crate::store::RecordKey;
 
 /// The backup of a client, as the shell reads it.
@@ -92,19 +95,69 @@ fn phase(world: &mut World, number: usize) -> Option<RestorePhase> {
 }
 
 #[test]
-fn a_backup_of_an_account_in_groups_has_no_state_of_them_and_becomes_a_device() {
+fn a_backup_has_what_was_said_in_groups_and_no_key_of_them() {
     let mut world = World::new(&["ana", "ben"]);
     world.publish_key_packages();
     let group = world.create(0, "Ward 3", &[(1, GroupRoleRecord::Member)]);
-    world.say(0, &group, "hello");
+    world.say(1, &group, "hello");
     world.rest();
+    world.away.insert(1);
+    world.say(0, &group, "on its way");
     let (_, entries) = back_up(&mut world, 0);
-    let groups = [class::GROUP, class::GROUP_STATE, class::GROUP_ACCESS, class::KEY_PACKAGE, class::GROUP_MESSAGE];
-    assert!(entries.iter().all(|entry| groups.iter().all(|class| class.byte() != entry.class)));
+    let secret = [class::GROUP_STATE, class::GROUP_ACCESS, class::KEY_PACKAGE, class::GROUP_OUTBOX];
+    assert!(entries.iter().all(|entry| secret.iter().all(|class| class.byte() != entry.class)));
+    world.away.clear();
     let new = restore(&mut world, 0);
-    world.connect(new);
+    assert_eq!(world.group(new, &group).standing, GroupStanding::Rejoining);
+    let said = world.said(new, &group).into_iter();
+    let said: Vec<_> = said.map(|one| (one.content.fallback_text, one.message.code)).collect();
+    let unsent = ("on its way".to_owned(), Some("restored_unsent".to_owned()));
+    assert_eq!(said, [("hello".to_owned(), None), unsent], "readable before anybody has answered");
     world.rest();
-    // The old device takes the new one in.
+    // The old device takes the new one in, and keeps its own place.
+    assert_eq!(world.members(1, &group)[0].2, 2);
+    world.say(1, &group, "to both");
+    world.say(new, &group, "from the new one");
+    world.rest();
+    for number in [0, new] {
+        let texts = world.texts_said(number, &group);
+        for text in ["hello", "to both", "from the new one"] {
+            assert_eq!(texts.iter().filter(|one| *one == text).count(), 1, "{number}: {texts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_backup_of_a_machine_that_is_lost_takes_its_place_in_groups() {
+    let mut world = World::new(&["ana", "ben"]);
+    world.publish_key_packages();
+    let group = world.create(0, "Ward 3", &[(1, GroupRoleRecord::Member)]);
+    world.say(1, &group, "hello");
+    world.rest();
+    world.away.insert(0);
+    let new = restore(&mut world, 0);
+    world.rest();
+    // The lost machine is asked first, and does not answer.
+    world.later(GROUP_REJOIN_ASK_MS);
+    world.rest();
+    let record = world.group(new, &group);
+    assert_eq!((record.standing, record.problem), (GroupStanding::Active, None));
+    assert_eq!(
+        world.members(1, &group)[0].2,
+        2,
+        "the lost one is still listed: it is invited anew, by its key packages"
+    );
+    world.say(1, &group, "after");
+    world.say(new, &group, "me again");
+    world.rest();
+    assert_eq!(world.texts_said(new, &group).first().map(String::as_str), Some("hello"));
+    for number in [1, new] {
+        let texts = world.texts_said(number, &group);
+        assert_eq!(texts.len(), 3, "{number}: {texts:?}");
+    }
+    // The old machine was not lost after all: its leaf was taken, and it takes up the invitation.
+    world.away.clear();
+    world.rest();
     world.say(1, &group, "to both");
     world.rest();
     for number in [0, new] {
