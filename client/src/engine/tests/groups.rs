@@ -126,7 +126,7 @@ impl World {
         self.run(number, &Input::Group(GroupInput::Send(Box::new(command)))).unwrap();
     }
 
-    fn change(&mut self, number: usize, group: &GroupId, what: GroupChangeKind) {
+    pub(super) fn change(&mut self, number: usize, group: &GroupId, what: GroupChangeKind) {
         self.try_change(number, group, what).unwrap();
     }
 
@@ -158,7 +158,7 @@ impl World {
         group.roster.members.into_iter().map(|one| (one.address, one.role, one.devices.len())).collect()
     }
 
-    fn said(&mut self, number: usize, group: &GroupId) -> Vec<GroupMessage> {
+    pub(super) fn said(&mut self, number: usize, group: &GroupId) -> Vec<GroupMessage> {
         let now = Time(self.now);
         let client = &mut self.clients[number];
         let _ = client.store.generation(now, &mut client.rng);
