@@ -10,6 +10,7 @@ use medipeps_core::group::{
     Change, Group, GroupChanges, GroupEngine, GroupError, GroupPolicy, KeyPackage, Received, Role, Suite, stored_pages,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue, recovery_key_hash};
+use medipeps_core::kind::{Body, Chat, Content, MessageId, ReceiptsWanted, Urgency};
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
@@ -67,8 +68,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     karims_store.write(at_karim.save()?);
     println!("{} devices in {:?}, epoch {}", at_karim.size(), at_karim.policy()?.name, at_karim.epoch());
 
-    // A message is one entry for everybody. Its sender's state is stored before it leaves.
-    let entry = at_claire.encrypt(b"Bed 4 is free", rng)?;
+    // A message is franked: its sender is bound to it. It is one entry for everybody, and his state is stored before it leaves.
+    let entry = at_claire.encrypt(&at_claire.frank(&claire.says("Bed 4 is free", rng), rng)?, rng)?;
     claires_store.write(at_claire.save()?);
     println!("an entry of {} bytes, whatever is said and however many read it", entry.entry.len());
     assert!(log.append(entry.epoch, entry.entry, false));
@@ -91,7 +92,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let prepared = at_claire.prepare_commit(&change, rng)?;
     assert!(log.append(prepared.entry.epoch, prepared.entry.entry, true));
     print_new(&mut at_claire, &log, &mut read_by_claire)?;
-    let entry = at_claire.encrypt(b"Karim has left", rng)?;
+    let entry = at_claire.encrypt(&at_claire.frank(&claire.says("Karim has left", rng), rng)?, rng)?;
     assert!(log.append(entry.epoch, entry.entry, false));
     print_new(&mut at_karim, &log, &mut read_by_karim)?;
     assert!(at_karim.is_removed());
@@ -105,8 +106,9 @@ fn print_new(group: &mut Group, log: &Log, read: &mut usize) -> Result<(), Group
     for (epoch, entry, closes) in &log.entries[*read..] {
         *read += 1;
         match group.process(entry, *epoch, *closes)? {
-            Received::Message { sender, content } => {
-                println!("{}: {}", sender.address, String::from_utf8_lossy(&content));
+            // What its sender is not bound to is refused before it comes here; with its bytes, tag and certificate it can be reported.
+            Received::Message { sender, content, .. } => {
+                println!("{}: {}", sender.address, content.fallback_text);
             }
             Received::Epoch(change) if change.removed_self => {
                 println!("{} removed this device", change.committer.address);
@@ -133,6 +135,31 @@ impl Person {
             issued: 1_790_000_000,
         };
         Ok(Self { statement: statement.sign(&account_key)?, keys })
+    }
+
+    /// A chat message of this person.
+    fn says(&self, text: &str, rng: &mut ChaCha20Rng) -> Content {
+        let body = Body::Chat(Chat::Text { text: text.to_owned() });
+        let id = MessageId::random(rng);
+        Content {
+            id,
+            thread: id,
+            in_reply_to: None,
+            replaces: None,
+            created: 1_790_000_000_000,
+            expires: None,
+            urgency: Urgency::Routine,
+            sender_name: String::new(),
+            sender_role: String::new(),
+            on_behalf_of: None,
+            patient: None,
+            receipts_wanted: ReceiptsWanted::default(),
+            fallback_text: body.fallback_text(),
+            attachments: Vec::new(),
+            body_blob: None,
+            sender_statement_version: self.statement.version(),
+            body,
+        }
     }
 
     fn engine(&self) -> Result<GroupEngine<'_>, Box<dyn Error>> {

@@ -36,6 +36,7 @@ pub struct FrankingTag {
 }
 
 /// A content as MLS encrypts it, and what goes beside it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct FrankedContent {
     /// An encoded content with its franking key.
     pub bytes: Zeroizing<Vec<u8>>,
@@ -84,6 +85,16 @@ impl FrankingTag {
     }
 }
 
+impl FrankedContent {
+    /// Whether the tag commits to these bytes in the group of this log. The signature is not looked at.
+    ///
+    /// # Errors
+    /// [`FrankingError`]
+    pub fn check_commitment(&self, log_id: &[u8; 32]) -> Result<(), FrankingError> {
+        committed(&self.bytes, &self.tag, log_id)
+    }
+}
+
 /// Binds the sender's device to a content in the group of this log.
 ///
 /// # Errors
@@ -117,14 +128,20 @@ pub fn open(
     sender_key: &VerifyingKey,
 ) -> Result<Content, FrankingError> {
     let read = Content::decode(content)?;
-    let key = wire::content::franking_key(content).map_err(ContentError::from)?.ok_or(FrankingError::NoKey)?;
-    if !bool::from(commitment(&key, log_id, content).ct_eq(&tag.commitment)) {
-        return Err(FrankingError::Commitment);
-    }
+    committed(content, tag, log_id)?;
     sender_key
         .verify(label::FRANKING_SIGNATURE, &[log_id, &tag.commitment], &tag.signature)
         .map_err(|_| FrankingError::Signature)?;
     Ok(read)
+}
+
+fn committed(content: &[u8], tag: &FrankingTag, log_id: &[u8; 32]) -> Result<(), FrankingError> {
+    let key = wire::content::franking_key(content).map_err(ContentError::from)?.ok_or(FrankingError::NoKey)?;
+    if bool::from(commitment(&key, log_id, content).ct_eq(&tag.commitment)) {
+        Ok(())
+    } else {
+        Err(FrankingError::Commitment)
+    }
 }
 
 /// HMAC-SHA256 over the label, the log and the content. That it binds rests on SHA-256 alone: the key has a fixed length below

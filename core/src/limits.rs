@@ -12,6 +12,8 @@ pub const PRIMARY_DEVICES_MAX: usize = 2;
 /// Bytes of an encoded signed statement: 20 devices of an address of up to 102 bytes, 11 of the longest address that there
 /// can be. A certificate has up to 191 bytes and the address, the rest up to 221 and the address.
 pub const STATEMENT_LENGTH_MAX: usize = 6 * 1024;
+/// Bytes of an encoded signed device certificate that is carried alone: up to 191 and the address of up to 320.
+pub const DEVICE_CERTIFICATE_LENGTH_MAX: usize = 512;
 /// Letters of a verification code: two of the longest addresses and two keys in base32, and some white space.
 pub const VERIFICATION_CODE_LENGTH_MAX: usize = 1400;
 /// Bytes of a backup's header: what version 1 has takes about 80; the rest is for later versions.

@@ -11,10 +11,12 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use ed25519_dalek::Signer as _;
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::SigningKey;
+use medipeps_core::franking::{self, FrankedContent, FrankingTag};
 use medipeps_core::group::{
     Change, Group, GroupEngine, GroupEntry, GroupPolicy, GroupWelcome, KeyPackage, Received, Role, Suite,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
+use medipeps_core::kind::{Body, Chat, Content, MessageId, ReceiptsWanted, Urgency};
 use openmls::prelude::tls_codec::{Deserialize, Serialize};
 use openmls::prelude::{
     Capabilities, Ciphersuite, Credential, CredentialType, CredentialWithKey, ExtensionType, LeafNodeIndex,
@@ -170,13 +172,17 @@ impl OpenMember {
         MlsMessageIn::tls_deserialize_exact(&plaintext[4..4 + length]).unwrap()
     }
 
-    /// What an application message says; commits are merged.
-    fn process(&mut self, entry: &GroupEntry) -> Option<Vec<u8>> {
+    /// What an application message says, and the tag beside it; commits are merged.
+    fn process(&mut self, entry: &GroupEntry) -> Option<FrankedContent> {
         let message = self.unwrap(&entry.entry).try_into_protocol_message().unwrap();
         let group = self.group.as_mut().unwrap();
         let processed = group.process_message(&self.provider, message).unwrap();
+        let tag = processed.aad().to_vec();
         match processed.into_content() {
-            ProcessedMessageContent::ApplicationMessage(message) => Some(message.into_bytes()),
+            ProcessedMessageContent::ApplicationMessage(message) => {
+                let tag = FrankingTag::decode(&tag).unwrap();
+                Some(FrankedContent { bytes: message.into_bytes().into(), tag })
+            }
             ProcessedMessageContent::StagedCommitMessage(commit) => {
                 group.merge_staged_commit(&self.provider, *commit).unwrap();
                 None
@@ -189,9 +195,12 @@ impl OpenMember {
         }
     }
 
-    fn say(&mut self, text: &[u8]) -> GroupEntry {
+    fn say(&mut self, text: &str) -> GroupEntry {
+        let key = SigningKey::from_secret(&self.signer.0.to_bytes().into());
+        let franked = franking::frank(&chat(text), &self.log_id, &key, &mut self.rng).unwrap();
         let group = self.group.as_mut().unwrap();
-        let message = group.create_message(&self.provider, &self.signer, text).unwrap();
+        group.set_aad(franked.tag.encode().to_vec());
+        let message = group.create_message(&self.provider, &self.signer, &franked.bytes).unwrap();
         self.wrap(&message)
     }
 
@@ -214,9 +223,33 @@ impl OpenMember {
     }
 }
 
-fn says(received: Received, text: &[u8], sender: &Account) {
-    let Received::Message { sender: from, content } = received else { panic!("{received:?}") };
-    assert_eq!(content.as_slice(), text);
+/// A chat message, as a client makes it.
+fn chat(text: &str) -> Content {
+    let body = Body::Chat(Chat::Text { text: text.to_owned() });
+    Content {
+        id: MessageId([1; 16]),
+        thread: MessageId([2; 16]),
+        in_reply_to: None,
+        replaces: None,
+        created: 1_790_000_000_000,
+        expires: None,
+        urgency: Urgency::Routine,
+        sender_name: String::new(),
+        sender_role: String::new(),
+        on_behalf_of: None,
+        patient: None,
+        receipts_wanted: ReceiptsWanted::default(),
+        fallback_text: text.to_owned(),
+        attachments: Vec::new(),
+        body_blob: None,
+        sender_statement_version: 1,
+        body,
+    }
+}
+
+fn says(received: Received, text: &str, sender: &Account) {
+    let Received::Message { sender: from, content, .. } = received else { panic!("{received:?}") };
+    assert_eq!(content.fallback_text, text);
     assert_eq!(from.address, *sender.statement.address());
 }
 
@@ -266,18 +299,22 @@ fn members_of_both_implementations_share_a_group() {
     for round in 0..6_u32 {
         // A message from each, read by all others.
         let text = format!("from Claire in round {round}");
-        let entry = ours.encrypt(text.as_bytes(), rng).unwrap();
-        says(annes.process(&entry.entry, entry.epoch, false).unwrap(), text.as_bytes(), &claire);
+        let franked = ours.frank(&chat(&text), rng).unwrap();
+        let entry = ours.encrypt(&franked, rng).unwrap();
+        says(annes.process(&entry.entry, entry.epoch, false).unwrap(), &text, &claire);
         for member in &mut theirs {
-            assert_eq!(member.process(&entry).unwrap(), text.as_bytes());
+            assert!(member.process(&entry).unwrap() == franked);
         }
         for (sender, account) in [(0, &karim), (1, &omar)] {
             let text = format!("from OpenMLS {sender} in round {round}");
-            let entry = theirs[sender].say(text.as_bytes());
+            let entry = theirs[sender].say(&text);
             for group in [&mut ours, &mut annes] {
-                says(group.process(&entry.entry, entry.epoch, false).unwrap(), text.as_bytes(), account);
+                says(group.process(&entry.entry, entry.epoch, false).unwrap(), &text, account);
             }
-            assert_eq!(theirs[1 - sender].process(&entry).unwrap(), text.as_bytes());
+            let read = theirs[1 - sender].process(&entry).unwrap();
+            let key = account.statement.device(1).unwrap().keys().signing_key;
+            let read = franking::open(&read.bytes, &read.tag, &ours.log_id(), &key);
+            assert_eq!(read.unwrap().fallback_text, text);
         }
         // A commit, from ours and theirs by turns.
         if round % 2 == 0 {
@@ -319,6 +356,6 @@ fn members_of_both_implementations_share_a_group() {
     let entry = theirs[0].remove(omars);
     ours.process(&entry.entry, entry.epoch, true).unwrap();
     agree(&ours, &theirs[0]);
-    let entry = theirs[0].say(b"the two of us");
-    says(ours.process(&entry.entry, entry.epoch, false).unwrap(), b"the two of us", &karim);
+    let entry = theirs[0].say("the two of us");
+    says(ours.process(&entry.entry, entry.epoch, false).unwrap(), "the two of us", &karim);
 }

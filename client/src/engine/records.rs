@@ -78,6 +78,8 @@ pub mod class {
     pub const GROUP_RECEIVED: RecordClass = RecordClass::account(26);
     /// Who is in groups, by log id.
     pub const GROUP_ROSTER: RecordClass = RecordClass::account(25);
+    /// Certificates of devices that have said something in a group, by their signing keys.
+    pub const DEVICE_CERTIFICATE: RecordClass = RecordClass::account(31);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -350,6 +352,12 @@ pub mod key {
     #[must_use]
     pub fn group_received(log_id: &[u8; 32], sender: &Address, content_id: &[u8; 16]) -> Key<Bytes> {
         key(class::GROUP_RECEIVED, [log_id.as_slice(), content_id, sender.as_str().as_bytes()].concat())
+    }
+
+    /// The certificate of a device that has said something in a group: an encoded `SignedDeviceCertificate`.
+    #[must_use]
+    pub fn device_certificate(device_key: &[u8; 32]) -> Key<Bytes> {
+        key(class::DEVICE_CERTIFICATE, *device_key)
     }
 
     /// The seed of a group's access key.

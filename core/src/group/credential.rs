@@ -57,7 +57,8 @@ pub(super) fn verify(identity: &SigningIdentity) -> Result<DeviceCertificate, Re
     }
 }
 
-fn certificate_bytes(identity: &SigningIdentity) -> Result<&[u8], Refusal> {
+/// The encoded certificate in a leaf.
+pub(super) fn certificate_bytes(identity: &SigningIdentity) -> Result<&[u8], Refusal> {
     match &identity.credential {
         Credential::Custom(credential) if credential.credential_type == DEVICE_CREDENTIAL => Ok(&credential.data),
         _ => Err(Refusal::Certificate),

@@ -16,7 +16,7 @@ use super::error::{GroupError, Refusal};
 use super::judge::{Judge, LOG_EXTENSION, POLICY_EXTENSION};
 use super::key_package::{KeyPackageSecret, lifetime};
 use super::keys::log_id;
-use super::member::{Group, own_name};
+use super::member::Group;
 use super::policy::{GroupPolicy, Role};
 use super::provider::{CLASSICAL, POST_QUANTUM, Provider};
 use super::rules::Rules;
@@ -177,7 +177,7 @@ impl GroupEngine<'_> {
                 client.create_group_with_id(id.0.to_vec(), extensions, Default::default(), Some(MlsTime::from(now)))
             })
             .map_err(|error| GroupError::from_mls(&error, judge.take()))?;
-        let mut group = Group::assemble(mls, id, suite, provider, judge, storage, own_name(self));
+        let mut group = Group::assemble(mls, id, suite, provider, judge, storage, self);
         group.export_keys()?;
         group.log_id = log_id(&group.keys().access_key().verifying_key());
         group.checkpoint()?;
@@ -206,7 +206,7 @@ impl GroupEngine<'_> {
         let (mls, information) = client.join_group(Some(tree), &welcome, None).map_err(failed)?;
         let id = GroupId(mls.group_id().try_into().map_err(|_| GroupError::NotMls)?);
         let log = named_log(information.group_info_extensions())?;
-        let mut group = Group::assemble(mls, id, suite, provider, judge.clone(), storage, own_name(self));
+        let mut group = Group::assemble(mls, id, suite, provider, judge.clone(), storage, self);
         group.log_id = log;
         group.check_joined(information.sender)?;
         group.export_keys()?;

@@ -4,6 +4,7 @@ use mls_rs::error::MlsError;
 use thiserror::Error;
 
 use super::policy::PolicyError;
+use crate::franking::FrankingError;
 use crate::limits::{GROUP_EPOCHS_KEPT, GROUP_MEMBERS_MAX, GROUP_MESSAGE_LENGTH_MAX};
 use crate::wire::WireError;
 
@@ -133,6 +134,9 @@ pub enum GroupError {
     /// The stored pages are not one state.
     #[error("the stored state is refused: {0}")]
     State(#[from] StateError),
+    /// A message whose sender is not bound to it: it could not be reported, and is shown to nobody.
+    #[error("the message is not franked as it must be: {0}")]
+    Franking(#[from] FrankingError),
     /// Anything else that MLS forbids; the text is for logs.
     #[error("MLS refuses: {0}")]
     Mls(String),

@@ -20,6 +20,9 @@ use super::storage::StateStorage;
 use super::{GroupId, LogId};
 use crate::Address;
 use crate::crypto::secret::Secret;
+use crate::crypto::signature::SigningKey;
+use crate::franking::{self, FrankedContent, FrankingError};
+use crate::kind::Content;
 use crate::label;
 use crate::limits::{GROUP_EPOCHS_KEPT, GROUP_MESSAGE_LENGTH_MAX};
 
@@ -33,6 +36,8 @@ pub struct Group {
     pub(super) judge: Judge,
     pub(super) storage: StateStorage,
     pub(super) own: LeafName,
+    /// The device's: it signs for what is said.
+    pub(super) device_key: SigningKey,
     /// Of the current epoch and those before it, newest last.
     pub(super) keys: Vec<EpochKeys>,
     pub(super) pending: Option<Pending>,
@@ -88,7 +93,7 @@ impl Group {
         provider: Provider,
         judge: Judge,
         storage: StateStorage,
-        own: LeafName,
+        device: &GroupEngine<'_>,
     ) -> Self {
         Self {
             mls,
@@ -98,7 +103,8 @@ impl Group {
             provider,
             judge,
             storage,
-            own,
+            own: own_name(device),
+            device_key: device.signing_key.clone(),
             keys: Vec::new(),
             pending: None,
             pages: Pages::new(id),
@@ -197,21 +203,32 @@ impl Group {
         self.mls.commit_required()
     }
 
-    /// Encrypts a message to the group. The state must be stored before the entry leaves.
+    /// Binds this device to a content, so that members take it and one of them can report it. What comes out is good for every
+    /// epoch: a message that is encrypted again in a later one keeps its franking key and its tag.
     ///
     /// # Errors
-    /// [`GroupError::Removed`], [`Refusal::ReaderPosted`], [`Refusal::Closed`], [`GroupError::CommitFirst`] and
-    /// [`GroupError::TooLong`].
-    pub fn encrypt(&mut self, content: &[u8], rng: &mut impl CryptoRng) -> Result<GroupEntry, GroupError> {
+    /// [`FrankingError::Content`] for what members would refuse.
+    pub fn frank(&self, content: &Content, rng: &mut impl CryptoRng) -> Result<FrankedContent, GroupError> {
+        franking::frank(content, &self.log_id, &self.device_key, rng)
+            .map_err(|error| FrankingError::Content(error).into())
+    }
+
+    /// Encrypts a message to the group, its tag beside it. The state must be stored before the entry leaves.
+    ///
+    /// # Errors
+    /// [`GroupError::Removed`], [`Refusal::ReaderPosted`], [`Refusal::Closed`], [`GroupError::CommitFirst`],
+    /// [`GroupError::TooLong`], and [`GroupError::Franking`] for what was franked for another group.
+    pub fn encrypt(&mut self, content: &FrankedContent, rng: &mut impl CryptoRng) -> Result<GroupEntry, GroupError> {
         if self.own_role()? == Role::Reader {
             return Err(Refusal::ReaderPosted.into());
         }
         if self.policy()?.successor.is_some() {
             return Err(Refusal::Closed.into());
         }
-        if content.len() > GROUP_MESSAGE_LENGTH_MAX {
+        if content.bytes.len() > GROUP_MESSAGE_LENGTH_MAX {
             return Err(GroupError::TooLong);
         }
+        content.check_commitment(&self.log_id)?;
         if self.mls.commit_required() {
             return Err(GroupError::CommitFirst);
         }
@@ -219,7 +236,9 @@ impl Group {
             .provider
             .clone()
             .randomness()
-            .during(rng, || self.mls.encrypt_application_message(content, Vec::new())?.to_bytes())
+            .during(rng, || {
+                self.mls.encrypt_application_message(&content.bytes, content.tag.encode().to_vec())?.to_bytes()
+            })
             .map_err(|error| self.failed(&error))?;
         self.note_encrypted()?;
         self.wrapped(&message, rng)

@@ -12,21 +12,32 @@ use mls_rs::group::{
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::credential::LeafName;
+use super::credential::{LeafName, certificate_bytes};
 use super::entry;
 use super::error::{GroupError, Refusal};
 use super::member::{Group, GroupMember, named};
 use super::policy::{GroupPolicy, Role};
+use crate::crypto::signature::VerifyingKey;
+use crate::franking::{self, FrankedContent, FrankingTag};
+use crate::kind::Content;
+#[cfg(doc)]
+use crate::wire::identity::SignedDeviceCertificate;
 
 /// An entry, opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
-    /// A message of a member, signed by its device.
+    /// A message of a member, signed by its device, which is bound to it.
     Message {
         /// Who wrote it.
         sender: GroupMember,
-        /// What was encrypted.
-        content: Zeroizing<Vec<u8>>,
+        /// What it says.
+        content: Box<Content>,
+        /// The bytes that were encrypted, and their tag: to be kept, so that the message can be reported.
+        franked: FrankedContent,
+        /// The signing key of the sender's device.
+        device_key: VerifyingKey,
+        /// The sender's device's certificate, an encoded [`SignedDeviceCertificate`]. It goes with a report.
+        certificate: Vec<u8>,
     },
     /// A message of this device: its text is known, and cannot be decrypted here. A member can make an entry that looks like
     /// it; what this device sent is known by its entry id.
@@ -129,7 +140,7 @@ impl Group {
         match self.mls.process_incoming_message(message) {
             Ok(ReceivedMessage::ApplicationMessage(message)) => {
                 let content = Zeroizing::new(message.data().to_vec());
-                Ok(self.message(&policy, message.sender_index, content))
+                Ok(self.message(&policy, message.sender_index, content, &message.authenticated_data))
             }
             Ok(ReceivedMessage::Proposal(proposal)) => Ok(self.proposal(&policy, proposal.sender, &proposal.proposal)),
             Ok(ReceivedMessage::Commit(description)) => Ok(self.begin_epoch(&policy, description).map(Received::Epoch)),
@@ -182,14 +193,27 @@ impl Group {
         }
     }
 
-    fn message(&self, policy: &GroupPolicy, sender: u32, content: Zeroizing<Vec<u8>>) -> Result<Received, GroupError> {
-        let sender = self.member(policy, sender)?;
+    fn message(
+        &self,
+        policy: &GroupPolicy,
+        sender: u32,
+        bytes: Zeroizing<Vec<u8>>,
+        tag: &[u8],
+    ) -> Result<Received, GroupError> {
+        let leaf = self.mls.roster().member_with_index(sender).map_err(|_| GroupError::NoSuchMember)?;
+        let sender = named(policy, &leaf)?;
         match sender.role {
-            Some(Role::Reader) => Err(Refusal::ReaderPosted.into()),
-            None => Err(Refusal::NotInRoster.into()),
-            Some(_) if policy.successor.is_some() => Err(Refusal::Closed.into()),
-            Some(_) => Ok(Received::Message { sender, content }),
+            Some(Role::Reader) => return Err(Refusal::ReaderPosted.into()),
+            None => return Err(Refusal::NotInRoster.into()),
+            Some(_) if policy.successor.is_some() => return Err(Refusal::Closed.into()),
+            Some(_) => {}
         }
+        // The leaf's key is its certificate's: that was verified when the leaf came into the group.
+        let key = VerifyingKey::from_slice(leaf.signing_identity.signature_key.as_bytes());
+        let (key, tag) = (key.map_err(|_| Refusal::DeviceKey)?, FrankingTag::decode(tag)?);
+        let content = Box::new(franking::open(&bytes, &tag, &self.log_id, &key)?);
+        let certificate = certificate_bytes(&leaf.signing_identity)?.to_vec();
+        Ok(Received::Message { sender, content, franked: FrankedContent { bytes, tag }, device_key: key, certificate })
     }
 
     fn proposal(

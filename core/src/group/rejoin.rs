@@ -106,7 +106,7 @@ impl GroupEngine<'_> {
         let keys = EpochKeys::new(epoch, &help.access_seed, help.outer_key.clone());
         let message = message.to_bytes().map_err(failed)?;
         let entry = GroupEntry { epoch, entry: entry::wrap(&keys, &log_id, &message, rng)? };
-        let mut group = Group::assemble(mls, id, suite, provider, judge.clone(), storage, own);
+        let mut group = Group::assemble(mls, id, suite, provider, judge.clone(), storage, self);
         group.log_id = log_id;
         group.export_keys()?;
         group.checkpoint()?;

@@ -11,7 +11,7 @@ use super::error::{GroupError, StateError};
 use super::journal::Journal;
 use super::judge::Judge;
 use super::keys::EpochKeys;
-use super::member::{Group, Pending, own_name};
+use super::member::{Group, Pending};
 use super::pages::{GroupChanges, Pages};
 use super::provider::Provider;
 use super::storage::{KeyPackages, StateStorage};
@@ -81,7 +81,7 @@ impl GroupEngine<'_> {
         }
         let (provider, judge) = (Provider::default(), Judge::default());
         let (mls, storage) = mls_group(&pages, manifest.group_id, &provider, &judge)?;
-        let mut group = Group::assemble(mls, manifest.group_id, suite, provider, judge, storage, own_name(self));
+        let mut group = Group::assemble(mls, manifest.group_id, suite, provider, judge, storage, self);
         let named = GroupId(group.mls.group_id().try_into().map_err(|_| StateError::Section)?);
         group.keys = manifest.keys.iter().map(epoch_keys).collect();
         if named != manifest.group_id || group.keys.last().is_none_or(|keys| keys.epoch() != group.epoch()) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::entry::{unwrap, wrap};
 use super::keys::log_id;
-use super::tests::{Account, NOW};
+use super::tests::{Account, NOW, encrypted};
 use super::*;
 use crate::Address;
 use crate::crypto::secret::Secret;
@@ -86,7 +86,7 @@ fn passive(suite: Suite) -> Value {
     let mut read = |group: &mut Group, entry: &GroupEntry, closes: bool| {
         let received = group.process(&entry.entry, entry.epoch, closes).unwrap();
         let content = match received {
-            Received::Message { content, .. } => json!(hex(content.as_slice())),
+            Received::Message { franked, .. } => json!(hex(&*franked.bytes)),
             _ => Value::Null,
         };
         log.push(json!({
@@ -99,11 +99,11 @@ fn passive(suite: Suite) -> Value {
         }));
     };
     let first = epoch(&reading);
-    read(&mut reading, &group.encrypt(b"Bed 4 is free", rng).unwrap(), false);
+    read(&mut reading, &encrypted(&mut group, "Bed 4 is free", rng).unwrap(), false);
     let update = group.prepare_commit(&Change::default(), rng).unwrap();
     group.adopt_commit().unwrap();
     read(&mut reading, &update.entry, true);
-    read(&mut reading, &group.encrypt(b"Bed 5 as well", rng).unwrap(), false);
+    read(&mut reading, &encrypted(&mut group, "Bed 5 as well", rng).unwrap(), false);
     let leaf = group.leaves_of(karim.address()).unwrap()[0].leaf;
     policy.remove(karim.address());
     let change = Change { remove: vec![leaf], policy: Some(policy), ..Change::default() };

@@ -7,8 +7,9 @@ use super::content::{Content, ContentError};
 use super::group::LogPosition;
 use super::redacted::redacted;
 use crate::franking::{self, FrankingError, FrankingTag};
-use crate::identity::{Statement, StatementError};
-use crate::limits::{CONTENT_LENGTH_MAX, REPORT_REASON_LENGTH_MAX, STATEMENT_LENGTH_MAX};
+use crate::identity::{DeviceCertificate, StatementError};
+use crate::limits::{CONTENT_LENGTH_MAX, DEVICE_CERTIFICATE_LENGTH_MAX, REPORT_REASON_LENGTH_MAX};
+use crate::wire::identity::SignedDeviceCertificate;
 
 /// One message with all that shows who sent it. Nothing in it opens another message.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,10 +25,8 @@ pub struct Report {
     pub content: Vec<u8>,
     /// The message's tag.
     pub tag: FrankingTag,
-    /// The sender's encoded statement, which lists the device that signed.
-    pub sender_statement: Vec<u8>,
-    /// That device.
-    pub sender_device: u32,
+    /// The certificate of the device that signed, as it was in the group: an encoded [`SignedDeviceCertificate`].
+    pub sender_certificate: Vec<u8>,
     /// Why the reporter reports it.
     pub reason: String,
 }
@@ -49,12 +48,9 @@ pub enum ReportError {
     /// Content, key, tag or signature do not fit together.
     #[error(transparent)]
     Franking(#[from] FrankingError),
-    /// The sender's statement does not verify.
+    /// The sender's certificate does not verify under the account key that it names.
     #[error(transparent)]
-    Statement(#[from] StatementError),
-    /// The sender's statement does not list the device.
-    #[error("the statement lists no device {0}")]
-    UnknownDevice(u32),
+    Certificate(#[from] StatementError),
 }
 
 impl Report {
@@ -63,11 +59,12 @@ impl Report {
     /// # Errors
     /// [`ReportError`]
     pub fn verify(&self) -> Result<ReportedMessage, ReportError> {
-        let statement = Statement::decode(&self.sender_statement)?;
-        let keys = statement.device_keys(self.sender_device).ok_or(ReportError::UnknownDevice(self.sender_device))?;
-        let content = franking::open(&self.content, &self.tag, &self.log_id, &keys.signing_key)?;
-        let sender = Author { address: statement.address().clone(), account_key: statement.account_key() };
-        Ok(ReportedMessage { content, sender, device_id: self.sender_device })
+        let signed = SignedDeviceCertificate::decode(&self.sender_certificate).map_err(StatementError::from)?;
+        let certificate = DeviceCertificate::verify(signed)?;
+        let key = certificate.keys().signing_key;
+        let content = franking::open(&self.content, &self.tag, &self.log_id, &key)?;
+        let sender = Author { address: certificate.address().clone(), account_key: certificate.account_key() };
+        Ok(ReportedMessage { content, sender, device_id: certificate.device_id() })
     }
 
     /// Without the message: the commitment in the tag says which one it is.
@@ -79,8 +76,8 @@ impl Report {
         if self.content.len() > CONTENT_LENGTH_MAX {
             return Err(ContentError::Field("report.content"));
         }
-        if self.sender_statement.len() > STATEMENT_LENGTH_MAX {
-            return Err(ContentError::Field("report.sender_statement"));
+        if self.sender_certificate.len() > DEVICE_CERTIFICATE_LENGTH_MAX {
+            return Err(ContentError::Field("report.sender_certificate"));
         }
         if self.reason.len() > REPORT_REASON_LENGTH_MAX { Err(ContentError::Field("report.reason")) } else { Ok(()) }
     }
@@ -108,8 +105,7 @@ mod tests {
             epoch: 3,
             content: franked.bytes.to_vec(),
             tag: franked.tag,
-            sender_statement: sender.statement.encoded().to_vec(),
-            sender_device: 1,
+            sender_certificate: sender.statement.device(1).unwrap().signed().encode(),
             reason: "An insult".into(),
         };
         (said, report)
@@ -142,11 +138,15 @@ mod tests {
         assert_eq!(forged.verify(), Err(FrankingError::Signature.into()));
         let elsewhere = Report { log_id: [8; 32], ..report.clone() };
         assert_eq!(elsewhere.verify(), Err(FrankingError::Commitment.into()));
-        let device = Report { sender_device: 2, ..report.clone() };
-        assert_eq!(device.verify(), Err(ReportError::UnknownDevice(2)));
-        let mut statement = report.clone();
-        statement.sender_statement[40] ^= 1;
-        assert!(matches!(statement.verify(), Err(ReportError::Statement(_))));
+        // Nor is his name put to what another's device has signed: the account key vouches for its devices alone.
+        let other_device = forger.statement.device(1).unwrap().signed().encode();
+        let other_device = Report { sender_certificate: other_device, ..report.clone() };
+        assert_eq!(other_device.verify(), Err(FrankingError::Signature.into()));
+        for at in 0..report.sender_certificate.len() {
+            let mut certificate = report.clone();
+            certificate.sender_certificate[at] ^= 1;
+            assert!(certificate.verify().is_err(), "byte {at}");
+        }
         assert!(matches!(report.short().verify(), Err(ReportError::Franking(_))));
     }
 

@@ -193,8 +193,7 @@ fn franking_vectors() {
         epoch: 3,
         content: franked.bytes.to_vec(),
         tag: franked.tag,
-        sender_statement: sender.statement.encoded().to_vec(),
-        sender_device: 1,
+        sender_certificate: sender.statement.device(1).unwrap().signed().encode(),
         reason: "Insulting".into(),
     };
     assert!(report.verify().is_ok());

@@ -9,6 +9,7 @@ use medipeps_core::group::{
     Change, Group, GroupEngine, GroupPolicy, GroupWelcome, KeyPackage, KeyPackageSecret, Received, Role, Suite,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
+use medipeps_core::kind::{Body, Chat, Content, MessageId, ReceiptsWanted, Urgency};
 use rand_core::{Rng, SeedableRng};
 
 use crate::Member;
@@ -49,6 +50,30 @@ impl Account {
 
     fn engine(&self) -> GroupEngine<'_> {
         GroupEngine { certificate: self.statement.device(1).unwrap(), signing_key: &self.keys.signing_key }
+    }
+}
+
+/// A chat message, as a client makes it.
+fn chat(text: &str) -> Content {
+    let body = Body::Chat(Chat::Text { text: text.to_owned() });
+    Content {
+        id: MessageId([1; 16]),
+        thread: MessageId([2; 16]),
+        in_reply_to: None,
+        replaces: None,
+        created: 1_790_000_000_000,
+        expires: None,
+        urgency: Urgency::Routine,
+        sender_name: String::new(),
+        sender_role: String::new(),
+        on_behalf_of: None,
+        patient: None,
+        receipts_wanted: ReceiptsWanted::default(),
+        fallback_text: String::new(),
+        attachments: Vec::new(),
+        body_blob: None,
+        sender_statement_version: 1,
+        body,
     }
 }
 
@@ -109,10 +134,18 @@ impl Ours {
         assert!(matches!(self.0.process(commit, epoch, true), Ok(Received::Epoch(_))));
     }
 
+    /// A chat message with this text, franked: what a client does before it encrypts is timed with it.
+    fn encrypt(&mut self, text: &[u8]) -> Vec<u8> {
+        let content = chat(std::str::from_utf8(text).unwrap());
+        let franked = self.0.frank(&content, &mut rng()).unwrap();
+        self.0.encrypt(&franked, &mut rng()).unwrap().entry
+    }
+
     fn decrypt(&mut self, message: &[u8]) -> usize {
         let epoch = self.0.epoch();
         let Ok(Received::Message { content, .. }) = self.0.process(message, epoch, false) else { panic!() };
-        content.len()
+        let Body::Chat(Chat::Text { text }) = &content.body else { panic!() };
+        text.len()
     }
 }
 
@@ -158,7 +191,7 @@ macro_rules! suite {
             }
 
             fn encrypt(&mut self, content: &[u8]) -> Vec<u8> {
-                self.0.0.encrypt(content, &mut rng()).unwrap().entry
+                self.0.encrypt(content)
             }
 
             fn decrypt(&mut self, message: &[u8]) -> usize {

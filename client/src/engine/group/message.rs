@@ -1,5 +1,6 @@
 //! What is said in a group: queued, encrypted for the epoch that holds, and in its place in the log.
 
+use medipeps_core::franking::FrankedContent;
 use medipeps_core::group::{GroupError, Role};
 use medipeps_core::group_log::entry_hash;
 use medipeps_core::kind::{Body, Content, MessageId, ReceiptsWanted, Urgency};
@@ -63,7 +64,8 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
         sender_statement_version: own.statement.version(),
         body: command.body.clone(),
     };
-    let encoded = content.encode()?;
+    let franked = mls.frank(transaction, &content)?;
+    keep_certificate(transaction, own.keys.signing_key.verifying_key().as_bytes(), &own_certificate(&own)?)?;
     let number = group.messages;
     let message = GroupMessageRecord {
         sequence: 0,
@@ -72,7 +74,10 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
         sender_device: own.record.device_id,
         account_key: *own.statement.account_key().as_bytes(),
         received: now,
-        content: encoded.to_vec(),
+        content: franked.bytes.to_vec(),
+        tag: franked.tag,
+        device_key: *own.keys.signing_key.verifying_key().as_bytes(),
+        epoch: 0,
         state: GroupMessageState::Queued,
         code: None,
     };
@@ -96,6 +101,24 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
     store(transaction, &group);
     tell(transaction, &command.group, GroupEvent::MessageQueued { number });
     Ok(())
+}
+
+/// Keeps the certificate of a device that has said something, once.
+pub(super) fn keep_certificate(
+    transaction: &mut Transaction<'_>,
+    device_key: &[u8; 32],
+    certificate: &[u8],
+) -> Result<(), Stop> {
+    let key = key::device_certificate(device_key);
+    if !transaction.exists(&key)? {
+        transaction.store(&key, &Zeroizing::new(certificate.to_vec()));
+    }
+    Ok(())
+}
+
+fn own_certificate(own: &OwnDevice) -> Result<Vec<u8>, EngineError> {
+    let certificate = own.statement.device(own.record.device_id).ok_or(EngineError::NoProgress)?;
+    Ok(certificate.signed().encode())
 }
 
 /// The thread of what is said in a group.
@@ -131,7 +154,9 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, group_id: &GroupId) ->
             transaction.delete(&key::submission(&encrypted.id));
         }
         let Some(message) = transaction.load(&key::group_message(group_id, entry.number))? else { continue };
-        let request = match mls.encrypt(transaction, &message.content) {
+        // The same content with the same tag, however often it must be encrypted.
+        let franked = FrankedContent { bytes: Zeroizing::new(message.content), tag: message.tag };
+        let request = match mls.encrypt(transaction, &franked) {
             Ok(request) => request,
             Err(Stop::Failed(error)) => match *error {
                 // Somebody wants to leave, and that comes first.
@@ -236,6 +261,9 @@ fn finish(
     let Some(mut message) = transaction.load(&key)? else { return Ok(()) };
     (message.state, message.sequence, message.code) = (state, sequence, code.map(str::to_owned));
     message.received = received.unwrap_or(message.received);
+    if state == GroupMessageState::Logged {
+        message.epoch = entry.entry.map_or(0, |sent| sent.epoch);
+    }
     transaction.store(&key, &message);
     tell(
         transaction,

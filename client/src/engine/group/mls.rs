@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use medipeps_core::Address;
+use medipeps_core::franking::{FrankedContent, FrankingError};
 use medipeps_core::group::{
     Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupMember, GroupPolicy, GroupRejoin,
     GroupWelcome, KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
 };
 use medipeps_core::identity::{DeviceCertificate, Statement};
+use medipeps_core::kind::Content;
 use medipeps_core::wire::client_records::{GroupMemberRecord, GroupRoleRecord, GroupRosterRecord};
 use medipeps_core::wire::transport::{AppendGroupEntry, CreateGroupLog, GroupLogEntry, Payment};
 use zeroize::Zeroizing;
@@ -54,10 +56,21 @@ pub(super) struct MadeCommit {
     pub(super) invitation: Option<GroupWelcome>,
 }
 
+/// What somebody has said, as MLS and the franking have authenticated it.
+pub(super) struct Said {
+    pub(super) sender: GroupMember,
+    pub(super) account_key: [u8; 32],
+    pub(super) device_key: [u8; 32],
+    /// Of the sender's device, encoded.
+    pub(super) certificate: Vec<u8>,
+    pub(super) content: Content,
+    pub(super) franked: FrankedContent,
+}
+
 /// What became of an entry.
 pub(super) enum Processed {
     /// Somebody has said something.
-    Message { sender: GroupMember, account_key: [u8; 32], content: Zeroizing<Vec<u8>> },
+    Message(Box<Said>),
     /// A new epoch has begun.
     Commit(EpochChange),
     /// Somebody wants to leave.
@@ -232,11 +245,19 @@ impl OpenGroup {
         CreateGroupLog::sign(self.group.keys().access_key(), self.group.epoch(), Payment::None)
     }
 
+    /// Binds this device to a content, for whatever epoch it will be sent in.
+    pub(super) fn frank(&self, transaction: &mut Transaction<'_>, content: &Content) -> Result<FrankedContent, Stop> {
+        match self.group.frank(content, &mut transaction.rng) {
+            Err(GroupError::Franking(FrankingError::Content(error))) => Err(error.into()),
+            franked => Ok(franked.map_err(GroupProblem::from)?),
+        }
+    }
+
     /// Encrypts a message.
     pub(super) fn encrypt(
         &mut self,
         transaction: &mut Transaction<'_>,
-        content: &[u8],
+        content: &FrankedContent,
     ) -> Result<AppendGroupEntry, Stop> {
         let entry = self.group.encrypt(content, &mut transaction.rng).map_err(GroupProblem::from)?;
         Ok(self.append(transaction, entry))
@@ -285,10 +306,12 @@ impl OpenGroup {
     /// Takes an entry in, in the log's order. This device's own commit holds from then on.
     pub(super) fn process(&mut self, entry: &GroupLogEntry, epoch: u64) -> Result<Processed, Stop> {
         match self.group.process(&entry.entry, epoch, entry.closes_epoch) {
-            Ok(Received::Message { sender, content }) => {
+            Ok(Received::Message { sender, content, franked, device_key, certificate }) => {
                 let account_key = self.policy()?.entry(&sender.address).map(|entry| entry.account_key);
                 let account_key = account_key.ok_or(GroupProblem::from(GroupError::NoSuchMember))?;
-                Ok(Processed::Message { sender, account_key, content })
+                let (content, device_key) = (*content, *device_key.as_bytes());
+                let said = Said { sender, account_key, device_key, certificate, content, franked };
+                Ok(Processed::Message(Box::new(said)))
             }
             Ok(Received::Epoch(change)) => Ok(Processed::Commit(change)),
             Ok(Received::Leaving(member)) => Ok(Processed::Leaving(member)),
@@ -353,6 +376,8 @@ pub(super) const fn code_of(error: &GroupError) -> &'static str {
         GroupError::KeyPackage(_) => "key_package",
         GroupError::NoKeyPackage => "no_key_package",
         GroupError::TooLong => "too_large",
+        GroupError::Franking(FrankingError::Content(_)) => "content",
+        GroupError::Franking(_) => "franking",
         GroupError::State(_) => "group_state",
         GroupError::OtherGroup => "other_group",
         GroupError::CommitOutOfPlace => "commit_out_of_place",

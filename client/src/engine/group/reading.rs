@@ -5,15 +5,13 @@
 
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
-use medipeps_core::group::GroupMember;
-use medipeps_core::kind::Content;
 use medipeps_core::proof::Channel;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupRecord, GroupStanding};
 use medipeps_core::wire::transport::{
     ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, WatchedGroupLog,
 };
 
-use super::mls::{OpenGroup, Processed};
+use super::mls::{OpenGroup, Processed, Said};
 use super::{
     GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, message, rejoin, store, tell,
 };
@@ -244,9 +242,7 @@ fn take(
         return Ok(());
     }
     match mls.process(entry, group.epoch)? {
-        Processed::Message { sender, account_key, content } => {
-            keep(transaction, own, group, (sender, account_key, &content), entry)
-        }
+        Processed::Message(said) => keep(transaction, own, group, *said, entry),
         Processed::Commit(change) if own_commit => commit::read_back(transaction, own, group, mls, (&change, entry)),
         Processed::Commit(change) => commit::taken(transaction, own, group, mls, &change),
         Processed::Leaving(member) => commit::proposed(transaction, own, group, mls, Some(&member)),
@@ -273,13 +269,10 @@ fn keep(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
     group: &mut GroupRecord,
-    (sender, account_key, encoded): (GroupMember, [u8; 32], &[u8]),
+    said: Said,
     entry: &GroupLogEntry,
 ) -> Result<(), Stop> {
-    let Ok(content) = Content::decode(encoded) else {
-        tell(transaction, &group.log_id, GroupEvent::EntryRefused { code: "content".to_owned() });
-        return Ok(());
-    };
+    let Said { sender, account_key, device_key, certificate, content, franked } = said;
     let from_self = sender.address == *own.address();
     // The same content may come again after a restore of the server.
     let seen = key::group_received(&group.log_id, &sender.address, &content.id.0);
@@ -287,6 +280,7 @@ fn keep(
         return Ok(());
     }
     transaction.store(&seen, &zeroize::Zeroizing::new(group.messages.to_be_bytes().to_vec()));
+    message::keep_certificate(transaction, &device_key, &certificate)?;
     let number = group.messages;
     let record = GroupMessageRecord {
         sequence: entry.sequence,
@@ -295,7 +289,10 @@ fn keep(
         sender_device: sender.device_id,
         account_key,
         received: entry.received,
-        content: encoded.to_vec(),
+        content: franked.bytes.to_vec(),
+        tag: franked.tag,
+        device_key,
+        epoch: group.epoch,
         state: GroupMessageState::Logged,
         code: None,
     };

@@ -126,7 +126,7 @@ impl World {
         self.run(number, &Input::Group(GroupInput::Send(Box::new(command)))).unwrap();
     }
 
-    fn change(&mut self, number: usize, group: &GroupId, what: GroupChangeKind) {
+    pub(super) fn change(&mut self, number: usize, group: &GroupId, what: GroupChangeKind) {
         self.try_change(number, group, what).unwrap();
     }
 

@@ -7,7 +7,7 @@ use crate::test_rng::rng;
 
 const SUITE: Suite = Suite::Classical;
 
-fn trio() -> ([Account; 3], Log, Vec<Reader>, ChaCha20Rng) {
+pub(super) fn trio() -> ([Account; 3], Log, Vec<Reader>, ChaCha20Rng) {
     let mut rng = rng(1);
     let accounts = [("claire", 1), ("karim", 2), ("anne", 3)].map(|(name, seed)| Account::new(name, 1, seed));
     let others = [(&accounts[1], Role::Member), (&accounts[2], Role::Member)];
@@ -26,19 +26,19 @@ fn altered(group: &Group, entry: &GroupEntry, at_end: usize, rng: &mut ChaCha20R
 #[test]
 fn a_forged_message_costs_the_genuine_one_nothing() {
     let (_, _, mut readers, mut rng) = trio();
-    let earlier = readers[0].group.encrypt(b"earlier", &mut rng).unwrap();
-    let own = readers[1].group.encrypt(b"mine", &mut rng).unwrap();
+    let earlier = encrypted(&mut readers[0].group, "earlier", &mut rng).unwrap();
+    let own = encrypted(&mut readers[1].group, "mine", &mut rng).unwrap();
     readers[1].group.process(&earlier.entry, earlier.epoch, false).unwrap();
-    let genuine = readers[0].group.encrypt(b"genuine", &mut rng).unwrap();
+    let genuine = encrypted(&mut readers[0].group, "genuine", &mut rng).unwrap();
     for at_end in [1, 20, 40] {
         let forged = altered(&readers[2].group, &genuine, at_end, &mut rng);
         assert_eq!(readers[1].group.process(&forged, genuine.epoch, false), Err(GroupError::Unverified), "{at_end}");
     }
     let received = readers[1].group.process(&genuine.entry, genuine.epoch, false).unwrap();
-    assert!(matches!(received, Received::Message { content, .. } if content.as_slice() == b"genuine"));
+    assert!(matches!(received, Received::Message { content, .. } if text_of(&content) == "genuine"));
     // What was processed before stays processed, and one's own ratchet went on from where it was.
     assert_eq!(readers[1].group.process(&earlier.entry, earlier.epoch, false), Err(GroupError::MessageKey));
-    let next = readers[1].group.encrypt(b"mine too", &mut rng).unwrap();
+    let next = encrypted(&mut readers[1].group, "mine too", &mut rng).unwrap();
     for entry in [own, next] {
         assert!(readers[2].group.process(&entry.entry, entry.epoch, false).is_ok());
     }
@@ -68,7 +68,7 @@ fn garbage_that_won_the_compare_and_set_is_recognised_and_the_group_re_created()
         assert_eq!(readers[0].group.process(entry, 1, true), Err(GroupError::GarbageCommit(Box::new(cause))));
     }
     // A message in the place of a commit, too; and a commit in the place of a message is not taken.
-    let message = readers[2].group.encrypt(b"not a commit", &mut rng).unwrap();
+    let message = encrypted(&mut readers[2].group, "not a commit", &mut rng).unwrap();
     let received = readers[0].group.process(&message.entry, 1, true);
     assert_eq!(received, Err(GroupError::GarbageCommit(Box::new(GroupError::NotMls))));
     let prepared = readers[2].group.prepare_commit(&Change::default(), &mut rng).unwrap();
@@ -97,7 +97,7 @@ fn entries_of_another_group_are_refused() {
     let message = unwrap(others[0].group.keys(), &others[0].group.log_id(), &foreign.entry.entry).unwrap();
     let wrapped = readers[2].group.wrapped(&message, &mut rng).unwrap();
     assert_eq!(readers[1].group.process(&wrapped.entry, 1, true), garbage(GroupError::OtherGroup));
-    let foreign = others[1].group.encrypt(b"elsewhere", &mut rng).unwrap();
+    let foreign = encrypted(&mut others[1].group, "elsewhere", &mut rng).unwrap();
     let message = unwrap(others[0].group.keys(), &others[0].group.log_id(), &foreign.entry).unwrap();
     let wrapped = readers[2].group.wrapped(&message, &mut rng).unwrap();
     assert_eq!(readers[1].group.process(&wrapped.entry, 1, false), Err(GroupError::OtherGroup));
@@ -139,7 +139,7 @@ fn an_invitation_opens_once() {
 #[test]
 fn a_removed_member_reads_nothing_after_his_removal() {
     let (accounts, mut log, mut readers, mut rng) = trio();
-    let queued = readers[2].group.encrypt(b"queued before the removal", &mut rng).unwrap();
+    let queued = encrypted(&mut readers[2].group, "queued before the removal", &mut rng).unwrap();
     let policy = {
         let mut policy = (*readers[0].group.policy().unwrap()).clone();
         policy.remove(accounts[2].address());
@@ -167,10 +167,10 @@ fn a_removed_member_reads_nothing_after_his_removal() {
 #[test]
 fn a_message_of_the_old_epoch_is_read_after_the_commit() {
     let (_, mut log, mut readers, mut rng) = trio();
-    let old = readers[1].group.encrypt(b"sent while the commit landed", &mut rng).unwrap();
+    let old = encrypted(&mut readers[1].group, "sent while the commit landed", &mut rng).unwrap();
     commit(&mut log, &mut readers, 0, &Change::default(), &mut rng);
     let received = readers[2].group.process(&old.entry, old.epoch, false).unwrap();
-    assert!(matches!(received, Received::Message { content, .. } if content.starts_with(b"sent while")));
+    assert!(matches!(received, Received::Message { content, .. } if text_of(&content).starts_with("sent while")));
     // Ahead of time it is not.
     let next = readers[0].group.prepare_commit(&Change::default(), &mut rng).unwrap();
     assert!(log.append(&next.entry, true));
@@ -255,7 +255,7 @@ fn a_device_put_back_to_an_old_state_is_noticed_and_heals_by_a_commit() {
     let mut restored = backup.load(&accounts[1].engine(1)).unwrap();
     assert_eq!(readers[0].texts(&log), ["first"]);
     // It would use a key again. Nobody takes that message, and what it is made of differs by its random guard.
-    let twice = restored.encrypt(b"second", &mut rng).unwrap();
+    let twice = encrypted(&mut restored, "second", &mut rng).unwrap();
     assert_eq!(readers[0].group.process(&twice.entry, twice.epoch, false), Err(GroupError::MessageKey));
     // A commit begins ratchets that nobody has used.
     readers[1] = Reader { group: restored, read: 1 };

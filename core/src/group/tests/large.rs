@@ -80,7 +80,7 @@ fn a_message_writes_little_to_the_store_at_a_thousand_members() {
     assert!(average <= 16 << 10, "{average}");
     store.written = 0;
     for _ in 0..100 {
-        readers[0].group.encrypt(b"a message", rng).unwrap();
+        encrypted(&mut readers[0].group, "a message", rng).unwrap();
         store.save(&mut readers[0].group);
     }
     println!("bytes written a message, one sender: {}", store.written / 100);

@@ -47,7 +47,7 @@ fn a_group_of_one_works() {
     let mut group = claire.engine(1).create(Suite::PostQuantum, &claire.policy(&[]), NOW, rng).unwrap();
     assert_eq!((group.epoch(), group.size(), group.own_role()), (0, 1, Ok(Role::Owner)));
     let mut log = Log::default();
-    assert!(log.append(&group.encrypt(b"note to myself", rng).unwrap(), false));
+    assert!(log.append(&encrypted(&mut group, "note to myself", rng).unwrap(), false));
     let prepared = group.prepare_commit(&Change::default(), rng).unwrap();
     assert!(prepared.invitation.is_none());
     assert!(log.append(&prepared.entry, true));
@@ -83,7 +83,7 @@ fn who_leaves_is_removed_by_the_next_commit() {
     let Ok(Received::Leaving(member)) = &received[0] else { panic!("{received:?}") };
     assert_eq!(member.address, *anne.address());
     assert!(readers[1].group.commit_required());
-    assert_eq!(readers[1].group.encrypt(b"too early", rng), Err(GroupError::CommitFirst));
+    assert_eq!(encrypted(&mut readers[1].group, "too early", rng), Err(GroupError::CommitFirst));
     // A member who is no owner carries it out.
     let prepared = readers[1].group.prepare_commit(&Change::default(), rng).unwrap();
     assert!(log.append(&prepared.entry, true));
@@ -91,7 +91,7 @@ fn who_leaves_is_removed_by_the_next_commit() {
     let Some(Ok(Received::Epoch(change))) = received.last() else { panic!("{received:?}") };
     assert!(change.removed_self);
     assert_eq!(change.removed[0].address, *anne.address());
-    assert_eq!(readers[2].group.encrypt(b"too late", rng), Err(GroupError::Removed));
+    assert_eq!(encrypted(&mut readers[2].group, "too late", rng), Err(GroupError::Removed));
     readers[0].catch_up(&log).into_iter().for_each(|received| drop(received.unwrap()));
     readers[1].catch_up(&log).into_iter().for_each(|received| drop(received.unwrap()));
     say(&mut log, &mut readers[1], "without Anne", rng);

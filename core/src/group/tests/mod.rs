@@ -1,5 +1,6 @@
 //! Groups from end to end, without a server: a log in memory that compares and sets.
 
+mod franking;
 mod hard_cases;
 mod large;
 mod life;
@@ -18,6 +19,8 @@ use super::*;
 use crate::Address;
 use crate::crypto::signature::SigningKey;
 use crate::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue, recovery_key_hash};
+use crate::kind::test_content::content;
+use crate::kind::{Body, Chat, Content};
 
 pub(super) const NOW: u64 = 1_790_000_000;
 
@@ -131,7 +134,7 @@ impl Reader {
     /// The same, of a log in which everything is good; texts only.
     pub(super) fn texts(&mut self, log: &Log) -> Vec<String> {
         let text = |received| match received {
-            Received::Message { content, .. } => Some(String::from_utf8(content.to_vec()).unwrap()),
+            Received::Message { content, .. } => Some(text_of(&content).to_owned()),
             _ => None,
         };
         self.catch_up(log).into_iter().filter_map(|received| text(received.unwrap())).collect()
@@ -205,8 +208,22 @@ pub(super) fn commit(
     prepared
 }
 
+/// A text, as its sender's device puts it into a group.
+pub(super) fn encrypted(group: &mut Group, text: &str, rng: &mut ChaCha20Rng) -> Result<GroupEntry, GroupError> {
+    let franked = group.frank(&content(Body::Chat(Chat::Text { text: text.to_owned() })), rng)?;
+    group.encrypt(&franked, rng)
+}
+
+/// What it says.
+pub(super) fn text_of(content: &Content) -> &str {
+    match &content.body {
+        Body::Chat(Chat::Text { text }) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Encrypts, stores nothing, and appends.
 pub(super) fn say(log: &mut Log, reader: &mut Reader, text: &str, rng: &mut ChaCha20Rng) {
-    let entry = reader.group.encrypt(text.as_bytes(), rng).unwrap();
+    let entry = encrypted(&mut reader.group, text, rng).unwrap();
     assert!(log.append(&entry, false));
 }

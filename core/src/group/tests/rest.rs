@@ -51,13 +51,13 @@ fn a_pending_commit_survives_a_restart() {
 #[test]
 fn a_message_of_a_past_epoch_is_read_from_its_stored_record() {
     let (_, karim, mut log, mut readers, mut rng) = pair(Suite::Classical);
-    let old = readers[0].group.encrypt(b"written before", &mut rng).unwrap();
+    let old = encrypted(&mut readers[0].group, "written before", &mut rng).unwrap();
     let mut store = Store::default();
     commit(&mut log, &mut readers, 0, &Change::default(), &mut rng);
     store.save(&mut readers[1].group);
     let mut loaded = store.load(&karim.engine(1)).unwrap();
     let received = loaded.process(&old.entry, old.epoch, false).unwrap();
-    assert!(matches!(received, Received::Message { content, .. } if content.as_slice() == b"written before"));
+    assert!(matches!(received, Received::Message { content, .. } if text_of(&content) == "written before"));
     // Once: the record of the past epoch has changed, and is stored with the rest.
     store.save(&mut loaded);
     let mut loaded = store.load(&karim.engine(1)).unwrap();
@@ -70,7 +70,7 @@ fn past_epochs_are_kept_as_the_limit_says() {
     let mut old = Vec::new();
     let mut store = Store::default();
     for _ in 0..=crate::limits::GROUP_EPOCHS_KEPT {
-        old.push(readers[0].group.encrypt(b"old", &mut rng).unwrap());
+        old.push(encrypted(&mut readers[0].group, "old", &mut rng).unwrap());
         commit(&mut log, &mut readers, 0, &Change::default(), &mut rng);
         store.save(&mut readers[1].group);
     }

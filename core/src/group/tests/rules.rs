@@ -4,6 +4,7 @@ use mls_rs::{Extension, ExtensionList};
 
 use super::rogue::{external_commit, rogue_entry};
 use super::*;
+use crate::franking::{FrankedContent, FrankingTag};
 use crate::group::judge::POLICY_EXTENSION;
 use crate::test_rng::rng;
 
@@ -178,7 +179,7 @@ fn no_leaf_stays_of_an_account_that_left_the_roster() {
 #[test]
 fn a_reader_who_posts_is_refused_by_readers() {
     let mut ward = ward();
-    assert_eq!(ward.readers[2].group.encrypt(b"I may not", &mut ward.rng), Err(Refusal::ReaderPosted.into()));
+    assert_eq!(encrypted(&mut ward.readers[2].group, "I may not", &mut ward.rng), Err(Refusal::ReaderPosted.into()));
     let entry = rogue_entry!(ward.readers[2].group, &mut ward.rng, |rogue| rogue
         .encrypt_application_message(b"I may not", Vec::new()));
     assert!(ward.log.append(&entry, false));
@@ -196,7 +197,7 @@ fn a_closed_group_takes_no_messages() {
     let policy = with_policy(&ward.readers[0].group, |policy| policy.successor = Some(GroupId([9; 32])));
     let change = Change { policy: Some(policy), ..Change::default() };
     commit(&mut ward.log, &mut ward.readers, 0, &change, &mut ward.rng);
-    assert_eq!(ward.readers[1].group.encrypt(b"too late", &mut ward.rng), Err(Refusal::Closed.into()));
+    assert_eq!(encrypted(&mut ward.readers[1].group, "too late", &mut ward.rng), Err(Refusal::Closed.into()));
     let entry = rogue_entry!(ward.readers[1].group, &mut ward.rng, |rogue| rogue
         .encrypt_application_message(b"too late", Vec::new()));
     assert_eq!(ward.readers[0].group.process(&entry.entry, entry.epoch, false), Err(Refusal::Closed.into()));
@@ -309,7 +310,8 @@ fn limits_are_refused_by_name() {
     let change = Change { add: vec![package; crate::limits::GROUP_MEMBERS_MAX - 2], ..Change::default() };
     let prepared = ward.readers[0].group.prepare_commit(&change, &mut ward.rng);
     assert_eq!(prepared, Err(Refusal::TooManyMembers.into()));
-    let long = vec![0; crate::limits::GROUP_MESSAGE_LENGTH_MAX + 1];
+    let tag = FrankingTag { commitment: [0; 32], signature: [0; 64] };
+    let long = FrankedContent { bytes: vec![0; crate::limits::GROUP_MESSAGE_LENGTH_MAX + 1].into(), tag };
     assert_eq!(ward.readers[0].group.encrypt(&long, &mut ward.rng), Err(GroupError::TooLong));
     let own = ward.readers[0].group.own_leaf();
     let change = Change { remove: vec![own], ..Change::default() };

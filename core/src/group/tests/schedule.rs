@@ -49,7 +49,7 @@ struct Device {
     store: Store,
     read: usize,
     stored_read: usize,
-    texts: Vec<(usize, Vec<u8>)>,
+    texts: Vec<(usize, String)>,
     stored_texts: usize,
 }
 
@@ -69,7 +69,7 @@ impl Device {
         for (number, (epoch, entry, closes)) in log.entries.iter().enumerate().skip(self.read).take(entries) {
             self.read += 1;
             match self.group.process(entry, *epoch, *closes) {
-                Ok(Received::Message { content, .. }) => self.texts.push((number, content.to_vec())),
+                Ok(Received::Message { content, .. }) => self.texts.push((number, text_of(&content).to_owned())),
                 Ok(_) => {}
                 Err(error) => panic!("entry {number}: {error}"),
             }
@@ -84,7 +84,7 @@ fn run(actions: Vec<Action>) {
     let others: Vec<_> = accounts[1..].iter().map(|account| (account, Role::Member)).collect();
     let (mut log, readers) = group_of(Suite::Classical, &accounts[0], &others, rng);
     let begin = log.entries.len();
-    let mut written: Vec<(usize, usize, Vec<u8>)> = Vec::new();
+    let mut written: Vec<(usize, usize, String)> = Vec::new();
     let mut devices: Vec<Device> = accounts
         .into_iter()
         .zip(readers)
@@ -102,9 +102,9 @@ fn run(actions: Vec<Action>) {
     for action in actions {
         match action {
             Action::Say(member) => {
-                let text = format!("{} says {}", member, written.len()).into_bytes();
+                let text = format!("{} says {}", member, written.len());
                 let device = &mut devices[member];
-                let entry = device.group.encrypt(&text, rng).unwrap();
+                let entry = encrypted(&mut device.group, &text, rng).unwrap();
                 device.save();
                 let number = log.entries.len();
                 if log.append(&entry, false) {

@@ -4,6 +4,7 @@ use prost::Message;
 
 use super::{address, optional_id, text};
 use crate::Address;
+use crate::franking::FrankingTag;
 use crate::wire::{WireError, fixed, proto};
 
 /// How far a message of a group has come.
@@ -32,8 +33,14 @@ pub struct GroupMessageRecord {
     pub account_key: [u8; 32],
     /// By the server's clock; by this device's until it is in the log. Milliseconds since 1970.
     pub received: u64,
-    /// An encoded `Content`.
+    /// An encoded `Content`, byte for byte as it was encrypted: its franking key is in it.
     pub content: Vec<u8>,
+    /// What binds the sender to it.
+    pub tag: FrankingTag,
+    /// The signing key of the sender's device, Ed25519: it names the certificate that goes with a report.
+    pub device_key: [u8; 32],
+    /// In which it lies in the log; 0 until it does.
+    pub epoch: u64,
     /// How far it has come.
     pub state: GroupMessageState,
     /// Of a failure.
@@ -88,6 +95,9 @@ impl GroupMessageRecord {
             },
             code: self.code.clone().unwrap_or_default(),
             account_key: self.account_key.to_vec(),
+            tag: self.tag.encode().to_vec(),
+            epoch: self.epoch,
+            device_key: self.device_key.to_vec(),
         }
         .encode_to_vec()
     }
@@ -106,6 +116,9 @@ impl GroupMessageRecord {
             account_key: fixed(&record.account_key, "account_key")?,
             received: record.received,
             content: record.content,
+            tag: FrankingTag::decode(&record.tag).map_err(|_| WireError::Bounds("tag"))?,
+            device_key: fixed(&record.device_key, "device_key")?,
+            epoch: record.epoch,
             state: match record.state {
                 1 => GroupMessageState::Queued,
                 2 => GroupMessageState::Logged,
@@ -173,6 +186,9 @@ mod tests {
             account_key: [9; 32],
             received: 4,
             content: vec![5],
+            tag: FrankingTag { commitment: [6; 32], signature: [7; 64] },
+            device_key: [8; 32],
+            epoch: 9,
             state: GroupMessageState::Failed,
             code: Some("reader".into()),
         };

@@ -14,8 +14,7 @@ pub(super) fn encode(report: &Report) -> Vec<u8> {
         epoch: report.epoch,
         content: report.content.clone(),
         tag: report.tag.encode().to_vec(),
-        sender_statement: report.sender_statement.clone(),
-        sender_device: report.sender_device,
+        sender_certificate: report.sender_certificate.clone(),
         reason: report.reason.clone(),
     }
     .encode_to_vec()
@@ -29,8 +28,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Report, WireError> {
         epoch: message.epoch,
         content: message.content,
         tag: FrankingTag::decode(&message.tag).map_err(|_| WireError::Bounds("tag"))?,
-        sender_statement: message.sender_statement,
-        sender_device: message.sender_device,
+        sender_certificate: message.sender_certificate,
         reason: message.reason,
     })
 }
