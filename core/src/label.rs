@@ -141,6 +141,8 @@ labels! {
     GROUP_ENTRY = "Medipeps group entry";
     /// Hashes the first access key of a group log into its id.
     GROUP_LOG_ID = "Medipeps group log id";
+    /// Hashes a group's policy into what the group context has of it.
+    GROUP_POLICY = "Medipeps group policy";
     /// Signs the creation of a group log (access key of its first epoch).
     GROUP_LOG_CREATE = "Medipeps group log create";
     /// Signs an entry of a group log (access key of its epoch).

@@ -127,6 +127,8 @@ pub const GROUP_DESCRIPTION_LENGTH_MAX: usize = 2048;
 pub const GROUP_CASE_LENGTH_MAX: usize = 4096;
 /// Bytes of a group's encoded policy: a roster of [`GROUP_ACCOUNTS_MAX`] of the longest addresses, and the rest.
 pub const GROUP_POLICY_LENGTH_MAX: usize = GROUP_ACCOUNTS_MAX * 370 + 8192;
+/// Bytes of an encoded change of a policy: the whole roster goes and another one comes.
+pub const GROUP_POLICY_CHANGE_LENGTH_MAX: usize = 2 * GROUP_POLICY_LENGTH_MAX;
 /// Days that a group's messages are kept at most: ten years, as long as the longest medical records that we know of ask.
 pub const GROUP_RETENTION_DAYS_MAX: u32 = 3660;
 /// Epochs before the newest one whose messages can still be opened. Entries come in the log's order, so that these are few;

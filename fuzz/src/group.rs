@@ -6,17 +6,27 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::{
-    Group, GroupEngine, GroupPolicy, GroupRejoin, GroupWelcome, KeyPackage, KeyPackageSecret, Suite, stored_pages,
+    Group, GroupEngine, GroupPolicy, GroupPolicyChange, GroupRejoin, GroupWelcome, KeyPackage, KeyPackageSecret, Suite,
+    stored_pages,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use rand_core::SeedableRng;
 
 /// Records and what goes over 1:1; a manifest or page that is nobody's makes no group.
 pub(crate) fn record(data: &[u8]) {
-    select_decoder!(data: GroupPolicy, GroupWelcome, GroupRejoin, KeyPackageSecret);
+    select_decoder!(data: GroupPolicy, GroupWelcome, GroupRejoin, KeyPackageSecret, GroupPolicyChange);
     let bytes = data.get(1..).unwrap_or_default();
     if let Ok(policy) = GroupPolicy::decode(bytes) {
         let _ = policy.check();
+    }
+    if let (Ok(change), Some(group)) = (GroupPolicyChange::decode(bytes), DEVICE.as_ref().and_then(Device::group)) {
+        if let Ok(before) = group.policy() {
+            let after = change.apply(&before);
+            // Whatever order it comes in, what it changes to can be changed back.
+            if after.check().is_ok() {
+                assert!(GroupPolicyChange::between(&after, &before).apply(&after) == *before);
+            }
+        }
     }
     let _ = stored_pages(bytes);
     let Some(device) = DEVICE.as_ref() else { return };
@@ -40,7 +50,7 @@ pub(crate) fn refuses(data: &[u8]) {
     let rng = &mut ChaCha20Rng::from_seed([2; 32]);
     let cut = at.iter().fold(0, |number, &byte| number << 8 | usize::from(byte)).min(rest.len());
     let (one, other) = rest.split_at(cut);
-    let invitation = GroupWelcome { welcome: one.to_vec(), tree: other.to_vec() };
+    let invitation = GroupWelcome { welcome: one.to_vec(), tree: other.to_vec(), policy: device.policy().encode() };
     let _ = invitation.key_packages();
     if let Ok(made) = engine.key_package(Suite::Classical, 1, rng) {
         assert!(engine.join(&invitation, &made.secret).is_err());
@@ -50,6 +60,7 @@ pub(crate) fn refuses(data: &[u8]) {
         tree: other.to_vec(),
         access_seed: Secret::from([3; 32]),
         outer_key: Secret::from([4; 32]),
+        policy: device.policy().encode(),
     };
     assert!(engine.rejoin(&help, &[], rng).is_err());
     let Some(mut group) = device.group() else { return };
@@ -86,9 +97,12 @@ impl Device {
         Some(GroupEngine { certificate: self.statement.device(1)?, signing_key: &self.keys.signing_key })
     }
 
-    fn group(&self) -> Option<Group> {
+    fn policy(&self) -> GroupPolicy {
         let key = *self.statement.account_key().as_bytes();
-        let policy = GroupPolicy::new("fuzzed", self.statement.address(), key, "clinic.example");
-        self.engine()?.create(Suite::Classical, &policy, 1, &mut ChaCha20Rng::from_seed([5; 32])).ok()
+        GroupPolicy::new("fuzzed", self.statement.address(), key, "clinic.example")
+    }
+
+    fn group(&self) -> Option<Group> {
+        self.engine()?.create(Suite::Classical, &self.policy(), 1, &mut ChaCha20Rng::from_seed([5; 32])).ok()
     }
 }

@@ -1,15 +1,18 @@
 //! Commits: prepared, put into the log if no other comes first, and adopted when the server has taken them.
 
-use mls_rs::group::CommitSecrets;
+use mls_rs::group::{CommitOutput, CommitSecrets};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::engine::{GroupWelcome, log_extensions, policy_extensions};
 use super::error::{GroupError, KeyPackageError, Refusal, StateError};
+use super::judge::Agreed;
 use super::key_package::KeyPackage;
+use super::keys::EpochKeys;
 use super::member::{Group, GroupEntry, Pending, epoch_keys};
 use super::policy::GroupPolicy;
+use super::policy_change::GroupPolicyChange;
 use super::receive::EpochChange;
 use crate::crypto::signature::VerifyingKey;
 use crate::limits::GROUP_MEMBERS_MAX;
@@ -56,42 +59,68 @@ impl Group {
         if change.add.iter().any(|package| package.suite != self.suite) {
             return Err(KeyPackageError::Suite.into());
         }
-        if let Some(policy) = &change.policy {
-            policy.check()?;
-        }
-        let provider = self.provider.clone();
-        let built = provider.randomness().during(rng, || {
-            let mut builder = self.mls.commit_builder().set_group_info_ext(log_extensions(&self.log_id));
-            for package in &change.add {
-                builder = builder.add_member(package.message.clone())?;
+        let (agreed, brought) = match &change.policy {
+            Some(policy) => {
+                policy.check()?;
+                let agreed = Agreed::new(policy.clone())?;
+                let brought = GroupPolicyChange::between(&*self.policy()?, policy).encode();
+                self.judge.bring(agreed.clone());
+                (Some(agreed), brought)
             }
-            for leaf in &change.remove {
-                builder = builder.remove_member(*leaf)?;
-            }
-            if let Some(policy) = &change.policy {
-                builder = builder.set_group_context_ext(policy_extensions(policy))?;
-            }
-            let (output, secrets) = builder.build_detached()?;
-            let mut next = self.mls.clone();
-            next.apply_detached_commit(secrets.clone())?;
-            Ok((output, Zeroizing::new(secrets.to_bytes()?), epoch_keys(&next)?))
-        });
-        let (output, secrets, keys) = built.map_err(|error| self.failed(&error))?;
+            None => (None, Vec::new()),
+        };
+        let built = self.built(change, agreed.as_ref(), brought, rng);
+        self.end_judging();
+        let (output, secrets, keys) = built?;
         let encoded = output.commit_message.to_bytes().map_err(|error| self.failed(&error))?;
         let entry = self.wrapped(&encoded, rng)?;
         let tree = output.ratchet_tree.as_ref().map(|tree| tree.to_bytes()).transpose();
         let invitation = match (output.welcome_messages.first(), tree.map_err(|error| self.failed(&error))?) {
             (Some(welcome), Some(tree)) => {
                 let welcome = welcome.to_bytes().map_err(|error| self.failed(&error))?;
-                Some(GroupWelcome { welcome, tree })
+                let policy = agreed.as_ref().map_or_else(|| self.policy(), |agreed| Ok(agreed.policy.clone()))?;
+                Some(GroupWelcome { welcome, tree, policy: policy.encode() })
             }
             _ => None,
         };
         self.pages.store(Section::Pending, &secrets);
+        if let Some(agreed) = &agreed {
+            self.pages.store(Section::PendingPolicy, &agreed.policy.encode());
+        }
         self.checkpoint()?;
         let next_access_key = keys.access_key().verifying_key();
-        self.pending = Some(Pending { entry_hash: Sha256::digest(&entry.entry).into(), keys });
+        self.pending = Some(Pending { entry_hash: Sha256::digest(&entry.entry).into(), keys, policy: agreed });
+        self.end_judging();
         Ok(PreparedCommit { entry, next_access_key, invitation })
+    }
+
+    /// The commit, what its committer alone knows of the next epoch, and that epoch's keys.
+    fn built(
+        &mut self,
+        change: &Change,
+        agreed: Option<&Agreed>,
+        brought: Vec<u8>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(CommitOutput, Zeroizing<Vec<u8>>, EpochKeys), GroupError> {
+        let provider = self.provider.clone();
+        let built = provider.randomness().during(rng, || {
+            let builder = self.mls.commit_builder().authenticated_data(brought);
+            let mut builder = builder.set_group_info_ext(log_extensions(&self.log_id));
+            for package in &change.add {
+                builder = builder.add_member(package.message.clone())?;
+            }
+            for leaf in &change.remove {
+                builder = builder.remove_member(*leaf)?;
+            }
+            if let Some(agreed) = agreed {
+                builder = builder.set_group_context_ext(policy_extensions(&agreed.hash))?;
+            }
+            let (output, secrets) = builder.build_detached()?;
+            let mut next = self.mls.clone();
+            next.apply_detached_commit(secrets.clone())?;
+            Ok((output, Zeroizing::new(secrets.to_bytes()?), epoch_keys(&next)?))
+        });
+        built.map_err(|error| self.failed(&error))
     }
 
     /// Whether a commit waits for the server's answer.
@@ -110,9 +139,9 @@ impl Group {
         }
         let secrets = self.pages.read(Section::Pending).ok_or(StateError::Section)?;
         let secrets = CommitSecrets::from_bytes(&secrets).map_err(|_| StateError::Section)?;
-        let policy = self.policy()?;
+        let before = self.policy()?;
         let description = self.mls.apply_detached_commit(secrets).map_err(|error| self.failed(&error))?;
-        let change = self.begin_epoch(&policy, description)?;
+        let change = self.begin_epoch(&before, description)?;
         self.checkpoint()?;
         Ok(change)
     }
@@ -121,5 +150,6 @@ impl Group {
     pub fn drop_commit(&mut self) {
         self.pending = None;
         self.pages.remove(Section::Pending);
+        self.pages.remove(Section::PendingPolicy);
     }
 }

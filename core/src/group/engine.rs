@@ -13,18 +13,18 @@ use rand_core::CryptoRng;
 
 use super::credential::{Identities, LeafName, signing_identity};
 use super::error::{GroupError, Refusal};
-use super::judge::{Judge, LOG_EXTENSION, POLICY_EXTENSION};
+use super::judge::{Agreed, Judge, LOG_EXTENSION, POLICY_EXTENSION};
 use super::key_package::{KeyPackageSecret, lifetime};
 use super::keys::log_id;
 use super::member::Group;
-use super::policy::{GroupPolicy, Role};
+use super::policy::{GroupPolicy, PolicyHash, Role};
 use super::provider::{CLASSICAL, POST_QUANTUM, Provider};
 use super::rules::Rules;
 use super::storage::{KeyPackages, StateStorage};
 use super::{GroupId, LogId};
 use crate::crypto::signature::SigningKey;
 use crate::identity::DeviceCertificate;
-use crate::limits::{GROUP_INVITATION_LENGTH_MAX, GROUP_MEMBERS_MAX};
+use crate::limits::{GROUP_INVITATION_LENGTH_MAX, GROUP_MEMBERS_MAX, GROUP_POLICY_LENGTH_MAX};
 
 /// A device as a member of groups: its certificate, which is its credential, and the key in it, which signs all it says.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +70,8 @@ pub struct GroupWelcome {
     pub welcome: Vec<u8>,
     /// The group's tree.
     pub tree: Vec<u8>,
+    /// The group's policy, encoded; the GroupInfo in the Welcome has its hash.
+    pub policy: Vec<u8>,
 }
 
 impl GroupWelcome {
@@ -131,9 +133,20 @@ pub(super) fn mls_client(
         .build()
 }
 
-/// The group context's extensions: the policy and nothing else.
-pub(super) fn policy_extensions(policy: &GroupPolicy) -> ExtensionList {
-    [Extension::new(POLICY_EXTENSION, policy.encode())].into_iter().collect()
+/// The group context's extensions: the policy's hash and nothing else.
+pub(super) fn policy_extensions(hash: &PolicyHash) -> ExtensionList {
+    [Extension::new(POLICY_EXTENSION, hash.to_vec())].into_iter().collect()
+}
+
+/// The policy that came with an invitation or with help to rejoin.
+pub(super) fn policy_beside(encoded: &[u8]) -> Result<Agreed, Refusal> {
+    if encoded.is_empty() {
+        return Err(Refusal::PolicyMissing);
+    }
+    if encoded.len() > GROUP_POLICY_LENGTH_MAX {
+        return Err(Refusal::Policy);
+    }
+    Agreed::new(GroupPolicy::decode(encoded).map_err(|_| Refusal::Policy)?)
 }
 
 /// The GroupInfo's extensions: the log. Signed by who wrote the GroupInfo.
@@ -167,18 +180,21 @@ impl GroupEngine<'_> {
             None => return Err(Refusal::NotInRoster.into()),
         }
         let (provider, judge, storage) = (Provider::default(), Judge::default(), StateStorage::default());
+        let agreed = Agreed::new(policy.clone())?;
+        judge.bring(agreed.clone());
         let client = mls_client(self, suite, &provider, &judge, storage.clone(), KeyPackages::default());
         let mut id = GroupId([0; 32]);
         rng.fill_bytes(&mut id.0);
         let mls = provider
             .randomness()
             .during(rng, || {
-                let extensions = policy_extensions(policy);
+                let extensions = policy_extensions(&agreed.hash);
                 client.create_group_with_id(id.0.to_vec(), extensions, Default::default(), Some(MlsTime::from(now)))
             })
             .map_err(|error| GroupError::from_mls(&error, judge.take()))?;
         let mut group = Group::assemble(mls, id, suite, provider, judge, storage, self);
         group.export_keys()?;
+        group.begin_policy(agreed);
         group.log_id = log_id(&group.keys().access_key().verifying_key());
         group.checkpoint()?;
         Ok(group)
@@ -192,13 +208,15 @@ impl GroupEngine<'_> {
     ///
     /// # Errors
     /// [`GroupError::NoKeyPackage`] if the invitation is for another key package; [`GroupError::Refused`] if the group
-    /// breaks its own rules; [`GroupError::NotMls`], [`GroupError::Unverified`] and [`GroupError::Mls`] for the rest.
+    /// breaks its own rules or the policy beside the Welcome is not the group's; [`GroupError::NotMls`], [`GroupError::Unverified`] and [`GroupError::Mls`] for the rest.
     pub fn join(&self, invitation: &GroupWelcome, secret: &KeyPackageSecret) -> Result<Group, GroupError> {
         if invitation.welcome.len().saturating_add(invitation.tree.len()) > GROUP_INVITATION_LENGTH_MAX {
             return Err(GroupError::TooLong);
         }
+        let agreed = policy_beside(&invitation.policy)?;
         let suite = secret.suite().ok_or(GroupError::NoKeyPackage)?;
         let (provider, judge, storage) = (Provider::default(), Judge::default(), StateStorage::default());
+        judge.bring(agreed);
         let failed = |error: MlsError| GroupError::from_mls(&error, judge.take());
         let client = mls_client(self, suite, &provider, &judge, storage.clone(), secret.storage()?);
         let welcome = MlsMessage::from_bytes(&invitation.welcome).map_err(|_| GroupError::NotMls)?;
@@ -210,6 +228,7 @@ impl GroupEngine<'_> {
         group.log_id = log;
         group.check_joined(information.sender)?;
         group.export_keys()?;
+        group.begin_policy(group.judge.agreed(&group.mls.context().extensions)?);
         group.checkpoint()?;
         Ok(group)
     }

@@ -1,6 +1,7 @@
 //! How an MLS message lies in the log: padded, and sealed under the epoch's outer key. The server sees a size and nothing
 //! else, and who was removed opens the commit that removed him and nothing after it.
 
+use mls_rs::mls_rs_codec::byte_vec;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -56,6 +57,17 @@ pub(super) fn unwrap(keys: &EpochKeys, log_id: &LogId, entry: &[u8]) -> Result<Z
     padded.drain(..LENGTH_LENGTH);
     padded.truncate(length);
     Ok(padded)
+}
+
+/// The authenticated data of an encoded PrivateMessage (RFC 9420 section 6.3), which the library tells only of messages that
+/// it has processed.
+pub(super) fn authenticated_data(message: &[u8]) -> Option<Vec<u8>> {
+    const VERSION_AND_WIRE_FORMAT: usize = 4;
+    const EPOCH_AND_CONTENT_TYPE: usize = 9;
+    let mut rest = message.get(VERSION_AND_WIRE_FORMAT..)?;
+    let _group_id: Vec<u8> = byte_vec::mls_decode(&mut rest).ok()?;
+    rest = rest.get(EPOCH_AND_CONTENT_TYPE..)?;
+    byte_vec::mls_decode(&mut rest).ok()
 }
 
 /// Bytes of the entry that holds a message of so many: an envelope's size if it fits one, Padmé's above.

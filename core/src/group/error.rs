@@ -57,6 +57,15 @@ pub enum Refusal {
     /// The group has a successor; nothing but removals are taken here.
     #[error("the group is closed: it has a successor")]
     Closed,
+    /// A commit changes the policy, or an invitation is to a group, and the policy did not come with it.
+    #[error("the policy that the group agrees on did not come with it")]
+    PolicyMissing,
+    /// What came is not what the group agrees on: another policy's hash is in the group context, or none has changed.
+    #[error("the policy that came is not the one that the group agrees on")]
+    PolicyMismatch,
+    /// A change of the policy that its committer does not make himself.
+    #[error("the policy is changed by who commits, not by a proposal to him")]
+    PolicyByReference,
 }
 
 /// Why a group operation fails. Nothing has changed then, unless the variant says so.
@@ -201,9 +210,10 @@ impl GroupError {
             MlsError::WelcomeKeyPackageNotFound => Self::NoKeyPackage,
             MlsError::CommitterSelfRemoval => Self::RemovesSelf,
             MlsError::CommitRequired => Self::CommitFirst,
-            MlsError::LeafNotFound(_) | MlsError::RemovingNonExistingMember | MlsError::InvalidNodeIndex(_) => {
-                Self::NoSuchMember
-            }
+            MlsError::LeafNotFound(_)
+            | MlsError::MemberNotFound
+            | MlsError::RemovingNonExistingMember
+            | MlsError::InvalidNodeIndex(_) => Self::NoSuchMember,
             other => Self::Mls(format!("{other:?}")),
         }
     }

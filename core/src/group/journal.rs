@@ -11,6 +11,7 @@ use rand_core::SeedableRng;
 use super::error::{GroupError, StateError};
 use super::keys::EpochKeys;
 use super::member::Group;
+use super::past::Past;
 use super::rest::mls_group;
 use crate::wire::group::Section;
 
@@ -27,12 +28,13 @@ pub(super) struct Journal {
     bytes: usize,
     /// As they were at the checkpoint.
     keys: Vec<EpochKeys>,
+    past: Past,
 }
 
 impl Journal {
     /// An empty one: the pages hold the state as it is now.
-    pub(super) fn at(keys: &[EpochKeys]) -> Self {
-        Self { keys: keys.to_vec(), ..Self::default() }
+    pub(super) fn at(keys: &[EpochKeys], past: &Past) -> Self {
+        Self { keys: keys.to_vec(), past: past.clone(), ..Self::default() }
     }
 }
 
@@ -86,8 +88,9 @@ impl Group {
             }
         }
         drop(stored);
+        self.past.store(&mut self.pages);
         self.pages.store(Section::State, &state);
-        self.journal = Journal::at(&self.keys);
+        self.journal = Journal::at(&self.keys, &self.past);
         Ok(())
     }
 
@@ -96,6 +99,8 @@ impl Group {
         (self.mls, self.storage) = mls_group(&self.pages, self.id, &self.provider, &self.judge)?;
         let journal = std::mem::take(&mut self.journal);
         self.keys.clone_from(&journal.keys);
+        self.past.clone_from(&journal.past);
+        self.end_judging();
         for step in &journal.steps {
             match step {
                 Step::Entry { entry, epoch, closes_epoch } => {

@@ -11,9 +11,10 @@ use super::engine::{GroupEngine, MlsConfig, Suite};
 use super::entry;
 use super::error::{GroupError, Refusal};
 use super::journal::Journal;
-use super::judge::Judge;
+use super::judge::{Agreed, Judge};
 use super::keys::EpochKeys;
 use super::pages::Pages;
+use super::past::Past;
 use super::policy::{GroupPolicy, Role};
 use super::provider::Provider;
 use super::storage::StateStorage;
@@ -41,6 +42,7 @@ pub struct Group {
     /// Of the current epoch and those before it, newest last.
     pub(super) keys: Vec<EpochKeys>,
     pub(super) pending: Option<Pending>,
+    pub(super) past: Past,
     pub(super) pages: Pages,
     pub(super) journal: Journal,
     /// The epoch whose tree is in the pages.
@@ -53,6 +55,8 @@ pub struct Group {
 pub(super) struct Pending {
     pub(super) entry_hash: [u8; 32],
     pub(super) keys: EpochKeys,
+    /// If it changes the policy.
+    pub(super) policy: Option<Agreed>,
 }
 
 /// A device in a group.
@@ -107,6 +111,7 @@ impl Group {
             device_key: device.signing_key.clone(),
             keys: Vec::new(),
             pending: None,
+            past: Past::default(),
             pages: Pages::new(id),
             journal: Journal::default(),
             stored_tree: None,
@@ -274,6 +279,19 @@ impl Group {
         let surplus = self.keys.len().saturating_sub(GROUP_EPOCHS_KEPT + 1);
         self.keys.drain(..surplus);
         Ok(())
+    }
+
+    /// Notes the policy of an epoch that has just begun, whose keys are there, and drops those of epochs long past.
+    pub(super) fn begin_policy(&mut self, agreed: Agreed) {
+        self.past.begin(self.mls.current_epoch(), agreed);
+        self.past.forget_before(self.keys.first().map_or(0, EpochKeys::epoch));
+        self.end_judging();
+    }
+
+    /// Nothing is judged any more; what a refused commit brought goes.
+    pub(super) fn end_judging(&self) {
+        let pending = self.pending.as_ref().and_then(|pending| pending.policy.as_ref());
+        self.judge.end(self.past.policies().chain(pending));
     }
 
     pub(super) fn failed(&self, error: &MlsError) -> GroupError {

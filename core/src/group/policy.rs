@@ -1,11 +1,13 @@
-//! What all members of a group agree on: its name, its roster with roles, how long messages stay. MLS authenticates it as
-//! an extension of the group context.
+//! What all members of a group agree on: its name, its roster with roles, how long messages stay. MLS authenticates its hash
+//! as an extension of the group context; the policy itself goes beside, since every message is signed over the context.
 
 use thiserror::Error;
 
 use super::{GroupId, RosterKey};
 use crate::Address;
 use crate::address::is_domain;
+use crate::crypto::hash::labelled_sha256;
+use crate::label;
 use crate::limits::{
     GROUP_ACCOUNTS_MAX, GROUP_CASE_LENGTH_MAX, GROUP_DESCRIPTION_LENGTH_MAX, GROUP_NAME_LENGTH_MAX,
     GROUP_RETENTION_DAYS_MAX,
@@ -56,6 +58,9 @@ pub struct GroupPolicy {
     pub successor: Option<GroupId>,
 }
 
+/// SHA-256 of a policy as it is encoded here: what the group context holds of it.
+pub type PolicyHash = [u8; 32];
+
 /// Why a policy is refused, by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PolicyError {
@@ -97,6 +102,13 @@ impl GroupPolicy {
             predecessor: None,
             successor: None,
         }
+    }
+
+    /// What the group context holds of the policy. It is of [`Self::encode`]'s bytes, so a policy that came in any other
+    /// encoding has the hash of what it says.
+    #[must_use]
+    pub fn context_hash(&self) -> PolicyHash {
+        labelled_sha256(label::GROUP_POLICY, &[&self.encode()])
     }
 
     /// The entry of an account.

@@ -15,8 +15,10 @@ use zeroize::Zeroizing;
 use super::credential::{LeafName, certificate_bytes};
 use super::entry;
 use super::error::{GroupError, Refusal};
+use super::judge::Agreed;
 use super::member::{Group, GroupMember, named};
 use super::policy::{GroupPolicy, Role};
+use super::policy_change::GroupPolicyChange;
 use crate::crypto::signature::VerifyingKey;
 use crate::franking::{self, FrankedContent, FrankingTag};
 use crate::kind::Content;
@@ -135,15 +137,37 @@ impl Group {
         epoch: u64,
         closes_epoch: bool,
     ) -> Result<Result<Received, GroupError>, Failure> {
-        let message = self.opened(entry, epoch, closes_epoch).map_err(Failure::Untouched)?;
+        let (message, brought) = self.opened(entry, epoch, closes_epoch).map_err(Failure::Untouched)?;
         let policy = self.policy().map_err(Failure::Untouched)?;
+        if !brought.is_empty() {
+            self.bring(&policy, &brought).map_err(|refusal| Failure::Untouched(refusal.into()))?;
+        }
+        let processed = self.process_message(message, &policy, epoch, closes_epoch);
+        self.end_judging();
+        processed
+    }
+
+    /// Makes the policy that a commit changes to ready to be named by it.
+    fn bring(&self, policy: &GroupPolicy, brought: &[u8]) -> Result<(), Refusal> {
+        let change = GroupPolicyChange::decode(brought).map_err(|_| Refusal::Policy)?;
+        self.judge.bring(Agreed::new(change.apply(policy))?);
+        Ok(())
+    }
+
+    fn process_message(
+        &mut self,
+        message: MlsMessage,
+        policy: &Arc<GroupPolicy>,
+        epoch: u64,
+        closes_epoch: bool,
+    ) -> Result<Result<Received, GroupError>, Failure> {
         match self.mls.process_incoming_message(message) {
             Ok(ReceivedMessage::ApplicationMessage(message)) => {
                 let content = Zeroizing::new(message.data().to_vec());
-                Ok(self.message(&policy, message.sender_index, content, &message.authenticated_data))
+                Ok(self.message(epoch, message.sender_index, content, &message.authenticated_data))
             }
-            Ok(ReceivedMessage::Proposal(proposal)) => Ok(self.proposal(&policy, proposal.sender, &proposal.proposal)),
-            Ok(ReceivedMessage::Commit(description)) => Ok(self.begin_epoch(&policy, description).map(Received::Epoch)),
+            Ok(ReceivedMessage::Proposal(proposal)) => Ok(self.proposal(policy, proposal.sender, &proposal.proposal)),
+            Ok(ReceivedMessage::Commit(description)) => Ok(self.begin_epoch(policy, description).map(Received::Epoch)),
             Ok(_) => Err(Failure::Untouched(GroupError::NotMls)),
             // The sender is known before any key is taken.
             Err(MlsError::CantProcessMessageFromSelf) if closes_epoch => {
@@ -157,12 +181,18 @@ impl Group {
         }
     }
 
-    fn opened(&self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<MlsMessage, GroupError> {
+    /// The message in an entry, and the authenticated data of a commit.
+    fn opened(&self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<(MlsMessage, Vec<u8>), GroupError> {
         let keys = self.keys_of(epoch).ok_or(GroupError::EpochGone)?;
         let bytes = entry::unwrap(keys, &self.log_id, entry)?;
         let message = MlsMessage::from_bytes(&bytes).map_err(|_| GroupError::NotMls)?;
         self.check_kind(&message, epoch, closes_epoch)?;
-        Ok(message)
+        let brought = match message.description() {
+            _ if !closes_epoch => Vec::new(),
+            MlsMessageDescription::PublicProtocolMessage { authenticated_data, .. } => authenticated_data.to_vec(),
+            _ => entry::authenticated_data(&bytes).ok_or(GroupError::NotMls)?,
+        };
+        Ok((message, brought))
     }
 
     /// What is told by a message's frame, before anything of it is used.
@@ -193,13 +223,10 @@ impl Group {
         }
     }
 
-    fn message(
-        &self,
-        policy: &GroupPolicy,
-        sender: u32,
-        bytes: Zeroizing<Vec<u8>>,
-        tag: &[u8],
-    ) -> Result<Received, GroupError> {
+    /// A message is judged by the roles of its epoch.
+    fn message(&self, epoch: u64, sender: u32, bytes: Zeroizing<Vec<u8>>, tag: &[u8]) -> Result<Received, GroupError> {
+        let policy = self.past.policy(epoch).ok_or(GroupError::EpochGone)?;
+        // Whoever has gone since was refused by MLS, which no longer knows his leaf.
         let leaf = self.mls.roster().member_with_index(sender).map_err(|_| GroupError::NoSuchMember)?;
         let sender = named(policy, &leaf)?;
         match sender.role {
@@ -253,6 +280,8 @@ impl Group {
             self.removed = true;
         } else {
             self.export_keys()?;
+            let agreed = self.judge.agreed(&self.mls.context().extensions)?;
+            self.begin_policy(agreed);
         }
         let after = if removed_self { before.clone() } else { self.policy()? };
         let mut change = EpochChange {

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 
 use super::GroupId;
 use super::credential::LeafName;
-use super::engine::{GroupEngine, Suite, log_extensions, mls_client, named_log};
+use super::engine::{GroupEngine, Suite, log_extensions, mls_client, named_log, policy_beside};
 use super::entry;
 use super::error::{GroupError, Refusal};
 use super::judge::Judge;
@@ -30,6 +30,8 @@ pub struct GroupRejoin {
     pub access_seed: Secret<32>,
     /// The epoch's outer key, which it is wrapped under.
     pub outer_key: Secret<32>,
+    /// The group's policy, encoded; the GroupInfo has its hash.
+    pub policy: Vec<u8>,
 }
 
 /// A way back into the group: worth something when the server has taken the entry.
@@ -65,6 +67,7 @@ impl Group {
             tree,
             access_seed: keys.access_key().to_secret(),
             outer_key: keys.outer_key().clone(),
+            policy: self.policy()?.encode(),
         })
     }
 }
@@ -76,7 +79,7 @@ impl GroupEngine<'_> {
     ///
     /// # Errors
     /// [`Refusal::ExternalCommit`] if the account has no leaf in the group; [`GroupError::Refused`] if the group breaks its
-    /// own rules; [`GroupError::NotMls`], [`GroupError::Unverified`] and [`GroupError::Mls`] for the rest.
+    /// own rules, or the policy is not what the GroupInfo names; [`GroupError::NotMls`], [`GroupError::Unverified`] and [`GroupError::Mls`] for the rest.
     pub fn rejoin(
         &self,
         help: &GroupRejoin,
@@ -86,6 +89,7 @@ impl GroupEngine<'_> {
         if help.group_info.len().saturating_add(help.tree.len()) > GROUP_INVITATION_LENGTH_MAX {
             return Err(GroupError::TooLong);
         }
+        let agreed = policy_beside(&help.policy)?;
         let info = MlsMessage::from_bytes(&help.group_info).map_err(|_| GroupError::NotMls)?;
         let tree = ExportedTree::from_bytes(&help.tree).map_err(|_| GroupError::NotMls)?;
         let named = info.as_group_info().ok_or(GroupError::NotMls)?;
@@ -97,6 +101,10 @@ impl GroupEngine<'_> {
         let leaf = leaf_to_replace(&tree, &own, listed)?;
 
         let (provider, judge, storage) = (Provider::default(), Judge::default(), StateStorage::default());
+        judge.bring(agreed.clone());
+        judge.policy(&named.group_context().extensions)?;
+        // Known from here on, and not brought: a commit from outside changes no policy.
+        judge.end(std::iter::once(&agreed));
         let failed = |error: MlsError| GroupError::from_mls(&error, judge.take());
         let client = mls_client(self, suite, &provider, &judge, storage.clone(), KeyPackages::default());
         let (mls, message) = provider
@@ -109,6 +117,7 @@ impl GroupEngine<'_> {
         let mut group = Group::assemble(mls, id, suite, provider, judge.clone(), storage, self);
         group.log_id = log_id;
         group.export_keys()?;
+        group.begin_policy(agreed);
         group.checkpoint()?;
         let next_access_key = group.keys().access_key().verifying_key();
         Ok(PreparedRejoin { group, entry, keys, next_access_key })

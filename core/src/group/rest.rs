@@ -13,6 +13,7 @@ use super::judge::Judge;
 use super::keys::EpochKeys;
 use super::member::{Group, Pending};
 use super::pages::{GroupChanges, Pages};
+use super::past::{Past, stored_policy};
 use super::provider::Provider;
 use super::storage::{KeyPackages, StateStorage};
 use crate::wire::group::{EpochKeyFields, ManifestFields, PendingFields, Section};
@@ -80,6 +81,7 @@ impl GroupEngine<'_> {
             return Err(StateError::Section.into());
         }
         let (provider, judge) = (Provider::default(), Judge::default());
+        let past = Past::load(&pages)?;
         let (mls, storage) = mls_group(&pages, manifest.group_id, &provider, &judge)?;
         let mut group = Group::assemble(mls, manifest.group_id, suite, provider, judge, storage, self);
         let named = GroupId(group.mls.group_id().try_into().map_err(|_| StateError::Section)?);
@@ -88,13 +90,19 @@ impl GroupEngine<'_> {
             return Err(StateError::Section.into());
         }
         group.log_id = manifest.log_id;
-        group.pending = manifest
-            .pending
-            .as_ref()
-            .map(|pending| Pending { entry_hash: pending.entry_hash, keys: epoch_keys(&pending.keys) });
+        let pending_policy = pages.contains(Section::PendingPolicy);
+        let policy = pending_policy.then(|| stored_policy(&pages, Section::PendingPolicy)).transpose()?;
+        group.pending = manifest.pending.as_ref().map(|pending| Pending {
+            entry_hash: pending.entry_hash,
+            keys: epoch_keys(&pending.keys),
+            policy,
+        });
+        group.past = past;
+        group.end_judging();
+        group.policy().map_err(|_| StateError::Section)?;
         group.stored_tree = Some(group.epoch());
         group.pages = pages;
-        group.journal = Journal::at(&group.keys);
+        group.journal = Journal::at(&group.keys, &group.past);
         Ok(group)
     }
 }

@@ -33,9 +33,9 @@ impl MlsRules for Rules {
     ) -> Result<ProposalBundle, Refusal> {
         let judged = match source {
             CommitSource::ExistingMember(_) => self.member_commit(direction, roster, context, proposals),
-            CommitSource::NewMember(identity) => {
-                LeafName::read(&identity).and_then(|joiner| external_commit(&joiner, roster, proposals))
-            }
+            CommitSource::NewMember(identity) => LeafName::read(&identity)
+                .and_then(|joiner| self.0.check_brought(None).map(|()| joiner))
+                .and_then(|joiner| external_commit(&joiner, roster, proposals)),
         };
         self.0.note(judged)
     }
@@ -93,11 +93,9 @@ impl Rules {
         proposals.retain_by_type::<mls_rs::group::proposal::ExternalInit, _, Refusal>(|proposal| {
             verdict(proposal.is_by_reference(), Err(Refusal::Proposal))
         })?;
-        let new_policy = proposals
-            .group_context_ext_proposals()
-            .first()
-            .map(|proposal| self.0.policy(&proposal.proposal))
-            .transpose()?;
+        let extensions = proposals.group_context_ext_proposals().first().map(|proposal| &proposal.proposal);
+        self.0.check_brought(extensions)?;
+        let new_policy = extensions.map(|extensions| self.0.policy(extensions)).transpose()?;
         if let Some(new_policy) = new_policy {
             leaves_stay_in_roster(&policy, &new_policy, roster, &proposals)?;
         }
@@ -108,7 +106,7 @@ impl Rules {
         Ok(proposals)
     }
 
-    /// Only an owner's, and nothing but the policy is in the extensions.
+    /// Only an owner's, in a commit of his own, which brings the policy; and nothing but its hash is in the extensions.
     fn policy_change(
         &self,
         policy: &GroupPolicy,
@@ -117,6 +115,9 @@ impl Rules {
     ) -> Result<(), Refusal> {
         if !is_owner(policy, &proposer(roster, proposal.sender)?) {
             return Err(Refusal::PolicyByOther);
+        }
+        if proposal.is_by_reference() {
+            return Err(Refusal::PolicyByReference);
         }
         if proposal.proposal.iter().any(|extension| extension.extension_type != POLICY_EXTENSION) {
             return Err(Refusal::Proposal);

@@ -34,6 +34,10 @@ fn group_vectors() {
         };
         json!({ "address": entry.address.as_str(), "account_key": hex(entry.account_key), "role": role })
     };
+    let eve = Account::new("eve", 1, 3);
+    let before = claire.policy(&[(&karim, Role::Reader), (&eve, Role::Member)]);
+    let change = GroupPolicyChange::between(&before, &policy);
+    assert_eq!(change.apply(&before), policy);
     let keys = EpochKeys::new(5, &Secret::from([6; 32]), Secret::from([7; 32]));
     let access_key = keys.access_key().verifying_key();
     let log = log_id(&access_key);
@@ -53,7 +57,9 @@ fn group_vectors() {
                 "case": hex(&policy.case),
                 "predecessor": hex([4; 32]),
                 "encoded": hex(policy.encode()),
+                "hash": hex(policy.context_hash()),
             },
+            "policy_change": { "from": hex(before.encode()), "change": hex(change.encode()), "to": hex(policy.encode()) },
             "entry": {
                 "epoch": 5,
                 "access_seed": hex([6; 32]),
@@ -69,7 +75,7 @@ fn group_vectors() {
     );
 }
 
-/// Claire makes a group, adds Karim, writes, updates, and removes him; he only reads.
+/// Claire makes a group, adds Karim, writes, updates, renames it, and removes him; he only reads.
 fn passive(suite: Suite) -> Value {
     let rng = &mut rng(9);
     let [claire, karim] = [Account::new("claire", 1, 1), Account::new("karim", 1, 2)];
@@ -95,6 +101,7 @@ fn passive(suite: Suite) -> Value {
             "entry": hex(&entry.entry),
             "content": content,
             "removed": group.is_removed(),
+            "policy_hash": hex(group.policy().unwrap().context_hash()),
             "keys_after": epoch(group),
         }));
     };
@@ -104,6 +111,11 @@ fn passive(suite: Suite) -> Value {
     group.adopt_commit().unwrap();
     read(&mut reading, &update.entry, true);
     read(&mut reading, &encrypted(&mut group, "Bed 5 as well", rng).unwrap(), false);
+    policy.name = "Ward 4".to_owned();
+    let renaming = Change { policy: Some(policy.clone()), ..Change::default() };
+    let renaming = group.prepare_commit(&renaming, rng).unwrap();
+    group.adopt_commit().unwrap();
+    read(&mut reading, &renaming.entry, true);
     let leaf = group.leaves_of(karim.address()).unwrap()[0].leaf;
     policy.remove(karim.address());
     let change = Change { remove: vec![leaf], policy: Some(policy), ..Change::default() };

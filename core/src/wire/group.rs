@@ -7,16 +7,22 @@ use super::session::{bytes, secret};
 use super::{WireError, fixed, proto};
 use crate::Address;
 use crate::crypto::secret::Secret;
-use crate::group::{GroupId, GroupPolicy, GroupRejoin, GroupWelcome, LogId, Role, RosterEntry};
-use crate::limits::{GROUP_INVITATION_LENGTH_MAX, GROUP_PAGE_RECORD_LENGTH_MAX, GROUP_PAGES_MAX};
+use crate::group::{GroupId, GroupPolicy, GroupPolicyChange, GroupRejoin, GroupWelcome, LogId, Role, RosterEntry};
+use crate::limits::{
+    GROUP_INVITATION_LENGTH_MAX, GROUP_PAGE_RECORD_LENGTH_MAX, GROUP_PAGES_MAX, GROUP_POLICY_CHANGE_LENGTH_MAX,
+};
 
 const POLICY_VERSION: u32 = 1;
 const RECORD_VERSION: u32 = 1;
 
 impl GroupPolicy {
-    /// The group context extension's data.
+    /// The encoding whose hash is in the group context: fields by their numbers, none that is empty or zero.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        self.to_proto().encode_to_vec()
+    }
+
+    fn to_proto(&self) -> proto::GroupPolicy {
         proto::GroupPolicy {
             version: POLICY_VERSION,
             name: self.name.clone(),
@@ -29,15 +35,17 @@ impl GroupPolicy {
             predecessor: self.predecessor.map(|id| id.0.to_vec()).unwrap_or_default(),
             successor: self.successor.map(|id| id.0.to_vec()).unwrap_or_default(),
         }
-        .encode_to_vec()
     }
 
-    /// Reads the extension's data. Bounds and the roster's rules are for [`GroupPolicy::check`].
+    /// Reads a policy. Bounds and the roster's rules are for [`GroupPolicy::check`].
     ///
     /// # Errors
     /// [`WireError`] with the field's name.
     pub fn decode(encoded: &[u8]) -> Result<Self, WireError> {
-        let message = proto::GroupPolicy::decode(encoded)?;
+        Self::from_proto(proto::GroupPolicy::decode(encoded)?)
+    }
+
+    fn from_proto(message: proto::GroupPolicy) -> Result<Self, WireError> {
         if message.version != POLICY_VERSION {
             return Err(WireError::Bounds("version"));
         }
@@ -55,6 +63,44 @@ impl GroupPolicy {
             predecessor: group_id(&message.predecessor, "predecessor")?,
             successor: group_id(&message.successor, "successor")?,
         })
+    }
+}
+
+impl GroupPolicyChange {
+    /// The authenticated data of the commit that changes the policy.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        proto::GroupPolicyChange {
+            rest: Some(self.rest.to_proto()),
+            put: self.put.iter().map(RosterEntry::to_proto).collect(),
+            taken: self.taken.iter().map(Address::to_string).collect(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads it. Nothing is verified by this: what comes of it must have the hash that the commit names.
+    ///
+    /// # Errors
+    /// [`WireError`] with the field's name; also for accounts out of order, and a roster where none belongs.
+    pub fn decode(encoded: &[u8]) -> Result<Self, WireError> {
+        if encoded.len() > GROUP_POLICY_CHANGE_LENGTH_MAX {
+            return Err(WireError::Bounds("policy change"));
+        }
+        let message = proto::GroupPolicyChange::decode(encoded)?;
+        let rest = GroupPolicy::from_proto(message.rest.ok_or(WireError::Missing("rest"))?)?;
+        let put = message.put.iter().map(RosterEntry::from_proto).collect::<Result<Vec<_>, _>>()?;
+        let taken = message.taken.iter().map(|text| Address::from_canonical(text)).collect::<Result<Vec<_>, _>>();
+        let taken = taken.map_err(|_| WireError::Bounds("taken"))?;
+        if !rest.roster.is_empty() {
+            return Err(WireError::Bounds("rest"));
+        }
+        if !put.is_sorted_by(|one, other| one.address < other.address) {
+            return Err(WireError::Bounds("put"));
+        }
+        if !taken.is_sorted_by(|one, other| one < other) {
+            return Err(WireError::Bounds("taken"));
+        }
+        Ok(Self { rest, put, taken })
     }
 }
 
@@ -105,7 +151,8 @@ impl GroupWelcome {
     /// The encoded invitation; who reads it needs no more than a key package of his own.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        proto::GroupWelcome { welcome: self.welcome.clone(), tree: self.tree.clone() }.encode_to_vec()
+        let (welcome, tree, policy) = (self.welcome.clone(), self.tree.clone(), self.policy.clone());
+        proto::GroupWelcome { welcome, tree, policy }.encode_to_vec()
     }
 
     /// Reads an invitation. Nothing is verified by this.
@@ -117,7 +164,7 @@ impl GroupWelcome {
             return Err(WireError::Bounds("invitation"));
         }
         let message = proto::GroupWelcome::decode(encoded)?;
-        Ok(Self { welcome: message.welcome, tree: message.tree })
+        Ok(Self { welcome: message.welcome, tree: message.tree, policy: message.policy })
     }
 }
 
@@ -130,6 +177,7 @@ impl GroupRejoin {
             tree: self.tree.clone(),
             access_seed: bytes(&self.access_seed),
             outer_key: bytes(&self.outer_key),
+            policy: self.policy.clone(),
         };
         let encoded = Zeroizing::new(message.encode_to_vec());
         message.access_seed.zeroize();
@@ -151,7 +199,8 @@ impl GroupRejoin {
         message.access_seed.zeroize();
         message.outer_key.zeroize();
         let (access_seed, outer_key) = keys?;
-        Ok(Self { group_info: message.group_info, tree: message.tree, access_seed, outer_key })
+        let proto::GroupRejoin { group_info, tree, policy, .. } = message;
+        Ok(Self { group_info, tree, access_seed, outer_key, policy })
     }
 }
 
@@ -221,6 +270,10 @@ pub(crate) enum Section {
     Pending,
     /// A past epoch.
     Epoch(u64),
+    /// The policy that holds from this epoch on.
+    Policy(u64),
+    /// The policy that the pending commit changes to.
+    PendingPolicy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,6 +359,8 @@ impl SectionFields {
             Section::Tree => (2, 0),
             Section::Pending => (3, 0),
             Section::Epoch(epoch) => (4, epoch),
+            Section::Policy(first) => (5, first),
+            Section::PendingPolicy => (6, 0),
         };
         let (pages, generations) = self.pages.iter().copied().unzip();
         proto::GroupSection { kind, epoch, pages, generations }
@@ -317,6 +372,8 @@ impl SectionFields {
             (2, 0) => Section::Tree,
             (3, 0) => Section::Pending,
             (4, epoch) => Section::Epoch(epoch),
+            (5, first) => Section::Policy(first),
+            (6, 0) => Section::PendingPolicy,
             _ => return Err(WireError::Bounds("kind")),
         };
         if message.pages.len() != message.generations.len() {

@@ -182,6 +182,34 @@ fn a_message_of_the_old_epoch_is_read_after_the_commit() {
 }
 
 #[test]
+fn a_message_of_an_old_epoch_is_judged_by_the_roles_of_that_epoch() {
+    let (accounts, mut log, mut readers, mut rng) = trio();
+    let old = [1, 2].map(|sender| encrypted(&mut readers[sender].group, "of the old epoch", &mut rng).unwrap());
+    let leaf = readers[2].group.own_leaf();
+    // Anne goes, Eve comes and has Anne's leaf, and Karim may only read from now on.
+    let eve = Account::new("eve", 1, 4);
+    let mut policy = (*readers[0].group.policy().unwrap()).clone();
+    policy.remove(accounts[2].address());
+    policy.set(eve.address(), eve.key(), Role::Member);
+    policy.set(accounts[1].address(), accounts[1].key(), Role::Reader);
+    let (package, _) = eve.key_package(1, SUITE, &mut rng);
+    let change = Change { add: vec![package], remove: vec![leaf], policy: Some(policy) };
+    commit(&mut log, &mut readers[..2], 0, &change, &mut rng);
+    assert_eq!(readers[0].group.leaves_of(eve.address()).unwrap()[0].leaf, leaf);
+    let mut store = Store::default();
+    store.save(&mut readers[0].group);
+    let mut loaded = store.load(&accounts[0].engine(1)).unwrap();
+    for group in [&mut readers[0].group, &mut loaded] {
+        let received = group.process(&old[0].entry, old[0].epoch, false);
+        let Ok(Received::Message { sender, .. }) = received else { panic!("{received:?}") };
+        assert_eq!((&sender.address, sender.role), (accounts[1].address(), Some(Role::Member)));
+        // What Anne had written is not taken for Eve's.
+        assert_eq!(group.process(&old[1].entry, old[1].epoch, false), Err(GroupError::NoSuchMember));
+    }
+    assert_eq!(encrypted(&mut readers[1].group, "I may not", &mut rng), Err(Refusal::ReaderPosted.into()));
+}
+
+#[test]
 fn of_commits_at_once_one_wins_and_all_converge() {
     let (_, mut log, mut readers, mut rng) = trio();
     let prepared: Vec<_> =

@@ -49,6 +49,57 @@ fn a_pending_commit_survives_a_restart() {
 }
 
 #[test]
+fn a_pending_change_of_the_policy_survives_a_restart() {
+    let (claire, karim, mut log, mut readers, mut rng) = pair(Suite::Classical);
+    let before = readers[0].group.policy().unwrap();
+    let mut policy = (*before).clone();
+    policy.set(karim.address(), karim.key(), Role::Owner);
+    let change = Change { policy: Some(policy.clone()), ..Change::default() };
+    let prepared = readers[0].group.prepare_commit(&change, &mut rng).unwrap();
+    let mut store = Store::default();
+    store.save(&mut readers[0].group);
+    let loaded = store.load(&claire.engine(1)).unwrap();
+    assert_eq!(loaded.policy().unwrap(), before);
+    // Another commit comes first: the change goes with the commit that it was in.
+    let mut beaten = store.load(&claire.engine(1)).unwrap();
+    let other = readers[1].group.prepare_commit(&Change::default(), &mut rng).unwrap();
+    assert!(beaten.process(&other.entry.entry, 1, true).is_ok() && !beaten.has_pending_commit());
+    let mut without = store.clone();
+    without.save(&mut beaten);
+    assert_eq!(without.load(&claire.engine(1)).unwrap().policy().unwrap(), before);
+    readers[1].group.drop_commit();
+    assert!(log.append(&prepared.entry, true));
+    readers[0].group = loaded;
+    for reader in &mut readers {
+        assert!(matches!(&reader.catch_up(&log)[..], [Ok(Received::Epoch(change))] if change.policy_changed));
+        assert_eq!(*reader.group.policy().unwrap(), policy);
+    }
+    store.save(&mut readers[0].group);
+    assert_eq!(*store.load(&claire.engine(1)).unwrap().policy().unwrap(), policy);
+}
+
+#[test]
+fn a_forged_entry_after_changes_of_the_policy_undoes_nothing() {
+    let (_, _, mut log, mut readers, mut rng) = pair(Suite::Classical);
+    // More changes than epochs that are kept, all since the last checkpoint of the reader.
+    for round in 0..8 {
+        let policy = GroupPolicy { name: format!("Ward {round}"), ..(*readers[0].group.policy().unwrap()).clone() };
+        commit(&mut log, &mut readers, 0, &Change { policy: Some(policy), ..Change::default() }, &mut rng);
+    }
+    let entry = encrypted(&mut readers[0].group, "genuine", &mut rng).unwrap();
+    let mut message = super::super::entry::unwrap(readers[1].group.keys(), &log_id(&readers), &entry.entry).unwrap();
+    *message.last_mut().unwrap() ^= 1;
+    let forged = readers[0].group.wrapped(&message, &mut rng).unwrap();
+    assert_eq!(readers[1].group.process(&forged.entry, forged.epoch, false), Err(GroupError::Unverified));
+    assert_eq!(readers[1].group.policy().unwrap().name, "Ward 7");
+    assert!(readers[1].group.process(&entry.entry, entry.epoch, false).is_ok());
+}
+
+fn log_id(readers: &[Reader]) -> LogId {
+    readers[0].group.log_id()
+}
+
+#[test]
 fn a_message_of_a_past_epoch_is_read_from_its_stored_record() {
     let (_, karim, mut log, mut readers, mut rng) = pair(Suite::Classical);
     let old = encrypted(&mut readers[0].group, "written before", &mut rng).unwrap();

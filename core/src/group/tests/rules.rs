@@ -48,7 +48,23 @@ fn with_policy(group: &Group, change: impl FnOnce(&mut GroupPolicy)) -> GroupPol
 }
 
 fn extensions(policy: &GroupPolicy) -> ExtensionList {
-    [Extension::new(POLICY_EXTENSION, policy.encode())].into_iter().collect()
+    [Extension::new(POLICY_EXTENSION, policy.context_hash().to_vec())].into_iter().collect()
+}
+
+/// What a commit brings that changes a group's policy to this one.
+fn brought(group: &Group, policy: &GroupPolicy) -> Vec<u8> {
+    GroupPolicyChange::between(&group.policy().unwrap(), policy).encode()
+}
+
+/// A commit of Claire's client without rules: with these extensions, bringing these bytes.
+fn rogue_policy(ward: &mut Ward, sender: usize, new: Option<ExtensionList>, brought: Vec<u8>) -> GroupEntry {
+    rogue_entry!(ward.readers[sender].group, &mut ward.rng, |rogue| {
+        let mut builder = rogue.commit_builder().authenticated_data(brought);
+        if let Some(new) = new {
+            builder = builder.set_group_context_ext(new).unwrap();
+        }
+        builder.build_detached().map(|(output, _)| output.commit_message)
+    })
 }
 
 #[test]
@@ -127,12 +143,8 @@ fn only_an_owner_changes_the_policy() {
     let change = Change { policy: Some(policy.clone()), ..Change::default() };
     let prepared = ward.readers[1].group.prepare_commit(&change, &mut ward.rng);
     assert_eq!(prepared, Err(Refusal::PolicyByOther.into()));
-    let entry = rogue_entry!(ward.readers[1].group, &mut ward.rng, |rogue| rogue
-        .commit_builder()
-        .set_group_context_ext(extensions(&policy))
-        .unwrap()
-        .build_detached()
-        .map(|(output, _)| output.commit_message));
+    let brought = brought(&ward.readers[1].group, &policy);
+    let entry = rogue_policy(&mut ward, 1, Some(extensions(&policy)), brought);
     refused(&mut ward, 1, &entry, Refusal::PolicyByOther);
 }
 
@@ -147,17 +159,129 @@ fn a_policy_that_breaks_its_own_rules_is_refused() {
     assert_eq!(prepared, Err(PolicyError::NoOwner.into()));
     let none: ExtensionList = ExtensionList::new();
     let garbled = [Extension::new(POLICY_EXTENSION, vec![0xff; 9])].into_iter().collect();
-    for (new, refusal) in
-        [(extensions(&nobody_owns), Refusal::Policy), (none, Refusal::Policy), (garbled, Refusal::Policy)]
-    {
-        let entry = rogue_entry!(ward.readers[0].group, &mut ward.rng, |rogue| rogue
-            .commit_builder()
-            .set_group_context_ext(new)
-            .unwrap()
-            .build_detached()
-            .map(|(output, _)| output.commit_message));
-        refused(&mut ward, 0, &entry, refusal);
+    for (new, brought) in [
+        (extensions(&nobody_owns), brought(&ward.readers[0].group, &nobody_owns)),
+        (none, Vec::new()),
+        (garbled, Vec::new()),
+        (extensions(&nobody_owns), vec![0xff; 9]),
+    ] {
+        let entry = rogue_policy(&mut ward, 0, Some(new), brought);
+        refused(&mut ward, 0, &entry, Refusal::Policy);
     }
+}
+
+#[test]
+fn a_commit_without_its_policy_is_refused() {
+    let mut ward = ward();
+    let policy = with_policy(&ward.readers[0].group, |policy| policy.name = "Ward 4".to_owned());
+    let entry = rogue_policy(&mut ward, 0, Some(extensions(&policy)), Vec::new());
+    refused(&mut ward, 0, &entry, Refusal::PolicyMissing);
+    // Nor is one taken that is known from before: a commit says itself what it changes to.
+    let known = (*ward.readers[0].group.policy().unwrap()).clone();
+    let change = Change { policy: Some(policy), ..Change::default() };
+    commit(&mut ward.log, &mut ward.readers, 0, &change, &mut ward.rng);
+    for policy in [known, (*ward.readers[0].group.policy().unwrap()).clone()] {
+        let entry = rogue_policy(&mut ward, 0, Some(extensions(&policy)), Vec::new());
+        refused(&mut ward, 0, &entry, Refusal::PolicyMissing);
+    }
+}
+
+#[test]
+fn a_commit_with_another_policy_is_refused() {
+    let mut ward = ward();
+    let named = with_policy(&ward.readers[0].group, |policy| policy.name = "Ward 4".to_owned());
+    let other = with_policy(&ward.readers[0].group, |policy| {
+        policy.set(ward.karim.address(), ward.karim.key(), Role::Owner);
+    });
+    let change = brought(&ward.readers[0].group, &other);
+    let entry = rogue_policy(&mut ward, 0, Some(extensions(&named)), change.clone());
+    refused(&mut ward, 0, &entry, Refusal::PolicyMismatch);
+    // One that the commit changes nothing for, by an owner or by somebody else.
+    for sender in [0, 1] {
+        let entry = rogue_policy(&mut ward, sender, None, change.clone());
+        refused(&mut ward, sender, &entry, Refusal::PolicyMismatch);
+    }
+    assert_eq!(ward.readers[1].group.own_role(), Ok(Role::Member));
+}
+
+#[test]
+fn what_a_commit_brings_cannot_be_exchanged_on_its_way() {
+    let mut ward = ward();
+    let policy = with_policy(&ward.readers[0].group, |policy| policy.name = "Ward 4".to_owned());
+    let change = Change { policy: Some(policy), ..Change::default() };
+    let prepared = ward.readers[0].group.prepare_commit(&change, &mut ward.rng).unwrap();
+    // Anne opens the wrapping, and puts another name in the place of the one that the owner signed for.
+    let anne = &ward.readers[2].group;
+    let mut message = crate::group::entry::unwrap(anne.keys(), &anne.log_id(), &prepared.entry.entry).unwrap();
+    let at = message.windows(6).position(|window| window == b"Ward 4").unwrap();
+    message[at + 5] = b'5';
+    let forged = anne.wrapped(&message, &mut ward.rng).unwrap();
+    let received = ward.readers[1].group.process(&forged.entry, forged.epoch, true);
+    assert_eq!(received, Err(GroupError::GarbageCommit(Box::new(GroupError::Unverified))));
+    assert_eq!(ward.readers[1].group.policy().unwrap().name, "Ward 3");
+    assert!(ward.log.append(&prepared.entry, true));
+    ward.readers.iter_mut().for_each(|reader| assert!(reader.catch_up(&ward.log).iter().all(Result::is_ok)));
+    assert_eq!(ward.readers[1].group.policy().unwrap().name, "Ward 4");
+}
+
+#[test]
+fn a_proposal_to_change_the_policy_is_not_carried_out() {
+    let mut ward = ward();
+    let policy = with_policy(&ward.readers[0].group, |policy| policy.name = "Ward 4".to_owned());
+    let new = extensions(&policy);
+    let data = brought(&ward.readers[0].group, &policy);
+    let proposal =
+        rogue_entry!(ward.readers[0].group, &mut ward.rng, |rogue| rogue.propose_group_context_extensions(new, data));
+    assert!(ward.log.append(&proposal, false));
+    for reader in &mut ward.readers[1..] {
+        assert!(matches!(reader.catch_up(&ward.log)[..], [Ok(Received::Proposal(_))]));
+    }
+    ward.readers[0].read = ward.log.entries.len();
+    // One who keeps the rules leaves it out.
+    let prepared = ward.readers[1].group.prepare_commit(&Change::default(), &mut ward.rng).unwrap();
+    ward.readers[1].group.drop_commit();
+    let brought = brought(&ward.readers[1].group, &policy);
+    let entry = rogue_policy(&mut ward, 1, None, brought);
+    let received = ward.readers[2].group.process(&entry.entry, entry.epoch, true);
+    assert_eq!(received, Err(GroupError::GarbageCommit(Box::new(Refusal::PolicyByReference.into()))));
+    assert!(matches!(ward.readers[2].group.process(&prepared.entry.entry, 1, true), Ok(Received::Epoch(change))
+        if !change.policy_changed));
+}
+
+#[test]
+fn an_invitation_with_a_wrong_policy_is_refused() {
+    let mut ward = ward();
+    let (package, secret) = ward.karim.key_package(2, SUITE, &mut ward.rng);
+    let prepared =
+        commit(&mut ward.log, &mut ward.readers, 1, &Change { add: vec![package], ..Change::default() }, &mut ward.rng);
+    let invitation = prepared.invitation.unwrap();
+    let other = with_policy(&ward.readers[0].group, |policy| {
+        policy.set(ward.karim.address(), ward.karim.key(), Role::Owner);
+    });
+    let nobody_owns = GroupPolicy { roster: Vec::new(), ..other.clone() };
+    for (policy, refusal) in [
+        (Vec::new(), Refusal::PolicyMissing),
+        (other.encode(), Refusal::PolicyMismatch),
+        (nobody_owns.encode(), Refusal::Policy),
+        (vec![0xff; 9], Refusal::Policy),
+        (vec![0; crate::limits::GROUP_POLICY_LENGTH_MAX + 1], Refusal::Policy),
+    ] {
+        let wrong = GroupWelcome { policy, ..invitation.clone() };
+        assert_eq!(ward.karim.engine(2).join(&wrong, &secret).unwrap_err(), refusal.into());
+    }
+    assert_eq!(ward.karim.engine(2).join(&invitation, &secret).unwrap().own_role(), Ok(Role::Member));
+}
+
+#[test]
+fn help_to_rejoin_with_a_wrong_policy_is_refused() {
+    let mut ward = ward();
+    let help = ward.readers[0].group.help_rejoin(&mut ward.rng).unwrap();
+    let other = with_policy(&ward.readers[0].group, |policy| policy.name = "Ward 4".to_owned());
+    for (policy, refusal) in [(Vec::new(), Refusal::PolicyMissing), (other.encode(), Refusal::PolicyMismatch)] {
+        let wrong = GroupRejoin { policy, ..help.clone() };
+        assert_eq!(ward.karim.engine(2).rejoin(&wrong, &[], &mut ward.rng).unwrap_err(), refusal.into());
+    }
+    assert!(ward.karim.engine(2).rejoin(&help, &[], &mut ward.rng).is_ok());
 }
 
 #[test]
@@ -167,12 +291,8 @@ fn no_leaf_stays_of_an_account_that_left_the_roster() {
     let change = Change { policy: Some(policy.clone()), ..Change::default() };
     let prepared = ward.readers[0].group.prepare_commit(&change, &mut ward.rng);
     assert_eq!(prepared, Err(Refusal::LeafOutsideRoster.into()));
-    let entry = rogue_entry!(ward.readers[0].group, &mut ward.rng, |rogue| rogue
-        .commit_builder()
-        .set_group_context_ext(extensions(&policy))
-        .unwrap()
-        .build_detached()
-        .map(|(output, _)| output.commit_message));
+    let brought = brought(&ward.readers[0].group, &policy);
+    let entry = rogue_policy(&mut ward, 0, Some(extensions(&policy)), brought);
     refused(&mut ward, 0, &entry, Refusal::LeafOutsideRoster);
 }
 
