@@ -7,8 +7,10 @@ use crate::crypto::hash::labelled_sha256;
 use crate::crypto::signature::{Signature, SignatureError, SigningKey, VerifyingKey};
 use crate::label;
 use crate::proof::Channel;
+use crate::push_endpoint::PushEndpoint;
 use crate::wire::transport::{
-    AppendGroupEntry, CreateGroupLog, FetchGroupEntries, GroupLogCursor, Payment, SignalGroup, WatchedGroupLog,
+    AppendGroupEntry, CreateGroupLog, FetchGroupEntries, GroupLogCursor, Payment, SetGroupWake, SignalGroup,
+    WatchedGroupLog,
 };
 
 /// The id of the log that begins with this access key.
@@ -141,6 +143,39 @@ impl SignalGroup {
     }
 }
 
+impl SetGroupWake {
+    /// Where a reader is to be woken and until when in milliseconds since 1970, or that it need not be any more; over one
+    /// connection.
+    #[must_use]
+    pub fn sign(
+        access_key: &SigningKey,
+        channel: &Channel<'_>,
+        log_id: [u8; 32],
+        epoch: u64,
+        handle: [u8; 16],
+        wake: Option<(PushEndpoint, u64)>,
+    ) -> Self {
+        let mut set = Self { log_id, epoch, handle, wake, signature: [0; 64] };
+        set.signature = access_key.sign(label::GROUP_WAKE, &[&channel.encode(), &set.signed()]);
+        set
+    }
+
+    /// Verifies the signature with the key of the epoch, for this connection.
+    ///
+    /// # Errors
+    /// [`SignatureError::Signature`]
+    pub fn verify(&self, access_key: &VerifyingKey, channel: &Channel<'_>) -> Result<(), SignatureError> {
+        access_key.verify(label::GROUP_WAKE, &[&channel.encode(), &self.signed()], &self.signature)
+    }
+
+    /// log id (32), epoch (8), handle (16), expiry (8), endpoint; 0 and no endpoint where the handle is forgotten.
+    fn signed(&self) -> Vec<u8> {
+        let (endpoint, expires) =
+            self.wake.as_ref().map_or(("", 0), |(endpoint, expires)| (endpoint.as_str(), *expires));
+        [&of_epoch(&self.log_id, self.epoch), &self.handle[..], &expires.to_be_bytes(), endpoint.as_bytes()].concat()
+    }
+}
+
 /// Signs the right to read an epoch over one connection.
 #[must_use]
 pub fn sign_read(access_key: &SigningKey, channel: &Channel<'_>, log_id: &[u8; 32], epoch: u64) -> Signature {
@@ -236,6 +271,28 @@ mod tests {
     }
 
     #[test]
+    fn where_a_reader_is_woken_is_signed_whole_and_for_one_connection() {
+        let [key, other] = keys();
+        let public = key.verifying_key();
+        let endpoint = |url: &str| url.parse::<PushEndpoint>().unwrap();
+        let wake = Some((endpoint("https://push.example/1"), 7));
+        let set = SetGroupWake::sign(&key, &CHANNEL, [1; 32], 2, [3; 16], wake);
+        assert!(set.verify(&public, &CHANNEL).is_ok());
+        assert!(set.verify(&public, &OTHER).is_err());
+        assert!(set.verify(&other.verifying_key(), &CHANNEL).is_err());
+        for altered in [
+            SetGroupWake { log_id: [9; 32], ..set.clone() },
+            SetGroupWake { epoch: 9, ..set.clone() },
+            SetGroupWake { handle: [9; 16], ..set.clone() },
+            SetGroupWake { wake: None, ..set.clone() },
+            SetGroupWake { wake: Some((endpoint("https://push.example/1"), 8)), ..set.clone() },
+            SetGroupWake { wake: Some((endpoint("https://push.example/2"), 7)), ..set.clone() },
+        ] {
+            assert!(altered.verify(&public, &CHANNEL).is_err(), "{altered:?}");
+        }
+    }
+
+    #[test]
     fn group_log_vectors() {
         let (key, next) = (SigningKey::from_secret(&secret(1)), SigningKey::from_secret(&secret(2)));
         let create = CreateGroupLog::sign(&key, 1, Payment::None);
@@ -247,6 +304,9 @@ mod tests {
         let fetch = FetchGroupEntries::sign(&key, &CHANNEL, log_id, 1, Some(cursor), 256);
         let watched = WatchedGroupLog::sign(&key, &CHANNEL, log_id, 1, None);
         let signal = SignalGroup::sign(&key, &CHANNEL, log_id, 1, vec![8; 30]);
+        let endpoint: PushEndpoint = "https://push.example/up/7".parse().unwrap();
+        let set_wake = |wake| SetGroupWake::sign(&key, &CHANNEL, log_id, 1, [13; 16], wake);
+        let (wake, no_wake) = (set_wake(Some((endpoint, 1_800_000_000_000))), set_wake(None));
         let upload = KeyPackageUpload {
             address: "claire.martin@clinic.example".parse().unwrap(),
             device_id: 1,
@@ -261,6 +321,8 @@ mod tests {
             "fetch_group_entries": hex(Request::FetchGroupEntries(fetch.clone()).encode()),
             "watch_group_logs": hex(Request::WatchGroupLogs(WatchGroupLogs { logs: vec![watched] }).encode()),
             "signal_group": hex(Request::SignalGroup(signal.clone()).encode()),
+            "set_group_wake": hex(Request::SetGroupWake(wake.clone()).encode()),
+            "set_group_wake_that_removes": hex(Request::SetGroupWake(no_wake.clone()).encode()),
         });
         let vectors = json!({
             "about": "spec/group-log.md: signatures of a group log and of key packages, frames without their length.",
@@ -277,6 +339,8 @@ mod tests {
                 "append_that_closes": hex(commit.signature),
                 "read": hex(fetch.signature),
                 "signal": hex(signal.signature),
+                "wake": hex(wake.signature),
+                "wake_that_removes": hex(no_wake.signature),
             },
             "requests": requests,
             "key_packages": { "device_secret": hex([3; 32]), "upload": hex(upload.sign(&SigningKey::from_secret(&secret(3)))) },

@@ -151,6 +151,8 @@ labels! {
     GROUP_READ = "Medipeps group read";
     /// Signs a signal to those who watch a group log, for one connection (access key of the epoch).
     GROUP_SIGNAL = "Medipeps group signal";
+    /// Signs where a reader of a group log is woken, for one connection (access key of the epoch).
+    GROUP_WAKE = "Medipeps group wake";
     /// Signs an upload of key packages (device key).
     KEY_PACKAGE_UPLOAD = "Medipeps key package upload";
     /// Commits to a group message, under a key that is inside it (HMAC).

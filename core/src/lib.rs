@@ -88,6 +88,7 @@ pub mod organisation;
 mod pqxdh;
 pub mod prekey;
 pub mod proof;
+pub mod push_endpoint;
 pub mod session;
 pub mod spqr;
 pub mod wire;

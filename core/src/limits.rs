@@ -161,6 +161,8 @@ pub const GROUP_PAGES_MAX: usize = 16 << 10;
 pub const GROUP_FRAME_LENGTH_MAX: usize = 9 << 19;
 /// Bytes of a signal to those who watch a group log: a typing notice, sealed.
 pub const GROUP_SIGNAL_LENGTH_MAX: usize = 1 << 10;
+/// Bytes of the address of a push subscription: those of the public services have 100 to 600.
+pub const PUSH_ENDPOINT_LENGTH_MAX: usize = 1 << 10;
 /// Entries of a group log in one answer.
 pub const GROUP_ENTRIES_PER_FETCH_MAX: u32 = 256;
 /// Group logs in one watch: most people are in fewer groups, and a connection has 16 streams.

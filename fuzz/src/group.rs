@@ -10,6 +10,7 @@ use medipeps_core::group::{
     stored_pages,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
+use medipeps_core::kind::Content;
 use rand_core::SeedableRng;
 
 /// Records and what goes over 1:1; a manifest or page that is nobody's makes no group.
@@ -68,7 +69,12 @@ pub(crate) fn refuses(data: &[u8]) {
         assert!(group.process(rest, 0, closes).is_err());
         assert_eq!(group.epoch(), 0);
     }
-    assert!(group.encrypt(rest, rng).is_ok() || rest.len() > 4 << 20);
+    // What a member says is encrypted, whatever it is.
+    if let Ok(content) = Content::decode(rest)
+        && let Ok(franked) = group.frank(&content, rng)
+    {
+        assert!(group.encrypt(&franked, rng).is_ok() || franked.bytes.len() > 4 << 20);
+    }
 }
 
 struct Device {

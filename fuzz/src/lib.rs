@@ -25,6 +25,7 @@ use medipeps_core::invitation::Invitation;
 use medipeps_core::kind::{Body, Content, sanitise_html, text_of_html};
 use medipeps_core::linking::LinkingCode;
 use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::session::Session;
 use medipeps_core::wire::backup::{BackupHeader, BackupRecord};
 use medipeps_core::wire::client_store::PassphraseLock;
@@ -258,7 +259,23 @@ targets! {
             server_storage::SubmissionRecord, server_storage::ExportRecord, server_storage::BlobRecord,
             server_storage::BlobPieceRecord, server_storage::GroupLogRecord, server_storage::GroupEpochRecord,
             server_storage::GroupEntryRecord, server_storage::GroupEntryIdRecord, server_storage::KeyPackagesRecord,
+            server_storage::GroupWakeRecord,
         );
+    }
+
+    /// Addresses of push services: read in one way, and as the library that calls them reads them.
+    push_endpoint(data) {
+        let Ok(text) = std::str::from_utf8(data) else { return };
+        let Ok(endpoint) = text.parse::<PushEndpoint>() else { return };
+        assert_eq!(endpoint.as_str(), text);
+        let host = endpoint.host();
+        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let again = format!("{bracketed}:{}", endpoint.port());
+        assert_eq!(medipeps_core::push_endpoint::read_authority(&again), Some((host.to_owned(), endpoint.port())));
+        let uri: http::Uri = text.parse().unwrap();
+        assert_eq!(uri.scheme_str(), Some("https"));
+        let other = uri.host().unwrap().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        assert_eq!((other.as_str(), uri.port_u16().unwrap_or(443)), (host, endpoint.port()));
     }
 
     /// What passes over the server's control socket.

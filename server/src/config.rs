@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use medipeps_core::address::is_domain;
 use medipeps_core::limits::{BLOB_PIECE_LENGTH, GROUP_ENTRY_LENGTH_MAX};
+use medipeps_core::push_endpoint::read_authority;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::limits::{
     BLOBS_BYTES_MAX, CONFIG_LENGTH_MAX, FREE_SPACE_FLOOR, GROUP_LOG_BYTES_MAX, GROUP_LOG_ENTRIES_MAX,
-    GROUP_LOGS_BYTES_MAX, GROUP_LOGS_MAX, LARGEST_BLOB, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
+    GROUP_LOGS_BYTES_MAX, GROUP_LOGS_MAX, LARGEST_BLOB, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, WAKE_HOSTS_MAX,
 };
 use crate::rate_limit::Rate;
 use crate::storage::{GroupQuota, QueueQuota};
@@ -124,6 +125,13 @@ pub struct Group {
     pub logs_max: u64,
     /// All logs together, in units of 10^9 bytes, 1 and up.
     pub max_gb: u32,
+    /// Push services that may be called to wake readers, `host` or `host:port`; without a port, 443. None: nobody is woken.
+    pub wake_hosts: Vec<String>,
+    /// Whether push services may have private addresses, as in a hospital's own network.
+    pub wake_private_addresses: bool,
+    /// A file with certificate authorities of push services, in PEM, beside the public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wake_certificates: Option<PathBuf>,
 }
 
 /// The disk.
@@ -223,6 +231,9 @@ impl Default for Group {
             log_bytes_max: GROUP_LOG_BYTES_MAX,
             logs_max: GROUP_LOGS_MAX,
             max_gb: (GROUP_LOGS_BYTES_MAX / GB) as u32,
+            wake_hosts: Vec::new(),
+            wake_private_addresses: false,
+            wake_certificates: None,
         }
     }
 }
@@ -334,7 +345,8 @@ impl Config {
             .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         let mut config = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        let certificate = [config.certificate.as_mut(), config.private_key.as_mut()];
+        let certificate =
+            [config.certificate.as_mut(), config.private_key.as_mut(), config.group.wake_certificates.as_mut()];
         for relative in certificate.into_iter().flatten().chain([&mut config.data_dir]) {
             *relative = folder.join(&*relative);
         }
@@ -374,6 +386,12 @@ impl Config {
             ),
             (self.group.logs_max > 0, "group.logs_max", at_least_one),
             (self.group.max_gb > 0, "group.max_gb", at_least_one),
+            (self.group.wake_hosts.len() <= WAKE_HOSTS_MAX, "group.wake_hosts", "has at most 64 hosts"),
+            (
+                self.group.wake_hosts.iter().all(|host| read_authority(host).is_some()),
+                "group.wake_hosts",
+                "must be hosts, each with a colon and a port if it is not 443",
+            ),
             (self.queue.messages_max > 0, "queue.messages_max", at_least_one),
             (self.queue.bytes_max >= 65_536, "queue.bytes_max", "must be 65536 or more, the largest envelope"),
             (self.connection.connections_max > 0, "connection.connections_max", at_least_one),
@@ -503,6 +521,7 @@ mod tests {
         let mut shown = parse(&uncommented()).unwrap();
         assert_eq!(shown.certificate.take(), Some("certificate.pem".into()));
         assert_eq!(shown.private_key.take(), Some("private-key.pem".into()));
+        assert_eq!(shown.group.wake_certificates.take(), Some("push-authorities.pem".into()));
         assert_eq!(shown, minimal());
     }
 
@@ -511,6 +530,7 @@ mod tests {
         let mut config = minimal();
         config.certificate = Some("c".into());
         config.private_key = Some("p".into());
+        config.group.wake_certificates = Some("a".into());
         let table = toml::Table::try_from(&config).unwrap();
         let mut keys: Vec<(String, String)> = Vec::new();
         for (name, value) in &table {
@@ -538,6 +558,8 @@ mod tests {
             ("domain = 'a.example'\n".to_owned(), "listen"),
             (format!("{required}colour = 1\n"), "colour"),
             (format!("{required}[queue]\nlength = 1\n"), "length"),
+            (format!("{required}[group]\nwake_hosts = ['https://push.example']\n"), "group.wake_hosts"),
+            (format!("{required}[group]\nwake_hosts = ['push.example:0']\n"), "group.wake_hosts"),
             (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
             (format!("{required}certificate = 'c.pem'\n"), "private_key"),
             (format!("{required}log_format = 'xml'\n"), "xml"),

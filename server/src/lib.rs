@@ -20,6 +20,7 @@ mod server_key;
 pub mod service;
 pub mod storage;
 mod transport;
+mod wake;
 
 pub use config::{Config, ConfigError};
 pub use control::ControlError;
@@ -29,3 +30,4 @@ pub use server::{Server, StartError};
 pub use server_key::{ServerKey, ServerKeyHash};
 pub use transport::certificate::CertificateError;
 pub use transport::endpoint::ListenError;
+pub use wake::PushError;

@@ -91,6 +91,43 @@ pub const LARGE_REQUEST_MEMORY_MAX: usize = 64 << 20;
 pub const LARGE_REQUEST_TIMEOUT_MS: u64 = 120_000;
 /// Signals that wait for one watch of a group log. Whoever is slower misses some.
 pub const GROUP_SIGNALS_WAITING_MAX: usize = 16;
+/// Wake handles of one group log: two devices of each of 2 000 members.
+pub const GROUP_WAKES_MAX: usize = 4_000;
+/// Wake handles of all group logs together: 200 MB at the most, five a log of a hospital with 40 000.
+pub const GROUP_WAKES_ALL_MAX: u64 = 200_000;
+/// Milliseconds for which a wake handle is kept at most, whatever its reader asks for: 30 days, so that the address of a device
+/// that is gone does not stay.
+pub const GROUP_WAKE_RETENTION_MS: u64 = 30 * 24 * 3600 * 1000;
+/// Milliseconds between two calls for one wake handle, retries included: what comes within a minute wakes once.
+pub const WAKE_INTERVAL_MS: u64 = 60_000;
+/// Calls to push services under way at once.
+pub const WAKES_PARALLEL_MAX: usize = 64;
+/// Calls to one push service under way at once, so that one that hangs holds up no other.
+pub const WAKES_PARALLEL_PER_HOST_MAX: usize = 16;
+/// Handles that wait to be called, or were called within the last minute: 300 bytes and the address each. Past it a wake is left
+/// out; readers poll.
+pub const WAKES_WAITING_MAX: usize = 100_000;
+/// Milliseconds that a call to a push service may take, from the look-up of its name to the head of its answer.
+pub const WAKE_TIMEOUT_MS: u64 = 10_000;
+/// Calls for one wake before it is given up: with pauses of 1, 2, 4 and 8 minutes it is a quarter of an hour, in which every
+/// reader has polled.
+pub const WAKE_ATTEMPTS_MAX: u32 = 5;
+/// Milliseconds that a push service can ask to be left alone for: an hour. What asks for more is called after it.
+pub const WAKE_RETRY_AFTER_MAX_MS: u64 = 3_600_000;
+/// Seconds for which a push service keeps a wake for a device that is away: a day. Whoever was away longer polls when it is back.
+pub const WAKE_TTL_SECONDS: u32 = 24 * 3600;
+/// Bytes of a push service's answer that are read so that the connection can be used again. A longer one costs the connection.
+pub const WAKE_ANSWER_LENGTH_MAX: usize = 16 << 10;
+/// Connections to one push service that are kept open between calls, and for how long: a group of a thousand is woken over
+/// these.
+pub const WAKE_IDLE_CONNECTIONS_MAX: usize = WAKES_PARALLEL_PER_HOST_MAX;
+/// See [`WAKE_IDLE_CONNECTIONS_MAX`].
+pub const WAKE_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Milliseconds back from a start within which entries came whose readers may not have been woken: a quarter of an hour, after
+/// which they have polled.
+pub const WAKE_UNSETTLED_MS: u64 = 15 * 60 * 1000;
+/// Hosts that the configuration may allow as push services.
+pub const WAKE_HOSTS_MAX: usize = 64;
 /// Group logs that one page of an inspection returns at most.
 pub const INSPECT_GROUP_LOGS_MAX: usize = 1000;
 /// Unused one-time key packages that one device may have at the server: two full uploads.

@@ -26,6 +26,7 @@ use crate::service::Service;
 use crate::storage::{ExpireCounts, Storage, StorageError};
 use crate::transport::connection::{Close, Memory, Work, serve};
 use crate::transport::endpoint::{ListenError, listen};
+use crate::wake::{PushError, Waker};
 
 /// Why a server does not start.
 #[derive(Debug, Error)]
@@ -39,6 +40,9 @@ pub enum StartError {
     /// The control socket cannot be had.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// Push services cannot be called.
+    #[error(transparent)]
+    Push(#[from] PushError),
 }
 
 /// A running server. [`Server::shutdown`] stops it in order; a dropped one closes its connections at once.
@@ -81,10 +85,15 @@ impl Server {
         let control =
             ControlSocket::open(config, storage.clone(), server_key.clone(), environment.clone(), work.downgrade())
                 .await?;
-        let tasks = vec![
+        let mut waker = Waker::new(service.wakes(), &config.group, storage.clone(), environment.clone())?;
+        if let Some(waker) = &mut waker {
+            waker.catch_up().await;
+        }
+        let mut tasks = vec![
             tokio::spawn(accept(endpoint.clone(), Door::new(config), service.clone(), work.downgrade())),
             tokio::spawn(expire(storage.clone(), environment)),
         ];
+        tasks.extend(waker.map(|waker| tokio::spawn(waker.run())));
         Ok(Self {
             endpoint,
             local_address,
@@ -157,7 +166,8 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
         ticks.tick().await;
         match storage.expire(environment.now_ms()).await {
             Ok(counts) if counts != ExpireCounts::default() => {
-                let ExpireCounts { envelopes, submissions, invitations, blobs, group_entries, group_logs } = counts;
+                let ExpireCounts { envelopes, submissions, invitations, blobs, group_entries, group_logs, group_wakes } =
+                    counts;
                 tracing::info!(
                     envelopes,
                     submissions,
@@ -165,6 +175,7 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
                     blobs,
                     group_entries,
                     group_logs,
+                    group_wakes,
                     "removed what has run out"
                 );
             }

@@ -15,6 +15,8 @@ mod command;
 mod group;
 #[path = "wire/group_logs.rs"]
 mod group_logs;
+#[path = "wire/group_wakes.rs"]
+mod group_wakes;
 #[path = "wire/group_watch.rs"]
 mod group_watch;
 #[path = "wire/key_packages.rs"]

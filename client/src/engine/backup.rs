@@ -9,6 +9,7 @@ use medipeps_core::wire::client_records::{
     AccountRecord, BodyFetchRecord, ContactRecord, GroupMessageRecord, GroupMessageState, GroupRecord,
     GroupRosterRecord, MessageRecord, RecipientState, ServerRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
 };
+use medipeps_core::wire::identity::SignedDeviceCertificate;
 use zeroize::Zeroizing;
 
 use super::LocalId;
@@ -19,7 +20,7 @@ use crate::store::{RecordClass, RecordKey};
 /// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
 /// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
 /// they belong to, because others wait there to be sent. A group comes after its messages, because it counts them.
-pub(crate) const CLASSES: [RecordClass; 12] = [
+pub(crate) const CLASSES: [RecordClass; 13] = [
     class::SERVER,
     class::CONTACT,
     class::UNCONFIRMED_SENDER,
@@ -29,6 +30,7 @@ pub(crate) const CLASSES: [RecordClass; 12] = [
     class::BODY_FETCH,
     class::UNCONFIRMED,
     class::GROUP_RECEIVED,
+    class::DEVICE_CERTIFICATE,
     class::GROUP_MESSAGE,
     class::GROUP_ROSTER,
     class::GROUP,
@@ -116,6 +118,7 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
         class::GROUP_RECEIVED => {
             (name.len() > 48 && entry.value.len() == size_of::<u64>()).then(|| entry.value.clone())
         }
+        class::DEVICE_CERTIFICATE => certificate(&entry.value, name),
         class::GROUP_MESSAGE => group_message(&entry.value).filter(|_| name.len() == 32 + size_of::<u64>()),
         class::GROUP_ROSTER => again::<GroupRosterRecord>(&entry.value, |_| name.len() == 32),
         class::GROUP => group(&entry.value, name),
@@ -137,6 +140,12 @@ fn message(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         (recipient.state, recipient.code) = (RecipientState::Failed, Some(UNSENT.to_owned()));
     }
     Some(Record::encode(&message))
+}
+
+/// The certificate of a device that has said something: it goes with a report.
+fn certificate(value: &Zeroizing<Vec<u8>>, name: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let certificate = SignedDeviceCertificate::decode(value).ok()?;
+    (name.len() == 32 && certificate.encode() == **value).then(|| value.clone())
 }
 
 /// What was said in a group, except that nothing of it waits to be said.

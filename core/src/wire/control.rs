@@ -82,6 +82,8 @@ pub struct ControlGroupLog {
     pub created: u64,
     /// When the last entry came, in milliseconds since 1970.
     pub changed: u64,
+    /// Wake handles of its readers, out of all epochs.
+    pub wakes: u64,
 }
 
 /// What the server knows of an account.
@@ -218,6 +220,7 @@ impl ControlGroupLog {
             bytes: self.bytes,
             created: self.created,
             changed: self.changed,
+            wakes: self.wakes,
         }
     }
 
@@ -231,6 +234,7 @@ impl ControlGroupLog {
             bytes: log.bytes,
             created: log.created,
             changed: log.changed,
+            wakes: log.wakes,
         })
     }
 }
@@ -319,6 +323,7 @@ mod tests {
             bytes: 6,
             created: 7,
             changed: 8,
+            wakes: 9,
         };
         let account = ControlAccount { address, organisation: None, statement_version: 1, created: 2, devices };
         for response in [

@@ -14,7 +14,7 @@ pub(super) struct Arguments {
     config: ConfigArgument,
     /// Print JSON: {accounts: [{address, organisation, statement_version, created_ms, devices: [{device_id, queued,
     /// bytes, envelopes: [{sequence, size, received_ms}]}]}], blobs: {number, complete, bytes}, group_logs: [{log_id,
-    /// first_epoch, epoch, closed_epochs, entries, bytes, created_ms, changed_ms}]}.
+    /// first_epoch, epoch, closed_epochs, entries, bytes, created_ms, changed_ms, wakes}]}.
     #[arg(long)]
     json: bool,
 }
@@ -36,6 +36,7 @@ struct GroupLog {
     bytes: u64,
     created_ms: u64,
     changed_ms: u64,
+    wakes: u64,
 }
 
 #[derive(Serialize, Default)]
@@ -116,11 +117,11 @@ fn table(inspection: &Inspection) -> String {
     let Blobs { number, complete, bytes } = inspection.blobs;
     text.push_str(&format!("blobs: {number}, complete: {complete}, bytes reserved: {bytes}\n"));
     if !inspection.group_logs.is_empty() {
-        text.push_str("group log, epoch, closed epochs with entries, entries, bytes\n");
+        text.push_str("group log, epoch, closed epochs with entries, entries, bytes, wake handles\n");
     }
     for log in &inspection.group_logs {
-        let GroupLog { log_id, epoch, closed_epochs, entries, bytes, .. } = log;
-        text.push_str(&format!("{log_id}, {epoch}, {closed_epochs}, {entries}, {bytes}\n"));
+        let GroupLog { log_id, epoch, closed_epochs, entries, bytes, wakes, .. } = log;
+        text.push_str(&format!("{log_id}, {epoch}, {closed_epochs}, {entries}, {bytes}, {wakes}\n"));
     }
     text
 }
@@ -136,6 +137,7 @@ impl From<ControlGroupLog> for GroupLog {
             bytes: log.bytes,
             created_ms: log.created,
             changed_ms: log.changed,
+            wakes: log.wakes,
         }
     }
 }

@@ -123,6 +123,7 @@ fn control_group_log(log: InspectedGroupLog) -> ControlGroupLog {
         bytes: log.bytes,
         created: log.created_ms,
         changed: log.changed_ms,
+        wakes: log.wakes,
     }
 }
 

@@ -3,8 +3,8 @@
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{
     Acknowledge, AppendGroupEntry, Authenticate, BeginBlob, CreateGroupLog, DeleteAccount, DeleteBlob, FetchBlob,
-    FetchGroupEntries, FetchKeyPackages, FetchPrekeys, PutBlobPiece, Register, Request, SignalGroup, Submit,
-    WatchGroupLogs,
+    FetchGroupEntries, FetchKeyPackages, FetchPrekeys, PutBlobPiece, Register, Request, SetGroupWake, SignalGroup,
+    Submit, WatchGroupLogs,
 };
 use std::sync::Arc;
 
@@ -60,6 +60,7 @@ rules! {
     FetchGroupEntries => Anonymous,
     WatchGroupLogs => Anonymous,
     SignalGroup => Anonymous,
+    SetGroupWake => Anonymous,
     PublishPrekeys => Proved,
     PrekeyStatus => Proved,
     PublishKeyPackages => Proved,
@@ -88,6 +89,7 @@ pub(super) enum Admission {
     FetchGroupEntries { nonce: [u8; 32], request: FetchGroupEntries },
     WatchGroupLogs { nonce: [u8; 32], request: WatchGroupLogs },
     SignalGroup { nonce: [u8; 32], request: SignalGroup },
+    SetGroupWake { nonce: [u8; 32], request: SetGroupWake },
     PublishKeyPackages(Arc<ProvedDevice>, Vec<u8>),
     KeyPackageStatus(Arc<ProvedDevice>),
     PublishPrekeys(Arc<ProvedDevice>, Vec<u8>),

@@ -32,12 +32,16 @@ impl Service {
         request.verify(&access_key, &hash).map_err(|_| refuse(ErrorCode::GroupAccessRefused))?;
         // Only members take room in the limiter, or made-up logs would crowd them out.
         self.limiters.group_appends_per_log.take(log_id, now_ms).map_err(rate_limited)?;
+        let closes_epoch = request.next_access_key.is_some();
         let append = append(request, *access_key.as_bytes(), hash, now_ms, self.group_retention());
         fail_point!(BeforeAppend);
         let appended = self.storage.append_group_entry(append).await;
         fail_point!(AfterAppend);
         match appended {
             Ok(GroupAppendOutcome { sequence, duplicate }) => {
+                if !duplicate {
+                    self.wakes.entry_came(log_id, epoch, closes_epoch);
+                }
                 let incarnation = self.storage.incarnation();
                 let reply = AppendGroupEntryReply { incarnation, sequence, duplicate };
                 Ok(Answer::Response(Response::AppendGroupEntry(reply)))

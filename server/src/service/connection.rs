@@ -147,6 +147,7 @@ fn admit_anonymous(nonce: [u8; 32], request: Request) -> Result<Admission, Error
         Request::FetchGroupEntries(request) => Admission::FetchGroupEntries { nonce, request },
         Request::WatchGroupLogs(request) => Admission::WatchGroupLogs { nonce, request },
         Request::SignalGroup(request) => Admission::SignalGroup { nonce, request },
+        Request::SetGroupWake(request) => Admission::SetGroupWake { nonce, request },
         _ => return Err(internal("a request is not anonymous")),
     })
 }

@@ -28,6 +28,7 @@ mod publish_prekeys;
 mod publish_statement;
 mod put_blob_piece;
 mod register;
+mod set_group_wake;
 mod signal_group;
 mod submit;
 mod subscribe;
@@ -55,6 +56,7 @@ use crate::network_address::NetworkAddress;
 use crate::rate_limit::RateLimiter;
 use crate::server_key::ServerKey;
 use crate::storage::{QueueError, Storage, StorageError};
+use crate::wake::Wakes;
 use access::Admission;
 use connection::ProvedDevice;
 use group_signals::GroupSignals;
@@ -76,6 +78,7 @@ pub struct Service {
     group_entry_retention_ms: u64,
     group_log_retention_ms: u64,
     group_signals: GroupSignals,
+    wakes: Arc<Wakes>,
     /// Bytes of entries of group logs that are on their way to readers.
     group_answers: FrameMemory,
     limiters: Limiters,
@@ -170,6 +173,7 @@ impl Service {
             group_entry_retention_ms: u64::from(config.group.entry_days) * DAY_MS,
             group_log_retention_ms: u64::from(config.group.log_days) * DAY_MS,
             group_signals: GroupSignals::default(),
+            wakes: Wakes::new(&config.group),
             group_answers: FrameMemory::new(GROUP_ANSWER_MEMORY_MAX),
             limiters,
             subscriptions: Subscriptions::default(),
@@ -188,6 +192,11 @@ impl Service {
     /// From now on every request is answered with `ShuttingDown`, and open subscriptions end with it.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// What has come that readers may have to be woken for.
+    pub(crate) fn wakes(&self) -> Arc<Wakes> {
+        Arc::clone(&self.wakes)
     }
 
     async fn dispatch(
@@ -221,6 +230,9 @@ impl Service {
                 return Ok(Answer::GroupWatch(watch));
             }
             Admission::SignalGroup { nonce, request } => self.signal_group(connection, moment, &nonce, request).await?,
+            Admission::SetGroupWake { nonce, request } => {
+                self.set_group_wake(connection, moment, &nonce, request).await?
+            }
             Admission::FetchKeyPackages(request) => self.fetch_key_packages(moment, request).await?,
             Admission::PublishKeyPackages(device, upload) => self.publish_key_packages(&device, &upload).await?,
             Admission::KeyPackageStatus(device) => self.key_package_status(&device).await?,

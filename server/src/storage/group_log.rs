@@ -118,6 +118,8 @@ pub struct GroupUsage {
     pub entries: u64,
     /// Bytes that they count for: the entries, and a little a log.
     pub bytes: u64,
+    /// Wakes of their readers.
+    pub wakes: u64,
 }
 
 /// Why a log was not created.

@@ -77,11 +77,13 @@ pub struct InspectedGroupLog {
     pub created_ms: u64,
     /// When the last entry came, in milliseconds since 1970.
     pub changed_ms: u64,
+    /// Wake handles of its readers, out of all epochs.
+    pub wakes: u64,
 }
 
 impl InspectedGroupLog {
     /// A log as its record has it.
-    pub(super) const fn new(log_id: [u8; 32], log: &GroupLogRecord, closed_epochs: u64) -> Self {
+    pub(super) const fn new(log_id: [u8; 32], log: &GroupLogRecord, closed_epochs: u64, wakes: u64) -> Self {
         Self {
             log_id,
             first_epoch: log.first_epoch,
@@ -91,6 +93,7 @@ impl InspectedGroupLog {
             bytes: log.bytes,
             created_ms: log.created,
             changed_ms: log.changed,
+            wakes,
         }
     }
 }

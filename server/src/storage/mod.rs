@@ -10,6 +10,7 @@ mod blob;
 mod conformance;
 mod export;
 mod group_log;
+mod group_wake;
 mod inspection;
 mod key_package;
 mod memory;
@@ -33,6 +34,7 @@ pub use group_log::{
     CreateGroupLogError, GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEntry, GroupEpoch,
     GroupLogError, GroupQuota, GroupUsage, NewGroupLog,
 };
+pub use group_wake::{GroupWake, GroupWakeError, NewGroupWake, WakeStorage};
 pub use inspection::{InspectedAccount, InspectedDevice, InspectedEnvelope, InspectedGroupLog};
 pub use key_package::{KeyPackageError, KeyPackageSet, KeyPackageStatus, TakenKeyPackage};
 pub use memory::{Fault, MemoryStorage};
@@ -44,7 +46,7 @@ pub use sled_engine::{SledStorage, StorageOptions};
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
-pub trait Storage: Send + Sync + 'static {
+pub trait Storage: WakeStorage {
     /// The life of the store that cursors belong to: drawn when the store is created, and anew by an import.
     fn incarnation(&self) -> [u8; 16];
 
@@ -158,7 +160,8 @@ pub trait Storage: Send + Sync + 'static {
     /// See [`QueueError`].
     async fn watch(&self, address: &Address, device: u32) -> Result<watch::Receiver<u64>, QueueError>;
 
-    /// Drops envelopes, submission ids, invitations, blobs, entries of group logs and group logs whose time is up. Envelopes are counted in their queues.
+    /// Drops envelopes, submission ids, invitations, blobs, entries of group logs, wakes and group logs whose time is up.
+    /// Envelopes are counted in their queues.
     ///
     /// # Errors
     /// The engine failed.

@@ -71,6 +71,8 @@ pub struct ExpireCounts {
     pub group_entries: u64,
     /// Group logs.
     pub group_logs: u64,
+    /// Wakes of readers of group logs.
+    pub group_wakes: u64,
 }
 
 impl ExpireCounts {
@@ -82,6 +84,7 @@ impl ExpireCounts {
         self.blobs += later.blobs;
         self.group_entries += later.group_entries;
         self.group_logs += later.group_logs;
+        self.group_wakes += later.group_wakes;
     }
 }
 

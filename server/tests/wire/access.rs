@@ -121,6 +121,7 @@ async fn request(test: &TestServer, name: &str, account: &Account, client: Optio
         "FetchGroupEntries" => Group::new(GROUP).fetch(&channel(client), 0, None),
         "WatchGroupLogs" => Group::new(GROUP).watch(&channel(client), 0, None),
         "SignalGroup" => Group::new(GROUP).signal(&channel(client), 0, 1),
+        "SetGroupWake" => Group::new(GROUP).wake(&channel(client), 0, 1, None),
         "FetchKeyPackages" => Request::FetchKeyPackages(FetchKeyPackages { address, payment: Payment::None }),
         "PublishKeyPackages" => Request::PublishKeyPackages(key_packages::upload(account, 2, 0..1)),
         "KeyPackageStatus" => Request::KeyPackageStatus,

@@ -6,7 +6,7 @@ use medipeps_core::group_log::log_id;
 use medipeps_core::proof::Channel;
 use medipeps_core::wire::transport::{
     AppendGroupEntry, AppendGroupEntryReply, CreateGroupLog, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply,
-    GroupLogCursor, Payment, Request, Response, SignalGroup, WatchGroupLogs, WatchedGroupLog,
+    GroupLogCursor, Payment, Request, Response, SetGroupWake, SignalGroup, WatchGroupLogs, WatchedGroupLog,
 };
 use rand_core::SeedableRng;
 
@@ -72,6 +72,13 @@ impl Group {
 
     pub fn signal(self, channel: &Channel<'_>, epoch: u64, signal: u8) -> Request {
         Request::SignalGroup(SignalGroup::sign(&self.key(epoch), channel, self.log_id(), epoch, vec![signal]))
+    }
+
+    /// Where a reader is woken for a day, and its handle; `None`: nowhere.
+    pub fn wake(self, channel: &Channel<'_>, epoch: u64, handle: u8, url: Option<&str>) -> Request {
+        let day = 24 * 3600 * 1000;
+        let wake = url.map(|url| (url.parse().unwrap(), crate::server::now_ms() + day));
+        Request::SetGroupWake(SetGroupWake::sign(&self.key(epoch), channel, self.log_id(), epoch, [handle; 16], wake))
     }
 
     /// Creates the log.

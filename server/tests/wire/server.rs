@@ -17,6 +17,11 @@ use crate::account::Account;
 use crate::client::Client;
 use crate::stubborn_storage::StubbornStorage;
 
+/// The clock of the servers under test.
+pub fn now_ms() -> u64 {
+    SystemEnvironment.now_ms()
+}
+
 /// A running server and what it stands on.
 pub struct TestServer {
     pub server: Server,

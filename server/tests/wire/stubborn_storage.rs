@@ -9,11 +9,11 @@ use medipeps_core::Address;
 use medipeps_server::storage::{
     Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage,
     CreateGroupLogError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, GroupAppend, GroupAppendError,
-    GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, ImportError, InspectedAccount,
-    InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, MemoryStorage,
-    NewBlob, NewGroupLog, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope,
-    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenKeyPackage, TakenPrekeys,
+    GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, GroupWake, GroupWakeError, ImportError,
+    InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus,
+    MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError,
+    QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
+    StorageError, Submission, TakenKeyPackage, TakenPrekeys, WakeStorage,
 };
 use tokio::sync::watch;
 
@@ -177,5 +177,24 @@ impl Storage for StubbornStorage {
         limit: usize,
     ) -> Result<Vec<InspectedGroupLog>, StorageError> {
         self.inner.inspect_group_logs(after, limit).await
+    }
+}
+
+#[async_trait]
+impl WakeStorage for StubbornStorage {
+    async fn set_group_wake(&self, wake: NewGroupWake) -> Result<(), GroupWakeError> {
+        self.inner.set_group_wake(wake).await
+    }
+    async fn remove_group_wake(&self, log_id: [u8; 32], handle: [u8; 16]) -> Result<(), StorageError> {
+        self.inner.remove_group_wake(log_id, handle).await
+    }
+    async fn drop_group_wake(&self, wake: GroupWake) -> Result<(), StorageError> {
+        self.inner.drop_group_wake(wake).await
+    }
+    async fn group_wakes(&self, log_id: [u8; 32], epoch: u64) -> Result<Vec<GroupWake>, StorageError> {
+        self.inner.group_wakes(log_id, epoch).await
+    }
+    async fn unsettled_group_wakes(&self, since_ms: u64) -> Result<Vec<GroupWake>, StorageError> {
+        self.inner.unsettled_group_wakes(since_ms).await
     }
 }

@@ -3,6 +3,7 @@
 use prost::Message;
 
 use crate::limits::GROUP_ENTRY_LENGTH_MAX;
+use crate::push_endpoint::PushEndpoint;
 use crate::wire::{WireError, fixed, proto};
 
 /// A group log and its current epoch.
@@ -75,6 +76,17 @@ pub struct GroupEntryIdRecord {
     pub sequence: u64,
 }
 
+/// Where a reader of a group log is woken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupWakeRecord {
+    /// The epoch that the reader proved last.
+    pub epoch: u64,
+    /// Of the reader's push subscription.
+    pub endpoint: PushEndpoint,
+    /// When it is forgotten, in milliseconds since 1970.
+    pub expires: u64,
+}
+
 /// The key packages of a device, the packages themselves aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyPackagesRecord {
@@ -130,6 +142,25 @@ impl GroupLogRecord {
             changed: message.changed,
             expires: message.expires,
         })
+    }
+}
+
+impl GroupWakeRecord {
+    /// The bytes to store.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let endpoint = self.endpoint.as_str().to_owned();
+        proto::StoredGroupWake { epoch: self.epoch, endpoint, expires: self.expires }.encode_to_vec()
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`WireError`] with the field's name.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let message = proto::StoredGroupWake::decode(bytes)?;
+        let endpoint = message.endpoint.parse().map_err(|_| WireError::Bounds("endpoint"))?;
+        Ok(Self { epoch: message.epoch, endpoint, expires: message.expires })
     }
 }
 

@@ -8,7 +8,9 @@ use prost::Message;
 
 pub use blob::{BlobPieceRecord, BlobRecord, piece_count, piece_length};
 pub use export::{ExportRecord, ExportedBlob, ExportedGroupEntry};
-pub use group_log::{GroupEntryIdRecord, GroupEntryRecord, GroupEpochRecord, GroupLogRecord, KeyPackagesRecord};
+pub use group_log::{
+    GroupEntryIdRecord, GroupEntryRecord, GroupEpochRecord, GroupLogRecord, GroupWakeRecord, KeyPackagesRecord,
+};
 
 use super::{WireError, fixed, proto};
 

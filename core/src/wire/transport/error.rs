@@ -126,6 +126,10 @@ error_codes! {
     KeyPackagesRefused = 56;
     /// The upload's sequence number is not above the last one.
     KeyPackageSequence = 57;
+    /// The server calls no push service at this host.
+    WakeHostRefused = 58;
+    /// There is no room for another wake handle in this group log.
+    GroupWakesFull = 59;
 }
 
 impl ErrorReply {

@@ -8,6 +8,7 @@ use crate::crypto::signature::VerifyingKey;
 use crate::limits::{
     GROUP_ENTRIES_PER_FETCH_MAX, GROUP_ENTRY_LENGTH_MAX, GROUP_LOGS_PER_WATCH_MAX, GROUP_SIGNAL_LENGTH_MAX,
 };
+use crate::push_endpoint::PushEndpoint;
 use crate::wire::{WireError, fixed, proto};
 
 /// Makes a group log, whose id is the hash of `access_key`.
@@ -166,6 +167,21 @@ pub struct SignalGroup {
     pub epoch: u64,
     /// 1 to [`GROUP_SIGNAL_LENGTH_MAX`] bytes, which the server cannot open.
     pub signal: Vec<u8>,
+    /// Ed25519, by the access key of the epoch, for this connection.
+    pub signature: [u8; 64],
+}
+
+/// Says where a reader of a log is woken when it is not connected, or that it need not be any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetGroupWake {
+    /// Of the log.
+    pub log_id: [u8; 32],
+    /// The epoch that the reader is in.
+    pub epoch: u64,
+    /// Drawn at random by the reader for this log; whoever knows it may change what belongs to it.
+    pub handle: [u8; 16],
+    /// Where to wake the reader, and until when in milliseconds since 1970. `None`: nowhere.
+    pub wake: Option<(PushEndpoint, u64)>,
     /// Ed25519, by the access key of the epoch, for this connection.
     pub signature: [u8; 64],
 }
@@ -419,6 +435,36 @@ impl SignalGroup {
     }
 }
 
+impl SetGroupWake {
+    pub(super) fn to_proto(&self) -> proto::SetGroupWake {
+        let (endpoint, expires) =
+            self.wake.as_ref().map_or(("", 0), |(endpoint, expires)| (endpoint.as_str(), *expires));
+        proto::SetGroupWake {
+            log_id: self.log_id.to_vec(),
+            epoch: self.epoch,
+            handle: self.handle.to_vec(),
+            endpoint: endpoint.to_owned(),
+            expires,
+            signature: self.signature.to_vec(),
+        }
+    }
+
+    pub(super) fn from_proto(message: &proto::SetGroupWake) -> Result<Self, WireError> {
+        let wake = match (message.endpoint.as_str(), message.expires) {
+            ("", 0) => None,
+            ("", _) | (_, 0) => return Err(WireError::Bounds("expires")),
+            (endpoint, expires) => Some((endpoint.parse().map_err(|_| WireError::Bounds("endpoint"))?, expires)),
+        };
+        Ok(Self {
+            log_id: fixed(&message.log_id, "log_id")?,
+            epoch: message.epoch,
+            handle: fixed(&message.handle, "handle")?,
+            wake,
+            signature: fixed(&message.signature, "signature")?,
+        })
+    }
+}
+
 fn access_key(bytes: &[u8], field: &'static str) -> Result<VerifyingKey, WireError> {
     VerifyingKey::from_slice(bytes).map_err(|_| WireError::Bounds(field))
 }
@@ -472,6 +518,14 @@ mod tests {
                 logs: (0..GROUP_LOGS_PER_WATCH_MAX as u8).map(watched).collect(),
             }),
             Request::SignalGroup(SignalGroup { log_id, epoch, signal: vec![1; GROUP_SIGNAL_LENGTH_MAX], signature }),
+            Request::SetGroupWake(SetGroupWake { log_id, epoch, handle: [4; 16], wake: None, signature }),
+            Request::SetGroupWake(SetGroupWake {
+                log_id,
+                epoch,
+                handle: [4; 16],
+                wake: Some(("https://push.example/1".parse().unwrap(), 5)),
+                signature,
+            }),
         ] {
             assert_eq!(Request::decode(&request.encode()), Ok(request));
         }

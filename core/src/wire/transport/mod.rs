@@ -9,7 +9,7 @@ mod response;
 pub use error::{ErrorCode, ErrorReply, StaleDevices};
 pub use group_log::{
     AppendGroupEntry, AppendGroupEntryReply, CreateGroupLog, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor,
-    GroupLogEntry, GroupLogEvent, GroupLogPush, SignalGroup, WatchGroupLogs, WatchedGroupLog,
+    GroupLogEntry, GroupLogEvent, GroupLogPush, SetGroupWake, SignalGroup, WatchGroupLogs, WatchedGroupLog,
 };
 pub use key_package::{DeviceKeyPackage, FetchKeyPackagesReply, KeyPackageStatusReply};
 pub use request::{

@@ -4,7 +4,9 @@ use std::ops::RangeInclusive;
 
 use prost::Message;
 
-use super::group_log::{AppendGroupEntry, CreateGroupLog, FetchGroupEntries, SignalGroup, WatchGroupLogs};
+use super::group_log::{
+    AppendGroupEntry, CreateGroupLog, FetchGroupEntries, SetGroupWake, SignalGroup, WatchGroupLogs,
+};
 use super::{Payment, Transport, check_content, check_frame, statement};
 use crate::Address;
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, ENVELOPE_SIZES};
@@ -55,6 +57,8 @@ pub enum Request {
     WatchGroupLogs(WatchGroupLogs),
     /// Tells those who watch a group log something that is not kept.
     SignalGroup(SignalGroup),
+    /// Says where a reader of a group log is woken.
+    SetGroupWake(SetGroupWake),
     /// Hands over key packages: an encoded `SignedKeyPackageUpload`.
     PublishKeyPackages(Vec<u8>),
     /// How many one-time key packages are left.
@@ -292,6 +296,7 @@ impl Request {
             Self::FetchGroupEntries(fetch) => R::FetchGroupEntries(fetch.to_proto()),
             Self::WatchGroupLogs(watch) => R::WatchGroupLogs(watch.to_proto()),
             Self::SignalGroup(signal) => R::SignalGroup(signal.to_proto()),
+            Self::SetGroupWake(wake) => R::SetGroupWake(wake.to_proto()),
             Self::PublishKeyPackages(upload) => R::PublishKeyPackages(proto::PublishKeyPackages { upload }),
             Self::KeyPackageStatus => R::KeyPackageStatus(proto::KeyPackageStatus {}),
             Self::FetchKeyPackages(fetch) => R::FetchKeyPackages(proto::FetchKeyPackages {
@@ -388,6 +393,7 @@ impl Request {
             R::FetchGroupEntries(fetch) => Self::FetchGroupEntries(FetchGroupEntries::from_proto(&fetch)?),
             R::WatchGroupLogs(watch) => Self::WatchGroupLogs(WatchGroupLogs::from_proto(&watch)?),
             R::SignalGroup(signal) => Self::SignalGroup(SignalGroup::from_proto(signal)?),
+            R::SetGroupWake(wake) => Self::SetGroupWake(SetGroupWake::from_proto(&wake)?),
             R::PublishKeyPackages(publish) => Self::PublishKeyPackages(publish.upload),
             R::KeyPackageStatus(_) => Self::KeyPackageStatus,
             R::FetchKeyPackages(fetch) => Self::FetchKeyPackages(FetchKeyPackages {

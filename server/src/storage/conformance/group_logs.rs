@@ -240,7 +240,7 @@ pub(in crate::storage) async fn entries_of_any_size_are_kept_once<E: Engine>() {
     let bytes: usize = lengths.iter().sum();
     let log = storage.inspect_group_logs(None, 9).await.unwrap()[0];
     assert_eq!((log.entries, log.bytes), (6, bytes as u64), "whatever the number of readers");
-    let usage = GroupUsage { logs: 1, entries: 6, bytes: bytes as u64 + GROUP_LOG_CHARGE };
+    let usage = GroupUsage { logs: 1, entries: 6, bytes: bytes as u64 + GROUP_LOG_CHARGE, wakes: 0 };
     assert_eq!(storage.group_usage().await, Ok(usage));
     let over = storage.append_group_entry(entry(FIRST, 9, largest + 1)).await;
     assert!(matches!(over, Err(GroupAppendError::Storage(StorageError::Oversize { .. }))), "{over:?}");
@@ -295,7 +295,7 @@ pub(in crate::storage) async fn entries_run_out_and_their_keys_with_them<E: Engi
     assert!(appended(&*storage, entry(FIRST + 1, 5, 10)).await > closing + 1);
     let log = storage.inspect_group_logs(None, 9).await.unwrap()[0];
     assert_eq!((log.entries, log.bytes, log.closed_epochs, log.epoch), (1, 10, 0, FIRST + 1));
-    let usage = GroupUsage { logs: 1, entries: 1, bytes: 10 + GROUP_LOG_CHARGE };
+    let usage = GroupUsage { logs: 1, entries: 1, bytes: 10 + GROUP_LOG_CHARGE, wakes: 0 };
     assert_eq!(storage.group_usage().await, Ok(usage));
 }
 

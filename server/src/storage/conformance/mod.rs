@@ -4,6 +4,7 @@ mod accounts;
 mod blobs;
 mod group_log_transfer;
 mod group_logs;
+mod group_wakes;
 mod key_packages;
 mod prekeys;
 mod queues;
@@ -87,6 +88,11 @@ macro_rules! conformance_suite {
             concurrent_appends_get_rising_numbers,
             an_export_carries_group_logs,
             an_export_with_a_false_group_log_is_refused,
+            a_wake_belongs_to_the_epoch_that_was_proved,
+            a_wake_is_replaced_and_dropped_only_as_it_was_found,
+            wakes_run_out_and_go_with_their_log,
+            wakes_survive_a_restart_and_are_in_no_export,
+            whom_nobody_may_have_woken_is_found,
             key_packages_are_replaced_and_added,
             every_key_package_goes_to_one_taker,
             key_packages_go_with_their_device,
@@ -106,6 +112,7 @@ pub(super) use self::accounts::*;
 pub(super) use self::blobs::*;
 pub(super) use self::group_log_transfer::*;
 pub(super) use self::group_logs::*;
+pub(super) use self::group_wakes::*;
 pub(super) use self::key_packages::*;
 pub(super) use self::prekeys::*;
 pub(super) use self::queues::*;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use medipeps_core::wire::server_storage::{ExportedGroupEntry, GroupEntryRecord, GroupEpochRecord, GroupLogRecord};
+use medipeps_core::wire::server_storage::{
+    ExportedGroupEntry, GroupEntryRecord, GroupEpochRecord, GroupLogRecord, GroupWakeRecord,
+};
 use tokio::sync::watch;
 
 use super::state::State;
 use crate::limits::GROUP_ENTRY_LARGE;
 use crate::storage::{
     CreateGroupLogError, ExpireCounts, GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEntry,
-    GroupEpoch, GroupLogError, GroupQuota, GroupUsage, NewGroupLog,
+    GroupEpoch, GroupLogError, GroupQuota, GroupUsage, InspectedGroupLog, NewGroupLog,
 };
 
 /// A log with its entries, which are shared because transactions run on copies.
@@ -21,6 +23,7 @@ pub(super) struct MemoryGroupLog {
     /// By epoch and sequence.
     pub(super) entries: BTreeMap<(u64, u64), MemoryGroupEntry>,
     ids: BTreeMap<[u8; 16], (u64, u64)>,
+    pub(super) wakes: BTreeMap<[u8; 16], GroupWakeRecord>,
     pub(super) hint: watch::Sender<u64>,
 }
 
@@ -36,7 +39,14 @@ impl MemoryGroupLog {
     pub(super) fn new(record: GroupLogRecord) -> Self {
         let record = GroupLogRecord { epoch_entries: 0, entries: 0, bytes: 0, ..record };
         let hint = watch::Sender::new(record.highest_sequence);
-        Self { record, closed: BTreeMap::new(), entries: BTreeMap::new(), ids: BTreeMap::new(), hint }
+        Self {
+            record,
+            closed: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            wakes: BTreeMap::new(),
+            hint,
+        }
     }
 
     /// Adds an entry and counts it in the log and in its epoch.
@@ -108,7 +118,7 @@ impl MemoryGroupLog {
         Ok(Appended { outcome: GroupAppendOutcome { sequence, duplicate: false }, length: Some(length) })
     }
 
-    fn epoch(&self, epoch: u64) -> Option<GroupEpoch> {
+    pub(super) fn epoch(&self, epoch: u64) -> Option<GroupEpoch> {
         if epoch == self.record.epoch {
             return Some(GroupEpoch { access_key: self.record.access_key, current: true });
         }
@@ -135,6 +145,10 @@ impl MemoryGroupLog {
         }
         fetched.epoch_closed = self.closed.contains_key(&epoch);
         fetched
+    }
+
+    pub(super) fn inspect(&self, log_id: [u8; 32]) -> InspectedGroupLog {
+        InspectedGroupLog::new(log_id, &self.record, self.closed.len() as u64, self.wakes.len() as u64)
     }
 
     /// Drops entries that are due, and says how many bytes each had.
@@ -211,6 +225,7 @@ impl State {
     }
 
     pub(super) fn expire_group_logs(&mut self, now_ms: u64, counts: &mut ExpireCounts) {
+        counts.group_wakes += self.expire_group_wakes(now_ms);
         let usage: &mut GroupUsage = &mut self.group_usage;
         for log in self.group_logs.values_mut() {
             for length in log.expire(now_ms) {
@@ -219,7 +234,11 @@ impl State {
             }
         }
         let before = self.group_logs.len();
-        self.group_logs.retain(|_, log| log.record.entries > 0 || log.record.expires > now_ms);
+        self.group_logs.retain(|_, log| {
+            let stays = log.record.entries > 0 || log.record.expires > now_ms;
+            usage.wakes -= if stays { 0 } else { log.wakes.len() as u64 };
+            stays
+        });
         for _ in self.group_logs.len()..before {
             usage.remove_log();
             counts.group_logs += 1;

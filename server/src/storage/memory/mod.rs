@@ -2,6 +2,7 @@
 
 mod blobs;
 mod group_logs;
+mod group_wakes;
 mod loading;
 mod state;
 
@@ -523,7 +524,7 @@ impl Storage for MemoryStorage {
         let state = self.read()?;
         let logs = state.group_logs.iter().filter(|(log_id, _)| after.is_none_or(|after| **log_id > after));
         let logs = logs.take(limit.min(INSPECT_GROUP_LOGS_MAX));
-        Ok(logs.map(|(log_id, log)| InspectedGroupLog::new(*log_id, &log.record, log.closed.len() as u64)).collect())
+        Ok(logs.map(|(log_id, log)| log.inspect(*log_id)).collect())
     }
 }
 

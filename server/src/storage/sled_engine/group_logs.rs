@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::SledStorage;
 use super::blob_bodies::PieceBody;
 use super::committer::{Operation, Shared, Writer};
+use super::group_wakes;
 use super::layout::{self, Due};
 use super::records::{Changes, Records};
 use super::segment::{BodyReference, SegmentReader};
@@ -383,6 +384,7 @@ impl GroupExpiry {
         self.logs.insert(log_id, None);
         writer.shared.group_usage().remove_log();
         changes.remove(layout::group_log(&log_id));
+        group_wakes::remove_all(writer, changes, log_id)?;
         changes.effects.group_logs.push(log_id);
         changes.effects.closed_group_logs.push(log_id);
         counts.group_logs += 1;

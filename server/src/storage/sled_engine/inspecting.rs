@@ -65,7 +65,8 @@ pub(super) fn inspect_group_logs(
             let log_id = layout::read_group_log(key).ok_or_else(|| StorageError::Corrupt("the key of a log".into()))?;
             let log = GroupLogRecord::decode(value).map_err(|error| corrupt("a group log", &error))?;
             let closed_epochs = records.scan(&layout::group_epochs(&log_id)).count() as u64;
-            Ok(InspectedGroupLog::new(log_id, &log, closed_epochs))
+            let wakes = records.scan(&layout::group_wakes(&log_id)).count() as u64;
+            Ok(InspectedGroupLog::new(log_id, &log, closed_epochs, wakes))
         })
         .collect()
 }

@@ -50,6 +50,8 @@ pub(super) enum Due {
     GroupEntry([u8; 32], u64, u64),
     /// A group log, if nothing was appended meanwhile.
     GroupLog([u8; 32]),
+    /// A wake of a reader of a group log, with its handle.
+    GroupWake([u8; 32], [u8; 16]),
 }
 
 const INVITATION: u8 = b'i';
@@ -67,6 +69,7 @@ const GROUP_LOG: u8 = b'g';
 const GROUP_EPOCH: u8 = b'k';
 const GROUP_ENTRY: u8 = b'm';
 const GROUP_ENTRY_ID: u8 = b'n';
+const GROUP_WAKE: u8 = b'w';
 const KEY_PACKAGES: u8 = b'l';
 const KEY_PACKAGE: u8 = b'x';
 const LAST_RESORT_PACKAGE: u8 = b'y';
@@ -86,6 +89,8 @@ pub(super) const BLOB_PIECES: &[u8] = &[BLOB_PIECE];
 pub(super) const GROUP_LOGS: &[u8] = &[GROUP_LOG];
 /// Every entry of a group log.
 pub(super) const GROUP_ENTRIES: &[u8] = &[GROUP_ENTRY];
+/// Every wake of a reader of a group log.
+pub(super) const GROUP_WAKES: &[u8] = &[GROUP_WAKE];
 /// Every deadline, the earliest first.
 pub(super) const DEADLINES: &[u8] = &[DEADLINE];
 
@@ -212,6 +217,16 @@ pub(super) fn group_entry_id(log_id: &[u8; 32], entry_id: &[u8; 16]) -> Vec<u8> 
     key(GROUP_ENTRY_ID, &[log_id, entry_id])
 }
 
+/// What the keys of a group log's wakes begin with; the handles follow.
+pub(super) fn group_wakes(log_id: &[u8; 32]) -> Vec<u8> {
+    key(GROUP_WAKE, &[log_id])
+}
+
+/// The key of a wake of a reader of a group log.
+pub(super) fn group_wake(log_id: &[u8; 32], handle: &[u8; 16]) -> Vec<u8> {
+    key(GROUP_WAKE, &[log_id, handle])
+}
+
 /// What every key that belongs to a device begins with, envelopes excepted.
 pub(super) fn everything_of_device(queue: QueueKey) -> [Vec<u8>; 7] {
     [PREKEYS, ONE_TIME, USED, QUEUE, KEY_PACKAGES, KEY_PACKAGE, LAST_RESORT_PACKAGE].map(|kind| of_queue(kind, queue))
@@ -233,6 +248,7 @@ pub(super) fn deadline(at_ms: u64, due: Due) -> Vec<u8> {
             key(DEADLINE, &[&at, &[GROUP_ENTRY], &log_id, &epoch.to_be_bytes(), &sequence.to_be_bytes()])
         }
         Due::GroupLog(log_id) => key(DEADLINE, &[&at, &[GROUP_LOG], &log_id]),
+        Due::GroupWake(log_id, handle) => key(DEADLINE, &[&at, &[GROUP_WAKE], &log_id, &handle]),
     }
 }
 
@@ -261,6 +277,10 @@ pub(super) fn read_deadline(key: &[u8]) -> Option<(u64, Due)> {
             Due::GroupEntry(*log_id, u64::from_be_bytes(*epoch), u64::from_be_bytes(rest.try_into().ok()?))
         }
         (DEADLINE, GROUP_LOG) => Due::GroupLog(rest.try_into().ok()?),
+        (DEADLINE, GROUP_WAKE) => {
+            let (log_id, handle) = rest.split_first_chunk()?;
+            Due::GroupWake(*log_id, handle.try_into().ok()?)
+        }
         _ => return None,
     };
     Some((u64::from_be_bytes(*at), due))
@@ -295,6 +315,13 @@ pub(super) fn read_group_entry(key: &[u8]) -> Option<([u8; 32], u64, u64)> {
     let (epoch, rest) = rest.split_first_chunk()?;
     let sequence = u64::from_be_bytes(rest.try_into().ok()?);
     (*kind == GROUP_ENTRY).then_some((*log_id, u64::from_be_bytes(*epoch), sequence))
+}
+
+/// Log and handle of the key of a wake; `None` if it is none.
+pub(super) fn read_group_wake(key: &[u8]) -> Option<([u8; 32], [u8; 16])> {
+    let (kind, rest) = key.split_first()?;
+    let (log_id, handle) = rest.split_first_chunk()?;
+    if *kind == GROUP_WAKE { Some((*log_id, handle.try_into().ok()?)) } else { None }
 }
 
 /// The id of a one-time key package, out of the key of one of its pieces.
@@ -345,6 +372,7 @@ mod tests {
             Due::BlobPieces(4),
             Due::GroupEntry([9; 32], 10, 11),
             Due::GroupLog([12; 32]),
+            Due::GroupWake([13; 32], [14; 16]),
         ] {
             let key = deadline(11, due);
             assert_eq!(read_deadline(&key), Some((11, due)));
@@ -354,6 +382,8 @@ mod tests {
         assert_eq!(read_envelope(&submission(7, &[0; 16])), None);
         assert_eq!(read_group_entry(&group_entry(&[1; 32], 2, 3)), Some(([1; 32], 2, 3)));
         assert_eq!(read_group_entry(&group_log(&[1; 32])), None);
+        assert_eq!(read_group_wake(&group_wake(&[1; 32], &[2; 16])), Some(([1; 32], [2; 16])));
+        assert_eq!(read_group_wake(&group_entry_id(&[1; 32], &[2; 16])), None);
         assert_eq!(read_package_id(&[key_package(queue, 77), vec![3]].concat()), Some(77));
         assert_eq!(read_id(&with_id(one_time(queue, OneTimeKind::Kem), 77)), Some(77));
     }

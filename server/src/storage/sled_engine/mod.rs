@@ -15,6 +15,7 @@ mod blobs;
 mod committer;
 mod flusher;
 mod group_logs;
+mod group_wakes;
 mod hints;
 mod inspecting;
 mod key_packages;

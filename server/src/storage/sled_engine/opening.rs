@@ -108,12 +108,16 @@ pub(super) fn clean_segments(records: &Records) -> Result<(Live, Live), OpenErro
     Ok((clean(&records.segments, live)?, clean(&records.blob_segments, pieces)?))
 }
 
-/// Counts the group logs and what they hold.
+/// Counts the group logs, what they hold and who is woken.
 pub(super) fn count_group_logs(records: &Records) -> Result<GroupUsage, OpenError> {
     let mut usage = GroupUsage::default();
     look_at(records, layout::GROUP_LOGS, "a group log", |value| {
         let log = GroupLogRecord::decode(value)?;
         usage.add_log(log.entries, log.bytes);
+        Ok(())
+    })?;
+    look_at(records, layout::GROUP_WAKES, "a wake", |_| {
+        usage.wakes += 1;
         Ok(())
     })?;
     Ok(usage)

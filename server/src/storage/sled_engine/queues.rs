@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::blobs;
 use super::committer::{Operation, Shared, Writer};
 use super::group_logs::GroupExpiry;
+use super::group_wakes;
 use super::layout::{self, Due, QueueKey};
 use super::records::{Changes, Records};
 use super::segment::{BodyReference, SegmentReader};
@@ -238,6 +239,9 @@ pub(super) fn expire(
                 groups.entry(writer, changes, (log_id, epoch, sequence), &mut counts)?;
             }
             Due::GroupLog(log_id) => groups.log_due(log_id),
+            Due::GroupWake(log_id, handle) => {
+                counts.group_wakes += u64::from(group_wakes::expire(writer, changes, log_id, handle)?);
+            }
         }
     }
     groups.finish(writer, changes, now_ms, &mut counts)?;
