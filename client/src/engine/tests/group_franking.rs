@@ -7,7 +7,7 @@ use medipeps_core::wire::client_records::{GroupMessageRecord, GroupRoleRecord};
 use medipeps_core::wire::identity::SignedDeviceCertificate;
 
 use super::world::World;
-use crate::engine::{Event, GroupEvent, GroupId, Time, key};
+use crate::engine::{Event, GroupEvent, GroupId, key};
 
 const MEMBER: GroupRoleRecord = GroupRoleRecord::Member;
 
