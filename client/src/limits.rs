@@ -86,6 +86,8 @@ pub const KEPT_ENVELOPES_LENGTH_MAX: usize = 8 << 20;
 pub const DELIVERY_BATCH_MAX: usize = 32;
 /// Records of envelopes that could not be read; the oldest are overwritten. All are counted.
 pub const UNDECRYPTABLE_KEPT_MAX: u64 = 1000;
+/// Letters of a report's reason that lists show.
+pub const REPORT_SUBJECT_LETTERS: usize = 80;
 /// Messages of one sender that are kept before that sender's server has been asked.
 pub const UNCHECKED_MESSAGES_MAX: usize = 100;
 /// Sealed records that are read at a time when a class is gone through: what a phone's memory holds even if every one is

@@ -44,6 +44,8 @@ mod process;
 #[cfg(test)]
 mod recipients;
 #[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod restore;
 #[cfg(test)]
 mod safety;

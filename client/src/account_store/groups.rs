@@ -1,10 +1,14 @@
 //! The groups of an account, as a person or a program reads them.
 
+use medipeps_core::kind::Report;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupStanding};
 use rand_core::CryptoRng;
 
 use super::{AccountStore, HandleError, decode, load};
-use crate::engine::{GroupId, GroupMessage, GroupReader, GroupSummary, Time, class, group_reader, key};
+use crate::engine::{
+    EngineError, GroupId, GroupMessage, GroupProblem, GroupReader, GroupSummary, Time, class, group_reader, key,
+    report_of,
+};
 use crate::store::Store;
 
 impl<S: Store> AccountStore<S> {
@@ -51,6 +55,27 @@ impl<S: Store> AccountStore<S> {
         };
         messages.sort_by_key(place);
         Ok(messages)
+    }
+
+    /// The report of a message: what would be sent to the officer.
+    ///
+    /// # Errors
+    /// [`HandleError`], with [`GroupProblem`] if there is no such message, or none to be reported.
+    pub fn group_report(
+        &mut self,
+        group: &GroupId,
+        number: u64,
+        reason: &str,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Report, HandleError> {
+        let transaction = self.store.begin(now.0, rng)?;
+        let record = load(&transaction, &key::group(group))?.ok_or(EngineError::from(GroupProblem::Unknown))?;
+        let message = load(&transaction, &key::group_message(group, number))?;
+        let message = message.ok_or(EngineError::from(GroupProblem::UnknownMessage(number)))?;
+        let certificate = load(&transaction, &key::device_certificate(&message.device_key))?;
+        let certificate = certificate.as_ref().map(|bytes| bytes.as_slice());
+        Ok(report_of(&record, &message, certificate, reason).map_err(EngineError::from)?)
     }
 
     /// What reads the logs of all groups that this device follows, from where it has come to.

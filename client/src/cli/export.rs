@@ -5,11 +5,12 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
-use medipeps_core::kind::AttachmentPlace;
+use medipeps_core::kind::{AttachmentPlace, Body};
 use serde::Serialize;
 
 use super::contact::ContactJson;
 use super::read::{MessageJson, json};
+use super::report::ReportJson;
 use super::{CommandError, output};
 use crate::shell::agent::AgentError;
 
@@ -48,8 +49,9 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
         let address = account.address.to_string();
         write(&Line::Account { address, name: account.name, server: account.server })?;
     }
-    for contact in agent.contacts()? {
-        write(&Line::Contact(ContactJson::from(&contact)))?;
+    let contacts = agent.contacts()?;
+    for contact in &contacts {
+        write(&Line::Contact(ContactJson::from(contact)))?;
     }
     for summary in agent.messages()?.into_iter().rev() {
         // A text that is not here, or spoilt, must not keep the others from being written.
@@ -62,6 +64,9 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
             Err(error) => return Err(error.into()),
         };
         let mut message = json(&detail, &[], &[]);
+        if let Body::Report(report) = &detail.content.body {
+            message.report = Some(ReportJson::of(report, &contacts, &[]));
+        }
         message.body_missing = missing;
         texts_missing += usize::from(missing);
         documents += message.attachments.iter().filter(|attachment| attachment.place == "server").count();

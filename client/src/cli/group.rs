@@ -9,7 +9,7 @@ use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, Grou
 use serde::Serialize;
 
 use super::group_log::{self, Log};
-use super::{CommandError, chat, output, time};
+use super::{CommandError, chat, output, report, time};
 use crate::engine::{CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
 use crate::shell::agent::Agent;
 
@@ -97,6 +97,8 @@ pub(super) enum Command {
     Send(chat::Send),
     /// Show what was said
     Log(Log),
+    /// Open one message to the organisation's officer, and no other: who said what, with proof
+    Report(report::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -189,6 +191,7 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Leave { group } => change(home, &group, vec![GroupChangeKind::Leave]).await,
         Command::Send(arguments) => chat::send(home, arguments).await,
         Command::Log(arguments) => group_log::run(home, &arguments),
+        Command::Report(arguments) => report::run(home, arguments).await,
     }
 }
 

@@ -20,6 +20,7 @@ mod qr;
 mod read;
 mod recovery_key;
 mod rename;
+mod report;
 mod restore;
 mod revoke;
 mod status;

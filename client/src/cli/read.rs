@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::inbox::{check_name, from, kind_name, urgency_name};
 use super::mail::{RecipientJson, state_name};
 use super::preview::PreviewJson;
+use super::report::ReportJson;
 use super::{CommandError, output, preview, progress, time};
 use crate::engine::{Input, LocalId, MessageDetail, MessageSummary};
 use crate::shell::agent::{Agent, AgentError, Saved};
@@ -79,6 +80,8 @@ pub(super) struct MessageJson {
     pub(super) in_reply_to: Option<String>,
     pub(super) attachments: Vec<AttachmentJson>,
     pub(super) recipients: Vec<RecipientJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) report: Option<ReportJson>,
 }
 
 /// An attachment, as JSON has it.
@@ -116,12 +119,23 @@ pub(super) async fn run(home: &Path, arguments: &Arguments) -> Result<(), Comman
     let paths: Vec<_> = saved.iter().map(|saved| saved.as_ref().ok().cloned()).collect();
     let summary = MessageSummary { id: message.id, message: message.message.clone() };
     let sender_verified = !agent.verified(&[summary])?.is_empty();
+    let report = match &message.content.body {
+        Body::Report(report) => Some(ReportJson::of(report, &agent.contacts()?, &agent.groups()?)),
+        _ => None,
+    };
     if arguments.json {
-        let shown =
-            MessageJson { sender_verified, body_missing: missing.is_some(), ..json(&message, &paths, &previews) };
+        let shown = MessageJson {
+            sender_verified,
+            report,
+            body_missing: missing.is_some(),
+            ..json(&message, &paths, &previews)
+        };
         output::print_json(&shown)?;
     } else {
         output::print(&text(&message, sender_verified, &paths, &previews))?;
+        if let Some(report) = report {
+            output::print(&report.text())?;
+        }
     }
     let mut failed = false;
     for (file, error) in
@@ -222,6 +236,7 @@ pub(super) fn json(detail: &MessageDetail, saved: &[Option<PathBuf>], previews: 
         in_reply_to: content.in_reply_to.map(|id| id.to_string()),
         attachments: content.attachments.iter().enumerate().map(attachment).collect(),
         recipients: message.recipients.iter().map(RecipientJson::from).collect(),
+        report: None,
     }
 }
 

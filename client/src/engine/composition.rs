@@ -24,6 +24,8 @@ use super::{LocalId, own_devices, receipt};
 
 /// The number of the kind `mail`.
 pub(super) const KIND_MAIL: u32 = 1;
+/// The number of the kind `report`.
+pub(super) const KIND_REPORT: u32 = 11;
 
 /// Makes an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -285,19 +287,19 @@ impl Parts {
 }
 
 /// A recipient must find in the blob what was written, not what was sealed for another mail.
-fn check_is_copy_of(copy: &SealedCopy, body: &Body) -> Result<(), EngineError> {
+pub(super) fn check_is_copy_of(copy: &SealedCopy, body: &Body) -> Result<(), EngineError> {
     let encoded = body.encode()?;
     let digests = encoded.chunks(ATTACHMENT_PART_LENGTH).map(part_digest);
     if copy.length == encoded.len() as u64 && digests.eq(copy.digests.iter().copied()) {
         Ok(())
     } else {
-        Err(EngineError::Source("it is not this mail's body"))
+        Err(EngineError::Source("it is not this message's body"))
     }
 }
 
 /// What is known only once the uploads are done, and the length of a file that changes meanwhile, must not make a message
 /// too large that was queued.
-fn check_room_for_references(mut content: Content) -> Result<(), EngineError> {
+pub(super) fn check_room_for_references(mut content: Content) -> Result<(), EngineError> {
     for attachment in &mut content.attachments {
         if let AttachmentPlace::Blob(blob) = &mut attachment.place {
             (blob.length, blob.expires) = (ATTACHMENT_LENGTH_MAX, u64::MAX);
@@ -337,7 +339,11 @@ fn recipients(command: &SendMail) -> Result<Vec<MailRecipient>, EngineError> {
 }
 
 /// Someone of the own domain may be written to at once and is pinned on first use; others are contacts first.
-fn check_reachable(transaction: &mut Transaction<'_>, own: &OwnDevice, address: &Address) -> Result<(), Stop> {
+pub(super) fn check_reachable(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    address: &Address,
+) -> Result<(), Stop> {
     if address.domain() == own.address().domain() || transaction.exists(&key::contact(address))? {
         return Ok(());
     }

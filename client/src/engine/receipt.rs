@@ -4,7 +4,7 @@ use medipeps_core::kind::{Body, MessageId, Receipt, ReceiptEvent, ReceiptsWanted
 use medipeps_core::wire::client_records::{MessageRecord, RecipientState, SenderCheck};
 
 use super::account::OwnDevice;
-use super::composition::{KIND_MAIL, enqueue_bare};
+use super::composition::{KIND_MAIL, KIND_REPORT, enqueue_bare};
 use super::outcome::EngineError;
 use super::records::key;
 use super::sesame::PeerDevice;
@@ -44,7 +44,11 @@ pub(super) fn mark_displayed(transaction: &mut Transaction<'_>, id: &LocalId) ->
 pub(super) fn send_arrived(transaction: &mut Transaction<'_>, id: &LocalId) -> Result<(), Stop> {
     send_delivered(transaction, id)?;
     let kind = transaction.load(&key::message(id))?.map(|message| message.kind);
-    if kind.is_some_and(|kind| kind != KIND_MAIL) { send_unsupported(transaction, id) } else { Ok(()) }
+    if kind.is_some_and(|kind| !matches!(kind, KIND_MAIL | KIND_REPORT)) {
+        send_unsupported(transaction, id)
+    } else {
+        Ok(())
+    }
 }
 
 /// Tells the sender that the message is in this store, if that was asked for and may be told.

@@ -30,7 +30,7 @@ use super::transaction::{Stop, Transaction, go_on};
 use super::{
     body, contact, device_sync, group, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed,
 };
-use crate::limits::UNDECRYPTABLE_KEPT_MAX;
+use crate::limits::{REPORT_SUBJECT_LETTERS, UNDECRYPTABLE_KEPT_MAX};
 
 /// What an envelope came to.
 pub(super) enum Opened {
@@ -540,10 +540,6 @@ fn keep(
 }
 
 fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery: &Delivery) -> MessageRecord {
-    let subject = match &content.body {
-        Body::Mail(mail) => mail.subject.clone(),
-        _ => String::new(),
-    };
     MessageRecord {
         sent: false,
         content_id: content.id.0,
@@ -552,7 +548,7 @@ fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery:
         sender_device: peer.device_id,
         sender_name: content.sender_name.clone(),
         kind: content.body.kind_number(),
-        subject,
+        subject: subject_of(&content.body),
         created: content.created,
         received: delivery.received,
         displayed: 0,
@@ -562,6 +558,18 @@ fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery:
         receipts_sent: 0,
         attachments: u32::try_from(content.attachments.len()).unwrap_or(u32::MAX),
         recipients: Vec::new(),
+    }
+}
+
+/// What lists show of a message in one line.
+pub(super) fn subject_of(body: &Body) -> String {
+    match body {
+        Body::Mail(mail) => mail.subject.clone(),
+        Body::Report(report) => {
+            let line: String = report.reason.chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
+            format!("Report: {}", line.chars().take(REPORT_SUBJECT_LETTERS).collect::<String>())
+        }
+        _ => String::new(),
     }
 }
 

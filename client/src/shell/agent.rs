@@ -12,6 +12,7 @@ mod groups;
 mod linking;
 mod reception;
 mod recovery;
+mod reports;
 mod restore;
 mod sending;
 mod transfers;

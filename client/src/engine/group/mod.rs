@@ -17,6 +17,7 @@ mod mls;
 mod outcome;
 mod reading;
 mod rejoin;
+mod report;
 mod summary;
 
 use std::collections::BTreeSet;
@@ -35,6 +36,7 @@ pub use creation::CreateGroup;
 pub use message::SendToGroup;
 pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
 pub use reading::{GroupEntries, GroupReader, reader};
+pub use report::{ReportMessage, report_of};
 pub use summary::{GroupMember, GroupMessage, GroupSummary};
 
 pub(super) use device_list::contact_confirmed;

@@ -7,8 +7,8 @@ use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, Gr
 use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
 
-use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, SendToGroup};
-use super::{append, blob, change, creation, key_packages, message, reading};
+use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, ReportMessage, SendToGroup};
+use super::{append, blob, change, creation, key_packages, message, reading, report};
 use crate::engine::transaction::{Stop, Transaction};
 
 /// What happened to a group, or is to happen.
@@ -26,6 +26,8 @@ pub enum GroupInput {
     ReadAll,
     /// A person has seen the messages of a group up to this number.
     Seen(GroupId, u64),
+    /// Open a message to the organisation's officer.
+    Report(ReportMessage),
 }
 
 /// What was asked of a server for a group.
@@ -179,6 +181,18 @@ pub enum GroupProblem {
     /// What MLS or the group's rules say.
     #[error(transparent)]
     Engine(#[from] GroupError),
+    /// There is no message of this number.
+    #[error("there is no message {0} in this group")]
+    UnknownMessage(u64),
+    /// It is not in the log (yet), so nobody else has it.
+    #[error("the message is not in the group's log, so nobody has seen it")]
+    NotInLog,
+    /// The certificate of the sender's device is not here.
+    #[error("the certificate of the sender's device is not on this device; report from another one of yours")]
+    NoCertificate,
+    /// What is kept of the message does not prove who sent it.
+    #[error("what this device has kept of the message proves nothing; report it from another one of yours")]
+    NotProven,
 }
 
 const fn closed(standing: GroupStanding) -> &'static str {
@@ -201,6 +215,7 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::Entries(read) => reading::entries_read(transaction, read),
         GroupInput::ReadAll => reading::read_all(transaction),
         GroupInput::Seen(group, number) => message::mark_seen(transaction, group, *number),
+        GroupInput::Report(command) => report::report(transaction, command),
     }
 }
 

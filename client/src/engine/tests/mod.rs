@@ -8,6 +8,7 @@ mod device_names;
 mod device_sync;
 mod devices;
 mod group_franking;
+mod group_reports;
 mod group_server;
 mod groups;
 mod healing;

@@ -62,14 +62,19 @@ impl Agent {
             Ok(()) => self.queue(mail, show).await,
             Err(error) => Err(error),
         };
-        for blob_id in &staged {
-            match &sent {
+        self.keep_staged(&staged, sent.is_ok());
+        sent
+    }
+
+    /// What was sealed beforehand belongs to a message now, or to none.
+    pub(super) fn keep_staged(&mut self, staged: &[[u8; 32]], queued: bool) {
+        for blob_id in staged {
+            match queued {
                 // It is found under its staged name too, should this fail.
-                Ok(_) => drop(self.copies.adopt(blob_id)),
-                Err(_) => self.copies.remove(blob_id),
+                true => drop(self.copies.adopt(blob_id)),
+                false => self.copies.remove(blob_id),
             }
         }
-        sent
     }
 
     async fn queue(&mut self, mail: SendMail, show: Show<'_>) -> Result<LocalId, AgentError> {
@@ -123,7 +128,7 @@ impl Agent {
         Ok(())
     }
 
-    fn seal(&mut self, plaintext: &[u8], staged: &mut Vec<[u8; 32]>) -> Result<SealedCopy, AgentError> {
+    pub(super) fn seal(&mut self, plaintext: &[u8], staged: &mut Vec<[u8; 32]>) -> Result<SealedCopy, AgentError> {
         let mut blob_id = [0; 32];
         self.rng.fill_bytes(&mut blob_id);
         let key = AttachmentKey::random(&mut self.rng);
