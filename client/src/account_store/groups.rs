@@ -4,7 +4,9 @@ use medipeps_core::wire::client_records::{GroupMessageRecord, GroupOutboxRecord,
 use rand_core::CryptoRng;
 
 use super::{AccountStore, HandleError, decode, load};
-use crate::engine::{GroupId, GroupMessage, GroupReader, GroupSummary, Time, class, group_reader, key};
+use crate::engine::{
+    GroupId, GroupMessage, GroupReader, GroupSummary, Time, class, group_reader, key, place_of_upload,
+};
 use crate::store::Store;
 
 impl<S: Store> AccountStore<S> {
@@ -37,7 +39,7 @@ impl<S: Store> AccountStore<S> {
     ) -> Result<Vec<GroupMessage>, HandleError> {
         let transaction = self.store.begin(now.0, rng)?;
         let Some(record) = load(&transaction, &key::group(group))? else { return Ok(Vec::new()) };
-        let numbers: Vec<u64> = (record.messages.saturating_sub(limit)..record.messages).collect();
+        let numbers: Vec<u64> = (record.messages.saturating_sub(limit).max(record.first)..record.messages).collect();
         let keys: Vec<_> = numbers.iter().map(|number| key::group_message(group, *number).record().clone()).collect();
         let mut messages = Vec::new();
         for (number, value) in numbers.into_iter().zip(transaction.load(&keys)?) {
@@ -69,6 +71,38 @@ impl<S: Store> AccountStore<S> {
             }
         }
         Ok(readers)
+    }
+
+    /// One message of a group; `None` if there is none of this number.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn group_message(
+        &mut self,
+        group: &GroupId,
+        number: u64,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<GroupMessage>, HandleError> {
+        let message = load(&self.store.begin(now.0, rng)?, &key::group_message(group, number))?;
+        Ok(message.map(|message| GroupMessage::of(number, message)).transpose()?)
+    }
+
+    /// The message of a group that waits for uploads; `None` if they are a mail's.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn group_upload(
+        &mut self,
+        content_id: &[u8; 16],
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<GroupMessage>, HandleError> {
+        let place = load(&self.store.begin(now.0, rng)?, &key::group_upload(content_id))?;
+        match place.and_then(|place| place_of_upload(&place)) {
+            Some((group, number)) => self.group_message(&group, number, now, rng),
+            None => Ok(None),
+        }
     }
 
     /// Whether something that was said here is not in a group's log yet.

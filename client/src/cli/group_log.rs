@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use medipeps_core::crypto::signature::VerifyingKey;
-use medipeps_core::kind::{Author, Body, Chat, ChatEntry, ChatThread, Place, ShownBody, ShownMessage, TaskState};
+use medipeps_core::kind::{
+    Attachment, AttachmentPlace, Author, Body, Chat, ChatEntry, ChatThread, Place, ShownBody, ShownMessage, TaskState,
+};
 use medipeps_core::wire::client_records::GroupMessageState;
 use serde::Serialize;
 
@@ -39,6 +41,16 @@ struct MessageJson {
     edited: bool,
     deleted: bool,
     reactions: Vec<ReactionJson>,
+    files: Vec<FileJson>,
+}
+
+/// A file of a message, as JSON has it.
+#[derive(Debug, Serialize)]
+struct FileJson {
+    name: String,
+    media_type: String,
+    size: u64,
+    place: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,6 +85,9 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
         let _ = writeln!(text, "{:>4}  {}  {}{marks}", message.number, message.at, message.from);
         for line in output::block(&message.text).lines() {
             let _ = writeln!(text, "      {line}");
+        }
+        for file in &message.files {
+            let _ = writeln!(text, "      [{}, {} bytes]", output::line(&file.name), file.size);
         }
         if !message.reactions.is_empty() {
             let reactions: Vec<_> =
@@ -132,7 +147,23 @@ fn json_of(message: &GroupMessage, thread: &ChatThread) -> Option<MessageJson> {
             .into_iter()
             .map(|(emoji, by)| ReactionJson { emoji: emoji.to_owned(), count: by.len() })
             .collect(),
+        files: match shown.is_some_and(ShownMessage::is_deleted) {
+            true => Vec::new(),
+            false => message.content.attachments.iter().map(file_json).collect(),
+        },
     })
+}
+
+fn file_json(file: &Attachment) -> FileJson {
+    FileJson {
+        name: file.name.clone(),
+        media_type: file.media_type.clone(),
+        size: file.length(),
+        place: match file.place {
+            AttachmentPlace::Inline(_) => "message",
+            AttachmentPlace::Blob(_) => "server",
+        },
+    }
 }
 
 /// What a message has become.

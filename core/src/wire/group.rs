@@ -26,8 +26,8 @@ impl GroupPolicy {
             log_domain: self.log_domain.clone(),
             organisation: self.organisation.as_ref().map(Address::to_string).unwrap_or_default(),
             case: self.case.clone(),
-            predecessor: self.predecessor.map(|id| id.0.to_vec()).unwrap_or_default(),
-            successor: self.successor.map(|id| id.0.to_vec()).unwrap_or_default(),
+            predecessor: self.predecessor.map(|id| id.to_vec()).unwrap_or_default(),
+            successor: self.successor.map(|id| id.to_vec()).unwrap_or_default(),
         }
         .encode_to_vec()
     }
@@ -52,8 +52,8 @@ impl GroupPolicy {
                 text => Some(Address::from_canonical(text).map_err(|_| WireError::Bounds("organisation"))?),
             },
             case: message.case,
-            predecessor: group_id(&message.predecessor, "predecessor")?,
-            successor: group_id(&message.successor, "successor")?,
+            predecessor: log_id(&message.predecessor, "predecessor")?,
+            successor: log_id(&message.successor, "successor")?,
         })
     }
 }
@@ -384,8 +384,8 @@ impl PageFields {
     }
 }
 
-fn group_id(bytes: &[u8], field: &'static str) -> Result<Option<GroupId>, WireError> {
-    if bytes.is_empty() { Ok(None) } else { Ok(Some(GroupId(fixed(bytes, field)?))) }
+fn log_id(bytes: &[u8], field: &'static str) -> Result<Option<LogId>, WireError> {
+    if bytes.is_empty() { Ok(None) } else { Ok(Some(fixed(bytes, field)?)) }
 }
 
 /// prost's copies of the secrets.

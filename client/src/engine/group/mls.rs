@@ -349,6 +349,7 @@ pub(super) fn is_good(package: &[u8], statement: &Statement, device_id: u32, now
 pub(super) const fn code_of(error: &GroupError) -> &'static str {
     match error {
         GroupError::Refused(Refusal::ReaderPosted) => "group_reader",
+        GroupError::Refused(Refusal::Closed) => super::successor::CONTINUES,
         GroupError::Refused(_) | GroupError::Policy(_) => "group_rules",
         GroupError::KeyPackage(_) => "key_package",
         GroupError::NoKeyPackage => "no_key_package",

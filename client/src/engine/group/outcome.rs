@@ -8,7 +8,7 @@ use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
 
 use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, SendToGroup};
-use super::{append, blob, change, creation, key_packages, message, reading};
+use super::{append, blob, change, creation, key_packages, message, reading, successor};
 use crate::engine::transaction::{Stop, Transaction};
 
 /// What happened to a group, or is to happen.
@@ -26,6 +26,8 @@ pub enum GroupInput {
     ReadAll,
     /// A person has seen the messages of a group up to this number.
     Seen(GroupId, u64),
+    /// Make a group anew, in the place of one that cannot go on or whose suite changes.
+    Recreate(GroupId),
 }
 
 /// What was asked of a server for a group.
@@ -141,6 +143,31 @@ pub enum GroupEvent {
         /// Why.
         code: String,
     },
+    /// Messages that were over have been deleted.
+    Deleted {
+        /// How many.
+        count: u64,
+    },
+    /// The members have agreed on another retention.
+    RetentionChanged {
+        /// Days; 0: for ever.
+        days: u32,
+        /// Where it was shortened: before this nothing is deleted by it; milliseconds since 1970, by the server's clock.
+        kept_until: Option<u64>,
+    },
+    /// The group goes on in another one.
+    Continues {
+        /// Which.
+        successor: GroupId,
+    },
+    /// Somebody who was no owner has invited this device to a group that claims to be this one's successor. It is kept as a
+    /// group of its own.
+    SuccessorRefused {
+        /// The group.
+        successor: GroupId,
+        /// Who has invited.
+        by: Address,
+    },
 }
 
 /// Why something in a group is refused.
@@ -179,6 +206,9 @@ pub enum GroupProblem {
     /// What MLS or the group's rules say.
     #[error(transparent)]
     Engine(#[from] GroupError),
+    /// It goes on in another one.
+    #[error("the group goes on in another one; `group show` names it")]
+    Continues(GroupId),
 }
 
 const fn closed(standing: GroupStanding) -> &'static str {
@@ -187,7 +217,7 @@ const fn closed(standing: GroupStanding) -> &'static str {
         GroupStanding::Joining => "the group is still being joined; run `sync`",
         GroupStanding::Left | GroupStanding::Leaving => "you have left this group",
         GroupStanding::Removed => "you were taken out of this group",
-        GroupStanding::Broken => "the group cannot go on; an owner has to make it anew",
+        GroupStanding::Broken => "the group cannot go on; an owner has to make it anew (`group recreate`)",
         GroupStanding::Rejoining => "this device has lost its place in the group and waits for a member to help",
     }
 }
@@ -201,6 +231,7 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::Entries(read) => reading::entries_read(transaction, read),
         GroupInput::ReadAll => reading::read_all(transaction),
         GroupInput::Seen(group, number) => message::mark_seen(transaction, group, *number),
+        GroupInput::Recreate(group) => successor::recreate(transaction, group),
     }
 }
 

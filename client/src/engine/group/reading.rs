@@ -14,12 +14,15 @@ use medipeps_core::wire::transport::{
 };
 
 use super::mls::{OpenGroup, Processed};
-use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, rejoin, store, tell};
+use super::{
+    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, rejoin, retention, store, tell,
+};
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::outbox::next_attempt;
 use crate::engine::outcome::{EngineError, error_code_name};
 use crate::engine::records::{class, key};
+use crate::engine::server_clock;
 use crate::engine::transaction::{Stop, Transaction, go_on};
 use crate::limits::{GROUP_ENTRIES_PER_READ, GROUP_POLL_MS};
 
@@ -38,6 +41,8 @@ pub struct GroupEntries {
     pub caught_up: bool,
     /// The epoch is closed, and these are the last of it.
     pub epoch_closed: bool,
+    /// What time it is by the server's clock, if it has said so; milliseconds since 1970.
+    pub now: Option<u64>,
 }
 
 /// What reads a group's log at a server, until the epoch closes.
@@ -90,6 +95,7 @@ impl GroupEntries {
             entries: reply.entries.clone(),
             caught_up: reply.entries.is_empty(),
             epoch_closed: reply.epoch_closed,
+            now: Some(reply.now).filter(|now| *now != 0),
         }
     }
 }
@@ -175,6 +181,11 @@ pub(in crate::engine) fn read_refused(
 pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &GroupEntries) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     let mut group = load(transaction, &read.group)?;
+    match (read.now, read.entries.iter().map(|entry| entry.received).max()) {
+        (Some(now), _) => server_clock::told(transaction, &group.domain, now)?,
+        (None, Some(received)) => server_clock::told_past(transaction, &group.domain, received)?,
+        (None, None) => {}
+    }
     if !is_read(&group) || group.epoch != read.epoch {
         // Somebody else of this account's programs has read on meanwhile.
         return Ok(());
@@ -234,12 +245,22 @@ fn take(
     if message::logged(transaction, &group.log_id, &entry.entry_id, (entry.sequence, Some(entry)))? {
         return Ok(());
     }
+    let retention = mls.policy()?.retention_days;
     match mls.process(entry, group.epoch)? {
         Processed::Message { sender, account_key, content } => {
             keep(transaction, own, group, (sender, account_key, &content), entry)
         }
-        Processed::Commit(change) if own_commit => commit::read_back(transaction, own, group, mls, (&change, entry)),
-        Processed::Commit(change) => commit::taken(transaction, own, group, mls, &change),
+        Processed::Commit(change) => {
+            match own_commit {
+                true => commit::read_back(transaction, own, group, mls, (&change, entry))?,
+                false => commit::taken(transaction, own, group, mls, &change)?,
+            }
+            if is_read(group) {
+                let agreed = (retention, mls.policy()?.retention_days);
+                retention::agreed(transaction, group, agreed, entry.received);
+            }
+            Ok(())
+        }
         Processed::Leaving(member) => commit::proposed(transaction, own, group, mls, Some(&member)),
         Processed::Proposal => commit::proposed(transaction, own, group, mls, None),
         Processed::Known => Ok(()),
@@ -277,8 +298,12 @@ fn keep(
     if transaction.exists(&seen)? {
         return Ok(());
     }
+    if retention::is_over(transaction, group, (&content, entry.received))? {
+        return Ok(());
+    }
     transaction.store(&seen, &zeroize::Zeroizing::new(group.messages.to_be_bytes().to_vec()));
     let number = group.messages;
+    retention::note(transaction, group, number, &content);
     let record = GroupMessageRecord {
         sequence: entry.sequence,
         content_id: content.id.0,

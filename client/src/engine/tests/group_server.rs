@@ -74,7 +74,7 @@ impl Server {
 
     /// Gives entries to who proves the epoch's key.
     pub(super) fn read_group(&mut self, reader: &GroupReader, limit: u32) -> Result<Response, ErrorReply> {
-        let incarnation = self.incarnation;
+        let (incarnation, now) = (self.incarnation, self.now);
         let groups = &mut self.groups;
         let Some(log) = groups.logs.get(&reader.group) else { return refuse(ErrorCode::UnknownGroupLog) };
         if log.keys.get(&reader.epoch) != Some(&reader.access_key.verifying_key()) {
@@ -92,7 +92,7 @@ impl Server {
         let closed = log.keys.contains_key(&(reader.epoch + 1));
         let epoch_closed = closed && given == of_epoch.count();
         groups.reads += usize::from(given > 0);
-        Ok(Response::FetchGroupEntries(FetchGroupEntriesReply { incarnation, entries, epoch_closed }))
+        Ok(Response::FetchGroupEntries(FetchGroupEntriesReply { incarnation, entries, epoch_closed, now }))
     }
 
     /// A device asks about its key packages, or publishes some.

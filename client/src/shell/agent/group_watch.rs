@@ -116,6 +116,7 @@ impl Agent {
                         entries: vec![entry],
                         caught_up: true,
                         epoch_closed: false,
+                        now: None,
                     };
                     failure = self.run(Input::Group(GroupInput::Entries(read)), show).await?;
                 }
