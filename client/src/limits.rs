@@ -221,3 +221,11 @@ pub const GROUP_DELETION_LOOK_MS: u64 = 3600 * 1000;
 /// Milliseconds for which a shortened retention deletes nothing, from when the server took the commit: a day, in which members
 /// see it, and an owner can take a mistake back.
 pub const GROUP_RETENTION_GRACE_MS: u64 = 24 * 3600 * 1000;
+/// Milliseconds between two read positions in a small group, so that a person who scrolls makes one entry of many.
+pub const READ_POSITION_PAUSE_MS: u64 = 5 * 1000;
+/// Milliseconds after which a read position without an answer is told anew: its entry may have been lost with the process.
+pub const READ_POSITION_ANSWER_MS: u64 = 60 * 1000;
+/// Messages that are gone through to find the last one of somebody else.
+pub const READ_POSITION_LOOK_MAX: u64 = 64;
+/// How often it is told that a person types: twice within the time for which it is shown.
+pub const TYPING_PAUSE: Duration = Duration::from_secs(3);

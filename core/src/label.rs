@@ -149,6 +149,10 @@ labels! {
     GROUP_READ = "Medipeps group read";
     /// Signs a signal to those who watch a group log, for one connection (access key of the epoch).
     GROUP_SIGNAL = "Medipeps group signal";
+    /// Derives the key that seals what a signal carries from an epoch's outer key.
+    GROUP_SIGNAL_KEY = "Medipeps group signal key";
+    /// Signs what a signal carries (device key).
+    GROUP_TYPING = "Medipeps group typing";
     /// Signs an upload of key packages (device key).
     KEY_PACKAGE_UPLOAD = "Medipeps key package upload";
     /// Commits to a group message, under a key that is inside it (HMAC).

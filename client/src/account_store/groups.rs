@@ -1,11 +1,14 @@
 //! The groups of an account, as a person or a program reads them.
 
-use medipeps_core::wire::client_records::{GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupStanding};
+use medipeps_core::Address;
+use medipeps_core::wire::client_records::{
+    GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupStanding,
+};
 use rand_core::CryptoRng;
 
 use super::{AccountStore, HandleError, decode, load};
 use crate::engine::{
-    GroupId, GroupMessage, GroupReader, GroupSummary, Time, class, group_reader, key, place_of_upload,
+    GroupId, GroupMessage, GroupReader, GroupSummary, ReadPosition, Time, class, group_reader, key, place_of_upload,
 };
 use crate::store::Store;
 
@@ -17,10 +20,18 @@ impl<S: Store> AccountStore<S> {
     pub fn groups(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Vec<GroupSummary>, HandleError> {
         let mut transaction = self.store.begin(now.0, rng)?;
         let mut groups = Vec::new();
+        let positions = transaction.scan(class::GROUP_READ)?;
         for (_, value) in transaction.scan(class::GROUP)?.iter() {
             let group: GroupRecord = decode(class::GROUP, value)?;
-            let roster = load(&transaction, &key::group_roster(&group.log_id))?.unwrap_or_default();
-            groups.push(GroupSummary { id: group.log_id, group, roster });
+            let roster: GroupRosterRecord = load(&transaction, &key::group_roster(&group.log_id))?.unwrap_or_default();
+            let of_group = positions.iter().filter_map(|(name, value)| {
+                let address = std::str::from_utf8(name.strip_prefix(&group.log_id)?).ok()?.parse().ok()?;
+                Some((address, ReadPosition::of(value)?))
+            });
+            // Who is gone is nobody's business any more.
+            let is_member = |address: &Address| roster.members.iter().any(|member| member.address == *address);
+            let read = of_group.filter(|(address, _)| is_member(address)).collect();
+            groups.push(GroupSummary { id: group.log_id, group, roster, read });
         }
         groups.sort_by_key(|one| (one.group.joined, one.id));
         Ok(groups)

@@ -95,6 +95,14 @@ pub(super) enum Command {
     Voice(chat_file::VoiceArguments),
     /// Send files
     File(chat_file::FileArguments),
+    /// Tell those who are connected that you type; it is kept by nobody
+    Typing {
+        /// The group
+        group: String,
+        /// You have stopped
+        #[arg(long)]
+        stop: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -144,6 +152,7 @@ pub(super) struct SentJson {
 pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
     match command {
         Command::Send(arguments) => send(home, arguments).await,
+        Command::Typing { group, stop } => typing(home, &group, !stop).await,
         Command::Photo(arguments) => chat_file::photo(home, arguments).await,
         Command::Voice(arguments) => chat_file::voice(home, arguments).await,
         Command::File(arguments) => chat_file::files(home, arguments).await,
@@ -179,6 +188,19 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
             let task = Chat::Task(Task { text, assignees, due: None });
             say(home, &group, None, |_| Ok(task)).await
         }
+    }
+}
+
+async fn typing(home: &Path, group: &str, active: bool) -> Result<(), CommandError> {
+    let mut agent = super::open(home)?;
+    let told = match group::find(group, &agent.groups()?) {
+        Ok(id) => agent.type_in_group(&id, active).await.map_err(CommandError::from),
+        Err(error) => Err(error),
+    };
+    agent.close().await;
+    match told? {
+        true => output::print("Told.\n"),
+        false => Err(CommandError::Failed("the server was not reached; nobody was told".to_owned())),
     }
 }
 

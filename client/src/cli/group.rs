@@ -112,6 +112,15 @@ pub(super) enum Command {
     Log(Log),
     /// Save the files of a message
     Save(chat_file::SaveArguments),
+    /// Whether the members of a group are told what you have read
+    Receipts {
+        /// Its name or the beginning of its id
+        #[arg(value_name = "GROUP")]
+        group: String,
+        /// What from now on
+        #[arg(value_enum)]
+        told: group_change::ReceiptsArgument,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -165,6 +174,7 @@ pub(super) struct GroupJson {
     problem: Option<String>,
     successor: Option<String>,
     predecessor: Option<String>,
+    receipts: bool,
     members: Vec<MemberJson>,
 }
 
@@ -173,6 +183,9 @@ struct MemberJson {
     address: String,
     role: &'static str,
     devices: Vec<u32>,
+    /// The number of the last message that it has read, as far as it has told.
+    read_up_to: Option<u64>,
+    read_at: Option<String>,
 }
 
 impl From<Role> for GroupRoleRecord {
@@ -208,6 +221,7 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Send(arguments) => chat::send(home, arguments).await,
         Command::Log(arguments) => group_log::run(home, &arguments),
         Command::Save(arguments) => chat_file::save(home, &arguments).await,
+        Command::Receipts { group, told } => group_change::receipts(home, &group, told),
     }
 }
 
@@ -300,10 +314,12 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
         text.push_str(&format!("Waiting:    {} changes\n", group.group.changes.len()));
     }
     text.push('\n');
-    let mut rows = vec![["ADDRESS", "ROLE", "DEVICES"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["ADDRESS", "ROLE", "DEVICES", "HAS READ"].map(str::to_owned).to_vec()];
     rows.extend(group.roster.members.iter().map(|member| {
         let you = if own.as_ref() == Some(&member.address) { " (you)" } else { "" };
-        vec![format!("{}{you}", member.address), role_name(member.role).to_owned(), member.devices.len().to_string()]
+        let read = group.read.get(&member.address).map_or_else(String::new, |read| format!("to {}", read.number));
+        let address = format!("{}{you}", member.address);
+        vec![address, role_name(member.role).to_owned(), member.devices.len().to_string(), read]
     }));
     text.push_str(&output::columns(&rows));
     output::print(&text)
@@ -356,6 +372,8 @@ pub(super) fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson 
         address: member.address.to_string(),
         role: role_name(member.role),
         devices: member.devices.clone(),
+        read_up_to: group.read.get(&member.address).map(|read| read.number),
+        read_at: group.read.get(&member.address).map(|read| time::iso(read.at)),
     };
     GroupJson {
         id: HEXLOWER.encode(&group.id),
@@ -372,6 +390,7 @@ pub(super) fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson 
         problem: group.group.problem.clone(),
         successor: group.group.successor.map(|id| HEXLOWER.encode(&id)),
         predecessor: group.group.predecessor.map(|id| HEXLOWER.encode(&id)),
+        receipts: !group.group.read_positions_off,
         members: group.roster.members.iter().map(member).collect(),
     }
 }

@@ -41,6 +41,23 @@ async fn make_changes(agent: &mut Agent, group: &str, what: Vec<GroupChangeKind>
     }
 }
 
+/// Whether the members are told what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ReceiptsArgument {
+    /// They are
+    On,
+    /// They are not
+    Off,
+}
+
+/// Switches read positions on or off.
+pub(super) fn receipts(home: &Path, group: &str, told: ReceiptsArgument) -> Result<(), CommandError> {
+    let mut agent = super::open(home)?;
+    let id = group::find(group, &agent.groups()?)?;
+    agent.take_note(&Input::Group(GroupInput::ReadPositions(id, told == ReceiptsArgument::On)))?;
+    output::print("Done.\n")
+}
+
 /// Changes the retention; what that deletes is told first.
 pub(super) async fn retention(home: &Path, group: &str, days: u32, yes: bool) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;

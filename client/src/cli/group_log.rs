@@ -7,11 +7,12 @@ use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::kind::{
     Attachment, AttachmentPlace, Author, Body, Chat, ChatEntry, ChatThread, Place, ShownBody, ShownMessage, TaskState,
 };
+use medipeps_core::limits::RECEIPT_ACCOUNTS_MAX;
 use medipeps_core::wire::client_records::GroupMessageState;
 use serde::Serialize;
 
 use super::{CommandError, group, output, time};
-use crate::engine::{GroupInput, GroupMessage, Input};
+use crate::engine::{GroupInput, GroupMessage, GroupSummary, Input};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Log {
@@ -42,6 +43,10 @@ struct MessageJson {
     deleted: bool,
     reactions: Vec<ReactionJson>,
     files: Vec<FileJson>,
+    /// How many members beside its author have read it, as far as they have told.
+    read_count: usize,
+    /// Who, in groups of up to 32 accounts.
+    read_by: Vec<String>,
 }
 
 /// A file of a message, as JSON has it.
@@ -61,10 +66,12 @@ struct ReactionJson {
 
 pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
-    let id = group::find(&arguments.group, &agent.groups()?)?;
+    let groups = agent.groups()?;
+    let id = group::find(&arguments.group, &groups)?;
+    let Some(group) = groups.iter().find(|group| group.id == id) else { return Ok(()) };
     let messages = agent.group_messages(&id, arguments.limit)?;
     let thread = fold(&messages);
-    let shown: Vec<MessageJson> = messages.iter().filter_map(|message| json_of(message, &thread)).collect();
+    let shown: Vec<MessageJson> = messages.iter().filter_map(|message| json_of(message, &thread, group)).collect();
     if let Some(last) = messages.iter().map(|message| message.number).max() {
         agent.take_note(&Input::Group(GroupInput::Seen(id, last)))?;
     }
@@ -82,7 +89,8 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
             (_, true) => " (edited)",
             _ => "",
         };
-        let _ = writeln!(text, "{:>4}  {}  {}{marks}", message.number, message.at, message.from);
+        let read = if message.read_count > 0 { format!(" (read by {})", message.read_count) } else { String::new() };
+        let _ = writeln!(text, "{:>4}  {}  {}{marks}{read}", message.number, message.at, message.from);
         for line in output::block(&message.text).lines() {
             let _ = writeln!(text, "      {line}");
         }
@@ -113,7 +121,7 @@ fn fold(messages: &[GroupMessage]) -> ChatThread {
     thread
 }
 
-fn json_of(message: &GroupMessage, thread: &ChatThread) -> Option<MessageJson> {
+fn json_of(message: &GroupMessage, thread: &ChatThread, group: &GroupSummary) -> Option<MessageJson> {
     let record = &message.message;
     let (kind, mut text) = match &message.content.body {
         // What speaks of another message is shown with that one.
@@ -126,6 +134,11 @@ fn json_of(message: &GroupMessage, thread: &ChatThread) -> Option<MessageJson> {
     if let Some(shown) = shown {
         text = shown_text(shown);
     }
+    let read = group.read.iter().filter(|(address, read)| read.number >= message.number && **address != record.sender);
+    let read: Vec<String> = match record.state {
+        GroupMessageState::Logged => read.map(|(address, _)| address.to_string()).collect(),
+        GroupMessageState::Queued | GroupMessageState::Failed => Vec::new(),
+    };
     let reactions = shown.map(ShownMessage::reactions).unwrap_or_default();
     Some(MessageJson {
         number: message.number,
@@ -151,6 +164,8 @@ fn json_of(message: &GroupMessage, thread: &ChatThread) -> Option<MessageJson> {
             true => Vec::new(),
             false => message.content.attachments.iter().map(file_json).collect(),
         },
+        read_count: read.len(),
+        read_by: if group.roster.members.len() <= RECEIPT_ACCOUNTS_MAX { read } else { Vec::new() },
     })
 }
 

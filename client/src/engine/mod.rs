@@ -58,7 +58,8 @@ pub use contact::ContactSummary;
 pub(crate) use group::place_of_upload;
 pub use group::{
     CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation, GroupEntries, GroupEvent, GroupId, GroupInput,
-    GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSummary, SendToGroup, reader as group_reader,
+    GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSignal, GroupSummary, ReadPosition, SendToGroup,
+    reader as group_reader,
 };
 pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
 pub use mailbox::{MessageDetail, MessageSummary};

@@ -30,6 +30,7 @@ mod receive;
 mod rejoin;
 mod rest;
 mod rules;
+mod signal;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub use policy::{GroupPolicy, PolicyError, Role, RosterEntry};
 pub use receive::{EpochChange, Received, Rejoined};
 pub use rejoin::{GroupRejoin, PreparedRejoin};
 pub use rest::stored_pages;
+pub use signal::{GroupSignal, SignedSignal};
 
 /// The id of a group: 32 random bytes, drawn by who created it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use super::session::{bytes, secret};
 use super::{WireError, fixed, proto};
 use crate::Address;
 use crate::crypto::secret::Secret;
-use crate::group::{GroupId, GroupPolicy, GroupRejoin, GroupWelcome, LogId, Role, RosterEntry};
+use crate::group::{GroupId, GroupPolicy, GroupRejoin, GroupWelcome, LogId, Role, RosterEntry, SignedSignal};
 use crate::limits::{GROUP_INVITATION_LENGTH_MAX, GROUP_PAGE_RECORD_LENGTH_MAX, GROUP_PAGES_MAX};
 
 const POLICY_VERSION: u32 = 1;
@@ -380,6 +380,36 @@ impl PageFields {
             number: message.number,
             generation: message.generation,
             content,
+        })
+    }
+}
+
+impl SignedSignal {
+    /// What is sealed.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        proto::SignedGroupSignal {
+            address: self.address.to_string(),
+            device_id: self.device_id,
+            at: self.at,
+            chat: self.chat.clone(),
+            signature: self.signature.to_vec(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what was sealed; the signature is for [`crate::group::Group::open_signal`].
+    ///
+    /// # Errors
+    /// [`WireError`] with the field's name.
+    pub fn decode(encoded: &[u8]) -> Result<Self, WireError> {
+        let message = proto::SignedGroupSignal::decode(encoded)?;
+        Ok(Self {
+            address: Address::from_canonical(&message.address).map_err(|_| WireError::Bounds("address"))?,
+            device_id: message.device_id,
+            at: message.at,
+            chat: message.chat,
+            signature: fixed(&message.signature, "signature")?,
         })
     }
 }

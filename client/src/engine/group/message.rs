@@ -10,7 +10,9 @@ use medipeps_core::wire::transport::{GroupLogEntry, Request};
 use zeroize::Zeroizing;
 
 use super::mls::{OpenGroup, code_of};
-use super::{GroupEvent, GroupId, GroupProblem, append, file, load, load_active, retention, store, tell};
+use super::{
+    GroupEvent, GroupId, GroupProblem, append, file, load, load_active, read_position, retention, store, tell,
+};
 use crate::engine::account::OwnDevice;
 use crate::engine::attachment::Attachment;
 use crate::engine::composition;
@@ -91,6 +93,7 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
     if group.seen == number {
         group.seen = group.messages;
     }
+    read_position::note(transaction, &command.group, &id.0, number)?;
     retention::note(transaction, &mut group, number, &content);
     let seen = key::group_received(&command.group, own.address(), &id.0);
     transaction.store(&seen, &Zeroizing::new(number.to_be_bytes().to_vec()));
@@ -112,7 +115,7 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
 }
 
 /// The thread of what is said in a group.
-fn thread_of(group_id: &GroupId) -> [u8; 16] {
+pub(super) fn thread_of(group_id: &GroupId) -> [u8; 16] {
     let mut thread = [0; 16];
     thread.copy_from_slice(&group_id[..16]);
     thread

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use medipeps_core::Address;
 use medipeps_core::group::{
     Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupMember, GroupPolicy, GroupRejoin,
-    GroupWelcome, KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
+    GroupSignal, GroupWelcome, KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
 };
 use medipeps_core::identity::{DeviceCertificate, Statement};
+use medipeps_core::kind::Chat;
 use medipeps_core::wire::client_records::{GroupMemberRecord, GroupRoleRecord, GroupRosterRecord};
 use medipeps_core::wire::transport::{AppendGroupEntry, CreateGroupLog, GroupLogEntry, Payment};
 use zeroize::Zeroizing;
@@ -240,6 +241,23 @@ impl OpenGroup {
     ) -> Result<AppendGroupEntry, Stop> {
         let entry = self.group.encrypt(content, &mut transaction.rng).map_err(GroupProblem::from)?;
         Ok(self.append(transaction, entry))
+    }
+
+    /// Makes a signal to those who watch.
+    pub(super) fn signal(
+        &self,
+        transaction: &mut Transaction<'_>,
+        own: &OwnDevice,
+        chat: &Chat,
+    ) -> Result<Vec<u8>, Stop> {
+        let now = transaction.now.0;
+        let signal = self.group.signal(chat, now, &own.keys.signing_key, &mut transaction.rng);
+        Ok(signal.map_err(GroupProblem::from)?)
+    }
+
+    /// Opens one.
+    pub(super) fn open_signal(&self, signal: &[u8]) -> Result<GroupSignal, GroupError> {
+        self.group.open_signal(signal)
     }
 
     /// Proposes that this device be taken out.

@@ -16,11 +16,13 @@ mod key_packages;
 mod message;
 mod mls;
 mod outcome;
+mod read_position;
 mod reading;
 mod rejoin;
 mod retention;
 mod successor;
 mod summary;
+mod typing;
 
 use std::collections::BTreeSet;
 
@@ -37,8 +39,10 @@ pub use change::GroupChange;
 pub use creation::CreateGroup;
 pub use message::SendToGroup;
 pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
+pub use read_position::ReadPosition;
 pub use reading::{GroupEntries, GroupReader, reader};
 pub use summary::{GroupMember, GroupMessage, GroupSummary};
+pub use typing::GroupSignal;
 
 pub(super) use device_list::contact_confirmed;
 pub(crate) use file::place_of as place_of_upload;

@@ -7,8 +7,8 @@ use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, Gr
 use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
 
-use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, SendToGroup};
-use super::{append, blob, change, creation, key_packages, message, reading, successor};
+use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, GroupSignal, SendToGroup};
+use super::{append, blob, change, creation, key_packages, message, read_position, reading, successor, typing};
 use crate::engine::transaction::{Stop, Transaction};
 
 /// What happened to a group, or is to happen.
@@ -28,6 +28,12 @@ pub enum GroupInput {
     Seen(GroupId, u64),
     /// Make a group anew, in the place of one that cannot go on or whose suite changes.
     Recreate(GroupId),
+    /// A person types in a group, or has stopped. Nothing of it is stored.
+    Typing(GroupId, bool),
+    /// A signal that the server has passed on.
+    Signal(GroupSignal),
+    /// Whether the members of a group are told what is read here.
+    ReadPositions(GroupId, bool),
 }
 
 /// What was asked of a server for a group.
@@ -69,6 +75,8 @@ pub enum GroupCorrelation {
     KeyPackageStatus,
     /// An upload of key packages, by its sequence.
     PublishKeyPackages(u64),
+    /// A signal to those who watch.
+    Signal(GroupId),
 }
 
 /// What a shell tells a person or a program about a group.
@@ -168,6 +176,24 @@ pub enum GroupEvent {
         /// Who has invited.
         by: Address,
     },
+    /// Somebody types, or has stopped. It is shown for [`medipeps_core::limits::TYPING_SHOWN`] if no other comes.
+    Typing {
+        /// Who.
+        by: Address,
+        /// With which device.
+        device: u32,
+        /// Whether he does.
+        active: bool,
+        /// By his clock, in milliseconds since 1970: what is no later than what came before from this device is old.
+        at: u64,
+    },
+    /// A member has read up to a message.
+    Read {
+        /// Who.
+        by: Address,
+        /// Its number.
+        number: u64,
+    },
 }
 
 /// Why something in a group is refused.
@@ -209,6 +235,12 @@ pub enum GroupProblem {
     /// It goes on in another one.
     #[error("the group goes on in another one; `group show` names it")]
     Continues(GroupId),
+    /// In a large group nobody is told who types.
+    #[error("typing is told in groups of up to {max} accounts")]
+    TooManyForTyping {
+        /// The limit.
+        max: usize,
+    },
 }
 
 const fn closed(standing: GroupStanding) -> &'static str {
@@ -232,6 +264,9 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::ReadAll => reading::read_all(transaction),
         GroupInput::Seen(group, number) => message::mark_seen(transaction, group, *number),
         GroupInput::Recreate(group) => successor::recreate(transaction, group),
+        GroupInput::Typing(group, active) => typing::send(transaction, group, *active),
+        GroupInput::Signal(signal) => typing::received(transaction, signal),
+        GroupInput::ReadPositions(group, told) => read_position::switch(transaction, group, *told),
     }
 }
 
@@ -276,6 +311,8 @@ pub(in crate::engine) fn reply(
         (GroupCorrelation::PublishKeyPackages(sequence), Err(error)) => {
             key_packages::published(transaction, *sequence, Err(error))
         }
+        // Nobody waits for what becomes of a signal.
+        (GroupCorrelation::Signal(_), Ok(Response::Done) | Err(_)) => Ok(()),
         (_, Ok(_)) => return Ok(false),
     }
     .map(|()| true)

@@ -6,16 +6,18 @@
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::GroupMember;
-use medipeps_core::kind::Content;
+use medipeps_core::kind::{Body, Chat, Content};
 use medipeps_core::proof::Channel;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupRecord, GroupStanding};
 use medipeps_core::wire::transport::{
-    ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, WatchedGroupLog,
+    ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, SignalGroup,
+    WatchedGroupLog,
 };
 
 use super::mls::{OpenGroup, Processed};
 use super::{
-    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, rejoin, retention, store, tell,
+    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, read_position, rejoin,
+    retention, store, tell,
 };
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
@@ -75,6 +77,12 @@ impl GroupReader {
     #[must_use]
     pub fn fetch(&self, channel: &Channel<'_>, limit: u32) -> FetchGroupEntries {
         FetchGroupEntries::sign(&self.access_key, channel, self.group, self.epoch, self.after, limit)
+    }
+
+    /// A signal to those who watch the epoch, good for one connection.
+    #[must_use]
+    pub fn signal(&self, channel: &Channel<'_>, signal: Vec<u8>) -> SignalGroup {
+        SignalGroup::sign(&self.access_key, channel, self.group, self.epoch, signal)
     }
 
     /// A watch of its entries, good for one connection.
@@ -216,6 +224,7 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
         group.next_read = transaction.now.0.saturating_add(if more { 0 } else { GROUP_POLL_MS });
         if !more {
             group.problem = None;
+            read_position::caught_up(&mut group, transaction.now.0);
         }
     }
     // Who is out has nothing of the group any more.
@@ -245,6 +254,7 @@ fn take(
     if message::logged(transaction, &group.log_id, &entry.entry_id, (entry.sequence, Some(entry)))? {
         return Ok(());
     }
+    read_position::logged(group, &entry.entry_id);
     let retention = mls.policy()?.retention_days;
     match mls.process(entry, group.epoch)? {
         Processed::Message { sender, account_key, content } => {
@@ -293,6 +303,17 @@ fn keep(
         return Ok(());
     };
     let from_self = sender.address == *own.address();
+    match &content.body {
+        // It is no message, but where somebody has come to.
+        Body::Chat(Chat::ReadPosition { message }) => {
+            return read_position::received(transaction, own, group, (&sender.address, *message, entry.received));
+        }
+        Body::Chat(chat) if chat.is_ephemeral() => {
+            tell(transaction, &group.log_id, GroupEvent::EntryRefused { code: "content".to_owned() });
+            return Ok(());
+        }
+        _ => {}
+    }
     // The same content may come again after a restore of the server.
     let seen = key::group_received(&group.log_id, &sender.address, &content.id.0);
     if transaction.exists(&seen)? {
@@ -303,6 +324,7 @@ fn keep(
     }
     transaction.store(&seen, &zeroize::Zeroizing::new(group.messages.to_be_bytes().to_vec()));
     let number = group.messages;
+    read_position::note(transaction, &group.log_id, &content.id.0, number)?;
     retention::note(transaction, group, number, &content);
     let record = GroupMessageRecord {
         sequence: entry.sequence,

@@ -7,7 +7,7 @@ use medipeps_core::kind::Content;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupRecord};
 use zeroize::Zeroizing;
 
-use super::{GroupEvent, GroupId, load, store, tell};
+use super::{GroupEvent, GroupId, load, read_position, store, tell};
 use crate::engine::records::{class, key};
 use crate::engine::server_clock;
 use crate::engine::transaction::{Stop, Transaction};
@@ -87,7 +87,7 @@ impl Sweep {
                 }
                 message => {
                     if let Some(message) = message {
-                        self.delete(transaction, number, &message);
+                        self.delete(transaction, number, &message)?;
                     }
                     transaction.delete(&key);
                 }
@@ -119,7 +119,7 @@ impl Sweep {
                     Ends::Later => self.look_again(self.now.saturating_add(GROUP_DELETION_LOOK_MS)),
                     Ends::Now => {
                         if let Some(message) = &message {
-                            self.delete(transaction, number, message);
+                            self.delete(transaction, number, message)?;
                         }
                         self.group.first += u64::from(self.group.first == number);
                     }
@@ -132,14 +132,21 @@ impl Sweep {
         Ok(())
     }
 
-    fn delete(&mut self, transaction: &mut Transaction<'_>, number: u64, message: &GroupMessageRecord) {
+    fn delete(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        number: u64,
+        message: &GroupMessageRecord,
+    ) -> Result<(), Stop> {
         let log_id = &self.group.log_id;
+        read_position::forget(transaction, log_id, &message.content_id, number)?;
         transaction.delete(&key::group_message(log_id, number));
         transaction.delete(&key::group_received(log_id, &message.sender, &message.content_id));
         if let Some(expires) = Content::decode(&message.content).ok().and_then(|content| content.expires) {
             transaction.delete(&key::group_expiry(log_id, expires, number));
         }
         self.deleted += 1;
+        Ok(())
     }
 
     fn look_again(&mut self, at: u64) {

@@ -47,6 +47,8 @@ pub(super) struct Groups {
     pub(super) blobs: BTreeMap<[u8; 32], GroupBlob>,
     /// Answers that had entries in them.
     pub(super) reads: usize,
+    /// Signals with their epochs.
+    pub(super) signals: Vec<(u64, Vec<u8>)>,
     /// Entries that an answer gives at most.
     pub(super) page: Option<usize>,
     sequence: u64,
@@ -93,6 +95,18 @@ impl Server {
         let epoch_closed = closed && given == of_epoch.count();
         groups.reads += usize::from(given > 0);
         Ok(Response::FetchGroupEntries(FetchGroupEntriesReply { incarnation, entries, epoch_closed, now }))
+    }
+
+    /// Passes a signal on to those who watch: it is what a test hands them.
+    pub(super) fn signal_group(&mut self, reader: &GroupReader, signal: &[u8]) -> Result<Response, ErrorReply> {
+        let Some(log) = self.groups.logs.get(&reader.group) else { return refuse(ErrorCode::UnknownGroupLog) };
+        match log.keys.last_key_value() {
+            Some((epoch, key)) if (*epoch, *key) == (reader.epoch, reader.access_key.verifying_key()) => {
+                self.groups.signals.push((reader.epoch, signal.to_vec()));
+                Ok(Response::Done)
+            }
+            _ => refuse(ErrorCode::StaleGroupEpoch),
+        }
     }
 
     /// A device asks about its key packages, or publishes some.

@@ -8,6 +8,7 @@ mod device_names;
 mod device_sync;
 mod devices;
 mod group_files;
+mod group_presence;
 mod group_retention;
 mod group_server;
 mod group_successors;

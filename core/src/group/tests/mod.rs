@@ -7,6 +7,7 @@ mod rest;
 mod rogue;
 mod rules;
 mod schedule;
+mod signals;
 
 use std::collections::BTreeMap;
 
