@@ -216,3 +216,18 @@ pub const GROUP_SETTLE_WAIT: Duration = Duration::from_secs(10);
 pub const GROUP_SETTLE_PAUSE: Duration = Duration::from_millis(200);
 /// How long a watch that a server has ended is left alone: entries are read meanwhile with every look.
 pub const GROUP_WATCH_PAUSE: Duration = Duration::from_secs(30);
+/// Messages of one group that one step deletes, so that its patch stays small.
+pub const GROUP_DELETED_AT_ONCE_MAX: usize = 64;
+/// Milliseconds after which a message that is over and still on its way is looked at again: an hour.
+pub const GROUP_DELETION_LOOK_MS: u64 = 3600 * 1000;
+/// Milliseconds for which a shortened retention deletes nothing, from when the server took the commit: a day, in which members
+/// see it, and an owner can take a mistake back.
+pub const GROUP_RETENTION_GRACE_MS: u64 = 24 * 3600 * 1000;
+/// Milliseconds between two read positions in a small group, so that a person who scrolls makes one entry of many.
+pub const READ_POSITION_PAUSE_MS: u64 = 5 * 1000;
+/// Milliseconds after which a read position without an answer is told anew: its entry may have been lost with the process.
+pub const READ_POSITION_ANSWER_MS: u64 = 60 * 1000;
+/// Messages that are gone through to find the last one of somebody else.
+pub const READ_POSITION_LOOK_MAX: u64 = 64;
+/// How often it is told that a person types: twice within the time for which it is shown.
+pub const TYPING_PAUSE: Duration = Duration::from_secs(3);

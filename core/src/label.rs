@@ -153,6 +153,10 @@ labels! {
     GROUP_SIGNAL = "Medipeps group signal";
     /// Signs where a reader of a group log is woken, for one connection (access key of the epoch).
     GROUP_WAKE = "Medipeps group wake";
+    /// Derives the key that seals what a signal carries from an epoch's outer key.
+    GROUP_SIGNAL_KEY = "Medipeps group signal key";
+    /// Signs what a signal carries (device key).
+    GROUP_TYPING = "Medipeps group typing";
     /// Signs an upload of key packages (device key).
     KEY_PACKAGE_UPLOAD = "Medipeps key package upload";
     /// Commits to a group message, under a key that is inside it (HMAC).

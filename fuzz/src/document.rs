@@ -1,8 +1,8 @@
 //! Documents and images as a peer might attach them.
 
 use medipeps_core::document::cda::ClinicalDocument;
-use medipeps_core::document::{DocumentKind, PdfSummary, strip_location};
-use medipeps_core::limits::DOCUMENT_PREFIX_LENGTH_MAX;
+use medipeps_core::document::{DocumentKind, PdfSummary, Recording, strip_location};
+use medipeps_core::limits::{DOCUMENT_PREFIX_LENGTH_MAX, VOICE_DURATION_MAX};
 
 /// What is read must be written, and read as the same.
 pub(crate) fn comes_back(data: &[u8]) {
@@ -12,7 +12,8 @@ pub(crate) fn comes_back(data: &[u8]) {
     assert!(again.is_ok_and(|again| again == document), "a document that is read does not come back");
 }
 
-/// The kind hangs on the first bytes alone, agrees with its own media type, and a PDF is one for both readers.
+/// The kind hangs on the first bytes alone, agrees with its own media type, and a PDF is one for both readers; a recording is of
+/// a length that a message may have.
 pub(crate) fn is_told(data: &[u8]) {
     let kind = DocumentKind::detect(data);
     if let Some(prefix) = data.get(..DOCUMENT_PREFIX_LENGTH_MAX) {
@@ -22,6 +23,9 @@ pub(crate) fn is_told(data: &[u8]) {
         assert_eq!(kind.check_declared(media_type), Ok(()));
     }
     let _ = kind.check_declared(&String::from_utf8_lossy(data.get(..40).unwrap_or(data)));
+    if let Some(recording) = Recording::detect(data) {
+        assert!((1..=VOICE_DURATION_MAX).contains(&recording.duration), "a recording that no message may have");
+    }
     let scanned = PdfSummary::scan(data);
     if let DocumentKind::Pdf { version } = kind {
         assert_eq!(scanned.map(|summary| summary.version), Ok(version));

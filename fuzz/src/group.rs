@@ -6,8 +6,8 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::{
-    Group, GroupEngine, GroupPolicy, GroupPolicyChange, GroupRejoin, GroupWelcome, KeyPackage, KeyPackageSecret, Suite,
-    stored_pages,
+    Group, GroupEngine, GroupPolicy, GroupPolicyChange, GroupRejoin, GroupWelcome, KeyPackage, KeyPackageSecret,
+    SignedSignal, Suite, stored_pages,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use medipeps_core::kind::Content;
@@ -15,7 +15,7 @@ use rand_core::SeedableRng;
 
 /// Records and what goes over 1:1; a manifest or page that is nobody's makes no group.
 pub(crate) fn record(data: &[u8]) {
-    select_decoder!(data: GroupPolicy, GroupWelcome, GroupRejoin, KeyPackageSecret, GroupPolicyChange);
+    select_decoder!(data: GroupPolicy, GroupWelcome, GroupRejoin, KeyPackageSecret, GroupPolicyChange, SignedSignal);
     let bytes = data.get(1..).unwrap_or_default();
     if let Ok(policy) = GroupPolicy::decode(bytes) {
         let _ = policy.check();
@@ -65,6 +65,7 @@ pub(crate) fn refuses(data: &[u8]) {
     };
     assert!(engine.rejoin(&help, &[], rng).is_err());
     let Some(mut group) = device.group() else { return };
+    assert!(group.open_signal(rest).is_err());
     for closes in [false, true] {
         assert!(group.process(rest, 0, closes).is_err());
         assert_eq!(group.epoch(), 0);

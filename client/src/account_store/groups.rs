@@ -1,13 +1,16 @@
 //! The groups of an account, as a person or a program reads them.
 
+use medipeps_core::Address;
 use medipeps_core::kind::Report;
-use medipeps_core::wire::client_records::{GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupStanding};
+use medipeps_core::wire::client_records::{
+    GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupStanding,
+};
 use rand_core::CryptoRng;
 
 use super::{AccountStore, HandleError, decode, load};
 use crate::engine::{
-    EngineError, GroupId, GroupMessage, GroupProblem, GroupReader, GroupSummary, Time, class, group_reader, key,
-    report_of,
+    EngineError, GroupId, GroupMessage, GroupProblem, GroupReader, GroupSummary, ReadPosition, Time, class,
+    group_reader, key, place_of_upload, report_of,
 };
 use crate::store::Store;
 
@@ -19,10 +22,18 @@ impl<S: Store> AccountStore<S> {
     pub fn groups(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Vec<GroupSummary>, HandleError> {
         let mut transaction = self.store.begin(now.0, rng)?;
         let mut groups = Vec::new();
+        let positions = transaction.scan(class::GROUP_READ)?;
         for (_, value) in transaction.scan(class::GROUP)?.iter() {
             let group: GroupRecord = decode(class::GROUP, value)?;
-            let roster = load(&transaction, &key::group_roster(&group.log_id))?.unwrap_or_default();
-            groups.push(GroupSummary { id: group.log_id, group, roster });
+            let roster: GroupRosterRecord = load(&transaction, &key::group_roster(&group.log_id))?.unwrap_or_default();
+            let of_group = positions.iter().filter_map(|(name, value)| {
+                let address = std::str::from_utf8(name.strip_prefix(&group.log_id)?).ok()?.parse().ok()?;
+                Some((address, ReadPosition::of(value)?))
+            });
+            // Who is gone is nobody's business any more.
+            let is_member = |address: &Address| roster.members.iter().any(|member| member.address == *address);
+            let read = of_group.filter(|(address, _)| is_member(address)).collect();
+            groups.push(GroupSummary { id: group.log_id, group, roster, read });
         }
         groups.sort_by_key(|one| (one.group.joined, one.id));
         Ok(groups)
@@ -41,7 +52,7 @@ impl<S: Store> AccountStore<S> {
     ) -> Result<Vec<GroupMessage>, HandleError> {
         let transaction = self.store.begin(now.0, rng)?;
         let Some(record) = load(&transaction, &key::group(group))? else { return Ok(Vec::new()) };
-        let numbers: Vec<u64> = (record.messages.saturating_sub(limit)..record.messages).collect();
+        let numbers: Vec<u64> = (record.messages.saturating_sub(limit).max(record.first)..record.messages).collect();
         let keys: Vec<_> = numbers.iter().map(|number| key::group_message(group, *number).record().clone()).collect();
         let mut messages = Vec::new();
         for (number, value) in numbers.into_iter().zip(transaction.load(&keys)?) {
@@ -94,6 +105,38 @@ impl<S: Store> AccountStore<S> {
             }
         }
         Ok(readers)
+    }
+
+    /// One message of a group; `None` if there is none of this number.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn group_message(
+        &mut self,
+        group: &GroupId,
+        number: u64,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<GroupMessage>, HandleError> {
+        let message = load(&self.store.begin(now.0, rng)?, &key::group_message(group, number))?;
+        Ok(message.map(|message| GroupMessage::of(number, message)).transpose()?)
+    }
+
+    /// The message of a group that waits for uploads; `None` if they are a mail's.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn group_upload(
+        &mut self,
+        content_id: &[u8; 16],
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<GroupMessage>, HandleError> {
+        let place = load(&self.store.begin(now.0, rng)?, &key::group_upload(content_id))?;
+        match place.and_then(|place| place_of_upload(&place)) {
+            Some((group, number)) => self.group_message(&group, number, now, rng),
+            None => Ok(None),
+        }
     }
 
     /// Whether something that was said here is not in a group's log yet.

@@ -1,9 +1,10 @@
-//! Files that go out with mail.
+//! Files that go out with mail, and with what is said in groups.
 
 use std::io::Read;
 use std::path::Path;
 
-use medipeps_core::document::{StripError, strip_location};
+use medipeps_core::document::{Recording, StripError, strip_location};
+use medipeps_core::kind::{AttachmentPlace, Photo, PhotoError, StrippedImage};
 use medipeps_core::limits::IMAGE_LENGTH_MAX;
 
 use super::CommandError;
@@ -20,16 +21,45 @@ pub(super) fn document(path: &Path, without_location: bool) -> Result<Document, 
     Ok(Document { media_type: media_type(&name).to_owned(), name, place })
 }
 
+/// A photo without metadata, with what a message says of it.
+pub(super) fn photo(path: &Path, caption: &str) -> Result<(Photo, Document), CommandError> {
+    let Document { name, .. } = document(path, false)?;
+    let image = StrippedImage::strip(&read(path)?).map_err(|error: PhotoError| {
+        CommandError::Failed(format!("{}: {error}; nothing was queued", path.display()))
+    })?;
+    let photo = image.photo(caption);
+    let medipeps_core::kind::Attachment { media_type, place, .. } = image.inline(&name);
+    let AttachmentPlace::Inline(data) = place else { return Err(CommandError::Failed("no image".to_owned())) };
+    Ok((photo, Document { name, media_type, place: DocumentPlace::Memory(data) }))
+}
+
+/// A recording, with how long it takes.
+pub(super) fn recording(path: &Path) -> Result<(Recording, Document), CommandError> {
+    let document = document(path, false)?;
+    let recording = Recording::detect(&read(path)?).ok_or_else(|| {
+        CommandError::Failed(format!(
+            "{} is no recording of up to an hour in Ogg with Opus or MPEG-4 (.m4a); nothing was queued",
+            path.display()
+        ))
+    })?;
+    Ok((recording, Document { media_type: recording.media_type.to_owned(), ..document }))
+}
+
 fn stripped(path: &Path) -> Result<Vec<u8>, CommandError> {
+    strip_location(&read(path)?)
+        .map_err(|error: StripError| CommandError::Failed(format!("{}: {error}; nothing was queued", path.display())))
+}
+
+/// All of a file, or one byte more than an image may have.
+fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     let failed = || CommandError::file(path.display());
     if !std::fs::metadata(path).map_err(failed())?.is_file() {
         return Err(CommandError::Failed(format!("{} is not a file", path.display())));
     }
-    let mut image = Vec::new();
+    let mut bytes = Vec::new();
     let limit = IMAGE_LENGTH_MAX as u64 + 1;
-    std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut image)).map_err(failed())?;
-    strip_location(&image)
-        .map_err(|error: StripError| CommandError::Failed(format!("{}: {error}; nothing was queued", path.display())))
+    std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(failed())?;
+    Ok(bytes)
 }
 
 /// By the ending of the name; what is not known is bytes.
@@ -48,6 +78,9 @@ fn media_type(name: &str) -> &'static str {
         "jpg" | "jpeg" => "image/jpeg",
         "gif" => "image/gif",
         "tif" | "tiff" => "image/tiff",
+        "m4a" => "audio/mp4",
+        "ogg" | "opus" => "audio/ogg",
+        "webp" => "image/webp",
         "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         "odt" => "application/vnd.oasis.opendocument.text",
         _ => "application/octet-stream",

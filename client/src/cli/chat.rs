@@ -11,9 +11,11 @@ use medipeps_core::wire::client_records::GroupMessageState;
 use serde::Serialize;
 
 use super::group::{self, Told};
-use super::{CommandError, output};
-use crate::engine::{Event, GroupEvent, GroupId, GroupInput, Input, SendToGroup};
-use crate::shell::agent::Agent;
+use super::{CommandError, attachment, chat_file, mail, output};
+use crate::engine::{Event, GroupEvent, GroupId, SendToGroup};
+use crate::shell::agent::{Agent, Document, now};
+
+const HOUR_MS: u64 = 3600 * 1000;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -87,6 +89,20 @@ pub(super) enum Command {
         #[arg(value_enum)]
         state: State,
     },
+    /// Send a photo; what it tells of where, when and with what it was taken stays here
+    Photo(chat_file::PhotoArguments),
+    /// Send a recording: Ogg with Opus, or MPEG-4
+    Voice(chat_file::VoiceArguments),
+    /// Send files
+    File(chat_file::FileArguments),
+    /// Tell those who are connected that you type; it is kept by nobody
+    Typing {
+        /// The group
+        group: String,
+        /// You have stopped
+        #[arg(long)]
+        stop: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -103,6 +119,12 @@ pub(super) struct Send {
     /// The number of the message that this one answers, as `group log` shows it
     #[arg(long, value_name = "NUMBER")]
     reply_to: Option<u64>,
+    /// A file to go with it; may be repeated
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+    /// Hours after which all members' devices delete it
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=87_600))]
+    expires: Option<u32>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -120,7 +142,7 @@ pub(super) enum State {
 
 /// What became of a message, as JSON has it.
 #[derive(Debug, Serialize)]
-struct SentJson {
+pub(super) struct SentJson {
     group: String,
     number: u64,
     state: &'static str,
@@ -130,6 +152,10 @@ struct SentJson {
 pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
     match command {
         Command::Send(arguments) => send(home, arguments).await,
+        Command::Typing { group, stop } => typing(home, &group, !stop).await,
+        Command::Photo(arguments) => chat_file::photo(home, arguments).await,
+        Command::Voice(arguments) => chat_file::voice(home, arguments).await,
+        Command::File(arguments) => chat_file::files(home, arguments).await,
         Command::React { group, number, emoji } => {
             about(home, &group, number, |message| Chat::Reaction { message, emoji }).await
         }
@@ -165,15 +191,30 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
     }
 }
 
+async fn typing(home: &Path, group: &str, active: bool) -> Result<(), CommandError> {
+    let mut agent = super::open(home)?;
+    let told = match group::find(group, &agent.groups()?) {
+        Ok(id) => agent.type_in_group(&id, active).await.map_err(CommandError::from),
+        Err(error) => Err(error),
+    };
+    agent.close().await;
+    match told? {
+        true => output::print("Told.\n"),
+        false => Err(CommandError::Failed("the server was not reached; nobody was told".to_owned())),
+    }
+}
+
 pub(super) async fn send(home: &Path, arguments: Send) -> Result<(), CommandError> {
-    let Send { group, text, body_file, reply_to, json } = arguments;
+    let Send { group, text, body_file, reply_to, attach, expires, json } = arguments;
+    let files = attach.iter().map(|path| attachment::document(path, false)).collect::<Result<_, _>>()?;
+    let expires = expires.map(|hours| now().0.saturating_add(u64::from(hours) * HOUR_MS));
     let text = match (text, body_file) {
         (Some(text), _) => text,
         (None, Some(path)) => read(&path)?,
         (None, None) => String::new(),
     };
     let mut agent = super::open(home)?;
-    let result = send_chat(&mut agent, &group, reply_to, |_| Ok(Chat::Text { text })).await;
+    let result = send_chat(&mut agent, &group, (reply_to, expires), files, |_| Ok(Chat::Text { text })).await;
     agent.close().await;
     finish(result?, json)
 }
@@ -195,16 +236,17 @@ async fn say(
     chat: impl FnOnce(Option<MessageId>) -> Result<Chat, CommandError>,
 ) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
-    let result = send_chat(&mut agent, group, number, chat).await;
+    let result = send_chat(&mut agent, group, (number, None), Vec::new(), chat).await;
     agent.close().await;
     finish(result?, false)
 }
 
-/// Queues a chat message and tries to send it.
-async fn send_chat(
+/// Queues a chat message with files and tries to send it.
+pub(super) async fn send_chat(
     agent: &mut Agent,
     group: &str,
-    number: Option<u64>,
+    (number, expires): (Option<u64>, Option<u64>),
+    files: Vec<Document>,
     chat: impl FnOnce(Option<MessageId>) -> Result<Chat, CommandError>,
 ) -> Result<SentJson, CommandError> {
     let id = group::find(group, &agent.groups()?)?;
@@ -217,6 +259,7 @@ async fn send_chat(
         body: Body::Chat(chat),
         attachments: Vec::new(),
         urgency: Urgency::Routine,
+        expires,
     };
     let (mut queued, mut told, mut sent) = (None, Told::default(), None);
     let mut see = |event: &Event| {
@@ -233,19 +276,19 @@ async fn send_chat(
         }
         told.hear(event);
     };
-    agent.run(Input::Group(GroupInput::Send(Box::new(command))), &mut see).await?;
-    let problem = agent.settle_group(&id, &mut see).await?;
+    let number = agent.send_to_group(command, files, &mut see).await?;
+    let problem = agent.settle_said(&id, number, &mut see).await?;
     told.say();
-    let number = queued.ok_or_else(|| CommandError::Failed("the message was not stored".to_owned()))?;
     let (state, code) = match sent {
         Some((GroupMessageState::Logged, _)) => ("sent", None),
         Some((GroupMessageState::Failed, code)) => ("failed", code),
-        Some((GroupMessageState::Queued, _)) | None => ("queued", problem),
+        Some((GroupMessageState::Queued, code)) => ("queued", code.or(problem)),
+        None => ("queued", problem),
     };
     Ok(SentJson { group: data_encoding::HEXLOWER.encode(&id), number, state, code })
 }
 
-fn finish(sent: SentJson, json: bool) -> Result<(), CommandError> {
+pub(super) fn finish(sent: SentJson, json: bool) -> Result<(), CommandError> {
     let failed = sent.state == "failed";
     if json {
         output::print_json(&sent)?;
@@ -255,10 +298,10 @@ fn finish(sent: SentJson, json: bool) -> Result<(), CommandError> {
             (Some(code), "queued") => output::print(&format!("Queued: {code}. `sync` goes on with it.\n"))?,
             (None, "queued") => output::print("Queued; `sync` goes on with it.\n")?,
             (code, _) => {
-                return Err(CommandError::Failed(format!(
-                    "it was not sent ({})",
-                    code.as_deref().unwrap_or("unknown")
-                )));
+                let code = code.as_deref().unwrap_or("unknown");
+                let why =
+                    mail::failure_of_upload(code).map_or_else(|| format!("it was not sent ({code})"), str::to_owned);
+                return Err(CommandError::Failed(why));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `medipeps group`: groups, who is in them, and what is said there.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::{Subcommand, ValueEnum};
@@ -8,10 +9,10 @@ use medipeps_core::Address;
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, GroupStanding};
 use serde::Serialize;
 
+use super::group_change::{code_text, what_text};
 use super::group_log::{self, Log};
-use super::{CommandError, chat, output, report, time};
-use crate::engine::{CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
-use crate::shell::agent::Agent;
+use super::{CommandError, chat, chat_file, group_change, output, report, time};
+use crate::engine::{CreateGroup, Event, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -73,19 +74,31 @@ pub(super) enum Command {
         /// The new name
         name: String,
     },
-    /// Agree on how many days messages are kept; an owner may. This version shows it and does not delete yet
+    /// Agree on how many days messages are kept; an owner may. All members' devices delete what is older
     Retention {
         /// Its name or the beginning of its id
         #[arg(value_name = "GROUP")]
         group: String,
         /// 0: for ever
         days: u32,
+        /// Do it although it deletes messages that are here
+        #[arg(long)]
+        yes: bool,
     },
     /// Renew this device's keys in a group, as it does weekly by itself
     Update {
         /// Its name or the beginning of its id
         #[arg(value_name = "GROUP")]
         group: String,
+    },
+    /// Make a group anew that cannot go on, with the same members; an owner may. What was said in the old one stays readable
+    Recreate {
+        /// Its name or the beginning of its id
+        #[arg(value_name = "GROUP")]
+        group: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Leave a group
     Leave {
@@ -99,6 +112,17 @@ pub(super) enum Command {
     Log(Log),
     /// Open one message to the organisation's officer, and no other: who said what, with proof
     Report(report::Arguments),
+    /// Save the files of a message
+    Save(chat_file::SaveArguments),
+    /// Whether the members of a group are told what you have read
+    Receipts {
+        /// Its name or the beginning of its id
+        #[arg(value_name = "GROUP")]
+        group: String,
+        /// What from now on
+        #[arg(value_enum)]
+        told: group_change::ReceiptsArgument,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -117,7 +141,7 @@ pub(super) struct Create {
     /// What it is for
     #[arg(long, default_value = "")]
     description: String,
-    /// Agree that messages are kept for so many days; 0: for ever. This version does not delete yet
+    /// Agree that messages are kept for so many days; 0: for ever
     #[arg(long, value_name = "DAYS", default_value_t = 0)]
     retention: u32,
     /// Print JSON
@@ -137,7 +161,7 @@ pub(super) enum Role {
 
 /// A group, as JSON has it.
 #[derive(Debug, Serialize)]
-struct GroupJson {
+pub(super) struct GroupJson {
     id: String,
     name: String,
     description: String,
@@ -150,6 +174,9 @@ struct GroupJson {
     unread: u64,
     waiting_changes: usize,
     problem: Option<String>,
+    successor: Option<String>,
+    predecessor: Option<String>,
+    receipts: bool,
     members: Vec<MemberJson>,
 }
 
@@ -158,6 +185,9 @@ struct MemberJson {
     address: String,
     role: &'static str,
     devices: Vec<u32>,
+    /// The number of the last message that it has read, as far as it has told.
+    read_up_to: Option<u64>,
+    read_at: Option<String>,
 }
 
 impl From<Role> for GroupRoleRecord {
@@ -177,21 +207,24 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Show { group, json } => show(home, &group, json),
         Command::Add { group, addresses, role } => {
             let add = |address| GroupChangeKind::Add(address, role.into());
-            change(home, &group, addresses.into_iter().map(add).collect()).await
+            group_change::change(home, &group, addresses.into_iter().map(add).collect()).await
         }
         Command::Remove { group, addresses } => {
-            change(home, &group, addresses.into_iter().map(GroupChangeKind::Remove).collect()).await
+            group_change::change(home, &group, addresses.into_iter().map(GroupChangeKind::Remove).collect()).await
         }
         Command::Role { group, address, role } => {
-            change(home, &group, vec![GroupChangeKind::Role(address, role.into())]).await
+            group_change::change(home, &group, vec![GroupChangeKind::Role(address, role.into())]).await
         }
-        Command::Rename { group, name } => change(home, &group, vec![GroupChangeKind::Name(name)]).await,
-        Command::Retention { group, days } => change(home, &group, vec![GroupChangeKind::Retention(days)]).await,
-        Command::Update { group } => change(home, &group, vec![GroupChangeKind::Update]).await,
-        Command::Leave { group } => change(home, &group, vec![GroupChangeKind::Leave]).await,
+        Command::Rename { group, name } => group_change::change(home, &group, vec![GroupChangeKind::Name(name)]).await,
+        Command::Retention { group, days, yes } => group_change::retention(home, &group, days, yes).await,
+        Command::Recreate { group, json } => group_change::recreate(home, &group, json).await,
+        Command::Update { group } => group_change::change(home, &group, vec![GroupChangeKind::Update]).await,
+        Command::Leave { group } => group_change::change(home, &group, vec![GroupChangeKind::Leave]).await,
         Command::Send(arguments) => chat::send(home, arguments).await,
         Command::Log(arguments) => group_log::run(home, &arguments),
         Command::Report(arguments) => report::run(home, arguments).await,
+        Command::Save(arguments) => chat_file::save(home, &arguments).await,
+        Command::Receipts { group, told } => group_change::receipts(home, &group, told),
     }
 }
 
@@ -229,36 +262,6 @@ async fn create(home: &Path, arguments: Create) -> Result<(), CommandError> {
         return output::print_json(&json_of(&group, None));
     }
     output::print(&format!("Group {} \"{}\"\n", short(&group.id), output::line(&group.group.name)))
-}
-
-async fn change(home: &Path, group: &str, what: Vec<GroupChangeKind>) -> Result<(), CommandError> {
-    let mut agent = super::open(home)?;
-    let result = make_changes(&mut agent, group, what).await;
-    agent.close().await;
-    result
-}
-
-async fn make_changes(agent: &mut Agent, group: &str, what: Vec<GroupChangeKind>) -> Result<(), CommandError> {
-    let id = find(group, &agent.groups()?)?;
-    let mut told = Told::default();
-    // What somebody else has done meanwhile is read first, so that it is not refused afterwards.
-    agent.run(Input::Group(GroupInput::ReadAll), &mut |event| told.hear(event)).await?;
-    agent.send_due(&mut |event| told.hear(event)).await?;
-    for what in what {
-        let change = GroupInput::Change(GroupChange { group: id, what });
-        agent.run(Input::Group(change), &mut |event| told.hear(event)).await?;
-    }
-    let problem = agent.settle_group(&id, &mut |event| told.hear(event)).await?;
-    told.say();
-    if let Some(failed) = told.failed {
-        return Err(CommandError::Failed(failed));
-    }
-    let group = agent.groups()?.into_iter().find(|group| group.id == id);
-    match (group.filter(|group| !group.group.changes.is_empty() || group.group.commit.is_some()), problem) {
-        (None, _) => output::print("Done.\n"),
-        (Some(_), Some(problem)) => output::print(&format!("It waits: {problem}. `sync` goes on with it.\n")),
-        (Some(_), None) => output::print("It waits for the others; `sync` goes on with it.\n"),
-    }
 }
 
 fn list(home: &Path, json: bool) -> Result<(), CommandError> {
@@ -302,16 +305,24 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
     text.push_str(&format!("Here since: {} UTC\n", time::short(group.group.joined)));
     text.push_str(&match group.roster.retention_days {
         0 => "Messages:   are kept\n".to_owned(),
-        days => format!("Messages:   to be kept for {days} days; this version does not delete them yet\n"),
+        days => format!("Messages:   are kept for {days} days\n"),
     });
+    if let Some(successor) = &group.group.successor {
+        text.push_str(&format!("Goes on in: {}\n", short(successor)));
+    }
+    if let Some(predecessor) = &group.group.predecessor {
+        text.push_str(&format!("Before:     {}; `group log {0}` shows what was said there\n", short(predecessor)));
+    }
     if !group.group.changes.is_empty() {
         text.push_str(&format!("Waiting:    {} changes\n", group.group.changes.len()));
     }
     text.push('\n');
-    let mut rows = vec![["ADDRESS", "ROLE", "DEVICES"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["ADDRESS", "ROLE", "DEVICES", "HAS READ"].map(str::to_owned).to_vec()];
     rows.extend(group.roster.members.iter().map(|member| {
         let you = if own.as_ref() == Some(&member.address) { " (you)" } else { "" };
-        vec![format!("{}{you}", member.address), role_name(member.role).to_owned(), member.devices.len().to_string()]
+        let read = group.read.get(&member.address).map_or_else(String::new, |read| format!("to {}", read.number));
+        let address = format!("{}{you}", member.address);
+        vec![address, role_name(member.role).to_owned(), member.devices.len().to_string(), read]
     }));
     text.push_str(&output::columns(&rows));
     output::print(&text)
@@ -320,7 +331,10 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
 /// The group that a person means, by its name or the beginning of its id.
 pub(super) fn find(typed: &str, groups: &[GroupSummary]) -> Result<GroupId, CommandError> {
     let wanted = typed.trim();
-    let by_name: Vec<_> = groups.iter().filter(|group| group.group.name == wanted).collect();
+    // A group that goes on in another one has given its name to that.
+    let named = groups.iter().filter(|group| group.group.name == wanted);
+    let by_name: BTreeSet<GroupId> = named.map(|group| followed(group.id, groups)).collect();
+    let by_name: Vec<_> = groups.iter().filter(|group| by_name.contains(&group.id)).collect();
     let hexadecimal = wanted.len() >= 4 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
     let begins = |group: &&GroupSummary| HEXLOWER.encode(&group.id).starts_with(&wanted.to_ascii_lowercase());
     let by_id: Vec<_> = groups.iter().filter(|group| hexadecimal && begins(group)).collect();
@@ -336,16 +350,33 @@ pub(super) fn find(typed: &str, groups: &[GroupSummary]) -> Result<GroupId, Comm
     }
 }
 
+/// The group in which a group goes on, as far as that is here.
+fn followed(id: GroupId, groups: &[GroupSummary]) -> GroupId {
+    let mut id = id;
+    // Whoever makes a ring of groups leads nobody round it for ever.
+    for _ in groups {
+        let group = groups.iter().find(|group| group.id == id);
+        let successor = group.and_then(|group| group.group.successor);
+        match successor.filter(|successor| groups.iter().any(|group| group.id == *successor)) {
+            Some(successor) => id = successor,
+            None => break,
+        }
+    }
+    id
+}
+
 /// The beginning of a group's id, as lists show it.
 pub(super) fn short(id: &GroupId) -> String {
     HEXLOWER.encode(id)[..8].to_owned()
 }
 
-fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson {
+pub(super) fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson {
     let member = |member: &crate::engine::GroupMember| MemberJson {
         address: member.address.to_string(),
         role: role_name(member.role),
         devices: member.devices.clone(),
+        read_up_to: group.read.get(&member.address).map(|read| read.number),
+        read_at: group.read.get(&member.address).map(|read| time::iso(read.at)),
     };
     GroupJson {
         id: HEXLOWER.encode(&group.id),
@@ -356,10 +387,13 @@ fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson {
         domain: group.group.domain.clone(),
         epoch: group.group.epoch,
         retention_days: group.roster.retention_days,
-        messages: group.group.messages,
+        messages: group.group.messages - group.group.first.min(group.group.messages),
         unread: group.unread(),
         waiting_changes: group.group.changes.len(),
         problem: group.group.problem.clone(),
+        successor: group.group.successor.map(|id| HEXLOWER.encode(&id)),
+        predecessor: group.group.predecessor.map(|id| HEXLOWER.encode(&id)),
+        receipts: !group.group.read_positions_off,
         members: group.roster.members.iter().map(member).collect(),
     }
 }
@@ -396,7 +430,7 @@ fn state_text(group: &GroupSummary) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Told {
     notes: Vec<String>,
-    failed: Option<String>,
+    pub(super) failed: Option<String>,
 }
 
 impl Told {
@@ -419,6 +453,25 @@ impl Told {
             GroupEvent::EntryRefused { code } => {
                 self.notes.push(format!("group {group}: an entry of its log was passed over ({code})"));
             }
+            GroupEvent::Deleted { count } => self.notes.push(format!("group {group}: {count} messages were deleted")),
+            GroupEvent::RetentionChanged { days: 0, .. } => {
+                self.notes.push(format!("group {group}: messages are kept for ever from now on"));
+            }
+            GroupEvent::RetentionChanged { days, kept_until: None } => {
+                self.notes.push(format!("group {group}: messages are kept for {days} days from now on"));
+            }
+            GroupEvent::RetentionChanged { days, kept_until: Some(until) } => self.notes.push(format!(
+                "group {group}: messages are kept for {days} days only; those that are older are deleted after {} UTC",
+                time::short(*until)
+            )),
+            GroupEvent::Continues { successor } => {
+                self.notes.push(format!("group {group} goes on in group {}", short(successor)));
+            }
+            GroupEvent::SuccessorRefused { successor, by } => self.notes.push(format!(
+                "{by} has invited you to group {}, which says that it takes the place of group {group}; {by} is no owner \
+                 there, so that it does not",
+                short(successor)
+            )),
             GroupEvent::Changed { rejoined, .. } => {
                 for (address, device) in rejoined {
                     self.notes
@@ -433,33 +486,5 @@ impl Told {
         for note in &self.notes {
             eprintln!("{note}");
         }
-    }
-}
-
-fn what_text(what: &GroupChangeKind) -> String {
-    match what {
-        GroupChangeKind::Add(address, _) => format!("{address} was not added"),
-        GroupChangeKind::Remove(address) => format!("{address} was not removed"),
-        GroupChangeKind::Role(address, _) => format!("the role of {address} was not changed"),
-        GroupChangeKind::RemoveDevice(address, device) => format!("device {device} of {address} was not removed"),
-        GroupChangeKind::Name(_) => "the name was not changed".to_owned(),
-        GroupChangeKind::Retention(_) => "the retention was not changed".to_owned(),
-        GroupChangeKind::OwnDevices => "your devices were not brought into step".to_owned(),
-        GroupChangeKind::Update => "the keys were not renewed".to_owned(),
-        GroupChangeKind::Leave => "the group was not left".to_owned(),
-    }
-}
-
-fn code_text(code: &str) -> String {
-    match code {
-        "unknown_account" => "its server does not know the account; check the spelling".to_owned(),
-        "no_key_packages" => {
-            "its devices have published nothing to add them with yet; it has to run `sync` once".to_owned()
-        }
-        "recipient_key_changed" => "its keys are not the pinned ones; `contact add` says more".to_owned(),
-        "not_group_owner" => "only an owner of the group may do that".to_owned(),
-        "not_group_member" => "it is not in the group".to_owned(),
-        "group_full" => "the group is full".to_owned(),
-        code => code.to_owned(),
     }
 }

@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use medipeps_core::crypto::signature::VerifyingKey;
-use medipeps_core::kind::{Author, Body, Chat, ChatEntry, ChatThread, Place, ShownBody, ShownMessage, TaskState};
+use medipeps_core::kind::{
+    Attachment, AttachmentPlace, Author, Body, Chat, ChatEntry, ChatThread, Place, ShownBody, ShownMessage, TaskState,
+};
+use medipeps_core::limits::RECEIPT_ACCOUNTS_MAX;
 use medipeps_core::wire::client_records::GroupMessageState;
 use serde::Serialize;
 
 use super::{CommandError, group, output, time};
-use crate::engine::{GroupInput, GroupMessage, Input};
+use crate::engine::{GroupInput, GroupMessage, GroupSummary, Input};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Log {
@@ -39,6 +42,20 @@ struct MessageJson {
     edited: bool,
     deleted: bool,
     reactions: Vec<ReactionJson>,
+    files: Vec<FileJson>,
+    /// How many members beside its author have read it, as far as they have told.
+    read_count: usize,
+    /// Who, in groups of up to 32 accounts.
+    read_by: Vec<String>,
+}
+
+/// A file of a message, as JSON has it.
+#[derive(Debug, Serialize)]
+struct FileJson {
+    name: String,
+    media_type: String,
+    size: u64,
+    place: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,10 +66,12 @@ struct ReactionJson {
 
 pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
-    let id = group::find(&arguments.group, &agent.groups()?)?;
+    let groups = agent.groups()?;
+    let id = group::find(&arguments.group, &groups)?;
+    let Some(group) = groups.iter().find(|group| group.id == id) else { return Ok(()) };
     let messages = agent.group_messages(&id, arguments.limit)?;
     let thread = fold(&messages);
-    let shown: Vec<MessageJson> = messages.iter().filter_map(|message| json_of(message, &thread)).collect();
+    let shown: Vec<MessageJson> = messages.iter().filter_map(|message| json_of(message, &thread, group)).collect();
     if let Some(last) = messages.iter().map(|message| message.number).max() {
         agent.take_note(&Input::Group(GroupInput::Seen(id, last)))?;
     }
@@ -70,9 +89,13 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
             (_, true) => " (edited)",
             _ => "",
         };
-        let _ = writeln!(text, "{:>4}  {}  {}{marks}", message.number, message.at, message.from);
+        let read = if message.read_count > 0 { format!(" (read by {})", message.read_count) } else { String::new() };
+        let _ = writeln!(text, "{:>4}  {}  {}{marks}{read}", message.number, message.at, message.from);
         for line in output::block(&message.text).lines() {
             let _ = writeln!(text, "      {line}");
+        }
+        for file in &message.files {
+            let _ = writeln!(text, "      [{}, {} bytes]", output::line(&file.name), file.size);
         }
         if !message.reactions.is_empty() {
             let reactions: Vec<_> =
@@ -98,7 +121,7 @@ fn fold(messages: &[GroupMessage]) -> ChatThread {
     thread
 }
 
-fn json_of(message: &GroupMessage, thread: &ChatThread) -> Option<MessageJson> {
+fn json_of(message: &GroupMessage, thread: &ChatThread, group: &GroupSummary) -> Option<MessageJson> {
     let record = &message.message;
     let (kind, mut text) = match &message.content.body {
         // What speaks of another message is shown with that one.
@@ -111,6 +134,11 @@ fn json_of(message: &GroupMessage, thread: &ChatThread) -> Option<MessageJson> {
     if let Some(shown) = shown {
         text = shown_text(shown);
     }
+    let read = group.read.iter().filter(|(address, read)| read.number >= message.number && **address != record.sender);
+    let read: Vec<String> = match record.state {
+        GroupMessageState::Logged => read.map(|(address, _)| address.to_string()).collect(),
+        GroupMessageState::Queued | GroupMessageState::Failed => Vec::new(),
+    };
     let reactions = shown.map(ShownMessage::reactions).unwrap_or_default();
     Some(MessageJson {
         number: message.number,
@@ -132,7 +160,25 @@ fn json_of(message: &GroupMessage, thread: &ChatThread) -> Option<MessageJson> {
             .into_iter()
             .map(|(emoji, by)| ReactionJson { emoji: emoji.to_owned(), count: by.len() })
             .collect(),
+        files: match shown.is_some_and(ShownMessage::is_deleted) {
+            true => Vec::new(),
+            false => message.content.attachments.iter().map(file_json).collect(),
+        },
+        read_count: read.len(),
+        read_by: if group.roster.members.len() <= RECEIPT_ACCOUNTS_MAX { read } else { Vec::new() },
     })
+}
+
+fn file_json(file: &Attachment) -> FileJson {
+    FileJson {
+        name: file.name.clone(),
+        media_type: file.media_type.clone(),
+        size: file.length(),
+        place: match file.place {
+            AttachmentPlace::Inline(_) => "message",
+            AttachmentPlace::Blob(_) => "server",
+        },
+    }
 }
 
 /// What a message has become.

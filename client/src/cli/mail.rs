@@ -290,7 +290,7 @@ fn explain(recipients: &[RecipientRecord], percent: Option<u64>, problem: Option
 }
 
 /// What the codes of uploads that failed for good say.
-fn failure_of_upload(code: &str) -> Option<&'static str> {
+pub(super) fn failure_of_upload(code: &str) -> Option<&'static str> {
     Some(match code {
         "file_missing" => "failed: an attached file is no longer there; nothing was sent (file_missing)",
         "file_unreadable" => "failed: an attached file cannot be read; nothing was sent (file_unreadable)",

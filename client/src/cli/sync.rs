@@ -26,10 +26,19 @@ struct SyncJson {
     sent: usize,
     receipts: usize,
     group_messages: usize,
+    typing: Vec<TypingJson>,
     failed: usize,
     undecryptable: usize,
     waiting: usize,
     uploading: usize,
+}
+
+/// Somebody who was seen to type, as JSON has it.
+#[derive(Debug, Serialize)]
+struct TypingJson {
+    group: String,
+    from: String,
+    active: bool,
 }
 
 pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), CommandError> {
@@ -43,6 +52,13 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
         groups.hear(event);
         match event {
         Event::Group { event: GroupEvent::Message { .. }, .. } => report.group_messages += 1,
+        Event::Group { group, event: GroupEvent::Typing { by, active, .. } } => {
+            let group = data_encoding::HEXLOWER.encode(group);
+            if *active {
+                eprintln!("{by} is typing in group {}", &group[..8]);
+            }
+            report.typing.push(TypingJson { group, from: by.to_string(), active: *active });
+        }
         Event::MessageReceived { id } => report.received.push(output::id(id)),
         Event::RecipientState { state: RecipientState::Accepted, .. } => report.sent += 1,
         Event::RecipientState { state: RecipientState::Delivered | RecipientState::Displayed, .. } => {

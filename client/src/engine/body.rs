@@ -1,6 +1,7 @@
 //! Bodies that came as blobs: fetched by the shell, stored sealed on this device. Until then a message shows its short body
 //! and nobody is told that it is here.
 
+use medipeps_core::Address;
 use medipeps_core::kind::{Content, ContentError};
 use medipeps_core::wire::client_records::{BodyFetchRecord, SenderCheck};
 
@@ -34,7 +35,7 @@ impl MessageDetail {
     /// # Errors
     /// The code `blob_domain`.
     pub fn check_domain(&self, domain: &str) -> Result<(), &'static str> {
-        if domain == self.message.sender.domain() { Ok(()) } else { Err(ANOTHER_DOMAIN) }
+        check_domain(&self.message.sender, domain)
     }
 
     /// Under which name the sealed copy of the body lies on this device: the blob's id for a message of one's own, the
@@ -45,6 +46,14 @@ impl MessageDetail {
         let blob = self.content.body_blob.as_ref()?;
         Some(if self.message.sent { blob.id.to_vec() } else { self.id.to_vec() })
     }
+}
+
+/// Whether a blob of a message may be fetched from where it lies: see [`MessageDetail::check_domain`].
+///
+/// # Errors
+/// The code `blob_domain`.
+pub(crate) fn check_domain(sender: &Address, domain: &str) -> Result<(), &'static str> {
+    if domain == sender.domain() { Ok(()) } else { Err(ANOTHER_DOMAIN) }
 }
 
 /// Notes that the body of a message that has come is to be fetched.

@@ -242,35 +242,7 @@ impl Parts {
         content_id: [u8; 16],
         command: &SendMail,
     ) -> Result<Self, Stop> {
-        if command.attachments.len() > ATTACHMENTS_MAX {
-            return Err(ContentError::TooManyAttachments { count: command.attachments.len() }.into());
-        }
-        let (mut attachments, mut uploads) = (Vec::new(), Vec::new());
-        for (index, attachment) in (0..).zip(&command.attachments) {
-            let Attachment { name, media_type, source } = attachment;
-            let role = (content_id, UploadRole::Attachment(index));
-            if attachment.length() > ATTACHMENT_LENGTH_MAX {
-                let (name, length) = (name.clone(), attachment.length());
-                return Err(EngineError::AttachmentTooLarge { name, length }.into());
-            }
-            let upload = match source {
-                AttachmentSource::Inline(_) => None,
-                AttachmentSource::File { path, .. } if path.is_empty() => {
-                    return Err(EngineError::Source("a file has no path").into());
-                }
-                AttachmentSource::File { path, length, modified } => {
-                    Some(upload::of_file(transaction, role, (path, *length, *modified)))
-                }
-                AttachmentSource::SealedCopy(copy) => Some(upload::of_sealed_copy(transaction, role, copy)?),
-            };
-            let place = match (source, &upload) {
-                (AttachmentSource::Inline(data), _) => AttachmentPlace::Inline(data.clone()),
-                (_, Some(upload)) => AttachmentPlace::Blob(upload::reference(own, upload)),
-                (_, None) => return Err(EngineError::NoProgress.into()),
-            };
-            attachments.push(kind::Attachment { name: name.clone(), media_type: media_type.clone(), place });
-            uploads.extend(upload);
-        }
+        let (attachments, mut uploads) = enclose(transaction, own, content_id, &command.attachments)?;
         let (mut body, mut body_blob) = (command.body()?, None);
         if let Some(copy) = &command.body_copy {
             check_is_copy_of(copy, &body)?;
@@ -278,11 +250,56 @@ impl Parts {
             (body, body_blob) = (body.short(), Some(upload::reference(own, &upload)));
             uploads.push(upload);
         }
-        let mut ids = BTreeSet::new();
-        if !uploads.iter().all(|upload| ids.insert(upload.blob_id)) {
-            return Err(EngineError::Source("two sealed copies have one id").into());
-        }
+        check_ids(&uploads)?;
         Ok(Self { attachments, body, body_blob, uploads })
+    }
+}
+
+/// The attachments of a content, and what of them must be uploaded.
+pub(super) fn enclose(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    content_id: [u8; 16],
+    files: &[Attachment],
+) -> Result<(Vec<kind::Attachment>, Vec<UploadRecord>), Stop> {
+    if files.len() > ATTACHMENTS_MAX {
+        return Err(ContentError::TooManyAttachments { count: files.len() }.into());
+    }
+    let (mut attachments, mut uploads) = (Vec::new(), Vec::new());
+    for (index, attachment) in (0..).zip(files) {
+        let Attachment { name, media_type, source } = attachment;
+        let role = (content_id, UploadRole::Attachment(index));
+        if attachment.length() > ATTACHMENT_LENGTH_MAX {
+            let (name, length) = (name.clone(), attachment.length());
+            return Err(EngineError::AttachmentTooLarge { name, length }.into());
+        }
+        let upload = match source {
+            AttachmentSource::Inline(_) => None,
+            AttachmentSource::File { path, .. } if path.is_empty() => {
+                return Err(EngineError::Source("a file has no path").into());
+            }
+            AttachmentSource::File { path, length, modified } => {
+                Some(upload::of_file(transaction, role, (path, *length, *modified)))
+            }
+            AttachmentSource::SealedCopy(copy) => Some(upload::of_sealed_copy(transaction, role, copy)?),
+        };
+        let place = match (source, &upload) {
+            (AttachmentSource::Inline(data), _) => AttachmentPlace::Inline(data.clone()),
+            (_, Some(upload)) => AttachmentPlace::Blob(upload::reference(own, upload)),
+            (_, None) => return Err(EngineError::NoProgress.into()),
+        };
+        attachments.push(kind::Attachment { name: name.clone(), media_type: media_type.clone(), place });
+        uploads.extend(upload);
+    }
+    check_ids(&uploads)?;
+    Ok((attachments, uploads))
+}
+
+fn check_ids(uploads: &[UploadRecord]) -> Result<(), EngineError> {
+    let mut ids = BTreeSet::new();
+    match uploads.iter().all(|upload| ids.insert(upload.blob_id)) {
+        true => Ok(()),
+        false => Err(EngineError::Source("two sealed copies have one id")),
     }
 }
 

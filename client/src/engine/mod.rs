@@ -33,6 +33,7 @@ mod recovery;
 mod restore;
 mod revocation;
 mod rollback;
+mod server_clock;
 mod sesame;
 mod statement_check;
 mod transaction;
@@ -51,13 +52,14 @@ use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Response};
 
 pub use account::{AccountSummary, Credentials};
 pub use attachment::{Attachment, AttachmentSource, SealedCopy};
-pub(crate) use body::is_wanted as body_is_wanted;
+pub(crate) use body::{check_domain as check_blob_domain, is_wanted as body_is_wanted};
 pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
+pub(crate) use group::place_of_upload;
 pub use group::{
     CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation, GroupEntries, GroupEvent, GroupId, GroupInput,
-    GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSummary, ReportMessage, SendToGroup,
-    reader as group_reader, report_of,
+    GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSignal, GroupSummary, ReadPosition, ReportMessage,
+    SendToGroup, reader as group_reader, report_of,
 };
 pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
 pub use mailbox::{MessageDetail, MessageSummary};
@@ -65,7 +67,7 @@ pub use outcome::{
     Connection, ContactProblem, EngineError, Event, LoadedRecords, Lookup, Need, Outcome, Outgoing, Send, Step,
     Undecryptable, View,
 };
-pub use placement::{AttachmentSize, Placement, fitting};
+pub use placement::{AttachmentSize, Placement, fitting, fitting_beside};
 pub use records::{Bytes, HintKeys, Key, PartDigest, Record, class, key};
 pub use recovery::RecoverAccount;
 pub use transaction::Seed;

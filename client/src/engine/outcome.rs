@@ -149,6 +149,13 @@ pub enum Send {
         /// Entries at most.
         limit: u32,
     },
+    /// A signal to those who watch a group's log; the shell signs it for its connection.
+    SignalGroup {
+        /// Which epoch of which log, and its key.
+        reader: GroupReader,
+        /// Sealed.
+        signal: Vec<u8>,
+    },
     /// An acknowledgement; the shell adds the generation that the commit made.
     Acknowledge {
         /// Of the server's store.

@@ -32,10 +32,23 @@ pub struct AttachmentSize {
 /// # Errors
 /// [`ContentError::BodyTooLarge`]
 pub fn fitting(body: &Body, domain: &str, attachments: &[AttachmentSize]) -> Result<Placement, ContentError> {
+    fitting_beside(body, 0, domain, attachments)
+}
+
+/// The same where the message has so many bytes more that do not leave it: a fallback text.
+///
+/// # Errors
+/// [`ContentError::BodyTooLarge`]
+pub fn fitting_beside(
+    body: &Body,
+    beside: usize,
+    domain: &str,
+    attachments: &[AttachmentSize],
+) -> Result<Placement, ContentError> {
     let reference = reference_length(domain);
     let (whole, short) = (body.encode()?.len(), body.short().encode()?.len());
     let mut placement = Placement { inline: Vec::with_capacity(attachments.len()), body_blob: false };
-    let (mut content, mut inside) = (CONTENT_FRAME_LENGTH_MAX + whole, 0);
+    let (mut content, mut inside) = (CONTENT_FRAME_LENGTH_MAX + beside + whole, 0);
     for attachment in attachments {
         let length = inline_length(attachment.length);
         placement.inline.push(length.is_some());

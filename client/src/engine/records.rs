@@ -80,6 +80,16 @@ pub mod class {
     pub const GROUP_ROSTER: RecordClass = RecordClass::account(25);
     /// Certificates of devices that have said something in a group, by their signing keys.
     pub const DEVICE_CERTIFICATE: RecordClass = RecordClass::account(31);
+    /// What time it was when a server last said, by domain.
+    pub const SERVER_TIME: RecordClass = RecordClass::account(35);
+    /// Which messages of groups wait for their uploads, by content id.
+    pub const GROUP_UPLOAD: RecordClass = RecordClass::account(37);
+    /// Which messages of groups end by themselves, by log id, time and number.
+    pub const GROUP_EXPIRY: RecordClass = RecordClass::account(36);
+    /// Which number a message of a group has, by log id and content id.
+    pub const GROUP_NUMBER: RecordClass = RecordClass::account(38);
+    /// Up to where the members of groups have read, by log id and address.
+    pub const GROUP_READ: RecordClass = RecordClass::account(39);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -370,6 +380,36 @@ pub mod key {
     #[must_use]
     pub fn group_roster(log_id: &[u8; 32]) -> Key<GroupRosterRecord> {
         key(class::GROUP_ROSTER, *log_id)
+    }
+
+    /// What time it was when a server last said: milliseconds since 1970, 8 bytes.
+    #[must_use]
+    pub fn server_time(domain: &str) -> Key<Bytes> {
+        key(class::SERVER_TIME, domain)
+    }
+
+    /// The number of a message of a group, 8 bytes; of two of one content id the first one's.
+    #[must_use]
+    pub fn group_number(log_id: &[u8; 32], content_id: &[u8; 16]) -> Key<Bytes> {
+        key(class::GROUP_NUMBER, [log_id.as_slice(), content_id].concat())
+    }
+
+    /// Up to where a member has read: number and time in milliseconds since 1970, 8 bytes each.
+    #[must_use]
+    pub fn group_read(log_id: &[u8; 32], address: &Address) -> Key<Bytes> {
+        key(class::GROUP_READ, [log_id.as_slice(), address.as_str().as_bytes()].concat())
+    }
+
+    /// Set while a message of a group waits for its uploads; the value is log id and number, 40 bytes.
+    #[must_use]
+    pub fn group_upload(content_id: &[u8; 16]) -> Key<Bytes> {
+        key(class::GROUP_UPLOAD, *content_id)
+    }
+
+    /// Set when a message of a group ends by itself; the value is empty.
+    #[must_use]
+    pub fn group_expiry(log_id: &[u8; 32], expires: u64, number: u64) -> Key<Bytes> {
+        key(class::GROUP_EXPIRY, [log_id.as_slice(), &expires.to_be_bytes(), &number.to_be_bytes()].concat())
     }
 
     /// An invitation that is not sent yet.

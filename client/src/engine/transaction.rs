@@ -199,6 +199,17 @@ impl<'a> Transaction<'a> {
         self.outgoing.push(Outgoing { connection, reply_to, send: Send::ReadGroup { reader, limit } });
     }
 
+    /// Passes a signal to those who watch a group's log after the commit.
+    pub(super) fn signal_group(
+        &mut self,
+        connection: Connection,
+        reader: GroupReader,
+        signal: Vec<u8>,
+        reply_to: Correlation,
+    ) {
+        self.outgoing.push(Outgoing { connection, reply_to, send: Send::SignalGroup { reader, signal } });
+    }
+
     /// Whether this step sends a request with this correlation already.
     pub(super) fn is_sending(&self, reply_to: &Correlation) -> bool {
         self.outgoing.iter().any(|outgoing| outgoing.reply_to == *reply_to)

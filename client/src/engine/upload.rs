@@ -15,6 +15,7 @@ use rand_core::Rng;
 use super::account::OwnDevice;
 use super::attachment::SealedCopy;
 use super::composition::enqueue;
+use super::group;
 use super::outbox::{next_attempt, set_state};
 use super::outcome::{EngineError, Event};
 use super::own_devices;
@@ -167,7 +168,7 @@ pub(super) fn changed(
         return fail_message(transaction, &content_id, "content_missing");
     };
     set_reference(&mut content, role, reference(&own, &record));
-    transaction.store(&key::content(&content_id), &content.encode()?);
+    store_content(transaction, &content_id, &content)?;
     transaction.event(Event::UploadBegunAnew { id: content_id, role });
     report(transaction, &content_id, RecipientState::Queued, Some(UPLOADING))
 }
@@ -243,18 +244,24 @@ pub(super) fn drop_all(transaction: &mut Transaction<'_>, code: &str) -> Result<
     Ok(())
 }
 
-/// The message is complete: its content gets the references, and each recipient an outbox entry.
+/// The message is complete: its content gets the references, and each recipient an outbox entry, or the group its own.
 fn release(transaction: &mut Transaction<'_>, content_id: &[u8; 16], uploads: &[UploadRecord]) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
+    let waiting = group::waiting_for_upload(transaction, content_id)?;
     let message = transaction.load(&key::message(content_id))?;
-    let (Some(mut content), Some(message)) = (content_of(transaction, content_id)?, message) else {
+    let Some(mut content) = content_of(transaction, content_id)?.filter(|_| waiting.is_some() || message.is_some())
+    else {
         return fail_message(transaction, content_id, "content_missing");
     };
     for upload in uploads {
         set_reference(&mut content, upload.role, reference(&own, upload));
         transaction.delete(&key::upload(&upload.blob_id));
     }
-    transaction.store(&key::content(content_id), &content.encode()?);
+    store_content(transaction, content_id, &content)?;
+    if let Some(waiting) = waiting {
+        return waiting.release(transaction);
+    }
+    let Some(message) = message else { return Ok(()) };
     for recipient in message.recipients.iter().filter(|recipient| waits(recipient)) {
         enqueue(transaction, *content_id, &recipient.address, false);
     }
@@ -263,7 +270,7 @@ fn release(transaction: &mut Transaction<'_>, content_id: &[u8; 16], uploads: &[
 }
 
 /// No recipient gets it; everything that was to be uploaded is dropped.
-fn fail_message(transaction: &mut Transaction<'_>, content_id: &[u8; 16], code: &str) -> Result<(), Stop> {
+pub(super) fn fail_message(transaction: &mut Transaction<'_>, content_id: &[u8; 16], code: &str) -> Result<(), Stop> {
     let uploads = of_message(transaction, content_id)?;
     for upload in &uploads {
         delete(transaction, upload);
@@ -279,6 +286,9 @@ fn report(
     state: RecipientState,
     code: Option<&str>,
 ) -> Result<(), Stop> {
+    if let Some(waiting) = group::waiting_for_upload(transaction, content_id)? {
+        return waiting.report(transaction, state == RecipientState::Failed, code);
+    }
     let Some(message) = transaction.load(&key::message(content_id))? else { return Ok(()) };
     for recipient in message.recipients.iter().filter(|recipient| waits(recipient)) {
         set_state(transaction, content_id, &recipient.address, state, code)?;
@@ -302,8 +312,19 @@ fn of_message(transaction: &mut Transaction<'_>, content_id: &[u8; 16]) -> Resul
 }
 
 fn content_of(transaction: &mut Transaction<'_>, content_id: &[u8; 16]) -> Result<Option<Content>, Stop> {
+    if let Some(waiting) = group::waiting_for_upload(transaction, content_id)? {
+        return waiting.content(transaction);
+    }
     let encoded = transaction.load(&key::content(content_id))?;
     Ok(encoded.map(|encoded| Content::decode(&encoded)).transpose()?)
+}
+
+fn store_content(transaction: &mut Transaction<'_>, content_id: &[u8; 16], content: &Content) -> Result<(), Stop> {
+    if let Some(waiting) = group::waiting_for_upload(transaction, content_id)? {
+        return waiting.store_content(transaction, content);
+    }
+    transaction.store(&key::content(content_id), &content.encode()?);
+    Ok(())
 }
 
 fn set_reference(content: &mut Content, role: UploadRole, reference: BlobReference) {

@@ -3,11 +3,13 @@
 //! Nothing here decodes an image or runs anything of a document, and every reader takes memory and time in proportion to the
 //! bytes that it is given. `spec/documents.md` says what is seen and what is not.
 
+mod audio;
 pub mod cda;
 mod image;
 mod kind;
 mod pdf;
 
+pub use audio::Recording;
 pub use image::{Dimensions, ImageFormat, StripError, strip_location};
 pub use kind::{DocumentKind, DocumentMismatch};
 pub use pdf::{PdfError, PdfSummary, PdfVersion};

@@ -32,6 +32,7 @@ mod receive;
 mod rejoin;
 mod rest;
 mod rules;
+mod signal;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ pub use policy_change::GroupPolicyChange;
 pub use receive::{EpochChange, Received, Rejoined};
 pub use rejoin::{GroupRejoin, PreparedRejoin};
 pub use rest::stored_pages;
+pub use signal::{GroupSignal, SignedSignal};
 
 /// The id of a group: 32 random bytes, drawn by who created it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

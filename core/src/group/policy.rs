@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use super::{GroupId, RosterKey};
+use super::{LogId, RosterKey};
 use crate::Address;
 use crate::address::is_domain;
 use crate::crypto::hash::labelled_sha256;
@@ -52,10 +52,10 @@ pub struct GroupPolicy {
     pub organisation: Option<Address>,
     /// What ties the group to a case; of the kind that opened it.
     pub case: Vec<u8>,
-    /// The group that this one takes the place of.
-    pub predecessor: Option<GroupId>,
-    /// The group that takes this one's place. Nothing is sent here any more.
-    pub successor: Option<GroupId>,
+    /// The group that this one takes the place of, by its log.
+    pub predecessor: Option<LogId>,
+    /// The group that takes this one's place, by its log. Nothing is sent here any more.
+    pub successor: Option<LogId>,
 }
 
 /// SHA-256 of a policy as it is encoded here: what the group context holds of it.
@@ -186,8 +186,8 @@ mod tests {
             retention_days: 30,
             organisation: Some("office@clinic.example".parse().unwrap()),
             case: vec![9; 40],
-            predecessor: Some(GroupId([4; 32])),
-            successor: Some(GroupId([5; 32])),
+            predecessor: Some([4; 32]),
+            successor: Some([5; 32]),
             ..policy()
         };
         assert_eq!(policy.check(), Ok(()));

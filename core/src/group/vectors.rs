@@ -22,7 +22,7 @@ fn group_vectors() {
         retention_days: 30,
         organisation: Some("office@clinic.example".parse().unwrap()),
         case: vec![1, 2, 3],
-        predecessor: Some(GroupId([4; 32])),
+        predecessor: Some([4; 32]),
         successor: None,
         ..claire.policy(&[(&karim, Role::Member)])
     };

@@ -7,7 +7,9 @@ use super::session::{bytes, secret};
 use super::{WireError, fixed, proto};
 use crate::Address;
 use crate::crypto::secret::Secret;
-use crate::group::{GroupId, GroupPolicy, GroupPolicyChange, GroupRejoin, GroupWelcome, LogId, Role, RosterEntry};
+use crate::group::{
+    GroupId, GroupPolicy, GroupPolicyChange, GroupRejoin, GroupWelcome, LogId, Role, RosterEntry, SignedSignal,
+};
 use crate::limits::{
     GROUP_INVITATION_LENGTH_MAX, GROUP_PAGE_RECORD_LENGTH_MAX, GROUP_PAGES_MAX, GROUP_POLICY_CHANGE_LENGTH_MAX,
 };
@@ -32,8 +34,8 @@ impl GroupPolicy {
             log_domain: self.log_domain.clone(),
             organisation: self.organisation.as_ref().map(Address::to_string).unwrap_or_default(),
             case: self.case.clone(),
-            predecessor: self.predecessor.map(|id| id.0.to_vec()).unwrap_or_default(),
-            successor: self.successor.map(|id| id.0.to_vec()).unwrap_or_default(),
+            predecessor: self.predecessor.map(|id| id.to_vec()).unwrap_or_default(),
+            successor: self.successor.map(|id| id.to_vec()).unwrap_or_default(),
         }
     }
 
@@ -60,8 +62,8 @@ impl GroupPolicy {
                 text => Some(Address::from_canonical(text).map_err(|_| WireError::Bounds("organisation"))?),
             },
             case: message.case,
-            predecessor: group_id(&message.predecessor, "predecessor")?,
-            successor: group_id(&message.successor, "successor")?,
+            predecessor: log_id(&message.predecessor, "predecessor")?,
+            successor: log_id(&message.successor, "successor")?,
         })
     }
 }
@@ -441,8 +443,38 @@ impl PageFields {
     }
 }
 
-fn group_id(bytes: &[u8], field: &'static str) -> Result<Option<GroupId>, WireError> {
-    if bytes.is_empty() { Ok(None) } else { Ok(Some(GroupId(fixed(bytes, field)?))) }
+impl SignedSignal {
+    /// What is sealed.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        proto::SignedGroupSignal {
+            address: self.address.to_string(),
+            device_id: self.device_id,
+            at: self.at,
+            chat: self.chat.clone(),
+            signature: self.signature.to_vec(),
+        }
+        .encode_to_vec()
+    }
+
+    /// Reads what was sealed; the signature is for [`crate::group::Group::open_signal`].
+    ///
+    /// # Errors
+    /// [`WireError`] with the field's name.
+    pub fn decode(encoded: &[u8]) -> Result<Self, WireError> {
+        let message = proto::SignedGroupSignal::decode(encoded)?;
+        Ok(Self {
+            address: Address::from_canonical(&message.address).map_err(|_| WireError::Bounds("address"))?,
+            device_id: message.device_id,
+            at: message.at,
+            chat: message.chat,
+            signature: fixed(&message.signature, "signature")?,
+        })
+    }
+}
+
+fn log_id(bytes: &[u8], field: &'static str) -> Result<Option<LogId>, WireError> {
+    if bytes.is_empty() { Ok(None) } else { Ok(Some(fixed(bytes, field)?)) }
 }
 
 /// prost's copies of the secrets.

@@ -25,6 +25,7 @@ impl Service {
             incarnation: self.storage.incarnation(),
             entries: fetched.entries.entries.into_iter().map(on_the_wire).collect(),
             epoch_closed: fetched.entries.epoch_closed,
+            now: now_ms,
         };
         Ok(Answer::Held(Response::FetchGroupEntries(reply), fetched.share))
     }

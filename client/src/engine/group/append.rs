@@ -5,7 +5,7 @@ use medipeps_core::wire::transport::{AppendGroupEntryReply, ErrorCode, ErrorRepl
 use rand_core::Rng;
 
 use super::mls::OpenGroup;
-use super::{GroupCorrelation, GroupEvent, GroupId, change, commit, load, message, rejoin, store, tell};
+use super::{GroupCorrelation, GroupEvent, GroupId, change, commit, load, message, read_position, rejoin, store, tell};
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::outbox::{is_transient, next_attempt};
@@ -64,7 +64,8 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, own: &OwnDevice, group
     if change::is_ready(&group) && commit::make(transaction, own, group_id)? {
         return Ok(());
     }
-    message::send_due(transaction, group_id)
+    message::send_due(transaction, group_id)?;
+    read_position::send_due(transaction, own, group_id)
 }
 
 /// Sends an entry's request, which is stored.
@@ -106,6 +107,7 @@ pub(in crate::engine) fn answered(
                 // What came before it in the log is read first.
                 group.next_read = transaction.now.0;
             } else {
+                read_position::logged(&mut group, entry_id);
                 message::logged(transaction, group_id, entry_id, (reply.sequence, None))?;
             }
         }
@@ -116,6 +118,7 @@ pub(in crate::engine) fn answered(
                 group.attempts = group.attempts.saturating_add(1);
                 group.next_attempt = transaction.now.0.saturating_add(pause(transaction, group.attempts));
                 if !committed {
+                    read_position::stale(&mut group, entry_id);
                     message::encrypt_anew(transaction, group_id, entry_id)?;
                 }
             }

@@ -14,7 +14,7 @@ use medipeps_core::wire::transport::{
 };
 
 use super::mls::{self, Changes, OpenGroup, role_of};
-use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, load_active, store, tell};
+use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, load_active, store, successor, tell};
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::contact::{self, Pinned};
@@ -155,8 +155,12 @@ pub(in crate::engine) fn key_packages_fetched(
     let Ok(statement) = Statement::decode(&reply.statement) else {
         return fail(transaction, &mut group, id, "statement_refused");
     };
+    let is_stranger = address != own.address() && contact::pinned(transaction, address)?.is_none();
+    let expected = if is_stranger { successor::account_key(transaction, &group, address)? } else { None };
     let accepted = match address == own.address() {
         true => own_devices::learn(transaction, &statement)?,
+        // Somebody who was in the group before comes back as the same.
+        false if expected.is_some_and(|expected| expected != *statement.account_key().as_bytes()) => false,
         false => contact::pin(transaction, address, &statement, false)? == Pinned::Accepted,
     };
     if !accepted {
@@ -337,6 +341,11 @@ impl Changes {
             GroupChangeKind::Retention(days) if policy.retention_days == *days => Ok(Included::Done),
             GroupChangeKind::Retention(days) => {
                 self.policy.retention_days = *days;
+                Ok(Included::Yes)
+            }
+            GroupChangeKind::Successor(log_id) if policy.successor == Some(*log_id) => Ok(Included::Done),
+            GroupChangeKind::Successor(log_id) => {
+                self.policy.successor = Some(*log_id);
                 Ok(Included::Yes)
             }
         }

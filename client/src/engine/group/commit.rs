@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 
 use super::change::{self, Plan};
 use super::mls::{Changes, OpenGroup, code_of};
-use super::{GroupEvent, GroupId, GroupProblem, append, blob, device_list, invitation, load, message, store, tell};
+use super::{
+    GroupEvent, GroupId, GroupProblem, append, blob, device_list, invitation, load, message, store, successor, tell,
+};
 use crate::engine::account::OwnDevice;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::key;
@@ -197,6 +199,13 @@ fn moved(
         rejoined: change.rejoined.iter().map(|one| (one.joined.address.clone(), one.joined.device_id)).collect(),
     };
     tell(transaction, &group.log_id, event);
+    if let Some(successor) = mls.policy()?.successor
+        && group.successor != Some(successor)
+    {
+        store(transaction, group);
+        successor::named(transaction, own, &group.log_id, &successor)?;
+        *group = load(transaction, &group.log_id)?;
+    }
     device_list::check(transaction, own, group, mls)
 }
 

@@ -6,7 +6,7 @@ use medipeps_core::limits::GROUP_NAME_LENGTH_MAX;
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRecord, GroupRoleRecord, GroupStanding};
 
 use super::mls::OpenGroup;
-use super::{GroupEvent, GroupProblem, append, change, store, tell};
+use super::{GroupEvent, GroupId, GroupProblem, append, change, store, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::contact;
 use crate::engine::outcome::EngineError;
@@ -38,16 +38,25 @@ pub(in crate::engine) fn create(transaction: &mut Transaction<'_>, command: &Cre
             return Err(EngineError::NotAContact(address.clone()).into());
         }
     }
-    let domain = own.address().domain().to_owned();
     let account_key = *own.statement.account_key().as_bytes();
-    let mut policy = GroupPolicy::new(&command.name, own.address(), account_key, &domain);
+    let mut policy = GroupPolicy::new(&command.name, own.address(), account_key, own.address().domain());
     (policy.description, policy.retention_days) = (command.description.clone(), command.retention_days);
-    let mut mls = OpenGroup::create(transaction, &own, &policy)?;
+    make(transaction, &own, &policy, &command.members).map(|_| ())
+}
+
+/// Makes a group of this account alone, with a policy that is checked; its other members are added by what is wanted first.
+pub(super) fn make(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    policy: &GroupPolicy,
+    members: &[(Address, GroupRoleRecord)],
+) -> Result<GroupId, Stop> {
+    let mut mls = OpenGroup::create(transaction, own, policy)?;
     let now = transaction.now.0;
     let mut group = GroupRecord {
         log_id: mls.log_id(),
-        domain,
-        name: command.name.clone(),
+        domain: policy.log_domain.clone(),
+        name: policy.name.clone(),
         standing: GroupStanding::Making,
         epoch: mls.epoch(),
         incarnation: None,
@@ -65,17 +74,27 @@ pub(in crate::engine) fn create(transaction: &mut Transaction<'_>, command: &Cre
         updated: now,
         log_created: false,
         statement_version: own.statement.version(),
+        successor: None,
+        predecessor: policy.predecessor,
+        first: 0,
+        next_deletion: 0,
+        kept_until: 0,
+        read_told: 0,
+        read_told_at: 0,
+        read_entry: None,
+        read_positions_off: false,
     };
-    for (address, role) in &command.members {
+    for (address, role) in members {
         change::want(&mut group, GroupChangeKind::Add(address.clone(), *role), now);
     }
-    if own_devices::others(&own).next().is_some() {
+    if own_devices::others(own).next().is_some() {
         change::want(&mut group, GroupChangeKind::OwnDevices, now);
     }
     mls.save(transaction)?;
     store(transaction, &group);
     tell(transaction, &group.log_id, GroupEvent::Prepared);
-    append::create_log(transaction, &group)
+    append::create_log(transaction, &group)?;
+    Ok(group.log_id)
 }
 
 /// Refuses a name that nobody could show.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::mls::OpenGroup;
 use super::reading::is_read;
-use super::{GroupEvent, GroupId, blob, device_list, load, rejoin, store, tell};
+use super::{GroupEvent, GroupId, blob, device_list, load, rejoin, store, successor, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{class, key};
@@ -256,7 +256,7 @@ fn join_with(
     device_list::check(transaction, own, &mut group, &mls)?;
     store(transaction, &group);
     tell(transaction, &join.log_id, GroupEvent::Joined { name: group.name.clone(), by: join.inviter.clone() });
-    Ok(())
+    successor::joined(transaction, own, &policy, (&join.log_id, &join.inviter))
 }
 
 /// The record of a group that is being joined; what was said in it before stays.
@@ -266,7 +266,7 @@ fn joining(
     known: Option<GroupRecord>,
 ) -> GroupRecord {
     let (messages, seen, next_change) =
-        known.map_or((0, 0, 1), |known| (known.messages, known.seen, known.next_change));
+        known.as_ref().map_or((0, 0, 1), |known| (known.messages, known.seen, known.next_change));
     GroupRecord {
         log_id: invitation.log_id,
         domain: invitation.domain.clone(),
@@ -288,5 +288,14 @@ fn joining(
         updated: 0,
         log_created: true,
         statement_version: 0,
+        successor: None,
+        predecessor: None,
+        first: known.as_ref().map_or(0, |known| known.first),
+        next_deletion: 0,
+        kept_until: 0,
+        read_told: messages,
+        read_told_at: 0,
+        read_entry: None,
+        read_positions_off: known.is_some_and(|known| known.read_positions_off),
     }
 }

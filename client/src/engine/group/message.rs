@@ -11,11 +11,16 @@ use medipeps_core::wire::transport::{GroupLogEntry, Request};
 use zeroize::Zeroizing;
 
 use super::mls::{OpenGroup, code_of};
-use super::{GroupEvent, GroupId, GroupProblem, append, load, load_active, store, tell};
+use super::{
+    GroupEvent, GroupId, GroupProblem, append, file, load, load_active, read_position, retention, store, tell,
+};
 use crate::engine::account::OwnDevice;
+use crate::engine::attachment::Attachment;
+use crate::engine::composition;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{class, key};
 use crate::engine::transaction::{Stop, Transaction};
+use crate::engine::upload::UPLOADING;
 use crate::limits::{GROUP_OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS};
 
 /// Something to be said in a group.
@@ -29,29 +34,35 @@ pub struct SendToGroup {
     pub fallback_text: String,
     /// The content that this one answers.
     pub in_reply_to: Option<MessageId>,
-    /// Files that go inside.
-    pub attachments: Vec<medipeps_core::kind::Attachment>,
+    /// Files.
+    pub attachments: Vec<Attachment>,
     /// How soon it must be read.
     pub urgency: Urgency,
+    /// When all members delete it, whatever the group's retention is; milliseconds since 1970.
+    pub expires: Option<u64>,
 }
 
 /// Stores what is to be said. It leaves with the next tick.
 pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendToGroup) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     let mut group = load_active(transaction, &command.group)?;
+    if let Some(successor) = group.successor {
+        return Err(GroupProblem::Continues(successor).into());
+    }
     let mls = OpenGroup::load(transaction, &command.group)?;
     if mls.role(own.address())? == Some(Role::Reader) {
         return Err(GroupProblem::Reader.into());
     }
     let id = MessageId::random(&mut transaction.rng);
     let now = transaction.now.0;
+    let (attachments, uploads) = composition::enclose(transaction, &own, id.0, &command.attachments)?;
     let content = Content {
         id,
         thread: MessageId(thread_of(&command.group)),
         in_reply_to: command.in_reply_to,
         replaces: None,
         created: now,
-        expires: None,
+        expires: command.expires,
         urgency: command.urgency,
         sender_name: own.record.name.clone(),
         sender_role: String::new(),
@@ -59,13 +70,15 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
         patient: None,
         receipts_wanted: ReceiptsWanted::default(),
         fallback_text: command.fallback_text.clone(),
-        attachments: command.attachments.clone(),
+        attachments,
         body_blob: None,
         sender_statement_version: own.statement.version(),
         body: command.body.clone(),
     };
     let franked = mls.frank(transaction, &content)?;
     keep_certificate(transaction, own.keys.signing_key.verifying_key().as_bytes(), &own_certificate(&own)?)?;
+    // Refuses by name what does not fit, before anything is queued.
+    composition::check_room_for_references(content.clone())?;
     let number = group.messages;
     let message = GroupMessageRecord {
         sequence: 0,
@@ -79,25 +92,28 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
         device_key: *own.keys.signing_key.verifying_key().as_bytes(),
         epoch: 0,
         state: GroupMessageState::Queued,
-        code: None,
-    };
-    let entry = GroupOutboxRecord {
-        log_id: command.group,
-        content_id: id.0,
-        number,
-        created: now,
-        entry: None,
-        attempts: 0,
-        next_attempt: 0,
+        code: (!uploads.is_empty()).then(|| UPLOADING.to_owned()),
     };
     group.messages += 1;
     if group.seen == number {
         group.seen = group.messages;
     }
+    read_position::note(transaction, &command.group, &id.0, number)?;
+    retention::note(transaction, &mut group, number, &content);
     let seen = key::group_received(&command.group, own.address(), &id.0);
     transaction.store(&seen, &Zeroizing::new(number.to_be_bytes().to_vec()));
     transaction.store(&key::group_message(&command.group, number), &message);
-    transaction.store(&key::group_outbox(&command.group, &id.0), &entry);
+    if uploads.is_empty() {
+        let (log_id, content_id, created) = (command.group, id.0, now);
+        let (entry, attempts, next_attempt) = (None, 0, 0);
+        let entry = GroupOutboxRecord { log_id, content_id, number, created, entry, attempts, next_attempt };
+        transaction.store(&key::group_outbox(&command.group, &id.0), &entry);
+    } else {
+        file::wait(transaction, (&command.group, number), &id.0);
+    }
+    for upload in &uploads {
+        transaction.store(&key::upload(&upload.blob_id), upload);
+    }
     store(transaction, &group);
     tell(transaction, &command.group, GroupEvent::MessageQueued { number });
     Ok(())
@@ -122,7 +138,7 @@ fn own_certificate(own: &OwnDevice) -> Result<Vec<u8>, EngineError> {
 }
 
 /// The thread of what is said in a group.
-fn thread_of(group_id: &GroupId) -> [u8; 16] {
+pub(super) fn thread_of(group_id: &GroupId) -> [u8; 16] {
     let mut thread = [0; 16];
     thread.copy_from_slice(&group_id[..16]);
     thread
@@ -228,7 +244,7 @@ pub(super) fn fail_all(transaction: &mut Transaction<'_>, group_id: &GroupId, co
     for entry in waiting(transaction, group_id)? {
         finish(transaction, &entry, GroupMessageState::Failed, (0, None), Some(code))?;
     }
-    Ok(())
+    file::fail_all(transaction, group_id, code)
 }
 
 /// A person has seen the messages up to a number.

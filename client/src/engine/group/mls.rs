@@ -6,9 +6,10 @@ use medipeps_core::Address;
 use medipeps_core::franking::{FrankedContent, FrankingError};
 use medipeps_core::group::{
     Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupMember, GroupPolicy, GroupRejoin,
-    GroupWelcome, KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
+    GroupSignal, GroupWelcome, KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
 };
 use medipeps_core::identity::{DeviceCertificate, Statement};
+use medipeps_core::kind::Chat;
 use medipeps_core::kind::Content;
 use medipeps_core::wire::client_records::{GroupMemberRecord, GroupRoleRecord, GroupRosterRecord};
 use medipeps_core::wire::transport::{AppendGroupEntry, CreateGroupLog, GroupLogEntry, Payment};
@@ -263,6 +264,23 @@ impl OpenGroup {
         Ok(self.append(transaction, entry))
     }
 
+    /// Makes a signal to those who watch.
+    pub(super) fn signal(
+        &self,
+        transaction: &mut Transaction<'_>,
+        own: &OwnDevice,
+        chat: &Chat,
+    ) -> Result<Vec<u8>, Stop> {
+        let now = transaction.now.0;
+        let signal = self.group.signal(chat, now, &own.keys.signing_key, &mut transaction.rng);
+        Ok(signal.map_err(GroupProblem::from)?)
+    }
+
+    /// Opens one.
+    pub(super) fn open_signal(&self, signal: &[u8]) -> Result<GroupSignal, GroupError> {
+        self.group.open_signal(signal)
+    }
+
     /// Proposes that this device be taken out.
     pub(super) fn propose_to_leave(&mut self, transaction: &mut Transaction<'_>) -> Result<AppendGroupEntry, Stop> {
         let entry = self.group.leave(&mut transaction.rng).map_err(GroupProblem::from)?;
@@ -372,6 +390,7 @@ pub(super) fn is_good(package: &[u8], statement: &Statement, device_id: u32, now
 pub(super) const fn code_of(error: &GroupError) -> &'static str {
     match error {
         GroupError::Refused(Refusal::ReaderPosted) => "group_reader",
+        GroupError::Refused(Refusal::Closed) => super::successor::CONTINUES,
         GroupError::Refused(_) | GroupError::Policy(_) => "group_rules",
         GroupError::KeyPackage(_) => "key_package",
         GroupError::NoKeyPackage => "no_key_package",

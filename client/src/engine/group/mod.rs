@@ -10,15 +10,20 @@ mod change;
 mod commit;
 mod creation;
 mod device_list;
+mod file;
 mod invitation;
 mod key_packages;
 mod message;
 mod mls;
 mod outcome;
+mod read_position;
 mod reading;
 mod rejoin;
 mod report;
+mod retention;
+mod successor;
 mod summary;
+mod typing;
 
 use std::collections::BTreeSet;
 
@@ -35,11 +40,15 @@ pub use change::GroupChange;
 pub use creation::CreateGroup;
 pub use message::SendToGroup;
 pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
+pub use read_position::ReadPosition;
 pub use reading::{GroupEntries, GroupReader, reader};
 pub use report::{ReportMessage, report_of};
 pub use summary::{GroupMember, GroupMessage, GroupSummary};
+pub use typing::GroupSignal;
 
 pub(super) use device_list::contact_confirmed;
+pub(crate) use file::place_of as place_of_upload;
+pub(super) use file::waiting as waiting_for_upload;
 pub(super) use invitation::{received as invitation_received, sender_checked};
 pub(super) use key_packages::begin as begin_key_packages;
 pub(super) use outcome::{handle, reply};
@@ -56,9 +65,12 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet
     }
     let own = OwnDevice::load_working(transaction)?;
     for (_, group) in groups {
+        go_on(retention::delete_due(transaction, &group.log_id))?;
         if unreachable.contains(&group.domain) {
             continue;
         }
+        // What has just been deleted is in the record.
+        let Ok(group) = load(transaction, &group.log_id) else { continue };
         // A group that misses a record does not keep the others from asking for theirs.
         go_on(send_due_of(transaction, &own, group))?;
     }
@@ -82,8 +94,11 @@ fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupR
             append::send_due(transaction, own, &group.log_id)?;
             reading::read_due(transaction, &group.log_id)
         }
+        // Nobody helps back into a group that goes on elsewhere.
+        GroupStanding::Rejoining if group.successor.is_some() => Ok(()),
         GroupStanding::Rejoining => rejoin::ask_due(transaction, own, &group),
-        GroupStanding::Left | GroupStanding::Removed | GroupStanding::Broken => Ok(()),
+        GroupStanding::Broken => successor::tidy(transaction, &group),
+        GroupStanding::Left | GroupStanding::Removed => Ok(()),
     }
 }
 
@@ -91,7 +106,7 @@ fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupR
 fn renew_keys(transaction: &mut Transaction<'_>, group: &GroupRecord) {
     let now = transaction.now.0;
     let age = now.checked_sub(group.updated);
-    if age.is_none_or(|age| age >= GROUP_UPDATE_MS) {
+    if group.successor.is_none() && age.is_none_or(|age| age >= GROUP_UPDATE_MS) {
         let mut group = group.clone();
         group.updated = now;
         change::want(&mut group, GroupChangeKind::Update, now);

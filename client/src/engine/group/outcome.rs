@@ -7,8 +7,10 @@ use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, Gr
 use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
 
-use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, ReportMessage, SendToGroup};
-use super::{append, blob, change, creation, key_packages, message, reading, report};
+use super::{
+    CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, GroupSignal, ReportMessage, SendToGroup,
+};
+use super::{append, blob, change, creation, key_packages, message, read_position, reading, report, successor, typing};
 use crate::engine::transaction::{Stop, Transaction};
 
 /// What happened to a group, or is to happen.
@@ -28,6 +30,14 @@ pub enum GroupInput {
     Seen(GroupId, u64),
     /// Open a message to the organisation's officer.
     Report(ReportMessage),
+    /// Make a group anew, in the place of one that cannot go on or whose suite changes.
+    Recreate(GroupId),
+    /// A person types in a group, or has stopped. Nothing of it is stored.
+    Typing(GroupId, bool),
+    /// A signal that the server has passed on.
+    Signal(GroupSignal),
+    /// Whether the members of a group are told what is read here.
+    ReadPositions(GroupId, bool),
 }
 
 /// What was asked of a server for a group.
@@ -69,6 +79,8 @@ pub enum GroupCorrelation {
     KeyPackageStatus,
     /// An upload of key packages, by its sequence.
     PublishKeyPackages(u64),
+    /// A signal to those who watch.
+    Signal(GroupId),
 }
 
 /// What a shell tells a person or a program about a group.
@@ -143,6 +155,49 @@ pub enum GroupEvent {
         /// Why.
         code: String,
     },
+    /// Messages that were over have been deleted.
+    Deleted {
+        /// How many.
+        count: u64,
+    },
+    /// The members have agreed on another retention.
+    RetentionChanged {
+        /// Days; 0: for ever.
+        days: u32,
+        /// Where it was shortened: before this nothing is deleted by it; milliseconds since 1970, by the server's clock.
+        kept_until: Option<u64>,
+    },
+    /// The group goes on in another one.
+    Continues {
+        /// Which.
+        successor: GroupId,
+    },
+    /// Somebody who was no owner has invited this device to a group that claims to be this one's successor. It is kept as a
+    /// group of its own.
+    SuccessorRefused {
+        /// The group.
+        successor: GroupId,
+        /// Who has invited.
+        by: Address,
+    },
+    /// Somebody types, or has stopped. It is shown for [`medipeps_core::limits::TYPING_SHOWN`] if no other comes.
+    Typing {
+        /// Who.
+        by: Address,
+        /// With which device.
+        device: u32,
+        /// Whether he does.
+        active: bool,
+        /// By his clock, in milliseconds since 1970: what is no later than what came before from this device is old.
+        at: u64,
+    },
+    /// A member has read up to a message.
+    Read {
+        /// Who.
+        by: Address,
+        /// Its number.
+        number: u64,
+    },
 }
 
 /// Why something in a group is refused.
@@ -193,6 +248,15 @@ pub enum GroupProblem {
     /// What is kept of the message does not prove who sent it.
     #[error("what this device has kept of the message proves nothing; report it from another one of yours")]
     NotProven,
+    /// It goes on in another one.
+    #[error("the group goes on in another one; `group show` names it")]
+    Continues(GroupId),
+    /// In a large group nobody is told who types.
+    #[error("typing is told in groups of up to {max} accounts")]
+    TooManyForTyping {
+        /// The limit.
+        max: usize,
+    },
 }
 
 const fn closed(standing: GroupStanding) -> &'static str {
@@ -201,7 +265,7 @@ const fn closed(standing: GroupStanding) -> &'static str {
         GroupStanding::Joining => "the group is still being joined; run `sync`",
         GroupStanding::Left | GroupStanding::Leaving => "you have left this group",
         GroupStanding::Removed => "you were taken out of this group",
-        GroupStanding::Broken => "the group cannot go on; an owner has to make it anew",
+        GroupStanding::Broken => "the group cannot go on; an owner has to make it anew (`group recreate`)",
         GroupStanding::Rejoining => "this device has lost its place in the group and waits for a member to help",
     }
 }
@@ -216,6 +280,10 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::ReadAll => reading::read_all(transaction),
         GroupInput::Seen(group, number) => message::mark_seen(transaction, group, *number),
         GroupInput::Report(command) => report::report(transaction, command),
+        GroupInput::Recreate(group) => successor::recreate(transaction, group),
+        GroupInput::Typing(group, active) => typing::send(transaction, group, *active),
+        GroupInput::Signal(signal) => typing::received(transaction, signal),
+        GroupInput::ReadPositions(group, told) => read_position::switch(transaction, group, *told),
     }
 }
 
@@ -260,6 +328,8 @@ pub(in crate::engine) fn reply(
         (GroupCorrelation::PublishKeyPackages(sequence), Err(error)) => {
             key_packages::published(transaction, *sequence, Err(error))
         }
+        // Nobody waits for what becomes of a signal.
+        (GroupCorrelation::Signal(_), Ok(Response::Done) | Err(_)) => Ok(()),
         (_, Ok(_)) => return Ok(false),
     }
     .map(|()| true)

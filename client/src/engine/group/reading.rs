@@ -5,21 +5,25 @@
 
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
+use medipeps_core::kind::{Body, Chat};
 use medipeps_core::proof::Channel;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupRecord, GroupStanding};
 use medipeps_core::wire::transport::{
-    ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, WatchedGroupLog,
+    ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, SignalGroup,
+    WatchedGroupLog,
 };
 
 use super::mls::{OpenGroup, Processed, Said};
 use super::{
-    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, message, rejoin, store, tell,
+    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, message, read_position,
+    rejoin, retention, store, tell,
 };
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::outbox::next_attempt;
 use crate::engine::outcome::{EngineError, error_code_name};
 use crate::engine::records::{class, key};
+use crate::engine::server_clock;
 use crate::engine::transaction::{Stop, Transaction, go_on};
 use crate::limits::{GROUP_ENTRIES_PER_READ, GROUP_POLL_MS};
 
@@ -38,6 +42,8 @@ pub struct GroupEntries {
     pub caught_up: bool,
     /// The epoch is closed, and these are the last of it.
     pub epoch_closed: bool,
+    /// What time it is by the server's clock, if it has said so; milliseconds since 1970.
+    pub now: Option<u64>,
 }
 
 /// What reads a group's log at a server, until the epoch closes.
@@ -72,6 +78,12 @@ impl GroupReader {
         FetchGroupEntries::sign(&self.access_key, channel, self.group, self.epoch, self.after, limit)
     }
 
+    /// A signal to those who watch the epoch, good for one connection.
+    #[must_use]
+    pub fn signal(&self, channel: &Channel<'_>, signal: Vec<u8>) -> SignalGroup {
+        SignalGroup::sign(&self.access_key, channel, self.group, self.epoch, signal)
+    }
+
     /// A watch of its entries, good for one connection.
     #[must_use]
     pub fn watch(&self, channel: &Channel<'_>) -> WatchedGroupLog {
@@ -90,6 +102,7 @@ impl GroupEntries {
             entries: reply.entries.clone(),
             caught_up: reply.entries.is_empty(),
             epoch_closed: reply.epoch_closed,
+            now: Some(reply.now).filter(|now| *now != 0),
         }
     }
 }
@@ -178,6 +191,11 @@ pub(in crate::engine) fn read_refused(
 pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &GroupEntries) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     let mut group = load(transaction, &read.group)?;
+    match (read.now, read.entries.iter().map(|entry| entry.received).max()) {
+        (Some(now), _) => server_clock::told(transaction, &group.domain, now)?,
+        (None, Some(received)) => server_clock::told_past(transaction, &group.domain, received)?,
+        (None, None) => {}
+    }
     if !is_read(&group) || group.epoch != read.epoch {
         // Somebody else of this account's programs has read on meanwhile.
         return Ok(());
@@ -208,6 +226,7 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
         group.next_read = transaction.now.0.saturating_add(if more { 0 } else { GROUP_POLL_MS });
         if !more {
             group.problem = None;
+            read_position::caught_up(&mut group, transaction.now.0);
         }
     }
     // Who is out has nothing of the group any more.
@@ -241,10 +260,21 @@ fn take(
     if message::logged(transaction, &group.log_id, &entry.entry_id, (entry.sequence, Some(entry)))? {
         return Ok(());
     }
+    read_position::logged(group, &entry.entry_id);
+    let retention = mls.policy()?.retention_days;
     match mls.process(entry, group.epoch)? {
         Processed::Message(said) => keep(transaction, own, group, *said, entry),
-        Processed::Commit(change) if own_commit => commit::read_back(transaction, own, group, mls, (&change, entry)),
-        Processed::Commit(change) => commit::taken(transaction, own, group, mls, &change),
+        Processed::Commit(change) => {
+            match own_commit {
+                true => commit::read_back(transaction, own, group, mls, (&change, entry))?,
+                false => commit::taken(transaction, own, group, mls, &change)?,
+            }
+            if is_read(group) {
+                let agreed = (retention, mls.policy()?.retention_days);
+                retention::agreed(transaction, group, agreed, entry.received);
+            }
+            Ok(())
+        }
         Processed::Leaving(member) => commit::proposed(transaction, own, group, mls, Some(&member)),
         Processed::Proposal => commit::proposed(transaction, own, group, mls, None),
         Processed::Known => Ok(()),
@@ -274,14 +304,30 @@ fn keep(
 ) -> Result<(), Stop> {
     let Said { sender, account_key, device_key, certificate, content, franked } = said;
     let from_self = sender.address == *own.address();
+    match &content.body {
+        // It is no message, but where somebody has come to.
+        Body::Chat(Chat::ReadPosition { message }) => {
+            return read_position::received(transaction, own, group, (&sender.address, *message, entry.received));
+        }
+        Body::Chat(chat) if chat.is_ephemeral() => {
+            tell(transaction, &group.log_id, GroupEvent::EntryRefused { code: "content".to_owned() });
+            return Ok(());
+        }
+        _ => {}
+    }
     // The same content may come again after a restore of the server.
     let seen = key::group_received(&group.log_id, &sender.address, &content.id.0);
     if transaction.exists(&seen)? {
         return Ok(());
     }
+    if retention::is_over(transaction, group, (&content, entry.received))? {
+        return Ok(());
+    }
     transaction.store(&seen, &zeroize::Zeroizing::new(group.messages.to_be_bytes().to_vec()));
     message::keep_certificate(transaction, &device_key, &certificate)?;
     let number = group.messages;
+    read_position::note(transaction, &group.log_id, &content.id.0, number)?;
+    retention::note(transaction, group, number, &content);
     let record = GroupMessageRecord {
         sequence: entry.sequence,
         content_id: content.id.0,

@@ -288,7 +288,7 @@ pub(super) fn appended(
             (group.standing, group.problem) = (GroupStanding::Active, None);
             (group.incarnation, group.after) = (Some(reply.incarnation), reply.sequence);
             (group.attempts, group.next_attempt, group.next_read) = (0, 0, transaction.now.0);
-            group.updated = transaction.now.0;
+            (group.updated, group.next_deletion) = (transaction.now.0, 0);
             group.name.clone_from(&OpenGroup::load(transaction, group_id)?.policy()?.name);
             transaction.delete(&key::submission(&commit.entry_id));
             tell(transaction, group_id, GroupEvent::Rejoined);

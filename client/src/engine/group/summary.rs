@@ -1,11 +1,14 @@
 //! Groups as a person or a program reads them: out of records, changing nothing.
 
+use std::collections::BTreeMap;
+
+use medipeps_core::Address;
 use medipeps_core::kind::Content;
 use medipeps_core::wire::client_records::{
     GroupMemberRecord, GroupMessageRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord,
 };
 
-use super::GroupId;
+use super::{GroupId, ReadPosition};
 use crate::engine::outcome::EngineError;
 
 /// A group as lists show it.
@@ -17,6 +20,8 @@ pub struct GroupSummary {
     pub group: GroupRecord,
     /// Who is in it.
     pub roster: GroupRosterRecord,
+    /// Up to where members have read, as far as they have told.
+    pub read: BTreeMap<Address, ReadPosition>,
 }
 
 /// An account in a group.

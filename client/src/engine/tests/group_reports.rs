@@ -1,13 +1,13 @@
 //! Reports: an officer learns who said what in one message of a group, and nothing else.
 
-use medipeps_core::kind::{Attachment, AttachmentPlace, Body, Chat, Report, Urgency};
+use medipeps_core::kind::{Body, Chat, Report, Urgency};
 use medipeps_core::wire::client_records::{GroupRoleRecord, RecipientState};
 
 use super::world::{World, engine_error};
 use crate::account_store::HandleError;
 use crate::engine::{
-    EngineError, Event, GroupId, GroupInput, GroupProblem, Input, LocalId, ReportMessage, SealedCopy, SendToGroup,
-    Time, key,
+    Attachment, AttachmentSource, EngineError, Event, GroupId, GroupInput, GroupProblem, Input, LocalId, ReportMessage,
+    SealedCopy, SendToGroup, Time, key,
 };
 
 const ANA: usize = 0;
@@ -166,8 +166,8 @@ fn what_a_reporter_has_made_up_is_not_proven_to_the_officer() {
 fn a_message_too_large_to_be_reported_inside_another_goes_as_a_blob() {
     let (mut world, group) = ward();
     let text = "You fool. ".repeat(1600);
-    let place = AttachmentPlace::Inline(vec![7; 22_900]);
-    let file = Attachment { name: "photo.jpg".into(), media_type: "image/jpeg".into(), place };
+    let source = AttachmentSource::Inline(vec![7; 22_900]);
+    let file = Attachment { name: "photo.jpg".into(), media_type: "image/jpeg".into(), source };
     let send = SendToGroup {
         group,
         body: Body::Chat(Chat::Text { text: text.clone() }),
@@ -175,6 +175,7 @@ fn a_message_too_large_to_be_reported_inside_another_goes_as_a_blob() {
         in_reply_to: None,
         attachments: vec![file],
         urgency: Urgency::Routine,
+        expires: None,
     };
     world.run(BEN, &Input::Group(GroupInput::Send(Box::new(send)))).unwrap();
     world.rest();

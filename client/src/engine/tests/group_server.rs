@@ -47,6 +47,8 @@ pub(super) struct Groups {
     pub(super) blobs: BTreeMap<[u8; 32], GroupBlob>,
     /// Answers that had entries in them.
     pub(super) reads: usize,
+    /// Signals with their epochs.
+    pub(super) signals: Vec<(u64, Vec<u8>)>,
     /// Entries that an answer gives at most.
     pub(super) page: Option<usize>,
     sequence: u64,
@@ -74,7 +76,7 @@ impl Server {
 
     /// Gives entries to who proves the epoch's key.
     pub(super) fn read_group(&mut self, reader: &GroupReader, limit: u32) -> Result<Response, ErrorReply> {
-        let incarnation = self.incarnation;
+        let (incarnation, now) = (self.incarnation, self.now);
         let groups = &mut self.groups;
         let Some(log) = groups.logs.get(&reader.group) else { return refuse(ErrorCode::UnknownGroupLog) };
         if log.keys.get(&reader.epoch) != Some(&reader.access_key.verifying_key()) {
@@ -92,7 +94,19 @@ impl Server {
         let closed = log.keys.contains_key(&(reader.epoch + 1));
         let epoch_closed = closed && given == of_epoch.count();
         groups.reads += usize::from(given > 0);
-        Ok(Response::FetchGroupEntries(FetchGroupEntriesReply { incarnation, entries, epoch_closed }))
+        Ok(Response::FetchGroupEntries(FetchGroupEntriesReply { incarnation, entries, epoch_closed, now }))
+    }
+
+    /// Passes a signal on to those who watch: it is what a test hands them.
+    pub(super) fn signal_group(&mut self, reader: &GroupReader, signal: &[u8]) -> Result<Response, ErrorReply> {
+        let Some(log) = self.groups.logs.get(&reader.group) else { return refuse(ErrorCode::UnknownGroupLog) };
+        match log.keys.last_key_value() {
+            Some((epoch, key)) if (*epoch, *key) == (reader.epoch, reader.access_key.verifying_key()) => {
+                self.groups.signals.push((reader.epoch, signal.to_vec()));
+                Ok(Response::Done)
+            }
+            _ => refuse(ErrorCode::StaleGroupEpoch),
+        }
     }
 
     /// A device asks about its key packages, or publishes some.

@@ -55,7 +55,7 @@ impl World {
     }
 
     /// One fetches, reads and sends.
-    fn catch_up(&mut self, number: usize) {
+    pub(super) fn catch_up(&mut self, number: usize) {
         if self.away.contains(&number) {
             return;
         }
@@ -122,15 +122,28 @@ impl World {
             in_reply_to: None,
             attachments: Vec::new(),
             urgency: Urgency::Routine,
+            expires: None,
         };
         self.run(number, &Input::Group(GroupInput::Send(Box::new(command)))).unwrap();
+    }
+
+    /// Somebody with the epoch's key closes it with nothing that anybody could follow. The epoch.
+    pub(super) fn close_with_garbage(&mut self, group: &GroupId) -> u64 {
+        let epoch = self.group(0, group).epoch;
+        let key = SigningKey::random(&mut chacha20::ChaCha20Rng::from_seed([9; 32])).verifying_key();
+        let (entry_id, entry) = ([7; 16], vec![8; 4096]);
+        let garbage = GroupLogEntry { sequence: 1_000_000, received: self.now, entry_id, entry, closes_epoch: true };
+        let log = self.server.groups.logs.get_mut(group).unwrap();
+        log.entries.push((epoch, garbage));
+        log.keys.insert(epoch + 1, key);
+        epoch
     }
 
     pub(super) fn change(&mut self, number: usize, group: &GroupId, what: GroupChangeKind) {
         self.try_change(number, group, what).unwrap();
     }
 
-    fn try_change(
+    pub(super) fn try_change(
         &mut self,
         number: usize,
         group: &GroupId,
@@ -139,7 +152,7 @@ impl World {
         self.run(number, &Input::Group(GroupInput::Change(GroupChange { group: *group, what })))
     }
 
-    fn groups(&mut self, number: usize) -> Vec<GroupRecord> {
+    pub(super) fn groups(&mut self, number: usize) -> Vec<GroupRecord> {
         let now = Time(self.now);
         let client = &mut self.clients[number];
         let _ = client.store.generation(now, &mut client.rng);
@@ -172,13 +185,13 @@ impl World {
     }
 }
 
-fn three() -> World {
+pub(super) fn three() -> World {
     let mut world = World::new(&["ana", "ben", "cleo"]);
     world.publish_key_packages();
     world
 }
 
-const MEMBER: GroupRoleRecord = GroupRoleRecord::Member;
+pub(super) const MEMBER: GroupRoleRecord = GroupRoleRecord::Member;
 
 #[test]
 fn three_talk_in_a_group() {
@@ -202,7 +215,7 @@ fn three_talk_in_a_group() {
         let body = Body::Chat(Chat::Text { text: "hm".into() });
         let (fallback_text, in_reply_to, attachments) = (String::new(), None, Vec::new());
         let urgency = Urgency::Routine;
-        let send = SendToGroup { group, body, fallback_text, in_reply_to, attachments, urgency };
+        let send = SendToGroup { group, body, fallback_text, in_reply_to, attachments, urgency, expires: None };
         world.run(2, &Input::Group(GroupInput::Send(Box::new(send))))
     });
     assert!(matches!(refused, EngineError::Group(GroupProblem::Reader)));
@@ -385,14 +398,7 @@ fn a_commit_that_is_none_breaks_the_group_for_all_and_is_shown() {
     let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
     world.say(2, &group, "before");
     world.rest();
-    // Somebody with the epoch's key closes it with nothing that anybody could follow.
-    let epoch = world.group(0, &group).epoch;
-    let key = SigningKey::random(&mut chacha20::ChaCha20Rng::from_seed([9; 32])).verifying_key();
-    let log = world.server.groups.logs.get_mut(&group).unwrap();
-    let garbage =
-        GroupLogEntry { sequence: 1_000_000, received: 1, entry_id: [7; 16], entry: vec![8; 4096], closes_epoch: true };
-    log.entries.push((epoch, garbage));
-    log.keys.insert(epoch + 1, key);
+    let epoch = world.close_with_garbage(&group);
     world.say(1, &group, "anybody?");
     world.rest();
     for number in 0..3 {
@@ -523,7 +529,7 @@ fn scenario(world: &mut World, fuse: &mut Fuse) -> Result<(), Killed> {
             let group = world.groups(0)[0].log_id;
             let (body, fallback_text) = (Body::Chat(Chat::Text { text: "hello".into() }), "hello".to_owned());
             let (in_reply_to, attachments, urgency) = (None, Vec::new(), Urgency::Routine);
-            let send = SendToGroup { group, body, fallback_text, in_reply_to, attachments, urgency };
+            let send = SendToGroup { group, body, fallback_text, in_reply_to, attachments, urgency, expires: None };
             world.run_until(0, &Input::Group(GroupInput::Send(Box::new(send))), fuse)?.unwrap();
         }
     }

@@ -5,20 +5,23 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use chacha20::ChaCha20Rng;
+use medipeps_core::Address;
 use medipeps_core::attachment::{AttachmentError, BlobReference};
-use medipeps_core::kind::AttachmentPlace;
+use medipeps_core::document::StripError;
+use medipeps_core::kind::{AttachmentPlace, Body, Chat, Content, PhotoError};
+use medipeps_core::limits::IMAGE_LENGTH_MAX;
 use rand_core::SeedableRng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
 use super::{Agent, AgentError, Show};
-use crate::engine::{EngineError, LocalId, MessageDetail};
+use crate::engine::{EngineError, GroupMessage, LocalId, MessageDetail, check_blob_domain};
 use crate::limits::{OUTBOX_LOOK_INTERVAL, TRANSFER_PATIENCE, TRANSFERS_AT_ONCE_MAX};
 use crate::shell::transfer::FetchError;
 use crate::shell::transfer::fetch::Fetch;
 use crate::shell::transfer::pipeline::BlobServer;
-use crate::shell::transfer::save::{SaveError, save_blob, save_bytes};
+use crate::shell::transfer::save::{ExpectedPhoto, SaveError, save_blob, save_bytes};
 
 /// What became of each attachment of a message that was to be saved, in order.
 pub type Saved = Vec<Result<PathBuf, SaveError>>;
@@ -73,14 +76,37 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]; what stands in the way of one attachment is told for that one.
     pub async fn save_attachments(&mut self, message: &MessageDetail, folder: &Path) -> Result<Saved, AgentError> {
+        self.save_files(&message.message.sender, &message.content, folder).await
+    }
+
+    /// The same for a message of a group. A photo that says more than its pixels is not saved.
+    ///
+    /// # Errors
+    /// As [`Self::save_attachments`].
+    pub async fn save_group_files(&mut self, message: &GroupMessage, folder: &Path) -> Result<Saved, AgentError> {
+        self.save_files(&message.message.sender, &message.content, folder).await
+    }
+
+    async fn save_files(&mut self, sender: &Address, content: &Content, folder: &Path) -> Result<Saved, AgentError> {
         let mut saved: Vec<Option<Result<PathBuf, SaveError>>> = Vec::new();
         let mut waiting = VecDeque::new();
-        for (index, attachment) in message.content.attachments.iter().enumerate() {
+        for (index, attachment) in content.attachments.iter().enumerate() {
+            let photo = match &content.body {
+                Body::Chat(Chat::Photo(photo)) => {
+                    Some(ExpectedPhoto { photo: photo.clone(), media_type: attachment.media_type.clone() })
+                }
+                _ => None,
+            };
             saved.push(match &attachment.place {
+                // A photo inside the message was looked at when that was read.
                 AttachmentPlace::Inline(data) => Some(save_bytes(folder, &attachment.name, data)),
+                AttachmentPlace::Blob(blob) if photo.is_some() && blob.length > IMAGE_LENGTH_MAX as u64 => {
+                    let length = usize::try_from(blob.length).unwrap_or(usize::MAX);
+                    Some(Err(PhotoError::from(StripError::TooLarge { length }).into()))
+                }
                 AttachmentPlace::Blob(blob) => {
-                    let server = self.server_of_blob(message, blob)?;
-                    waiting.push_back((index, attachment.name.clone(), blob.clone(), server));
+                    let server = self.server_of_blob(sender, blob)?;
+                    waiting.push_back((index, attachment.name.clone(), (blob.clone(), photo), server));
                     None
                 }
             });
@@ -89,14 +115,14 @@ impl Agent {
         let mut progressed = Instant::now();
         loop {
             while tasks.len() < TRANSFERS_AT_ONCE_MAX
-                && let Some((index, name, blob, server)) = waiting.pop_front()
+                && let Some((index, name, (blob, photo), server)) = waiting.pop_front()
             {
                 let meter = self.meter(&blob.id, &name, blob.layout().map_or(0, |layout| layout.sealed_length()));
                 let (shared, folder) = (self.transfers.shared.clone(), folder.to_owned());
                 let mut rng = ChaCha20Rng::from_rng(&mut self.rng);
                 tasks.spawn(async move {
                     let path = match Fetch::open(&blob, server, shared, Some(meter), &mut rng).await {
-                        Ok(fetch) => save_blob(&folder, &name, &blob, fetch).await,
+                        Ok(fetch) => save_blob(&folder, &name, (&blob, photo.as_ref()), fetch).await,
                         Err(error) => Err(error.into()),
                     };
                     (index, path)
@@ -146,7 +172,7 @@ impl Agent {
             }
             AttachmentPlace::Blob(blob) => blob,
         };
-        let server = self.server_of_blob(message, blob)?;
+        let server = self.server_of_blob(&message.message.sender, blob)?;
         let shared = self.transfers.shared.clone();
         let fetched = async {
             let mut fetch = Fetch::open(blob, server, shared, None, &mut self.rng).await?;
@@ -156,8 +182,8 @@ impl Agent {
     }
 
     /// Where a blob of a message lies: at its sender's server, and nowhere else.
-    fn server_of_blob(&mut self, message: &MessageDetail, blob: &BlobReference) -> Result<BlobServer, AgentError> {
-        message.check_domain(&blob.domain).map_err(|code| AgentError::NoBody(code.to_owned()))?;
+    fn server_of_blob(&mut self, sender: &Address, blob: &BlobReference) -> Result<BlobServer, AgentError> {
+        check_blob_domain(sender, &blob.domain).map_err(|code| AgentError::NoBody(code.to_owned()))?;
         let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
         self.blob_server(&blob.domain, &credentials)
     }

@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use medipeps_core::Address;
 use medipeps_core::wire::transport::{GroupLogEvent, GroupLogPush, WatchGroupLogs};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Agent, AgentError, NetworkError, Show, now};
-use crate::engine::{EngineError, GroupEntries, GroupId, GroupInput, GroupReader, Input};
-use crate::limits::GROUP_WATCH_PAUSE;
+use crate::engine::{
+    EngineError, Event, GroupEntries, GroupEvent, GroupId, GroupInput, GroupReader, GroupSignal, Input,
+};
+use crate::limits::{GROUP_WATCH_PAUSE, TYPING_PAUSE};
 use crate::shell::connection;
 
 /// The watches of a program, one for each server.
@@ -22,6 +25,10 @@ pub(super) struct GroupWatch {
     not_before: Option<Instant>,
     /// Each waits for the next event of one server.
     waiting: JoinSet<Pushed>,
+    /// The time of the last signal of each device.
+    newest: BTreeMap<(GroupId, Address, u32), u64>,
+    /// When it was last told that this person types.
+    typed: BTreeMap<GroupId, Instant>,
 }
 
 /// What a server has pushed, with the subscription to go on with.
@@ -116,8 +123,15 @@ impl Agent {
                         entries: vec![entry],
                         caught_up: true,
                         epoch_closed: false,
+                        now: None,
                     };
                     failure = self.run(Input::Group(GroupInput::Entries(read)), show).await?;
+                }
+            }
+            Some(GroupLogEvent::Log { log_id, event: GroupLogPush::Signal(signal) }) => {
+                if let Some(epoch) = self.group_watch.watched.get(&log_id).copied() {
+                    let signal = GroupSignal { group: log_id, epoch, signal };
+                    failure = self.signalled(signal, show).await?;
                 }
             }
             Some(GroupLogEvent::Log { event: GroupLogPush::Ended { .. }, .. }) => self.group_watch.pause(),
@@ -129,5 +143,43 @@ impl Agent {
         }
         self.group_watch.wait(subscription, incarnation);
         Ok(failure)
+    }
+
+    /// Takes over a signal. One that is no later than one that its device sent before is played again by somebody, and not
+    /// shown.
+    async fn signalled(&mut self, signal: GroupSignal, show: Show<'_>) -> Result<Option<NetworkError>, AgentError> {
+        let mut newest = std::mem::take(&mut self.group_watch.newest);
+        let mut see = |event: &Event| {
+            if let Event::Group { group, event: GroupEvent::Typing { by, device, at, .. } } = event {
+                let last = newest.entry((*group, by.clone(), *device)).or_insert(0);
+                if *at <= *last {
+                    return;
+                }
+                *last = *at;
+            }
+            show(event);
+        };
+        let failure = self.run(Input::Group(GroupInput::Signal(signal)), &mut see).await;
+        self.group_watch.newest = newest;
+        failure
+    }
+
+    /// Tells those who watch a group that this person types, or has stopped. False if it was told a moment ago, or no server
+    /// was reached: nobody waits for it.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub async fn type_in_group(&mut self, group: &GroupId, active: bool) -> Result<bool, AgentError> {
+        let told = self.group_watch.typed.get(group);
+        if active && told.is_some_and(|told| told.elapsed() < TYPING_PAUSE) {
+            return Ok(false);
+        }
+        let failure = self.run(Input::Group(GroupInput::Typing(*group, active)), &mut |_| {}).await?;
+        match active {
+            true => self.group_watch.typed.insert(*group, Instant::now()),
+            // Who has stopped may begin again at once.
+            false => self.group_watch.typed.remove(group),
+        };
+        Ok(failure.is_none())
     }
 }

@@ -1,6 +1,6 @@
 //! Groups: read and written over a connection of their own, and watched while the program stays.
 
-use medipeps_core::wire::client_records::GroupStanding;
+use medipeps_core::wire::client_records::{GroupMessageState, GroupStanding};
 use tokio::time::{Instant, sleep};
 
 use super::{Agent, AgentError, Show, now};
@@ -22,6 +22,39 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub fn group_messages(&mut self, group: &GroupId, limit: u64) -> Result<Vec<GroupMessage>, AgentError> {
         Ok(self.store.group_messages(group, limit, now(), &mut self.rng)?)
+    }
+
+    /// One message of a group; `None` if there is none of this number.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn group_message(&mut self, group: &GroupId, number: u64) -> Result<Option<GroupMessage>, AgentError> {
+        Ok(self.store.group_message(group, number, now(), &mut self.rng)?)
+    }
+
+    /// Uploads what a message needs, for as long as something moves, and sends it as [`Self::settle_group`] does.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub async fn settle_said(
+        &mut self,
+        group: &GroupId,
+        number: u64,
+        show: Show<'_>,
+    ) -> Result<Option<String>, AgentError> {
+        let mut end = Instant::now() + GROUP_SETTLE_WAIT;
+        loop {
+            let said = self.group_message(group, number)?;
+            let waits =
+                said.is_some_and(|said| said.message.state == GroupMessageState::Queued && said.message.code.is_some());
+            if !waits || Instant::now() >= end {
+                return self.settle_group(group, show).await;
+            }
+            // What moves is worth waiting for, however long it takes.
+            if self.transfer_for(GROUP_SETTLE_PAUSE, show).await? {
+                end = Instant::now() + GROUP_SETTLE_WAIT;
+            }
+        }
     }
 
     /// Handles an input that leads to nothing that is sent.

@@ -12,7 +12,8 @@ use rand_core::Rng;
 
 use super::{Agent, AgentError, Show};
 use crate::engine::{
-    Attachment, AttachmentSize, AttachmentSource, EngineError, Event, Input, LocalId, SealedCopy, SendMail, fitting,
+    Attachment, AttachmentSize, AttachmentSource, EngineError, Event, GroupEvent, GroupInput, Input, LocalId,
+    SealedCopy, SendMail, SendToGroup, fitting_beside,
 };
 use crate::shell::transfer::source::{FileStamp, SourceError, SourceFile};
 
@@ -66,10 +67,47 @@ impl Agent {
         sent
     }
 
+    /// Says something in a group with these documents; `said` has none of its own. As [`Self::send_mail`]: nothing is sent
+    /// yet, and what is refused is refused before anything is queued. Gives back the message's number in the group.
+    ///
+    /// # Errors
+    /// As [`Self::send_mail`].
+    pub async fn send_to_group(
+        &mut self,
+        mut said: SendToGroup,
+        documents: Vec<Document>,
+        show: Show<'_>,
+    ) -> Result<u64, AgentError> {
+        let mut staged = Vec::new();
+        // The fallback text says everything once more.
+        let placed = self.place((&said.body, said.fallback_text.len()), documents, &mut staged);
+        let sent = match placed {
+            Ok((attachments, _)) => {
+                said.attachments = attachments;
+                self.queue_said(said, show).await
+            }
+            Err(error) => Err(error),
+        };
+        self.keep_staged(&staged, sent.is_ok());
+        sent
+    }
+
+    async fn queue_said(&mut self, said: SendToGroup, show: Show<'_>) -> Result<u64, AgentError> {
+        let mut queued = None;
+        let mut see = |event: &Event| {
+            if let Event::Group { event: GroupEvent::MessageQueued { number }, .. } = event {
+                queued = Some(*number);
+            }
+            show(event);
+        };
+        self.round(Input::Group(GroupInput::Send(Box::new(said))), &mut see).await?;
+        Ok(queued.ok_or(EngineError::NoProgress)?)
+    }
+
     /// What was sealed beforehand belongs to a message now, or to none.
-    pub(super) fn keep_staged(&mut self, staged: &[[u8; 32]], queued: bool) {
+    pub(super) fn keep_staged(&self, staged: &[[u8; 32]], sent: bool) {
         for blob_id in staged {
-            match queued {
+            match sent {
                 // It is found under its staged name too, should this fail.
                 true => drop(self.copies.adopt(blob_id)),
                 false => self.copies.remove(blob_id),
@@ -96,8 +134,25 @@ impl Agent {
         documents: Vec<Document>,
         staged: &mut Vec<[u8; 32]>,
     ) -> Result<(), AgentError> {
-        let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
         let body: Body = mail.body()?;
+        let (attachments, body_blob) = self.place((&body, 0), documents, staged)?;
+        mail.attachments.extend(attachments);
+        if body_blob {
+            let encoded = body.encode().map_err(EngineError::from)?;
+            mail.body_copy = Some(self.seal(&encoded, staged)?);
+        }
+        Ok(())
+    }
+
+    /// Places documents beside a body and so many other bytes, and seals what must be sealed beforehand. Also whether the body
+    /// must go as a blob.
+    fn place(
+        &mut self,
+        (body, beside): (&Body, usize),
+        documents: Vec<Document>,
+        staged: &mut Vec<[u8; 32]>,
+    ) -> Result<(Vec<Attachment>, bool), AgentError> {
+        let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
         let (mut sizes, mut stamps) = (Vec::new(), Vec::new());
         for document in &documents {
             let stamp = match &document.place {
@@ -108,7 +163,9 @@ impl Agent {
                 .push(AttachmentSize { labels: document.name.len() + document.media_type.len(), length: stamp.length });
             stamps.push(stamp);
         }
-        let placement = fitting(&body, credentials.address.domain(), &sizes).map_err(EngineError::from)?;
+        let placement =
+            fitting_beside(body, beside, credentials.address.domain(), &sizes).map_err(EngineError::from)?;
+        let mut attachments = Vec::new();
         for ((document, stamp), inline) in documents.into_iter().zip(stamps).zip(placement.inline) {
             let source = match (document.place, inline) {
                 (DocumentPlace::File(path), true) => AttachmentSource::Inline(read_small(&path, stamp)?),
@@ -119,13 +176,9 @@ impl Agent {
                 (DocumentPlace::Memory(data), true) => AttachmentSource::Inline(data),
                 (DocumentPlace::Memory(data), false) => AttachmentSource::SealedCopy(self.seal(&data, staged)?),
             };
-            mail.attachments.push(Attachment { name: document.name, media_type: document.media_type, source });
+            attachments.push(Attachment { name: document.name, media_type: document.media_type, source });
         }
-        if placement.body_blob {
-            let encoded = body.encode().map_err(EngineError::from)?;
-            mail.body_copy = Some(self.seal(&encoded, staged)?);
-        }
-        Ok(())
+        Ok((attachments, placement.body_blob))
     }
 
     pub(super) fn seal(&mut self, plaintext: &[u8], staged: &mut Vec<[u8; 32]>) -> Result<SealedCopy, AgentError> {

@@ -198,9 +198,13 @@ impl Agent {
             UploadRole::Body => BODY_NAME.to_owned(),
             UploadRole::Attachment(index) => {
                 // Its message is there, or the engine says what is wrong once the upload has come to its end.
-                let message = self.outline(pending.record.content_id).ok();
+                let id = pending.record.content_id;
+                let content = match self.outline(id) {
+                    Ok(message) => Some(message.content),
+                    Err(_) => self.store.group_upload(&id, now(), &mut self.rng)?.map(|message| message.content),
+                };
                 let index = usize::try_from(index).unwrap_or(usize::MAX);
-                let attachment = message.as_ref().and_then(|message| message.content.attachments.get(index));
+                let attachment = content.as_ref().and_then(|content| content.attachments.get(index));
                 attachment.map(|attachment| attachment.name.clone()).unwrap_or_default()
             }
         };

@@ -9,7 +9,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use medipeps_core::attachment::{AttachmentError, BlobReference, part_digest, root};
-use medipeps_core::limits::ATTACHMENT_PART_LENGTH;
+use medipeps_core::kind::{Photo, PhotoError};
+use medipeps_core::limits::{ATTACHMENT_PART_LENGTH, IMAGE_LENGTH_MAX};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
@@ -54,6 +55,18 @@ pub enum SaveError {
     /// Every byte verified, and together they are not what the message names: the sender's program is at fault.
     #[error("the file is not the one that the message names; nothing was saved")]
     NotTheOne,
+    /// It was sent as a photo and is none: above all, its sender has not taken out what it tells beside its pixels.
+    #[error("the photo is refused: {0}; nothing was saved")]
+    Photo(#[from] PhotoError),
+}
+
+/// What a message says of a file that is a photo.
+#[derive(Debug, Clone)]
+pub(crate) struct ExpectedPhoto {
+    /// Size.
+    pub(crate) photo: Photo,
+    /// Format.
+    pub(crate) media_type: String,
 }
 
 impl From<AttachmentError> for SaveError {
@@ -78,14 +91,15 @@ pub(crate) fn save_bytes(folder: &Path, name: &str, data: &[u8]) -> Result<PathB
     Ok(path)
 }
 
-/// Saves a document while it is fetched, going on with what a former run has left.
+/// Saves a document while it is fetched, going on with what a former run has left. A photo is looked at before it gets its
+/// name.
 ///
 /// # Errors
 /// [`SaveError`]
 pub(crate) async fn save_blob(
     folder: &Path,
     name: &str,
-    blob: &BlobReference,
+    (blob, photo): (&BlobReference, Option<&ExpectedPhoto>),
     mut fetch: Fetch,
 ) -> Result<PathBuf, SaveError> {
     loop {
@@ -96,7 +110,8 @@ pub(crate) async fn save_blob(
         };
         let had_parts = !partial.digests.is_empty();
         let partial = fill(partial, &mut fetch).await?;
-        match blocking(move || partial.finish()).await {
+        let photo = photo.cloned();
+        match blocking(move || partial.finish(photo.as_ref())).await {
             // What was there before was not what it should have been: once more, from nothing.
             Err(SaveError::NotTheOne) if had_parts => {}
             ended => return ended,
@@ -201,10 +216,14 @@ impl Partial {
 
     /// Verifies the whole, brings it to the disk and gives it its name. What is not the one that the message names is
     /// thrown away.
-    fn finish(self) -> Result<PathBuf, SaveError> {
+    fn finish(mut self, photo: Option<&ExpectedPhoto>) -> Result<PathBuf, SaveError> {
         if self.kept() != self.blob.length || root(self.blob.length, &self.digests) != self.blob.root {
             fs::remove_file(&self.path).map_err(disk(&self.path))?;
             return Err(SaveError::NotTheOne);
+        }
+        if let Some(refusal) = photo.and_then(|photo| self.check_photo(photo).err()) {
+            fs::remove_file(&self.path).map_err(disk(&self.path))?;
+            return Err(refusal);
         }
         self.file.sync_all().map_err(|error| self.refusal(error))?;
         fail_point!(BeforeFinalName);
@@ -217,6 +236,18 @@ impl Partial {
         }
         sync_folder(&self.folder)?;
         Ok(path)
+    }
+
+    /// Reads the image whole. Who fetches it has seen that it is no longer than images may be.
+    fn check_photo(&mut self, expected: &ExpectedPhoto) -> Result<(), SaveError> {
+        let mut image = Vec::new();
+        let read = self
+            .file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| Read::by_ref(&mut self.file).take(IMAGE_LENGTH_MAX as u64 + 1).read_to_end(&mut image));
+        read.map_err(disk(&self.path))?;
+        expected.photo.check(&expected.media_type, image)?;
+        Ok(())
     }
 
     fn refusal(&self, error: io::Error) -> SaveError {
@@ -346,128 +377,4 @@ fn interrupted() -> SaveError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn blob(id: u8, plaintext: &[u8]) -> BlobReference {
-        let digests: Vec<_> = plaintext.chunks(ATTACHMENT_PART_LENGTH).map(part_digest).collect();
-        BlobReference {
-            domain: "clinic.example".into(),
-            id: [id; 32],
-            key: medipeps_core::crypto::secret::Secret::from([id; 32]).into(),
-            length: plaintext.len() as u64,
-            root: root(plaintext.len() as u64, &digests),
-            expires: 0,
-        }
-    }
-
-    fn document(length: usize) -> Vec<u8> {
-        (0..length).map(|index| (index / 7 % 251) as u8).collect()
-    }
-
-    fn open(folder: &Path, name: &str, blob: &BlobReference) -> Partial {
-        match Partial::open(folder, name, blob).unwrap() {
-            Opened::Partial(partial) => partial,
-            Opened::Finished(path) => panic!("finished as {}", path.display()),
-        }
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn nothing_is_overwritten_and_nothing_leaves_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let names = ["a.txt", "a.txt", "../a.txt", "/etc/a.txt"];
-        let paths: Vec<_> =
-            names.iter().map(|name| save_bytes(folder.path(), name, name.as_bytes()).unwrap()).collect();
-        assert!(paths.iter().all(|path| path.parent() == Some(folder.path())));
-        assert_eq!(fs::read(&paths[0]).unwrap(), b"a.txt");
-        assert_eq!(paths[1].file_name().unwrap(), "a (2).txt");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
-    }
-
-    #[test]
-    fn whole_parts_are_kept_and_the_rest_is_cut_off() {
-        let folder = tempfile::tempdir().unwrap();
-        let plaintext = document(2 * ATTACHMENT_PART_LENGTH + 5);
-        let blob = blob(1, &plaintext);
-        let mut partial = open(folder.path(), "../scan.png", &blob);
-        let mut parts = plaintext.chunks(ATTACHMENT_PART_LENGTH);
-        partial.write(parts.next().unwrap()).unwrap();
-        partial.file.write_all(b"half of the next").unwrap();
-        drop(partial);
-        let mut partial = open(folder.path(), "../scan.png", &blob);
-        assert_eq!((partial.digests.len(), partial.kept()), (1, PART));
-        assert_eq!(partial.file.metadata().unwrap().len(), PART);
-        parts.for_each(|part| partial.write(part).unwrap());
-        assert_eq!(names(folder.path()), ["._scan.png.01010101.part"]);
-        let path = partial.finish().unwrap();
-        assert_eq!(names(folder.path()), ["_scan.png"]);
-        assert_eq!(fs::read(path).unwrap(), plaintext);
-    }
-
-    #[test]
-    fn what_is_not_the_one_in_the_message_never_gets_the_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let blob = blob(1, b"what was sent");
-        for other in [&b"what was sent!"[..], b"what was", b"WHAT WAS SENT"] {
-            let mut partial = open(folder.path(), "a", &blob);
-            partial.write(other).unwrap();
-            assert!(matches!(partial.finish(), Err(SaveError::NotTheOne)));
-            assert!(names(folder.path()).is_empty());
-        }
-    }
-
-    #[test]
-    fn two_processes_do_not_write_one_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let (one, other) = (blob(1, b"one"), blob(2, b"two"));
-        let _first = open(folder.path(), "a", &one);
-        assert!(matches!(Partial::open(folder.path(), "a", &one), Err(SaveError::Busy(_))));
-        open(folder.path(), "a", &other).write(b"two").unwrap();
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn a_file_that_had_its_name_already_is_not_saved_twice() {
-        let folder = tempfile::tempdir().unwrap();
-        let blob = blob(1, b"document");
-        fs::write(folder.path().join("a.pdf"), "somebody's").unwrap();
-        let mut partial = open(folder.path(), "a.pdf", &blob);
-        partial.write(b"document").unwrap();
-        let path = partial.path.clone();
-        // As if the process had died between giving the one name and taking the other.
-        fs::hard_link(&path, folder.path().join("a (2).pdf")).unwrap();
-        drop(partial);
-        match Partial::open(folder.path(), "a.pdf", &blob).unwrap() {
-            Opened::Finished(found) => assert_eq!(found, folder.path().join("a (2).pdf")),
-            Opened::Partial(partial) => panic!("{partial:?}"),
-        }
-        assert_eq!(names(folder.path()), ["a (2).pdf", "a.pdf"]);
-        assert_eq!(fs::read(folder.path().join("a.pdf")).unwrap(), b"somebody's");
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn a_link_in_the_place_of_the_partial_file_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let blob = blob(1, b"document");
-        let elsewhere = folder.path().join("elsewhere");
-        fs::write(&elsewhere, "mine").unwrap();
-        std::os::unix::fs::symlink(&elsewhere, folder.path().join(".a.01010101.part")).unwrap();
-        assert!(matches!(Partial::open(folder.path(), "a", &blob), Err(SaveError::Disk { .. })));
-        assert_eq!(fs::read(elsewhere).unwrap(), b"mine");
-    }
-
-    #[test]
-    fn an_empty_document_is_saved_too() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = open(folder.path(), "empty", &blob(1, b"")).finish().unwrap();
-        assert_eq!(fs::read(path).unwrap(), b"");
-    }
-}
+mod tests;

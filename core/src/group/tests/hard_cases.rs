@@ -76,13 +76,13 @@ fn garbage_that_won_the_compare_and_set_is_recognised_and_the_group_re_created()
     assert!(log.append(&GroupEntry { epoch: 1, entry: garbage[0].clone() }, true));
     // The owner creates the group again, with the old one named.
     let policy =
-        GroupPolicy { predecessor: Some(readers[0].group.id()), ..(*readers[0].group.policy().unwrap()).clone() };
+        GroupPolicy { predecessor: Some(readers[0].group.log_id()), ..(*readers[0].group.policy().unwrap()).clone() };
     let mut group = accounts[0].engine(1).create(SUITE, &policy, NOW, &mut rng).unwrap();
     let (package, secret) = accounts[1].key_package(1, SUITE, &mut rng);
     let prepared = group.prepare_commit(&Change { add: vec![package], ..Change::default() }, &mut rng).unwrap();
     group.adopt_commit().unwrap();
     let joined = accounts[1].engine(1).join(&prepared.invitation.unwrap(), &secret).unwrap();
-    assert_eq!(joined.policy().unwrap().predecessor, Some(readers[0].group.id()));
+    assert_eq!(joined.policy().unwrap().predecessor, Some(readers[0].group.log_id()));
     assert_ne!(joined.log_id(), readers[0].group.log_id());
 }
 

@@ -8,6 +8,7 @@ mod rest;
 mod rogue;
 mod rules;
 mod schedule;
+mod signals;
 
 use std::collections::BTreeMap;
 

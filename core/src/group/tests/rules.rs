@@ -314,7 +314,7 @@ fn a_reader_who_posts_is_refused_by_readers() {
 #[test]
 fn a_closed_group_takes_no_messages() {
     let mut ward = ward();
-    let policy = with_policy(&ward.readers[0].group, |policy| policy.successor = Some(GroupId([9; 32])));
+    let policy = with_policy(&ward.readers[0].group, |policy| policy.successor = Some([9; 32]));
     let change = Change { policy: Some(policy), ..Change::default() };
     commit(&mut ward.log, &mut ward.readers, 0, &change, &mut ward.rng);
     assert_eq!(encrypted(&mut ward.readers[1].group, "too late", &mut ward.rng), Err(Refusal::Closed.into()));

@@ -43,6 +43,9 @@ pub enum PhotoError {
     /// The blob has other bytes than the image.
     #[error("the blob does not hold the image")]
     OtherBlob,
+    /// It is another image than the message says.
+    #[error("the image is of another size or format than the message says")]
+    NotAsSaid,
 }
 
 impl StrippedImage {
@@ -108,6 +111,16 @@ impl StrippedImage {
 }
 
 impl Photo {
+    /// Holds an image that has come in a blob against what the message says of it, before anybody sees it.
+    ///
+    /// # Errors
+    /// [`PhotoError::Metadata`] if its sender has not stripped it; [`PhotoError::NotAsSaid`].
+    pub fn check(&self, media_type: &str, image: Vec<u8>) -> Result<StrippedImage, PhotoError> {
+        let image = StrippedImage::verify(image)?;
+        let is_as_said = (image.media_type, image.width, image.height) == (media_type, self.width, self.height);
+        if is_as_said { Ok(image) } else { Err(PhotoError::NotAsSaid) }
+    }
+
     pub(super) fn validate(&self, attachments: &[Attachment]) -> Result<(), ContentError> {
         let [attachment] = attachments else { return Err(ContentError::Field("attachments")) };
         if !["image/jpeg", "image/png", "image/webp"].contains(&attachment.media_type.as_str()) {
@@ -121,10 +134,11 @@ impl Photo {
         }
         // What is in a blob is looked at by `StrippedImage::verify`, when it has come.
         let AttachmentPlace::Inline(bytes) = &attachment.place else { return Ok(()) };
-        let image = StrippedImage::verify(bytes.clone()).map_err(ContentError::Photo)?;
-        let is_as_said =
-            (image.media_type, image.width, image.height) == (&attachment.media_type, self.width, self.height);
-        if is_as_said { Ok(()) } else { Err(ContentError::Field("photo.size")) }
+        match self.check(&attachment.media_type, bytes.clone()) {
+            Ok(_) => Ok(()),
+            Err(PhotoError::NotAsSaid) => Err(ContentError::Field("photo.size")),
+            Err(error) => Err(ContentError::Photo(error)),
+        }
     }
 }
 

@@ -81,6 +81,24 @@ pub struct GroupRecord {
     pub log_created: bool,
     /// Of the own statement that the account's devices in the group were held against.
     pub statement_version: u64,
+    /// The group that goes on in this one's place, by its log.
+    pub successor: Option<[u8; 32]>,
+    /// The group in whose place this one is, by its log.
+    pub predecessor: Option<[u8; 32]>,
+    /// Messages with lower numbers have been deleted.
+    pub first: u64,
+    /// No message is to be deleted before this, in milliseconds since 1970 by the server's clock; 0: it is not known.
+    pub next_deletion: u64,
+    /// A retention that was shortened deletes nothing before this; milliseconds since 1970, by the server's clock.
+    pub kept_until: u64,
+    /// The members have been told that messages with lower numbers are read.
+    pub read_told: u64,
+    /// When they were last told, in milliseconds since 1970; 0: never.
+    pub read_told_at: u64,
+    /// The entry that tells them, and up to which number, until it is in the log.
+    pub read_entry: Option<([u8; 16], u64)>,
+    /// They are not to be told.
+    pub read_positions_off: bool,
 }
 
 /// Who is in a group, as MLS has it at the epoch that is read.
@@ -130,6 +148,16 @@ impl GroupRecord {
             updated: self.updated,
             log_created: self.log_created,
             statement_version: self.statement_version,
+            successor: self.successor.map(|id| id.to_vec()).unwrap_or_default(),
+            predecessor: self.predecessor.map(|id| id.to_vec()).unwrap_or_default(),
+            first: self.first,
+            next_deletion: self.next_deletion,
+            kept_until: self.kept_until,
+            read_told: self.read_told,
+            read_told_at: self.read_told_at,
+            read_entry: self.read_entry.map(|(id, _)| id.to_vec()).unwrap_or_default(),
+            read_entry_up_to: self.read_entry.map_or(0, |(_, up_to)| up_to),
+            read_positions_off: self.read_positions_off,
         }
         .encode_to_vec()
     }
@@ -161,6 +189,15 @@ impl GroupRecord {
             updated: record.updated,
             log_created: record.log_created,
             statement_version: record.statement_version,
+            successor: optional_id(&record.successor, "successor")?,
+            predecessor: optional_id(&record.predecessor, "predecessor")?,
+            first: record.first,
+            next_deletion: record.next_deletion,
+            kept_until: record.kept_until,
+            read_told: record.read_told,
+            read_told_at: record.read_told_at,
+            read_entry: optional_id(&record.read_entry, "read_entry")?.map(|id| (id, record.read_entry_up_to)),
+            read_positions_off: record.read_positions_off,
         })
     }
 }
@@ -291,6 +328,7 @@ mod tests {
                 change(7, GroupChangeKind::Update),
                 change(8, GroupChangeKind::Leave),
                 change(9, GroupChangeKind::RemoveDevice(who.clone(), 5)),
+                change(10, GroupChangeKind::Successor([6; 32])),
             ],
             commit: Some(GroupCommitRecord {
                 entry_id: [3; 16],
@@ -301,7 +339,7 @@ mod tests {
                 appended: true,
                 proposal: false,
             }),
-            next_change: 10,
+            next_change: 11,
             attempts: 2,
             next_attempt: 99,
             problem: Some("stale".into()),
@@ -309,6 +347,15 @@ mod tests {
             updated: 6,
             log_created: true,
             statement_version: 3,
+            successor: Some([7; 32]),
+            predecessor: Some([8; 32]),
+            first: 3,
+            next_deletion: 12,
+            kept_until: 13,
+            read_told: 2,
+            read_told_at: 14,
+            read_entry: Some(([9; 16], 3)),
+            read_positions_off: true,
         }
     }
 
@@ -324,7 +371,15 @@ mod tests {
             GroupStanding::Rejoining,
             GroupStanding::Leaving,
         ] {
-            let record = GroupRecord { standing, commit: None, incarnation: None, problem: None, ..group() };
+            let record = GroupRecord {
+                standing,
+                commit: None,
+                incarnation: None,
+                problem: None,
+                successor: None,
+                read_entry: None,
+                ..group()
+            };
             assert_eq!(GroupRecord::decode(&record.encode()), Ok(record));
         }
         let unknown = proto::ClientGroup { log_id: vec![1; 32], state: 9, ..proto::ClientGroup::default() };

@@ -44,6 +44,8 @@ pub enum GroupChangeKind {
     Leave,
     /// Take out a device that its account no longer lists.
     RemoveDevice(Address, u32),
+    /// Say that the group goes on in another one, by its log.
+    Successor([u8; 32]),
 }
 
 /// A commit that was made and is not read in the log yet.
@@ -99,6 +101,7 @@ impl GroupChangeRecord {
             GroupChangeKind::RemoveDevice(address, device) => {
                 (change.kind, change.address, change.number) = (9, address.to_string(), *device);
             }
+            GroupChangeKind::Successor(log_id) => (change.kind, change.successor) = (10, log_id.to_vec()),
         }
         change
     }
@@ -114,6 +117,7 @@ impl GroupChangeRecord {
             7 => GroupChangeKind::Update,
             8 => GroupChangeKind::Leave,
             9 => GroupChangeKind::RemoveDevice(address(&change.address)?, change.number),
+            10 => GroupChangeKind::Successor(fixed(&change.successor, "successor")?),
             _ => return Err(WireError::Bounds("group change")),
         };
         let key_packages = change.key_packages.into_iter().map(|one| (one.device_id, one.key_package)).collect();

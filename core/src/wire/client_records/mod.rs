@@ -64,7 +64,7 @@ fn some_bytes(bytes: Vec<u8>) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-fn optional_id(bytes: &[u8], field: &'static str) -> Result<Option<[u8; 16]>, WireError> {
+fn optional_id<const LENGTH: usize>(bytes: &[u8], field: &'static str) -> Result<Option<[u8; LENGTH]>, WireError> {
     if bytes.is_empty() { Ok(None) } else { fixed(bytes, field).map(Some) }
 }
 

@@ -87,6 +87,8 @@ pub struct FetchGroupEntriesReply {
     pub entries: Vec<GroupLogEntry>,
     /// The epoch is closed, and these are the last entries of it.
     pub epoch_closed: bool,
+    /// Milliseconds since 1970 by the server's clock, as it answers; 0: it did not say.
+    pub now: u64,
 }
 
 /// One entry of a log.
@@ -305,6 +307,7 @@ impl FetchGroupEntriesReply {
             incarnation: self.incarnation.to_vec(),
             entries: self.entries.iter().map(GroupLogEntry::to_proto).collect(),
             epoch_closed: self.epoch_closed,
+            now: self.now,
         }
     }
 
@@ -320,6 +323,7 @@ impl FetchGroupEntriesReply {
             incarnation: fixed(&message.incarnation, "incarnation")?,
             entries,
             epoch_closed: message.epoch_closed,
+            now: message.now,
         })
     }
 }
@@ -539,7 +543,7 @@ mod tests {
         let log = |event| Response::GroupLog(GroupLogEvent::Log { log_id: [2; 32], event });
         for response in [
             Response::AppendGroupEntry(AppendGroupEntryReply { incarnation, sequence: 2, duplicate: true }),
-            Response::FetchGroupEntries(FetchGroupEntriesReply { incarnation, entries, epoch_closed: true }),
+            Response::FetchGroupEntries(FetchGroupEntriesReply { incarnation, entries, epoch_closed: true, now: 7 }),
             Response::GroupLog(GroupLogEvent::Open(incarnation)),
             log(GroupLogPush::Entry(entry(9, GROUP_ENTRY_LENGTH_MAX))),
             log(GroupLogPush::Signal(vec![1])),
