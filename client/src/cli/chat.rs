@@ -11,8 +11,8 @@ use medipeps_core::wire::client_records::GroupMessageState;
 use serde::Serialize;
 
 use super::group::{self, Told};
-use super::{CommandError, output};
-use crate::engine::{Event, GroupEvent, GroupId, GroupInput, Input, SendToGroup};
+use super::{CommandError, case, output};
+use crate::engine::{Event, GroupEvent, GroupId, GroupInput, Input, SendToCase, SendToGroup, group_thread};
 use crate::shell::agent::Agent;
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +48,9 @@ pub(super) enum Command {
     Poll {
         /// The group
         group: String,
+        /// In this case instead of the group: its title or the beginning of its id
+        #[arg(long, value_name = "CASE")]
+        case: Option<String>,
         /// The question
         question: String,
         /// An answer to choose; at least two
@@ -71,6 +74,9 @@ pub(super) enum Command {
     Task {
         /// The group
         group: String,
+        /// In this case instead of the group: its title or the beginning of its id
+        #[arg(long, value_name = "CASE")]
+        case: Option<String>,
         /// What
         text: String,
         /// By whom; may be repeated; everybody without it
@@ -120,9 +126,12 @@ pub(super) enum State {
 
 /// What became of a message, as JSON has it.
 #[derive(Debug, Serialize)]
-struct SentJson {
+pub(super) struct SentJson {
     group: String,
-    number: u64,
+    /// Of a case that was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) case: Option<String>,
+    pub(super) number: u64,
     state: &'static str,
     code: Option<String>,
 }
@@ -154,13 +163,13 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
             };
             about(home, &group, number, |task| Chat::TaskChange(TaskChange { task, state })).await
         }
-        Command::Poll { group, question, option, multiple } => {
+        Command::Poll { group, case, question, option, multiple } => {
             let poll = Chat::Poll(Poll { question, options: option, multiple, closes: None });
-            say(home, &group, None, |_| Ok(poll)).await
+            say(home, (&group, case.as_deref()), None, |_| Ok(poll)).await
         }
-        Command::Task { group, text, assignees } => {
+        Command::Task { group, case, text, assignees } => {
             let task = Chat::Task(Task { text, assignees, due: None });
-            say(home, &group, None, |_| Ok(task)).await
+            say(home, (&group, case.as_deref()), None, |_| Ok(task)).await
         }
     }
 }
@@ -173,7 +182,7 @@ pub(super) async fn send(home: &Path, arguments: Send) -> Result<(), CommandErro
         (None, None) => String::new(),
     };
     let mut agent = super::open(home)?;
-    let result = send_chat(&mut agent, &group, reply_to, |_| Ok(Chat::Text { text })).await;
+    let result = send_chat(&mut agent, (&group, None), reply_to, |_| Ok(Chat::Text { text })).await;
     agent.close().await;
     finish(result?, json)
 }
@@ -184,40 +193,58 @@ async fn about(
     number: u64,
     chat: impl FnOnce(MessageId) -> Chat,
 ) -> Result<(), CommandError> {
-    say(home, group, Some(number), |message| message.map(chat).ok_or_else(|| CommandError::Use("no message".into())))
-        .await
+    say(home, (group, None), Some(number), |message| {
+        message.map(chat).ok_or_else(|| CommandError::Use("no message".into()))
+    })
+    .await
 }
 
 async fn say(
     home: &Path,
-    group: &str,
+    place: (&str, Option<&str>),
     number: Option<u64>,
     chat: impl FnOnce(Option<MessageId>) -> Result<Chat, CommandError>,
 ) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
-    let result = send_chat(&mut agent, group, number, chat).await;
+    let result = send_chat(&mut agent, place, number, chat).await;
     agent.close().await;
     finish(result?, false)
 }
 
-/// Queues a chat message and tries to send it.
-async fn send_chat(
+/// Queues a chat message and tries to send it: in the group, or in a case of it. What answers or changes another message goes
+/// where that one is.
+pub(super) async fn send_chat(
     agent: &mut Agent,
-    group: &str,
+    (group, case): (&str, Option<&str>),
     number: Option<u64>,
     chat: impl FnOnce(Option<MessageId>) -> Result<Chat, CommandError>,
 ) -> Result<SentJson, CommandError> {
-    let id = group::find(group, &agent.groups()?)?;
-    let message = number.map(|number| message_id(agent, &id, number)).transpose()?;
+    let group = group::find(group, &agent.groups()?)?;
+    let target = number.map(|number| agent.group_message(&group, number)).transpose()?;
+    let message = target.as_ref().map(|target| target.content.id);
     let chat = chat(message)?;
-    let command = SendToGroup {
-        group: id,
-        in_reply_to: message.filter(|_| matches!(chat, Chat::Text { .. })),
-        fallback_text: chat.fallback_text(),
-        body: Body::Chat(chat),
-        attachments: Vec::new(),
-        urgency: Urgency::Routine,
+    let case = match (case, &target) {
+        (Some(typed), _) => Some(case::find_in(agent, &group, typed)?),
+        (None, Some(target)) if target.content.thread != group_thread(&group) => Some(target.content.thread),
+        (None, _) => None,
     };
+    let in_reply_to = message.filter(|_| matches!(chat, Chat::Text { .. }));
+    let command = command(group, Body::Chat(chat), in_reply_to);
+    let input = match case {
+        Some(case) => agent.case_input(SendToCase { case: Some(case), patient: None, message: command })?,
+        None => Input::Group(GroupInput::Send(Box::new(command))),
+    };
+    deliver(agent, group, input).await
+}
+
+/// What is said, without files.
+pub(super) fn command(group: GroupId, body: Body, in_reply_to: Option<MessageId>) -> SendToGroup {
+    let (fallback_text, attachments) = (body.fallback_text(), Vec::new());
+    SendToGroup { group, body, fallback_text, in_reply_to, attachments, urgency: Urgency::Routine }
+}
+
+/// Queues what is to be said in a group, and tries to send it.
+pub(super) async fn deliver(agent: &mut Agent, id: GroupId, input: Input) -> Result<SentJson, CommandError> {
     let (mut queued, mut told, mut sent) = (None, Told::default(), None);
     let mut see = |event: &Event| {
         match event {
@@ -233,7 +260,7 @@ async fn send_chat(
         }
         told.hear(event);
     };
-    agent.run(Input::Group(GroupInput::Send(Box::new(command))), &mut see).await?;
+    agent.run(input, &mut see).await?;
     let problem = agent.settle_group(&id, &mut see).await?;
     told.say();
     let number = queued.ok_or_else(|| CommandError::Failed("the message was not stored".to_owned()))?;
@@ -242,10 +269,10 @@ async fn send_chat(
         Some((GroupMessageState::Failed, code)) => ("failed", code),
         Some((GroupMessageState::Queued, _)) | None => ("queued", problem),
     };
-    Ok(SentJson { group: data_encoding::HEXLOWER.encode(&id), number, state, code })
+    Ok(SentJson { group: data_encoding::HEXLOWER.encode(&id), case: None, number, state, code })
 }
 
-fn finish(sent: SentJson, json: bool) -> Result<(), CommandError> {
+pub(super) fn finish(sent: SentJson, json: bool) -> Result<(), CommandError> {
     let failed = sent.state == "failed";
     if json {
         output::print_json(&sent)?;
@@ -263,14 +290,6 @@ fn finish(sent: SentJson, json: bool) -> Result<(), CommandError> {
         }
     }
     if failed { Err(CommandError::Silent) } else { Ok(()) }
-}
-
-/// The id of a message by its number.
-fn message_id(agent: &mut Agent, group: &GroupId, number: u64) -> Result<MessageId, CommandError> {
-    let messages = agent.group_messages(group, u64::MAX)?;
-    let message = messages.iter().find(|message| message.number == number);
-    let message = message.ok_or_else(|| CommandError::Failed(format!("there is no message {number} in this group")))?;
-    Ok(message.content.id)
 }
 
 fn read(path: &Path) -> Result<String, CommandError> {

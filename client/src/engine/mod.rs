@@ -55,9 +55,9 @@ pub(crate) use body::is_wanted as body_is_wanted;
 pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
 pub use group::{
-    CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation, GroupEntries, GroupEvent, GroupId, GroupInput,
-    GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSummary, ReportMessage, SendToGroup,
-    reader as group_reader, report_of,
+    CaseDetail, CaseFold, CaseList, CaseSummary, CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation,
+    GroupEntries, GroupEvent, GroupId, GroupInput, GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSummary,
+    ReportMessage, SendToCase, SendToGroup, reader as group_reader, report_of, thread_of as group_thread,
 };
 pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
 pub use mailbox::{MessageDetail, MessageSummary};

@@ -2,13 +2,16 @@
 
 use medipeps_core::Address;
 use medipeps_core::group::GroupError;
-use medipeps_core::limits::GROUP_NAME_LENGTH_MAX;
+use medipeps_core::kind::CaseRefusal;
+use medipeps_core::limits::{GROUP_NAME_LENGTH_MAX, TRANSCRIPT_MESSAGES_MAX};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, GroupStanding};
 use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
 
-use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, ReportMessage, SendToGroup};
-use super::{append, blob, change, creation, key_packages, message, reading, report};
+use super::{
+    CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, ReportMessage, SendToCase, SendToGroup,
+};
+use super::{append, blob, case, change, creation, key_packages, message, reading, report};
 use crate::engine::transaction::{Stop, Transaction};
 
 /// What happened to a group, or is to happen.
@@ -28,6 +31,8 @@ pub enum GroupInput {
     Seen(GroupId, u64),
     /// Open a message to the organisation's officer.
     Report(ReportMessage),
+    /// Say something about a case or in one.
+    Case(Box<SendToCase>),
 }
 
 /// What was asked of a server for a group.
@@ -193,6 +198,15 @@ pub enum GroupProblem {
     /// What is kept of the message does not prove who sent it.
     #[error("what this device has kept of the message proves nothing; report it from another one of yours")]
     NotProven,
+    /// There is no such case, or it was opened before this account came into the group.
+    #[error("there is no such case in this group, or it was opened before you came")]
+    UnknownCase,
+    /// It would not count.
+    #[error(transparent)]
+    CaseRefused(#[from] CaseRefusal),
+    /// More messages than one case is shown with.
+    #[error("the case has more than {TRANSCRIPT_MESSAGES_MAX} messages")]
+    CaseTooLong,
 }
 
 const fn closed(standing: GroupStanding) -> &'static str {
@@ -216,6 +230,7 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::ReadAll => reading::read_all(transaction),
         GroupInput::Seen(group, number) => message::mark_seen(transaction, group, *number),
         GroupInput::Report(command) => report::report(transaction, command),
+        GroupInput::Case(command) => case::send(transaction, command),
     }
 }
 
