@@ -86,6 +86,8 @@ pub const KEPT_ENVELOPES_LENGTH_MAX: usize = 8 << 20;
 pub const DELIVERY_BATCH_MAX: usize = 32;
 /// Records of envelopes that could not be read; the oldest are overwritten. All are counted.
 pub const UNDECRYPTABLE_KEPT_MAX: u64 = 1000;
+/// Messages of a group that are in memory at once while cases are looked for.
+pub const GROUP_MESSAGES_PER_LOAD: usize = 256;
 /// Letters of a report's reason that lists show.
 pub const REPORT_SUBJECT_LETTERS: usize = 80;
 /// Messages of one sender that are kept before that sender's server has been asked.

@@ -225,6 +225,8 @@ pub const CASE_REASON_LENGTH_MAX: usize = 2048;
 pub const CASE_EVENTS_MAX: usize = 1024;
 /// Bytes of a transcript, encoded: what a reader holds in memory to check its signature.
 pub const TRANSCRIPT_LENGTH_MAX: usize = 16 << 20;
+/// Bytes of a file with a signed transcript: a statement, the signature and the frame come on top.
+pub const TRANSCRIPT_FILE_LENGTH_MAX: usize = TRANSCRIPT_LENGTH_MAX + (64 << 10);
 /// Messages of a transcript.
 pub const TRANSCRIPT_MESSAGES_MAX: usize = 65_536;
 /// Messages of an organisation's mailbox that are followed at a time.

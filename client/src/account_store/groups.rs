@@ -1,7 +1,7 @@
 //! The groups of an account, as a person or a program reads them.
 
 use medipeps_core::Address;
-use medipeps_core::kind::Report;
+use medipeps_core::kind::{MessageId, Report};
 use medipeps_core::wire::client_records::{
     GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupStanding,
 };
@@ -9,9 +9,10 @@ use rand_core::CryptoRng;
 
 use super::{AccountStore, HandleError, decode, load};
 use crate::engine::{
-    EngineError, GroupId, GroupMessage, GroupProblem, GroupReader, GroupSummary, ReadPosition, Time, class,
-    group_reader, key, place_of_upload, report_of,
+    CaseDetail, CaseFold, CaseList, CaseSummary, EngineError, GroupId, GroupMessage, GroupProblem, GroupReader,
+    GroupSummary, ReadPosition, Time, class, group_reader, key, place_of_upload, report_of,
 };
+use crate::limits::GROUP_MESSAGES_PER_LOAD;
 use crate::store::Store;
 
 impl<S: Store> AccountStore<S> {
@@ -60,12 +61,78 @@ impl<S: Store> AccountStore<S> {
             let message: GroupMessageRecord = decode(class::GROUP_MESSAGE, &value)?;
             messages.push(GroupMessage::of(number, message)?);
         }
-        let place = |message: &GroupMessage| match message.message.sequence {
-            0 => (true, message.number),
-            sequence => (false, sequence),
-        };
-        messages.sort_by_key(place);
+        messages.sort_by_key(GroupMessage::order);
         Ok(messages)
+    }
+
+    /// One message of a group.
+    ///
+    /// # Errors
+    /// [`HandleError`], with [`GroupProblem::UnknownMessage`] if there is none of this number.
+    pub fn group_message(
+        &mut self,
+        group: &GroupId,
+        number: u64,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<GroupMessage, HandleError> {
+        let transaction = self.store.begin(now.0, rng)?;
+        let message = load(&transaction, &key::group_message(group, number))?;
+        let message = message.ok_or(EngineError::from(GroupProblem::UnknownMessage(number)))?;
+        Ok(GroupMessage::of(number, message)?)
+    }
+
+    /// All cases of a group, the last opened first.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn group_cases(
+        &mut self,
+        group: &GroupId,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<CaseSummary>, HandleError> {
+        let mut cases = CaseList::default();
+        self.each_group_message(group, now, rng, |message| cases.take(&message))?;
+        Ok(cases.finish(group))
+    }
+
+    /// One case with what was said in it.
+    ///
+    /// # Errors
+    /// [`HandleError`], with [`GroupProblem::UnknownCase`] and [`GroupProblem::CaseTooLong`].
+    pub fn group_case(
+        &mut self,
+        group: &GroupId,
+        case: MessageId,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<CaseDetail, HandleError> {
+        let mut fold = CaseFold::new(case);
+        self.each_group_message(group, now, rng, |message| fold.take(message))?;
+        Ok(fold.finish(group).map_err(EngineError::from)?)
+    }
+
+    /// Goes through all messages of a group, some at a time: a log of years is never in memory as a whole.
+    fn each_group_message(
+        &mut self,
+        group: &GroupId,
+        now: Time,
+        rng: &mut impl CryptoRng,
+        mut take: impl FnMut(GroupMessage),
+    ) -> Result<(), HandleError> {
+        let transaction = self.store.begin(now.0, rng)?;
+        let Some(record) = load(&transaction, &key::group(group))? else { return Ok(()) };
+        let numbers: Vec<u64> = (0..record.messages).collect();
+        for numbers in numbers.chunks(GROUP_MESSAGES_PER_LOAD) {
+            let keys: Vec<_> =
+                numbers.iter().map(|number| key::group_message(group, *number).record().clone()).collect();
+            for (number, value) in numbers.iter().zip(transaction.load(&keys)?) {
+                let Some(value) = value else { continue };
+                take(GroupMessage::of(*number, decode(class::GROUP_MESSAGE, &value)?)?);
+            }
+        }
+        Ok(())
     }
 
     /// The report of a message: what would be sent to the officer.
@@ -107,21 +174,6 @@ impl<S: Store> AccountStore<S> {
         Ok(readers)
     }
 
-    /// One message of a group; `None` if there is none of this number.
-    ///
-    /// # Errors
-    /// [`HandleError`]
-    pub fn group_message(
-        &mut self,
-        group: &GroupId,
-        number: u64,
-        now: Time,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Option<GroupMessage>, HandleError> {
-        let message = load(&self.store.begin(now.0, rng)?, &key::group_message(group, number))?;
-        Ok(message.map(|message| GroupMessage::of(number, message)).transpose()?)
-    }
-
     /// The message of a group that waits for uploads; `None` if they are a mail's.
     ///
     /// # Errors
@@ -134,7 +186,7 @@ impl<S: Store> AccountStore<S> {
     ) -> Result<Option<GroupMessage>, HandleError> {
         let place = load(&self.store.begin(now.0, rng)?, &key::group_upload(content_id))?;
         match place.and_then(|place| place_of_upload(&place)) {
-            Some((group, number)) => self.group_message(&group, number, now, rng),
+            Some((group, number)) => self.group_message(&group, number, now, rng).map(Some),
             None => Ok(None),
         }
     }

@@ -11,8 +11,8 @@ use medipeps_core::wire::client_records::GroupMessageState;
 use serde::Serialize;
 
 use super::group::{self, Told};
-use super::{CommandError, attachment, chat_file, mail, output};
-use crate::engine::{Event, GroupEvent, GroupId, SendToGroup};
+use super::{CommandError, attachment, case, chat_file, mail, output};
+use crate::engine::{Event, GroupEvent, GroupId, SendToCase, SendToGroup, group_thread};
 use crate::shell::agent::{Agent, Document, now};
 
 const HOUR_MS: u64 = 3600 * 1000;
@@ -50,6 +50,9 @@ pub(super) enum Command {
     Poll {
         /// The group
         group: String,
+        /// In this case instead of the group: its title or the beginning of its id
+        #[arg(long, value_name = "CASE")]
+        case: Option<String>,
         /// The question
         question: String,
         /// An answer to choose; at least two
@@ -73,6 +76,9 @@ pub(super) enum Command {
     Task {
         /// The group
         group: String,
+        /// In this case instead of the group: its title or the beginning of its id
+        #[arg(long, value_name = "CASE")]
+        case: Option<String>,
         /// What
         text: String,
         /// By whom; may be repeated; everybody without it
@@ -144,7 +150,10 @@ pub(super) enum State {
 #[derive(Debug, Serialize)]
 pub(super) struct SentJson {
     group: String,
-    number: u64,
+    /// Of a case that was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) case: Option<String>,
+    pub(super) number: u64,
     state: &'static str,
     code: Option<String>,
 }
@@ -180,13 +189,13 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
             };
             about(home, &group, number, |task| Chat::TaskChange(TaskChange { task, state })).await
         }
-        Command::Poll { group, question, option, multiple } => {
+        Command::Poll { group, case, question, option, multiple } => {
             let poll = Chat::Poll(Poll { question, options: option, multiple, closes: None });
-            say(home, &group, None, |_| Ok(poll)).await
+            say(home, (&group, case.as_deref()), None, |_| Ok(poll)).await
         }
-        Command::Task { group, text, assignees } => {
+        Command::Task { group, case, text, assignees } => {
             let task = Chat::Task(Task { text, assignees, due: None });
-            say(home, &group, None, |_| Ok(task)).await
+            say(home, (&group, case.as_deref()), None, |_| Ok(task)).await
         }
     }
 }
@@ -214,7 +223,8 @@ pub(super) async fn send(home: &Path, arguments: Send) -> Result<(), CommandErro
         (None, None) => String::new(),
     };
     let mut agent = super::open(home)?;
-    let result = send_chat(&mut agent, &group, (reply_to, expires), files, |_| Ok(Chat::Text { text })).await;
+    let say = (reply_to, expires);
+    let result = send_chat(&mut agent, (&group, None), say, files, |_| Ok(Chat::Text { text })).await;
     agent.close().await;
     finish(result?, json)
 }
@@ -225,42 +235,72 @@ async fn about(
     number: u64,
     chat: impl FnOnce(MessageId) -> Chat,
 ) -> Result<(), CommandError> {
-    say(home, group, Some(number), |message| message.map(chat).ok_or_else(|| CommandError::Use("no message".into())))
-        .await
+    say(home, (group, None), Some(number), |message| {
+        message.map(chat).ok_or_else(|| CommandError::Use("no message".into()))
+    })
+    .await
 }
 
 async fn say(
     home: &Path,
-    group: &str,
+    place: (&str, Option<&str>),
     number: Option<u64>,
     chat: impl FnOnce(Option<MessageId>) -> Result<Chat, CommandError>,
 ) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
-    let result = send_chat(&mut agent, group, (number, None), Vec::new(), chat).await;
+    let result = send_chat(&mut agent, place, (number, None), Vec::new(), chat).await;
     agent.close().await;
     finish(result?, false)
 }
 
-/// Queues a chat message with files and tries to send it.
+/// Queues a chat message with files and tries to send it: in the group, or in a case of it. What answers or changes another
+/// message goes where that one is.
 pub(super) async fn send_chat(
     agent: &mut Agent,
-    group: &str,
+    (group, case): (&str, Option<&str>),
     (number, expires): (Option<u64>, Option<u64>),
     files: Vec<Document>,
     chat: impl FnOnce(Option<MessageId>) -> Result<Chat, CommandError>,
 ) -> Result<SentJson, CommandError> {
-    let id = group::find(group, &agent.groups()?)?;
-    let message = number.map(|number| message_id(agent, &id, number)).transpose()?;
+    let group = group::find(group, &agent.groups()?)?;
+    let target = number.map(|number| agent.group_message(&group, number)).transpose()?;
+    let message = target.as_ref().map(|target| target.content.id);
     let chat = chat(message)?;
-    let command = SendToGroup {
-        group: id,
-        in_reply_to: message.filter(|_| matches!(chat, Chat::Text { .. })),
-        fallback_text: chat.fallback_text(),
-        body: Body::Chat(chat),
-        attachments: Vec::new(),
-        urgency: Urgency::Routine,
-        expires,
+    let case = match (case, &target) {
+        (Some(typed), _) => Some(case::find_in(agent, &group, typed)?),
+        (None, Some(target)) if target.content.thread != group_thread(&group) => Some(target.content.thread),
+        (None, _) => None,
     };
+    let in_reply_to = message.filter(|_| matches!(chat, Chat::Text { .. }));
+    let message = SendToGroup { expires, ..command(group, Body::Chat(chat), in_reply_to) };
+    let what = match case {
+        Some(case) => Say::InCase(SendToCase { case: Some(case), patient: None, message }),
+        None => Say::InGroup(message),
+    };
+    deliver(agent, group, what, files).await
+}
+
+/// Where something is said.
+pub(super) enum Say {
+    /// In the group itself.
+    InGroup(SendToGroup),
+    /// In a case of it, or about one.
+    InCase(SendToCase),
+}
+
+/// What is said, without files.
+pub(super) fn command(group: GroupId, body: Body, in_reply_to: Option<MessageId>) -> SendToGroup {
+    let (fallback_text, attachments) = (body.fallback_text(), Vec::new());
+    SendToGroup { group, body, fallback_text, in_reply_to, attachments, urgency: Urgency::Routine, expires: None }
+}
+
+/// Queues what is to be said in a group, and tries to send it.
+pub(super) async fn deliver(
+    agent: &mut Agent,
+    id: GroupId,
+    what: Say,
+    files: Vec<Document>,
+) -> Result<SentJson, CommandError> {
     let (mut queued, mut told, mut sent) = (None, Told::default(), None);
     let mut see = |event: &Event| {
         match event {
@@ -276,7 +316,10 @@ pub(super) async fn send_chat(
         }
         told.hear(event);
     };
-    let number = agent.send_to_group(command, files, &mut see).await?;
+    let number = match what {
+        Say::InGroup(said) => agent.send_to_group(said, files, &mut see).await?,
+        Say::InCase(said) => agent.send_to_case(said, files, &mut see).await?,
+    };
     let problem = agent.settle_said(&id, number, &mut see).await?;
     told.say();
     let (state, code) = match sent {
@@ -285,7 +328,7 @@ pub(super) async fn send_chat(
         Some((GroupMessageState::Queued, code)) => ("queued", code.or(problem)),
         None => ("queued", problem),
     };
-    Ok(SentJson { group: data_encoding::HEXLOWER.encode(&id), number, state, code })
+    Ok(SentJson { group: data_encoding::HEXLOWER.encode(&id), case: None, number, state, code })
 }
 
 pub(super) fn finish(sent: SentJson, json: bool) -> Result<(), CommandError> {
@@ -306,14 +349,6 @@ pub(super) fn finish(sent: SentJson, json: bool) -> Result<(), CommandError> {
         }
     }
     if failed { Err(CommandError::Silent) } else { Ok(()) }
-}
-
-/// The id of a message by its number.
-fn message_id(agent: &mut Agent, group: &GroupId, number: u64) -> Result<MessageId, CommandError> {
-    let messages = agent.group_messages(group, u64::MAX)?;
-    let message = messages.iter().find(|message| message.number == number);
-    let message = message.ok_or_else(|| CommandError::Failed(format!("there is no message {number} in this group")))?;
-    Ok(message.content.id)
 }
 
 fn read(path: &Path) -> Result<String, CommandError> {

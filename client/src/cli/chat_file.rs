@@ -97,7 +97,7 @@ async fn say(
     let mut agent = super::open(home)?;
     let watched = progress::watch(&mut agent);
     let said = tokio::select! {
-        said = chat::send_chat(&mut agent, group, (None, None), documents, |_| Ok(chat)) => said,
+        said = chat::send_chat(&mut agent, (group, None), (None, None), documents, |_| Ok(chat)) => said,
         interrupted = progress::interrupted() => interrupted.and(Err(CommandError::Interrupted(
             "what was queued is kept; `sync` goes on with it",
         ))),
@@ -142,7 +142,6 @@ async fn save_files(agent: &mut Agent, arguments: &SaveArguments) -> Result<(Vec
     let id = group::find(&arguments.group, &agent.groups()?)?;
     let number = arguments.number;
     let message = agent.group_message(&id, number)?;
-    let message = message.ok_or_else(|| CommandError::Failed(format!("there is no message {number} in this group")))?;
     if message.content.attachments.is_empty() {
         return Err(CommandError::Failed(format!("message {number} has no files")));
     }

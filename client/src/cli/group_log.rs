@@ -1,18 +1,20 @@
 //! `medipeps group log`: what was said in a group, as its members see it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::kind::{
-    Attachment, AttachmentPlace, Author, Body, Chat, ChatEntry, ChatThread, Place, ShownBody, ShownMessage, TaskState,
+    Attachment, AttachmentPlace, Author, Body, Case, Chat, ChatEntry, ChatThread, MessageId, Place, ShownBody,
+    ShownMessage, TaskState,
 };
 use medipeps_core::limits::RECEIPT_ACCOUNTS_MAX;
 use medipeps_core::wire::client_records::GroupMessageState;
 use serde::Serialize;
 
-use super::{CommandError, group, output, time};
-use crate::engine::{GroupInput, GroupMessage, GroupSummary, Input};
+use super::{CommandError, case, group, output, time};
+use crate::engine::{CaseSummary, GroupInput, GroupMessage, GroupSummary, Input, group_thread};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Log {
@@ -29,9 +31,12 @@ pub(super) struct Log {
 
 /// A message, as JSON has it.
 #[derive(Debug, Serialize)]
-struct MessageJson {
+pub(super) struct MessageJson {
     number: u64,
     id: String,
+    /// Of the case that it is about or in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    case: Option<String>,
     from: String,
     device: u32,
     kind: &'static str,
@@ -70,9 +75,14 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
     let id = group::find(&arguments.group, &groups)?;
     let Some(group) = groups.iter().find(|group| group.id == id) else { return Ok(()) };
     let messages = agent.group_messages(&id, arguments.limit)?;
-    let thread = fold(&messages);
-    let shown: Vec<MessageJson> = messages.iter().filter_map(|message| json_of(message, &thread, group)).collect();
-    if let Some(last) = messages.iter().map(|message| message.number).max() {
+    let last = messages.iter().map(|message| message.number).max();
+    // Only where there is something of a case is all of the log gone through for them.
+    let apart = |message: &GroupMessage| message.content.thread != group_thread(&id);
+    let cases = if messages.iter().any(apart) { agent.cases(&id)? } else { Vec::new() };
+    let (shown, in_cases) = split(messages, &cases);
+    let thread = fold(&shown);
+    let shown: Vec<MessageJson> = shown.iter().filter_map(|message| json_of(message, &thread, group)).collect();
+    if let Some(last) = last {
         agent.take_note(&Input::Group(GroupInput::Seen(id, last)))?;
     }
     if arguments.json {
@@ -81,8 +91,18 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
     if shown.is_empty() {
         return output::print("Nothing has been said yet.\n");
     }
+    let mut text = lines(&shown);
+    for (case, count) in cases.iter().filter_map(|case| Some((case, in_cases.get(&case.case.id())?))) {
+        let (title, short) = (output::line(case.case.title()), case::short(&case.case.id()));
+        let _ = writeln!(text, "      {count} in the case \"{title}\": `case show {short}`");
+    }
+    output::print(&text)
+}
+
+/// Messages as a person reads them, each with its number.
+pub(super) fn lines(shown: &[MessageJson]) -> String {
     let mut text = String::new();
-    for message in &shown {
+    for message in shown {
         let marks = match (message.state, message.edited) {
             ("queued", _) => " (waits)",
             ("failed", _) => " (NOT SENT)",
@@ -103,7 +123,23 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
             let _ = writeln!(text, "      [{}]", reactions.join("  "));
         }
     }
-    output::print(&text)
+    text
+}
+
+/// What is said in cases is shown with them; how many that are, by case. What happens to a case is told in the group too, if
+/// it counts, and what belongs to no case that is known here is shown as everything else.
+fn split(messages: Vec<GroupMessage>, cases: &[CaseSummary]) -> (Vec<GroupMessage>, BTreeMap<MessageId, usize>) {
+    let mut in_cases = BTreeMap::new();
+    let shown = messages.into_iter().filter(|message| {
+        let Some(case) = cases.iter().find(|case| case.case.id() == message.content.thread) else { return true };
+        if let Body::Case(_) = &message.content.body {
+            let waits = message.message.state != GroupMessageState::Logged;
+            return waits || case.case.events().iter().any(|event| event.id == message.content.id);
+        }
+        *in_cases.entry(case.case.id()).or_default() += 1;
+        false
+    });
+    (shown.collect(), in_cases)
 }
 
 /// What members see of it. What waits or has failed is not in the log and takes no part.
@@ -121,12 +157,17 @@ fn fold(messages: &[GroupMessage]) -> ChatThread {
     thread
 }
 
-fn json_of(message: &GroupMessage, thread: &ChatThread, group: &GroupSummary) -> Option<MessageJson> {
+pub(super) fn json_of(message: &GroupMessage, thread: &ChatThread, group: &GroupSummary) -> Option<MessageJson> {
     let record = &message.message;
     let (kind, mut text) = match &message.content.body {
         // What speaks of another message is shown with that one.
         Body::Chat(chat) if chat.target().is_some() && record.state == GroupMessageState::Logged => return None,
         Body::Chat(chat) => ("chat", chat.fallback_text()),
+        Body::Case(Case::Opening { title, .. }) => {
+            let short = case::short(&message.content.id);
+            ("case", format!("Case opened: {title}\n`case show {short}`"))
+        }
+        Body::Case(act) => ("case", act.fallback_text()),
         Body::Mail(mail) => ("mail", format!("{}\n{}", mail.subject, mail.text)),
         _ => ("other", message.content.fallback_text.clone()),
     };
@@ -142,6 +183,7 @@ fn json_of(message: &GroupMessage, thread: &ChatThread, group: &GroupSummary) ->
     let reactions = shown.map(ShownMessage::reactions).unwrap_or_default();
     Some(MessageJson {
         number: message.number,
+        case: matches!(message.content.body, Body::Case(_)).then(|| message.content.thread.to_string()),
         id: output::id(&message.content.id.0),
         from: record.sender.to_string(),
         device: record.sender_device,

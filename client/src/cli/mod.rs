@@ -3,6 +3,8 @@
 mod account;
 mod attachment;
 mod backup;
+mod case;
+mod case_file;
 mod chat;
 mod chat_file;
 mod contact;
@@ -82,6 +84,9 @@ enum Command {
     /// Say things in a group: text, reactions, polls, tasks
     #[command(subcommand)]
     Chat(chat::Command),
+    /// Cases in a group: threads about one patient, with a team and an end
+    #[command(subcommand)]
+    Case(case::Command),
     /// Send what waits and fetch what has come
     Sync(sync::Arguments),
     /// List received mail, newest first
@@ -239,6 +244,10 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), CommandError> {
+    // An auditor has a file and no account.
+    if let Command::Case(case::Command::Verify(verify)) = &arguments.command {
+        return case_file::verify(verify);
+    }
     let home = arguments
         .home
         .ok_or_else(|| CommandError::Use("say where the account is: --home DIR, or MEDIPEPS_HOME".to_owned()))?;
@@ -278,6 +287,7 @@ async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), Comma
         Command::Mail(command) => mail::run(home, command).await,
         Command::Group(command) => group::run(home, command).await,
         Command::Chat(command) => chat::run(home, command).await,
+        Command::Case(command) => case::run(home, command).await,
         Command::Sync(arguments) => sync::run(home, arguments).await,
         Command::Inbox(arguments) => inbox::run(home, &arguments),
         Command::Read(arguments) => read::run(home, &arguments).await,

@@ -12,6 +12,44 @@ pub(super) fn short(milliseconds: u64) -> String {
     format!("{date} {hour:02}:{minute:02}")
 }
 
+/// Milliseconds since 1970 of `2026-11-30`, which is the end of that day, or of `2026-11-30T18:00Z`.
+pub(super) fn moment(text: &str) -> Result<u64, &'static str> {
+    const REFUSED: &str = "a time is a day as 2026-11-30, or 2026-11-30T18:00Z; both are UTC";
+    let number = |text: &str, digits: usize| match text.len() == digits && text.bytes().all(|one| one.is_ascii_digit())
+    {
+        true => text.parse::<u64>().map_err(|_| REFUSED),
+        false => Err(REFUSED),
+    };
+    let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
+    let mut date_parts = date.split('-');
+    let mut next = |digits| number(date_parts.next().unwrap_or_default(), digits);
+    let (year, month, day) = (next(4)?, next(2)?, next(2)?);
+    if date_parts.next().is_some() || !(1..=12).contains(&month) || !(1..=31).contains(&day) || year < 1970 {
+        return Err(REFUSED);
+    }
+    // Years begin in March, as below.
+    let shifted_month = (month + 9) % 12;
+    let year_of_march = year - u64::from(month <= 2);
+    let days = year_of_march * 365 + year_of_march / 4 - year_of_march / 100 + year_of_march / 400;
+    let days = days + (153 * shifted_month + 2) / 5 + day - 1 - 719_468;
+    // A day that the month does not have is another one.
+    if civil(days) != (year, month, day) {
+        return Err(REFUSED);
+    }
+    let seconds = match time {
+        None => 86_400,
+        Some(time) => {
+            let (hour, minute) = time.strip_suffix('Z').and_then(|time| time.split_once(':')).ok_or(REFUSED)?;
+            let (hour, minute) = (number(hour, 2)?, number(minute, 2)?);
+            if hour > 23 || minute > 59 {
+                return Err(REFUSED);
+            }
+            hour * 3600 + minute * 60
+        }
+    };
+    Ok((days * 86_400 + seconds) * 1000)
+}
+
 fn parts(milliseconds: u64) -> (String, [u64; 3]) {
     let seconds = milliseconds / 1000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -35,6 +73,30 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_read_as_they_are_written() {
+        assert_eq!(moment("2024-02-29"), Ok(1_709_164_800_000 + 86_400_000));
+        assert_eq!(moment("2024-02-29T00:00Z"), Ok(1_709_164_800_000));
+        assert_eq!(moment("2100-03-01T00:00Z"), Ok(4_107_542_400_000));
+        assert_eq!(moment("1970-01-01T00:01Z"), Ok(60_000));
+        for text in [
+            "",
+            "2023-02-29",
+            "2024-13-01",
+            "2024-1-1",
+            "2024-02-29T24:00Z",
+            "2024-02-29T10:00",
+            "1969-12-31",
+            "tomorrow",
+        ] {
+            assert!(moment(text).is_err(), "{text}");
+        }
+        for day in [0_u64, 58, 59, 365, 789, 20_000, 47_000] {
+            let text = iso(day * 86_400_000);
+            assert_eq!(moment(&format!("{}:00Z", &text[..13])), Ok(day * 86_400_000));
+        }
+    }
 
     #[test]
     fn known_moments() {

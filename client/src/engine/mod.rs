@@ -57,9 +57,10 @@ pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
 pub(crate) use group::place_of_upload;
 pub use group::{
-    CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation, GroupEntries, GroupEvent, GroupId, GroupInput,
-    GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSignal, GroupSummary, ReadPosition, ReportMessage,
-    SendToGroup, reader as group_reader, report_of,
+    CaseDetail, CaseFold, CaseList, CaseSummary, CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation,
+    GroupEntries, GroupEvent, GroupId, GroupInput, GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSignal,
+    GroupSummary, ReadPosition, ReportMessage, SendToCase, SendToGroup, reader as group_reader, report_of,
+    thread_of as group_thread,
 };
 pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
 pub use mailbox::{MessageDetail, MessageSummary};

@@ -5,6 +5,7 @@
 
 mod anchoring;
 mod backup;
+pub mod cases;
 mod documents;
 mod exchange;
 mod group_watch;

@@ -3,7 +3,7 @@
 use medipeps_core::franking::FrankedContent;
 use medipeps_core::group::{GroupError, Role};
 use medipeps_core::group_log::entry_hash;
-use medipeps_core::kind::{Body, Content, MessageId, ReceiptsWanted, Urgency};
+use medipeps_core::kind::{Body, Content, MessageId, PatientReference, ReceiptsWanted, Urgency};
 use medipeps_core::wire::client_records::{
     GroupEntryRecord, GroupMessageRecord, GroupMessageState, GroupOutboxRecord, GroupRecord, GroupStanding,
 };
@@ -42,8 +42,23 @@ pub struct SendToGroup {
     pub expires: Option<u64>,
 }
 
+/// In which thread something is said.
+pub(super) enum Thread {
+    /// The group's own.
+    Group,
+    /// A case's.
+    Case(MessageId),
+    /// One that begins with it, about this patient.
+    Opening(PatientReference),
+}
+
 /// Stores what is to be said. It leaves with the next tick.
 pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendToGroup) -> Result<(), Stop> {
+    queue(transaction, command, Thread::Group)
+}
+
+/// The same, in any thread.
+pub(super) fn queue(transaction: &mut Transaction<'_>, command: &SendToGroup, thread: Thread) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     let mut group = load_active(transaction, &command.group)?;
     if let Some(successor) = group.successor {
@@ -55,10 +70,15 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
     }
     let id = MessageId::random(&mut transaction.rng);
     let now = transaction.now.0;
+    let (thread, patient) = match thread {
+        Thread::Group => (thread_of(&command.group), None),
+        Thread::Case(case) => (case, None),
+        Thread::Opening(patient) => (id, Some(patient)),
+    };
     let (attachments, uploads) = composition::enclose(transaction, &own, id.0, &command.attachments)?;
     let content = Content {
         id,
-        thread: MessageId(thread_of(&command.group)),
+        thread,
         in_reply_to: command.in_reply_to,
         replaces: None,
         created: now,
@@ -67,7 +87,7 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
         sender_name: own.record.name.clone(),
         sender_role: String::new(),
         on_behalf_of: None,
-        patient: None,
+        patient,
         receipts_wanted: ReceiptsWanted::default(),
         fallback_text: command.fallback_text.clone(),
         attachments,
@@ -138,10 +158,11 @@ fn own_certificate(own: &OwnDevice) -> Result<Vec<u8>, EngineError> {
 }
 
 /// The thread of what is said in a group.
-pub(super) fn thread_of(group_id: &GroupId) -> [u8; 16] {
+#[must_use]
+pub fn thread_of(group_id: &GroupId) -> MessageId {
     let mut thread = [0; 16];
     thread.copy_from_slice(&group_id[..16]);
-    thread
+    MessageId(thread)
 }
 
 /// Appends what waits, oldest first: what is encrypted for the present epoch goes again as it is, the rest is encrypted.

@@ -6,6 +6,7 @@
 
 mod append;
 mod blob;
+mod case;
 mod change;
 mod commit;
 mod creation;
@@ -36,9 +37,10 @@ use super::transaction::{Stop, Transaction, go_on};
 use crate::limits::GROUP_UPDATE_MS;
 
 pub use blob::GroupBlobRequest;
+pub use case::{CaseDetail, CaseFold, CaseList, CaseSummary, SendToCase};
 pub use change::GroupChange;
 pub use creation::CreateGroup;
-pub use message::SendToGroup;
+pub use message::{SendToGroup, thread_of};
 pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
 pub use read_position::ReadPosition;
 pub use reading::{GroupEntries, GroupReader, reader};

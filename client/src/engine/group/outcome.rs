@@ -2,15 +2,17 @@
 
 use medipeps_core::Address;
 use medipeps_core::group::GroupError;
-use medipeps_core::limits::GROUP_NAME_LENGTH_MAX;
+use medipeps_core::kind::CaseRefusal;
+use medipeps_core::limits::{GROUP_NAME_LENGTH_MAX, TRANSCRIPT_MESSAGES_MAX};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, GroupStanding};
 use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
 
 use super::{
-    CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, GroupSignal, ReportMessage, SendToGroup,
+    CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, GroupSignal, ReportMessage, SendToCase,
+    SendToGroup, append, blob, case, change, creation, key_packages, message, read_position, reading, report,
+    successor, typing,
 };
-use super::{append, blob, change, creation, key_packages, message, read_position, reading, report, successor, typing};
 use crate::engine::transaction::{Stop, Transaction};
 
 /// What happened to a group, or is to happen.
@@ -38,6 +40,8 @@ pub enum GroupInput {
     Signal(GroupSignal),
     /// Whether the members of a group are told what is read here.
     ReadPositions(GroupId, bool),
+    /// Say something about a case or in one.
+    Case(Box<SendToCase>),
 }
 
 /// What was asked of a server for a group.
@@ -257,6 +261,15 @@ pub enum GroupProblem {
         /// The limit.
         max: usize,
     },
+    /// There is no such case, or it was opened before this account came into the group.
+    #[error("there is no such case in this group, or it was opened before you came")]
+    UnknownCase,
+    /// It would not count.
+    #[error(transparent)]
+    CaseRefused(#[from] CaseRefusal),
+    /// More messages than one case is shown with.
+    #[error("the case has more than {TRANSCRIPT_MESSAGES_MAX} messages")]
+    CaseTooLong,
 }
 
 const fn closed(standing: GroupStanding) -> &'static str {
@@ -284,6 +297,7 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::Typing(group, active) => typing::send(transaction, group, *active),
         GroupInput::Signal(signal) => typing::received(transaction, signal),
         GroupInput::ReadPositions(group, told) => read_position::switch(transaction, group, *told),
+        GroupInput::Case(command) => case::send(transaction, command),
     }
 }
 

@@ -183,7 +183,7 @@ fn last_of_others(
 fn content(transaction: &mut Transaction<'_>, own: &OwnDevice, group_id: &GroupId, message: MessageId) -> Content {
     Content {
         id: MessageId::random(&mut transaction.rng),
-        thread: MessageId(message::thread_of(group_id)),
+        thread: message::thread_of(group_id),
         in_reply_to: None,
         replaces: None,
         created: transaction.now.0,

@@ -53,6 +53,15 @@ impl GroupSummary {
 }
 
 impl GroupMessage {
+    /// By which it is sorted: those in the log in its order, then what waits, as it was written.
+    #[must_use]
+    pub const fn order(&self) -> (bool, u64) {
+        match self.message.sequence {
+            0 => (true, self.number),
+            sequence => (false, sequence),
+        }
+    }
+
     /// Out of its record.
     ///
     /// # Errors

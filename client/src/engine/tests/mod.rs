@@ -7,6 +7,7 @@ mod delivery;
 mod device_names;
 mod device_sync;
 mod devices;
+mod group_cases;
 mod group_files;
 mod group_franking;
 mod group_presence;

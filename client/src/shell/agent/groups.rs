@@ -24,14 +24,6 @@ impl Agent {
         Ok(self.store.group_messages(group, limit, now(), &mut self.rng)?)
     }
 
-    /// One message of a group; `None` if there is none of this number.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub fn group_message(&mut self, group: &GroupId, number: u64) -> Result<Option<GroupMessage>, AgentError> {
-        Ok(self.store.group_message(group, number, now(), &mut self.rng)?)
-    }
-
     /// Uploads what a message needs, for as long as something moves, and sends it as [`Self::settle_group`] does.
     ///
     /// # Errors
@@ -45,8 +37,7 @@ impl Agent {
         let mut end = Instant::now() + GROUP_SETTLE_WAIT;
         loop {
             let said = self.group_message(group, number)?;
-            let waits =
-                said.is_some_and(|said| said.message.state == GroupMessageState::Queued && said.message.code.is_some());
+            let waits = said.message.state == GroupMessageState::Queued && said.message.code.is_some();
             if !waits || Instant::now() >= end {
                 return self.settle_group(group, show).await;
             }

@@ -13,7 +13,7 @@ use rand_core::Rng;
 use super::{Agent, AgentError, Show};
 use crate::engine::{
     Attachment, AttachmentSize, AttachmentSource, EngineError, Event, GroupEvent, GroupInput, Input, LocalId,
-    SealedCopy, SendMail, SendToGroup, fitting_beside,
+    SealedCopy, SendMail, SendToCase, SendToGroup, fitting_beside,
 };
 use crate::shell::transfer::source::{FileStamp, SourceError, SourceFile};
 
@@ -74,8 +74,34 @@ impl Agent {
     /// As [`Self::send_mail`].
     pub async fn send_to_group(
         &mut self,
+        said: SendToGroup,
+        documents: Vec<Document>,
+        show: Show<'_>,
+    ) -> Result<u64, AgentError> {
+        let input = |_: &mut Self, said| Ok(Input::Group(GroupInput::Send(Box::new(said))));
+        self.say(said, documents, input, show).await
+    }
+
+    /// The same about a case or in one. What would not count as far as this device knows is refused.
+    ///
+    /// # Errors
+    /// As [`Self::send_mail`].
+    pub async fn send_to_case(
+        &mut self,
+        command: SendToCase,
+        documents: Vec<Document>,
+        show: Show<'_>,
+    ) -> Result<u64, AgentError> {
+        let SendToCase { case, patient, message } = command;
+        let input = |agent: &mut Self, message| agent.case_input(SendToCase { case, patient, message });
+        self.say(message, documents, input, show).await
+    }
+
+    async fn say(
+        &mut self,
         mut said: SendToGroup,
         documents: Vec<Document>,
+        input: impl FnOnce(&mut Self, SendToGroup) -> Result<Input, AgentError>,
         show: Show<'_>,
     ) -> Result<u64, AgentError> {
         let mut staged = Vec::new();
@@ -84,7 +110,10 @@ impl Agent {
         let sent = match placed {
             Ok((attachments, _)) => {
                 said.attachments = attachments;
-                self.queue_said(said, show).await
+                match input(self, said) {
+                    Ok(input) => self.queue_said(input, show).await,
+                    Err(error) => Err(error),
+                }
             }
             Err(error) => Err(error),
         };
@@ -92,7 +121,7 @@ impl Agent {
         sent
     }
 
-    async fn queue_said(&mut self, said: SendToGroup, show: Show<'_>) -> Result<u64, AgentError> {
+    async fn queue_said(&mut self, input: Input, show: Show<'_>) -> Result<u64, AgentError> {
         let mut queued = None;
         let mut see = |event: &Event| {
             if let Event::Group { event: GroupEvent::MessageQueued { number }, .. } = event {
@@ -100,7 +129,7 @@ impl Agent {
             }
             show(event);
         };
-        self.round(Input::Group(GroupInput::Send(Box::new(said))), &mut see).await?;
+        self.round(input, &mut see).await?;
         Ok(queued.ok_or(EngineError::NoProgress)?)
     }
 

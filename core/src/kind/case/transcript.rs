@@ -11,7 +11,7 @@ use super::{CaseEvent, CaseMember, CaseThread};
 use crate::crypto::signature::SigningKey;
 use crate::identity::{Statement, StatementError};
 use crate::label;
-use crate::limits::{TRANSCRIPT_LENGTH_MAX, TRANSCRIPT_MESSAGES_MAX};
+use crate::limits::{TRANSCRIPT_FILE_LENGTH_MAX, TRANSCRIPT_LENGTH_MAX, TRANSCRIPT_MESSAGES_MAX};
 use crate::wire::{self, WireError};
 
 /// A case at the moment of its export.
@@ -240,8 +240,8 @@ impl SignedTranscript {
     /// # Errors
     /// [`TranscriptError::Malformed`] and [`TranscriptError::TooLong`].
     pub fn decode(bytes: &[u8]) -> Result<Self, TranscriptError> {
-        // A statement and the frame come on top; what is far too long is not parsed.
-        if bytes.len() > TRANSCRIPT_LENGTH_MAX + (64 << 10) {
+        // What is far too long is not parsed.
+        if bytes.len() > TRANSCRIPT_FILE_LENGTH_MAX {
             return Err(TranscriptError::TooLong { length: bytes.len() });
         }
         Ok(wire::transcript::decode_signed(bytes)?)
