@@ -11,20 +11,20 @@ use crate::server::Server;
 
 /// Somebody who can be added: his key packages are published.
 #[track_caller]
-fn ready(folder: &std::path::Path, server: &Server, name: &'static str, local: &'static str) -> Person {
+pub fn ready(folder: &std::path::Path, server: &Server, name: &'static str, local: &'static str) -> Person {
     let person = Person::with_account(folder, server, name, local);
     person.run(&["sync"]).done();
     person
 }
 
 #[track_caller]
-fn said(person: &Person, group: &str) -> Vec<String> {
+pub fn said(person: &Person, group: &str) -> Vec<String> {
     let log = person.run(&["group", "log", group, "--json"]).done().json();
     log.as_array().unwrap().iter().map(|message| message["text"].as_str().unwrap().to_owned()).collect()
 }
 
 #[track_caller]
-fn group(person: &Person, group: &str) -> Value {
+pub fn group(person: &Person, group: &str) -> Value {
     person.run(&["group", "show", group, "--json"]).done().json()
 }
 

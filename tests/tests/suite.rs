@@ -26,6 +26,8 @@ mod fault_server_disk;
 #[cfg(test)]
 mod fsync;
 #[cfg(test)]
+mod group_life;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod in_step;

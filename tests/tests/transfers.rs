@@ -70,7 +70,7 @@ fn draft(to: &Person, subject: &str, attach: &[&Path]) -> Draft {
 }
 
 /// The percentages that a command has told, in order.
-fn percentages(said: &str) -> Vec<u64> {
+pub fn percentages(said: &str) -> Vec<u64> {
     let before = |line: &str| line.split(" % of ").next()?.rsplit(' ').next()?.parse().ok();
     said.lines().filter(|line| line.contains(" % of ")).filter_map(before).collect()
 }

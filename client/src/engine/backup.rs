@@ -20,7 +20,7 @@ use crate::store::{RecordClass, RecordKey};
 /// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
 /// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
 /// they belong to, because others wait there to be sent. A group comes after its messages, because it counts them.
-pub(crate) const CLASSES: [RecordClass; 13] = [
+pub(crate) const CLASSES: [RecordClass; 15] = [
     class::SERVER,
     class::CONTACT,
     class::UNCONFIRMED_SENDER,
@@ -32,6 +32,8 @@ pub(crate) const CLASSES: [RecordClass; 13] = [
     class::GROUP_RECEIVED,
     class::DEVICE_CERTIFICATE,
     class::GROUP_MESSAGE,
+    class::GROUP_NUMBER,
+    class::GROUP_EXPIRY,
     class::GROUP_ROSTER,
     class::GROUP,
 ];
@@ -120,6 +122,8 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
         }
         class::DEVICE_CERTIFICATE => certificate(&entry.value, name),
         class::GROUP_MESSAGE => group_message(&entry.value).filter(|_| name.len() == 32 + size_of::<u64>()),
+        class::GROUP_NUMBER => (name.len() == 48 && entry.value.len() == size_of::<u64>()).then(|| entry.value.clone()),
+        class::GROUP_EXPIRY => (name.len() == 48 && entry.value.is_empty()).then(|| entry.value.clone()),
         class::GROUP_ROSTER => again::<GroupRosterRecord>(&entry.value, |_| name.len() == 32),
         class::GROUP => group(&entry.value, name),
         _ => return Err("a record of a class that backups do not have"),

@@ -14,7 +14,7 @@ use medipeps_core::wire::transport::{AppendGroupEntryReply, ErrorReply, Request}
 use zeroize::Zeroizing;
 
 use super::mls::{OpenGroup, code_of};
-use super::{GroupEvent, GroupId, GroupProblem, append, blob, change, load, message, store, tell};
+use super::{GroupEvent, GroupId, GroupProblem, append, blob, change, load, message, store, successor, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::composition;
 use crate::engine::outbox::next_attempt;
@@ -289,9 +289,16 @@ pub(super) fn appended(
             (group.incarnation, group.after) = (Some(reply.incarnation), reply.sequence);
             (group.attempts, group.next_attempt, group.next_read) = (0, 0, transaction.now.0);
             (group.updated, group.next_deletion) = (transaction.now.0, 0);
-            group.name.clone_from(&OpenGroup::load(transaction, group_id)?.policy()?.name);
+            let policy = OpenGroup::load(transaction, group_id)?.policy()?;
+            group.name.clone_from(&policy.name);
             transaction.delete(&key::submission(&commit.entry_id));
             tell(transaction, group_id, GroupEvent::Rejoined);
+            if let Some(successor) = policy.successor {
+                // It was named while this device was away.
+                store(transaction, &group);
+                let own = OwnDevice::load_working(transaction)?;
+                return successor::named(transaction, &own, group_id, &successor);
+            }
         }
         Err(error) if crate::engine::outbox::is_transient(error) && !is_stale(error) => {
             group.commit = Some(commit);

@@ -3,7 +3,7 @@
 use medipeps_core::wire::client_records::{GroupMessageState, GroupRoleRecord, GroupStanding};
 
 use super::groups::{MEMBER, three};
-use super::world::{World, engine_error};
+use super::world::{World, engine_error, tick};
 use crate::engine::{
     EngineError, Event, GroupEvent, GroupId, GroupInput, GroupProblem, Input, SendToGroup, class, key,
 };
@@ -158,4 +158,60 @@ fn who_was_no_owner_takes_no_group_over_by_claiming_to_be_its_successor() {
     assert!(world.was_told(2, &refused) && !world.was_told(1, &refused));
     assert_eq!(world.group(2, &new).predecessor, None, "it is a group like any other");
     assert!(world.clients[2].count(class::GROUP_STATE, now) > 0);
+}
+
+#[test]
+fn killed_between_any_two_steps_of_making_it_anew_the_group_goes_on_once_or_not_at_all() {
+    let mut killed_in = 0;
+    for steps in 0..60 {
+        let mut world = three();
+        let group = world.create(0, "Ward 3", &[(1, MEMBER)]);
+        world.close_with_garbage(&group);
+        world.rest();
+        let mut fuse = Some(steps);
+        let recreate = Input::Group(GroupInput::Recreate(group));
+        let killed = [recreate, tick(), tick()].iter().any(|input| match world.run_until(0, input, &mut fuse) {
+            Ok(result) => {
+                result.unwrap();
+                world.later(5_000);
+                false
+            }
+            Err(_) => true,
+        });
+        world.clients[0].restart();
+        world.rest();
+        match world.group(0, &group).successor {
+            Some(new) => {
+                assert_eq!((world.groups(0).len(), world.group(1, &group).successor), (2, Some(new)), "{steps}");
+                world.say(1, &new, "here");
+                world.rest();
+                assert_eq!(world.texts_said(0, &new), ["here"], "{steps}");
+            }
+            None => assert!(world.groups(0).len() == 1 && steps < 2, "{steps}"),
+        }
+        if !killed {
+            assert!(killed_in > 5);
+            return;
+        }
+        killed_in = steps;
+    }
+    panic!("there are more steps");
+}
+
+#[test]
+fn who_was_away_while_the_successor_was_named_and_came_back_follows_it() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, MEMBER), (2, MEMBER)]);
+    world.away.insert(2);
+    let new = world.recreate(0, &group);
+    world.rest();
+    // What Cleo would have to read has run out: she comes back through a member.
+    let epoch = world.group(0, &group).epoch;
+    let log = world.server.groups.logs.get_mut(&group).unwrap();
+    log.entries.retain(|(of, _)| *of >= epoch);
+    log.keys.retain(|of, _| *of >= epoch);
+    world.away.clear();
+    world.rest();
+    assert_eq!(world.group(2, &group).successor, Some(new));
+    assert_eq!(world.group(2, &new).standing, GroupStanding::Active);
 }
