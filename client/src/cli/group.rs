@@ -1,5 +1,6 @@
 //! `medipeps group`: groups, who is in them, and what is said there.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::{Subcommand, ValueEnum};
@@ -9,8 +10,8 @@ use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, Grou
 use serde::Serialize;
 
 use super::group_log::{self, Log};
-use super::{CommandError, chat, output, time};
-use crate::engine::{CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
+use super::{CommandError, chat, org, output, time};
+use crate::engine::{Certified, CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
 use crate::shell::agent::Agent;
 
 #[derive(Debug, Subcommand)]
@@ -115,9 +116,13 @@ pub(super) struct Create {
     /// What it is for
     #[arg(long, default_value = "")]
     description: String,
-    /// Agree that messages are kept for so many days; 0: for ever. This version does not delete yet
-    #[arg(long, value_name = "DAYS", default_value_t = 0)]
-    retention: u32,
+    /// Agree that messages are kept for so many days; 0: for ever; the organisation's days without it. This version does not
+    /// delete yet
+    #[arg(long, value_name = "DAYS")]
+    retention: Option<u32>,
+    /// Make it a group of this organisation: whoever is in it is certified by it
+    #[arg(long, value_name = "ORGANISATION")]
+    organisation: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -148,6 +153,7 @@ struct GroupJson {
     unread: u64,
     waiting_changes: usize,
     problem: Option<String>,
+    organisation: Option<String>,
     members: Vec<MemberJson>,
 }
 
@@ -156,6 +162,8 @@ struct MemberJson {
     address: String,
     role: &'static str,
     devices: Vec<u32>,
+    /// In a group of an organisation: what it says of the member, as far as is known here.
+    certified: Option<org::CertifiedJson>,
 }
 
 impl From<Role> for GroupRoleRecord {
@@ -193,13 +201,17 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
 }
 
 async fn create(home: &Path, arguments: Create) -> Result<(), CommandError> {
-    let Create { name, member, reader, owner, description, retention: retention_days, json } = arguments;
+    let Create { name, member, reader, owner, description, retention, organisation, json } = arguments;
     let mut agent = super::open(home)?;
+    let organisation = organisation.map(|typed| org::find(&typed, &agent.organisations()?)).transpose()?;
+    let kept = organisation.as_ref().and_then(|one| one.chain.current().policy().retention_days);
+    let retention_days = retention.or(kept).unwrap_or(0);
+    let organisation = organisation.map(|one| one.record.id);
     let with = |role: GroupRoleRecord| move |address| (address, role);
     let members = owner.into_iter().map(with(GroupRoleRecord::Owner));
     let members = members.chain(member.into_iter().map(with(GroupRoleRecord::Member)));
     let members = members.chain(reader.into_iter().map(with(GroupRoleRecord::Reader))).collect();
-    let command = CreateGroup { name, description, members, retention_days };
+    let command = CreateGroup { name, description, members, retention_days, organisation };
     let mut told = Told::default();
     let mut made = None;
     let mut see = |event: &Event| {
@@ -287,8 +299,13 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
     let groups = agent.groups()?;
     let id = find(group, &groups)?;
     let Some(group) = groups.iter().find(|group| group.id == id) else { return Ok(()) };
+    let certified = certified_members(&mut agent, group)?;
     if json {
-        return output::print_json(&json_of(group, own.as_ref()));
+        let mut shown = json_of(group, own.as_ref());
+        for (member, one) in shown.members.iter_mut().zip(&group.roster.members) {
+            member.certified = certified.get(&one.address).map(org::CertifiedJson::from);
+        }
+        return output::print_json(&shown);
     }
     let mut text = format!("Group:      {}\n", output::line(&group.group.name));
     if !group.roster.description.is_empty() {
@@ -301,17 +318,39 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
         0 => "Messages:   are kept\n".to_owned(),
         days => format!("Messages:   to be kept for {days} days; this version does not delete them yet\n"),
     });
+    if let Some(organisation) = &group.group.organisation {
+        text.push_str(&format!("Belongs to: {organisation}\n"));
+    }
     if !group.group.changes.is_empty() {
         text.push_str(&format!("Waiting:    {} changes\n", group.group.changes.len()));
     }
     text.push('\n');
-    let mut rows = vec![["ADDRESS", "ROLE", "DEVICES"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["ADDRESS", "ROLE", "DEVICES", ""].map(str::to_owned).to_vec()];
     rows.extend(group.roster.members.iter().map(|member| {
-        let you = if own.as_ref() == Some(&member.address) { " (you)" } else { "" };
-        vec![format!("{}{you}", member.address), role_name(member.role).to_owned(), member.devices.len().to_string()]
+        let is_own = own.as_ref() == Some(&member.address);
+        let you = if is_own { " (you)" } else { "" };
+        let certified = match certified.get(&member.address) {
+            Some(certified) => org::certified_text(certified),
+            None if group.group.organisation.is_some() && !is_own => {
+                "NOT CERTIFIED, as far as is known here".to_owned()
+            }
+            None => String::new(),
+        };
+        let (role, devices) = (role_name(member.role).to_owned(), member.devices.len().to_string());
+        vec![format!("{}{you}", member.address), role, devices, certified]
     }));
     text.push_str(&output::columns(&rows));
     output::print(&text)
+}
+
+/// In a group of an organisation: what that says of the members.
+fn certified_members(agent: &mut Agent, group: &GroupSummary) -> Result<BTreeMap<Address, Certified>, CommandError> {
+    let Some(address) = &group.group.organisation else { return Ok(BTreeMap::new()) };
+    let organisations = agent.organisations()?;
+    let organisation = organisations.iter().find(|one| one.chain.current().address() == address);
+    let Some(id) = organisation.map(|one| one.record.id) else { return Ok(BTreeMap::new()) };
+    let certified = agent.certified_contacts()?.into_iter();
+    Ok(certified.filter_map(|(who, all)| Some((who, all.into_iter().find(|one| one.organisation == id)?))).collect())
 }
 
 /// The group that a person means, by its name or the beginning of its id.
@@ -343,6 +382,7 @@ fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson {
         address: member.address.to_string(),
         role: role_name(member.role),
         devices: member.devices.clone(),
+        certified: None,
     };
     GroupJson {
         id: HEXLOWER.encode(&group.id),
@@ -357,6 +397,7 @@ fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson {
         unread: group.unread(),
         waiting_changes: group.group.changes.len(),
         problem: group.group.problem.clone(),
+        organisation: group.group.organisation.as_ref().map(ToString::to_string),
         members: group.roster.members.iter().map(member).collect(),
     }
 }
@@ -455,6 +496,7 @@ fn code_text(code: &str) -> String {
         }
         "recipient_key_changed" => "its keys are not the pinned ones; `contact add` says more".to_owned(),
         "not_group_owner" => "only an owner of the group may do that".to_owned(),
+        "not_certified" => "its certificate of the organisation does not hold, or is not known here".to_owned(),
         "not_group_member" => "it is not in the group".to_owned(),
         "group_full" => "the group is full".to_owned(),
         code => code.to_owned(),

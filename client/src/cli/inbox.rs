@@ -178,6 +178,7 @@ pub(super) const fn check_name(check: SenderCheck) -> &'static str {
 pub(super) fn kind_name(kind: u32) -> String {
     match kind {
         1 => "mail".to_owned(),
+        15 => "break-glass".to_owned(),
         other => format!("kind-{other}"),
     }
 }

@@ -12,6 +12,7 @@ mod group_log;
 mod inbox;
 mod lock;
 mod mail;
+mod org;
 mod output;
 mod passphrase;
 mod preview;
@@ -79,6 +80,9 @@ enum Command {
     /// Say things in a group: text, reactions, polls, tasks
     #[command(subcommand)]
     Chat(chat::Command),
+    /// Organisations: administrators, members, policy, on call
+    #[command(subcommand)]
+    Org(Box<org::Command>),
     /// Send what waits and fetch what has come
     Sync(sync::Arguments),
     /// List received mail, newest first
@@ -275,6 +279,7 @@ async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), Comma
         Command::Mail(command) => mail::run(home, command).await,
         Command::Group(command) => group::run(home, command).await,
         Command::Chat(command) => chat::run(home, command).await,
+        Command::Org(command) => org::run(home, *command).await,
         Command::Sync(arguments) => sync::run(home, arguments).await,
         Command::Inbox(arguments) => inbox::run(home, &arguments),
         Command::Read(arguments) => read::run(home, &arguments).await,

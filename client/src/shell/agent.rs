@@ -10,6 +10,7 @@ mod exchange;
 mod group_watch;
 mod groups;
 mod linking;
+mod organisation;
 mod reception;
 mod recovery;
 mod restore;

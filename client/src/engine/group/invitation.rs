@@ -215,6 +215,7 @@ fn join_with(
     let mut group = joining(transaction, &told, known);
     let now = transaction.now.0;
     (group.standing, group.name) = (GroupStanding::Active, policy.name.clone());
+    group.organisation.clone_from(&policy.organisation);
     (group.joined, group.updated) = (now, now);
     mls.save(transaction)?;
     device_list::check(transaction, own, &mut group, &mls)?;
@@ -252,5 +253,8 @@ fn joining(
         updated: 0,
         log_created: true,
         statement_version: 0,
+        organisation: None,
+        server_time: 0,
+        time_asked: 0,
     }
 }

@@ -3,6 +3,7 @@
 use medipeps_core::group::{GroupError, Role};
 use medipeps_core::group_log::entry_hash;
 use medipeps_core::kind::{Body, Content, MessageId, ReceiptsWanted, Urgency};
+use medipeps_core::organisation::OrganisationService;
 use medipeps_core::wire::client_records::{
     GroupEntryRecord, GroupMessageRecord, GroupMessageState, GroupOutboxRecord, GroupRecord, GroupStanding,
 };
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 use super::mls::{OpenGroup, code_of};
 use super::{GroupEvent, GroupId, GroupProblem, append, load, load_active, store, tell};
 use crate::engine::account::OwnDevice;
+use crate::engine::organisation;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{class, key};
 use crate::engine::transaction::{Stop, Transaction};
@@ -34,8 +36,14 @@ pub struct SendToGroup {
     pub urgency: Urgency,
 }
 
-/// Stores what is to be said. It leaves with the next tick.
+/// Stores what a person has to say. It leaves with the next tick.
 pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendToGroup) -> Result<(), Stop> {
+    organisation::check_service(transaction, OrganisationService::Chat)?;
+    say(transaction, command).map(|_| ())
+}
+
+/// The same for what no policy switches off. The content's id.
+pub(in crate::engine) fn say(transaction: &mut Transaction<'_>, command: &SendToGroup) -> Result<[u8; 16], Stop> {
     let own = OwnDevice::load_working(transaction)?;
     let mut group = load_active(transaction, &command.group)?;
     let mls = OpenGroup::load(transaction, &command.group)?;
@@ -95,7 +103,7 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
     transaction.store(&key::group_outbox(&command.group, &id.0), &entry);
     store(transaction, &group);
     tell(transaction, &command.group, GroupEvent::MessageQueued { number });
-    Ok(())
+    Ok(id.0)
 }
 
 /// The thread of what is said in a group.
@@ -237,6 +245,11 @@ fn finish(
     (message.state, message.sequence, message.code) = (state, sequence, code.map(str::to_owned));
     message.received = received.unwrap_or(message.received);
     transaction.store(&key, &message);
+    if state == GroupMessageState::Logged
+        && let Body::BreakGlass(event) = Content::decode(&message.content)?.body
+    {
+        organisation::said_in_group(transaction, &entry.log_id, &message, &event)?;
+    }
     tell(
         transaction,
         &entry.log_id,

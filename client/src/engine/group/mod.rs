@@ -37,9 +37,11 @@ pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
 pub use reading::{GroupEntries, GroupReader, reader};
 pub use summary::{GroupMember, GroupMessage, GroupSummary};
 
+pub(super) use change::want;
 pub(super) use device_list::contact_confirmed;
 pub(super) use invitation::{received as invitation_received, sender_checked};
 pub(super) use key_packages::begin as begin_key_packages;
+pub(super) use message::say;
 pub(super) use outcome::{handle, reply};
 pub(super) use rejoin::{answered_by as rejoin_answered, requested as rejoin_requested, rolled_back};
 

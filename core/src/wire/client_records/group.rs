@@ -81,6 +81,12 @@ pub struct GroupRecord {
     pub log_created: bool,
     /// Of the own statement that the account's devices in the group were held against.
     pub statement_version: u64,
+    /// The organisation that the group belongs to, as its policy has it.
+    pub organisation: Option<Address>,
+    /// The highest time that the log's server has given an entry, in milliseconds since 1970.
+    pub server_time: u64,
+    /// When this device last had the server's time told by an entry of its own, in milliseconds since 1970.
+    pub time_asked: u64,
 }
 
 /// Who is in a group, as MLS has it at the epoch that is read.
@@ -130,6 +136,9 @@ impl GroupRecord {
             updated: self.updated,
             log_created: self.log_created,
             statement_version: self.statement_version,
+            organisation: self.organisation.as_ref().map(ToString::to_string).unwrap_or_default(),
+            server_time: self.server_time,
+            time_asked: self.time_asked,
         }
         .encode_to_vec()
     }
@@ -161,6 +170,9 @@ impl GroupRecord {
             updated: record.updated,
             log_created: record.log_created,
             statement_version: record.statement_version,
+            organisation: text(record.organisation).map(|one| address(&one)).transpose()?,
+            server_time: record.server_time,
+            time_asked: record.time_asked,
         })
     }
 }
@@ -309,6 +321,9 @@ mod tests {
             updated: 6,
             log_created: true,
             statement_version: 3,
+            organisation: Some("clinic@b".parse().unwrap()),
+            server_time: 12,
+            time_asked: 13,
         }
     }
 
