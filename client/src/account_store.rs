@@ -1,6 +1,7 @@
 //! The engine on a store: one event, one transaction.
 
 mod groups;
+mod organisations;
 
 use std::collections::{BTreeMap, BTreeSet};
 

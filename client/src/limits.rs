@@ -233,3 +233,20 @@ pub const READ_POSITION_ANSWER_MS: u64 = 60 * 1000;
 pub const READ_POSITION_LOOK_MAX: u64 = 64;
 /// How often it is told that a person types: twice within the time for which it is shown.
 pub const TYPING_PAUSE: Duration = Duration::from_secs(3);
+/// Organisations that others have told of and that no person has confirmed: more is noise.
+pub const ORGANISATIONS_OFFERED_MAX: usize = 16;
+/// Messages about organisations that are not whole yet, or whose sender is not checked yet.
+pub const ORGANISATION_ARRIVALS_MAX: usize = 32;
+/// Drafts that wait for signatures; an organisation's administrators sign a few at a time.
+pub const ORGANISATION_DRAFTS_MAX: usize = 1024;
+/// Certificates of one member that are kept: he has one, and the next one before it ends.
+pub const ORGANISATION_CERTIFICATES_KEPT: usize = 8;
+/// Milliseconds after which a colleague is asked for newer statements: a day. Whoever is shown a fork learns of it within one.
+pub const ORGANISATION_ASK_MS: u64 = 24 * 3600 * 1000;
+/// Milliseconds within which nobody is asked for the same thing again: a minute, in which answers come.
+pub const ORGANISATION_ASK_PAUSE_MS: u64 = 60 * 1000;
+/// Milliseconds after which groups are held against certificates again without a cause: an hour.
+pub const ORGANISATION_CHECK_MS: u64 = 3600 * 1000;
+/// Milliseconds after a statement within which certificates that lack a signature under it are signed again, and nobody is
+/// taken out of a group: two weeks, in which administrators come back from a holiday.
+pub const ORGANISATION_SIGN_AGAIN_MS: u64 = 14 * 24 * 3600 * 1000;

@@ -171,6 +171,10 @@ labels! {
     ORGANISATION_HASH = "Medipeps organisation hash";
     /// Signs a member's certificate (k administrator keys).
     ORGANISATION_MEMBER = "Medipeps organisation member";
+    /// Hashes what members of an organisation tell each other, which goes in pieces.
+    ORGANISATION_MESSAGE = "Medipeps organisation message";
+    /// Hashes what administrators are to sign into the id by which it is known.
+    ORGANISATION_DRAFT = "Medipeps organisation draft";
 }
 
 #[cfg(test)]

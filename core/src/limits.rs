@@ -251,3 +251,9 @@ pub const REVOKED_SERIALS_MAX: usize = 8192;
 pub const BREAK_GLASS_PEOPLE_MAX: usize = 32;
 /// Milliseconds for which a broken glass gives access, at most: a day.
 pub const BREAK_GLASS_DURATION_MAX: u64 = 86_400_000;
+/// Bytes of what members of an organisation tell each other at once: two of the largest statements.
+pub const ORGANISATION_MESSAGE_LENGTH_MAX: usize = 1 << 20;
+/// Bytes of one piece of it: an inline content, less what the frame needs.
+pub const ORGANISATION_PIECE_LENGTH: usize = 44 << 10;
+/// Bytes of the reason and of the subject of a broken glass, in UTF-8.
+pub const BREAK_GLASS_TEXT_LENGTH_MAX: usize = 2048;

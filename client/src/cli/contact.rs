@@ -6,6 +6,7 @@ use clap::Subcommand;
 use medipeps_core::Address;
 use serde::Serialize;
 
+use super::org::{CertifiedJson, certified_text};
 use super::{CommandError, output, time};
 use crate::engine::{ContactProblem, ContactSummary, Event, Input};
 use crate::shell::address::ServerAddress;
@@ -50,6 +51,7 @@ pub(super) struct ContactJson {
     key_changed_at: Option<String>,
     verified: bool,
     verified_at: Option<String>,
+    certified: Vec<CertifiedJson>,
 }
 
 impl From<&ContactSummary> for ContactJson {
@@ -64,6 +66,7 @@ impl From<&ContactSummary> for ContactJson {
             key_changed_at: contact.key_changed_at.map(time::iso),
             verified: contact.verified.is_some(),
             verified_at: contact.verified.map(time::iso),
+            certified: Vec::new(),
         }
     }
 }
@@ -130,14 +133,19 @@ fn refused(address: &Address, problem: &ContactProblem) -> String {
 }
 
 fn list(home: &Path, json: bool) -> Result<(), CommandError> {
-    let contacts = super::open(home)?.contacts()?;
+    let mut agent = super::open(home)?;
+    let (contacts, mut certified) = (agent.contacts()?, agent.certified_contacts()?);
     if json {
-        return output::print_json(&contacts.iter().map(ContactJson::from).collect::<Vec<_>>());
+        let contact = |contact: &ContactSummary| {
+            let certified = certified.get(&contact.address).into_iter().flatten().map(CertifiedJson::from).collect();
+            ContactJson { certified, ..ContactJson::from(contact) }
+        };
+        return output::print_json(&contacts.iter().map(contact).collect::<Vec<_>>());
     }
     if contacts.is_empty() {
         return output::print("No contacts yet. `contact add ADDRESS` adds one.\n");
     }
-    let mut rows = vec![["ADDRESS", "ADDED", "KEYS", "SAFETY NUMBER"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["ADDRESS", "ADDED", "KEYS", "SAFETY NUMBER", "CERTIFIED AS"].map(str::to_owned).to_vec()];
     rows.extend(contacts.iter().map(|contact| {
         let keys = match (contact.key_changed, contact.verified, contact.key_changed_at) {
             (true, _, _) => "CHANGED, not accepted".to_owned(),
@@ -145,7 +153,10 @@ fn list(home: &Path, json: bool) -> Result<(), CommandError> {
             (false, None, Some(at)) => format!("NEW since {}", time::short(at)),
             (false, None, None) => "pinned".to_owned(),
         };
-        vec![contact.address.to_string(), time::short(contact.added), keys, contact.safety_number.clone()]
+        let certified = certified.remove(&contact.address).unwrap_or_default();
+        let certified: Vec<_> = certified.iter().map(certified_text).collect();
+        let (added, number) = (time::short(contact.added), contact.safety_number.clone());
+        vec![contact.address.to_string(), added, keys, number, certified.join("; ")]
     }));
     output::print(&output::columns(&rows))
 }

@@ -1,6 +1,6 @@
 //! `medipeps group`: groups, who is in them, and what is said there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::{Subcommand, ValueEnum};
@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::group_change::{code_text, what_text};
 use super::group_log::{self, Log};
-use super::{CommandError, chat, chat_file, group_change, output, report, time};
-use crate::engine::{CreateGroup, Event, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
+use super::{CommandError, chat, chat_file, group_change, org, output, report, time};
+use crate::engine::{Certified, CreateGroup, Event, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
+use crate::shell::agent::Agent;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -141,9 +142,12 @@ pub(super) struct Create {
     /// What it is for
     #[arg(long, default_value = "")]
     description: String,
-    /// Agree that messages are kept for so many days; 0: for ever
-    #[arg(long, value_name = "DAYS", default_value_t = 0)]
-    retention: u32,
+    /// Agree that messages are kept for so many days; 0: for ever; the organisation's days without it
+    #[arg(long, value_name = "DAYS")]
+    retention: Option<u32>,
+    /// Make it a group of this organisation: whoever is in it is certified by it
+    #[arg(long, value_name = "ORGANISATION")]
+    organisation: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -177,6 +181,7 @@ pub(super) struct GroupJson {
     successor: Option<String>,
     predecessor: Option<String>,
     receipts: bool,
+    organisation: Option<String>,
     members: Vec<MemberJson>,
 }
 
@@ -188,6 +193,8 @@ struct MemberJson {
     /// The number of the last message that it has read, as far as it has told.
     read_up_to: Option<u64>,
     read_at: Option<String>,
+    /// In a group of an organisation: what it says of the member, as far as is known here.
+    certified: Option<org::CertifiedJson>,
 }
 
 impl From<Role> for GroupRoleRecord {
@@ -229,13 +236,17 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
 }
 
 async fn create(home: &Path, arguments: Create) -> Result<(), CommandError> {
-    let Create { name, member, reader, owner, description, retention: retention_days, json } = arguments;
+    let Create { name, member, reader, owner, description, retention, organisation, json } = arguments;
     let mut agent = super::open(home)?;
+    let organisation = organisation.map(|typed| org::find(&typed, &agent.organisations()?)).transpose()?;
+    let kept = organisation.as_ref().and_then(|one| one.chain.current().policy().retention_days);
+    let retention_days = retention.or(kept).unwrap_or(0);
+    let organisation = organisation.map(|one| one.record.id);
     let with = |role: GroupRoleRecord| move |address| (address, role);
     let members = owner.into_iter().map(with(GroupRoleRecord::Owner));
     let members = members.chain(member.into_iter().map(with(GroupRoleRecord::Member)));
     let members = members.chain(reader.into_iter().map(with(GroupRoleRecord::Reader))).collect();
-    let command = CreateGroup { name, description, members, retention_days };
+    let command = CreateGroup { name, description, members, retention_days, organisation };
     let mut told = Told::default();
     let mut made = None;
     let mut see = |event: &Event| {
@@ -293,8 +304,13 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
     let groups = agent.groups()?;
     let id = find(group, &groups)?;
     let Some(group) = groups.iter().find(|group| group.id == id) else { return Ok(()) };
+    let certified = certified_members(&mut agent, group)?;
     if json {
-        return output::print_json(&json_of(group, own.as_ref()));
+        let mut shown = json_of(group, own.as_ref());
+        for (member, one) in shown.members.iter_mut().zip(&group.roster.members) {
+            member.certified = certified.get(&one.address).map(org::CertifiedJson::from);
+        }
+        return output::print_json(&shown);
     }
     let mut text = format!("Group:      {}\n", output::line(&group.group.name));
     if !group.roster.description.is_empty() {
@@ -313,19 +329,40 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
     if let Some(predecessor) = &group.group.predecessor {
         text.push_str(&format!("Before:     {}; `group log {0}` shows what was said there\n", short(predecessor)));
     }
+    if let Some(organisation) = &group.group.organisation {
+        text.push_str(&format!("Belongs to: {organisation}\n"));
+    }
     if !group.group.changes.is_empty() {
         text.push_str(&format!("Waiting:    {} changes\n", group.group.changes.len()));
     }
     text.push('\n');
-    let mut rows = vec![["ADDRESS", "ROLE", "DEVICES", "HAS READ"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["ADDRESS", "ROLE", "DEVICES", "HAS READ", ""].map(str::to_owned).to_vec()];
     rows.extend(group.roster.members.iter().map(|member| {
-        let you = if own.as_ref() == Some(&member.address) { " (you)" } else { "" };
+        let is_own = own.as_ref() == Some(&member.address);
+        let you = if is_own { " (you)" } else { "" };
         let read = group.read.get(&member.address).map_or_else(String::new, |read| format!("to {}", read.number));
-        let address = format!("{}{you}", member.address);
-        vec![address, role_name(member.role).to_owned(), member.devices.len().to_string(), read]
+        let certified = match certified.get(&member.address) {
+            Some(certified) => org::certified_text(certified),
+            None if group.group.organisation.is_some() && !is_own => {
+                "NOT CERTIFIED, as far as is known here".to_owned()
+            }
+            None => String::new(),
+        };
+        let (role, devices) = (role_name(member.role).to_owned(), member.devices.len().to_string());
+        vec![format!("{}{you}", member.address), role, devices, read, certified]
     }));
     text.push_str(&output::columns(&rows));
     output::print(&text)
+}
+
+/// In a group of an organisation: what that says of the members.
+fn certified_members(agent: &mut Agent, group: &GroupSummary) -> Result<BTreeMap<Address, Certified>, CommandError> {
+    let Some(address) = &group.group.organisation else { return Ok(BTreeMap::new()) };
+    let organisations = agent.organisations()?;
+    let organisation = organisations.iter().find(|one| one.chain.current().address() == address);
+    let Some(id) = organisation.map(|one| one.record.id) else { return Ok(BTreeMap::new()) };
+    let certified = agent.certified_contacts()?.into_iter();
+    Ok(certified.filter_map(|(who, all)| Some((who, all.into_iter().find(|one| one.organisation == id)?))).collect())
 }
 
 /// The group that a person means, by its name or the beginning of its id.
@@ -377,6 +414,7 @@ pub(super) fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson 
         devices: member.devices.clone(),
         read_up_to: group.read.get(&member.address).map(|read| read.number),
         read_at: group.read.get(&member.address).map(|read| time::iso(read.at)),
+        certified: None,
     };
     GroupJson {
         id: HEXLOWER.encode(&group.id),
@@ -394,6 +432,7 @@ pub(super) fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson 
         successor: group.group.successor.map(|id| HEXLOWER.encode(&id)),
         predecessor: group.group.predecessor.map(|id| HEXLOWER.encode(&id)),
         receipts: !group.group.read_positions_off,
+        organisation: group.group.organisation.as_ref().map(ToString::to_string),
         members: group.roster.members.iter().map(member).collect(),
     }
 }

@@ -156,6 +156,7 @@ pub(super) fn code_text(code: &str) -> String {
             "its devices have published nothing to add them with yet; it has to run `sync` once".to_owned()
         }
         "recipient_key_changed" => "its keys are not the pinned ones; `contact add` says more".to_owned(),
+        "not_certified" => "its certificate of the organisation does not hold, or is not known here".to_owned(),
         "not_group_owner" => "only an owner of the group may do that".to_owned(),
         "not_group_member" => "it is not in the group".to_owned(),
         "not_a_contact" => "it belongs to another server; add it as a contact, then to the group".to_owned(),

@@ -179,6 +179,7 @@ pub(super) fn kind_name(kind: u32) -> String {
     match kind {
         1 => "mail".to_owned(),
         11 => "report".to_owned(),
+        15 => "break-glass".to_owned(),
         other => format!("kind-{other}"),
     }
 }

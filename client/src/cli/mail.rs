@@ -12,7 +12,7 @@ use medipeps_core::wire::client_records::{RecipientRecord, RecipientState, Uploa
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{CommandError, attachment, output, progress};
+use super::{CommandError, attachment, org, output, progress};
 use crate::engine::{Event, LocalId, PendingUpload, SendMail};
 use crate::shell::agent::Agent;
 
@@ -29,9 +29,9 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Send {
-    /// For whom; may be repeated
+    /// For whom: an address, or on-call:FUNCTION@ORGANISATION for who is on call now; may be repeated
     #[arg(long, required = true, value_name = "ADDRESS")]
-    to: Vec<Address>,
+    to: Vec<RecipientArgument>,
     /// Who gets a copy; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     cc: Vec<Address>,
@@ -62,6 +62,25 @@ pub(super) struct Send {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Somebody by address, or whoever is on call.
+#[derive(Debug, Clone)]
+enum RecipientArgument {
+    Address(Address),
+    /// `FUNCTION@ORGANISATION`
+    OnCall(String),
+}
+
+impl std::str::FromStr for RecipientArgument {
+    type Err = <Address as std::str::FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("on-call:") {
+            Some(on_call) => Ok(Self::OnCall(on_call.to_owned())),
+            None => text.parse().map(Self::Address),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -119,6 +138,17 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
     let documents: Vec<_> =
         attach.map(|path| attachment::document(path, arguments.strip_location)).collect::<Result<_, _>>()?;
     let mut agent = super::open(home)?;
+    for recipient in &arguments.to {
+        match recipient {
+            RecipientArgument::Address(address) => mail.to.push(address.clone()),
+            RecipientArgument::OnCall(typed) => {
+                let on_call = org::recipients_on_call(typed, &agent.organisations()?)?;
+                let who: Vec<_> = on_call.iter().map(Address::as_str).collect();
+                eprintln!("on call: {}", who.join(", "));
+                mail.to.extend(on_call);
+            }
+        }
+    }
     if let Some(typed) = &arguments.reply_to {
         let ids: Vec<LocalId> = agent.messages()?.iter().map(|message| message.id).collect();
         mail.in_reply_to = Some(output::find_id(typed, &ids)?);
@@ -169,7 +199,7 @@ fn compose(arguments: &Send) -> Result<SendMail, CommandError> {
     let is_html = matches!(extension.as_deref(), Some("html" | "htm"));
     let (text, html) = if is_html { (text_of_html(&body), Some(body)) } else { (body, None) };
     Ok(SendMail {
-        to: arguments.to.clone(),
+        to: Vec::new(),
         cc: arguments.cc.clone(),
         subject: subject.to_owned(),
         text,

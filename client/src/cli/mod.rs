@@ -16,6 +16,7 @@ mod group_log;
 mod inbox;
 mod lock;
 mod mail;
+mod org;
 mod output;
 mod passphrase;
 mod preview;
@@ -87,6 +88,9 @@ enum Command {
     /// Cases in a group: threads about one patient, with a team and an end
     #[command(subcommand)]
     Case(case::Command),
+    /// Organisations: administrators, members, policy, on call
+    #[command(subcommand)]
+    Org(Box<org::Command>),
     /// Send what waits and fetch what has come
     Sync(sync::Arguments),
     /// List received mail, newest first
@@ -288,6 +292,7 @@ async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), Comma
         Command::Group(command) => group::run(home, command).await,
         Command::Chat(command) => chat::run(home, command).await,
         Command::Case(command) => case::run(home, command).await,
+        Command::Org(command) => org::run(home, *command).await,
         Command::Sync(arguments) => sync::run(home, arguments).await,
         Command::Inbox(arguments) => inbox::run(home, &arguments),
         Command::Read(arguments) => read::run(home, &arguments).await,

@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::inbox::{check_name, from, kind_name, urgency_name};
 use super::mail::{RecipientJson, state_name};
+use super::org::{CertifiedJson, certified_text};
 use super::preview::PreviewJson;
 use super::report::ReportJson;
 use super::{CommandError, output, preview, progress, time};
-use crate::engine::{Input, LocalId, MessageDetail, MessageSummary};
+use crate::engine::{Certified, Input, LocalId, MessageDetail, MessageSummary};
 use crate::shell::agent::{Agent, AgentError, Saved};
 
 #[derive(Debug, clap::Args)]
@@ -64,6 +65,7 @@ pub(super) struct MessageJson {
     pub(super) from_name: String,
     pub(super) sender: Option<&'static str>,
     pub(super) sender_verified: bool,
+    pub(super) certified: Vec<CertifiedJson>,
     pub(super) to: Vec<String>,
     pub(super) cc: Vec<String>,
     pub(super) kind: String,
@@ -118,21 +120,20 @@ pub(super) async fn run(home: &Path, arguments: &Arguments) -> Result<(), Comman
     let Shown { message, missing, saved, previews } = shown?;
     let paths: Vec<_> = saved.iter().map(|saved| saved.as_ref().ok().cloned()).collect();
     let summary = MessageSummary { id: message.id, message: message.message.clone() };
-    let sender_verified = !agent.verified(&[summary])?.is_empty();
+    let sender_verified = !agent.verified(std::slice::from_ref(&summary))?.is_empty();
+    let certified = agent.certified_senders(&[summary])?.into_values().flatten().collect::<Vec<_>>();
     let report = match &message.content.body {
         Body::Report(report) => Some(ReportJson::of(report, &agent.contacts()?, &agent.groups()?)),
         _ => None,
     };
     if arguments.json {
-        let shown = MessageJson {
-            sender_verified,
-            report,
-            body_missing: missing.is_some(),
-            ..json(&message, &paths, &previews)
-        };
+        let certified = certified.iter().map(CertifiedJson::from).collect();
+        let body_missing = missing.is_some();
+        let shown =
+            MessageJson { sender_verified, report, certified, body_missing, ..json(&message, &paths, &previews) };
         output::print_json(&shown)?;
     } else {
-        output::print(&text(&message, sender_verified, &paths, &previews))?;
+        output::print(&text(&message, (sender_verified, &certified), &paths, &previews))?;
         if let Some(report) = report {
             output::print(&report.text())?;
         }
@@ -222,6 +223,7 @@ pub(super) fn json(detail: &MessageDetail, saved: &[Option<PathBuf>], previews: 
         from_name: message.sender_name.clone(),
         sender: (!message.sent).then(|| check_name(message.sender_check)),
         sender_verified: false,
+        certified: Vec::new(),
         to: of_role(RecipientRole::To),
         cc: of_role(RecipientRole::Cc),
         kind: kind_name(message.kind),
@@ -240,7 +242,12 @@ pub(super) fn json(detail: &MessageDetail, saved: &[Option<PathBuf>], previews: 
     }
 }
 
-fn text(detail: &MessageDetail, verified: bool, saved: &[Option<PathBuf>], previews: &[PreviewJson]) -> String {
+fn text(
+    detail: &MessageDetail,
+    (verified, certified): (bool, &[Certified]),
+    saved: &[Option<PathBuf>],
+    previews: &[PreviewJson],
+) -> String {
     let MessageDetail { message, content, .. } = detail;
     let (body, _, recipients) = parts(content);
     let mut rows = Vec::new();
@@ -250,6 +257,9 @@ fn text(detail: &MessageDetail, verified: bool, saved: &[Option<PathBuf>], previ
         row("", warning.to_owned());
     } else if verified {
         row("", "(verified: you have compared this sender's key)".to_owned());
+    }
+    for one in certified {
+        row("", certified_text(one));
     }
     for (name, role) in [("To:", RecipientRole::To), ("Cc:", RecipientRole::Cc)] {
         let addresses: Vec<String> =

@@ -9,21 +9,32 @@ use super::CommandError;
 /// Where programs put it.
 const VARIABLE: &str = "MEDIPEPS_RECOVERY_KEY";
 
+/// The same for an administrator's key, which is on paper in the same form.
+const ADMINISTRATOR_VARIABLE: &str = "MEDIPEPS_ADMINISTRATOR_KEY";
+
 /// Asks for the recovery key.
 pub(super) fn ask() -> Result<Secret<32>, CommandError> {
-    let typed = match std::env::var(VARIABLE) {
+    ask_for(VARIABLE, "recovery key")
+}
+
+/// Asks for the secret of an administrator's key.
+pub(super) fn ask_administrator_key() -> Result<Secret<32>, CommandError> {
+    ask_for(ADMINISTRATOR_VARIABLE, "administrator key")
+}
+
+fn ask_for(variable: &str, what: &str) -> Result<Secret<32>, CommandError> {
+    let typed = match std::env::var(variable) {
         Ok(key) => Zeroizing::new(key),
         Err(std::env::VarError::NotUnicode(_)) => {
-            return Err(CommandError::Use(format!("{VARIABLE} is not UTF-8")));
+            return Err(CommandError::Use(format!("{variable} is not UTF-8")));
         }
         Err(std::env::VarError::NotPresent) => {
-            rpassword::prompt_password("Recovery key: ").map(Zeroizing::new).map_err(|error| {
-                CommandError::Failed(format!("cannot ask for the recovery key ({error}); put it into {VARIABLE}"))
+            rpassword::prompt_password(format!("The {what}: ")).map(Zeroizing::new).map_err(|error| {
+                CommandError::Failed(format!("cannot ask for the {what} ({error}); put it into {variable}"))
             })?
         }
     };
-    parse(&typed)
-        .ok_or_else(|| CommandError::Use("a recovery key has 52 letters and digits 2 to 7, spaces aside".to_owned()))
+    parse(&typed).ok_or_else(|| CommandError::Use(format!("a {what} has 52 letters and digits 2 to 7, spaces aside")))
 }
 
 /// As it was printed, in any case and with any spaces.

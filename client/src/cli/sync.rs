@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::group::Told;
-use super::{CommandError, output, progress};
+use super::{CommandError, org, output, progress};
 use crate::engine::{ContactProblem, Event, GroupEvent};
 
 #[derive(Debug, clap::Args)]
@@ -48,8 +48,10 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
     let mut report = SyncJson::default();
     let mut notes = Vec::new();
     let mut groups = Told::default();
+    let mut organisations = org::Told::default();
     let mut show = |event: &Event| {
         groups.hear(event);
+        organisations.hear(event);
         match event {
         Event::Group { event: GroupEvent::Message { .. }, .. } => report.group_messages += 1,
         Event::Group { group, event: GroupEvent::Typing { by, active, .. } } => {
@@ -104,6 +106,7 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
         eprintln!("{note}");
     }
     groups.say();
+    organisations.say()?;
     if arguments.json {
         output::print_json(&report)?;
     } else {

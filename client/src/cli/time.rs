@@ -12,42 +12,41 @@ pub(super) fn short(milliseconds: u64) -> String {
     format!("{date} {hour:02}:{minute:02}")
 }
 
-/// Milliseconds since 1970 of `2026-11-30`, which is the end of that day, or of `2026-11-30T18:00Z`.
+/// As [`parse`], except that a day is meant to its end; for arguments of commands.
 pub(super) fn moment(text: &str) -> Result<u64, &'static str> {
-    const REFUSED: &str = "a time is a day as 2026-11-30, or 2026-11-30T18:00Z; both are UTC";
-    let number = |text: &str, digits: usize| match text.len() == digits && text.bytes().all(|one| one.is_ascii_digit())
+    let day = if text.contains('T') { 0 } else { 86_400_000 };
+    parse(text).map(|at| at + day).ok_or("a time is a day as 2026-11-30, or 2026-11-30T18:00Z; both are UTC")
+}
+
+/// Milliseconds since 1970 of `2026-12-24`, which is its first moment, `2026-12-24T20:00Z` or `2026-12-24T20:00:30Z`; UTC.
+pub(super) fn parse(text: &str) -> Option<u64> {
+    let (date, clock) = match text.split_once('T') {
+        None => (text, None),
+        Some((date, clock)) => (date, Some(clock.strip_suffix('Z')?)),
+    };
+    let numbers = |text: &str, separator: char| -> Option<Vec<u64>> {
+        let good = |part: &str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+        text.split(separator).map(|part| if good(part) { part.parse().ok() } else { None }).collect()
+    };
+    let date = numbers(date, '-')?;
+    let [year, month, day] = *date.as_slice() else { return None };
+    let clock = clock.map_or(Some(vec![0, 0]), |clock| numbers(clock, ':'))?;
+    let (hour, minute, second) = match *clock.as_slice() {
+        [hour, minute] => (hour, minute, 0),
+        [hour, minute, second] => (hour, minute, second),
+        _ => return None,
+    };
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59
     {
-        true => text.parse::<u64>().map_err(|_| REFUSED),
-        false => Err(REFUSED),
-    };
-    let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
-    let mut date_parts = date.split('-');
-    let mut next = |digits| number(date_parts.next().unwrap_or_default(), digits);
-    let (year, month, day) = (next(4)?, next(2)?, next(2)?);
-    if date_parts.next().is_some() || !(1..=12).contains(&month) || !(1..=31).contains(&day) || year < 1970 {
-        return Err(REFUSED);
+        return None;
     }
-    // Years begin in March, as below.
-    let shifted_month = (month + 9) % 12;
-    let year_of_march = year - u64::from(month <= 2);
-    let days = year_of_march * 365 + year_of_march / 4 - year_of_march / 100 + year_of_march / 400;
-    let days = days + (153 * shifted_month + 2) / 5 + day - 1 - 719_468;
-    // A day that the month does not have is another one.
-    if civil(days) != (year, month, day) {
-        return Err(REFUSED);
-    }
-    let seconds = match time {
-        None => 86_400,
-        Some(time) => {
-            let (hour, minute) = time.strip_suffix('Z').and_then(|time| time.split_once(':')).ok_or(REFUSED)?;
-            let (hour, minute) = (number(hour, 2)?, number(minute, 2)?);
-            if hour > 23 || minute > 59 {
-                return Err(REFUSED);
-            }
-            hour * 3600 + minute * 60
-        }
-    };
-    Ok((days * 86_400 + seconds) * 1000)
+    // The day since 1970-01-01, by the same calendar as below; a day that the month does not have comes back as another.
+    let shifted_year = if month > 2 { year } else { year - 1 };
+    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = days.checked_sub(719_468)?;
+    (civil(days) == (year, month, day)).then_some((days * 86_400 + hour * 3600 + minute * 60 + second) * 1000)
 }
 
 fn parts(milliseconds: u64) -> (String, [u64; 3]) {
@@ -110,6 +109,22 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(iso(seconds * 1000), text);
+        }
+        for (text, seconds) in [
+            ("1970-01-01", Some(0)),
+            ("2000-02-29", Some(951_782_400)),
+            ("2024-02-29T00:00Z", Some(1_709_164_800)),
+            ("2025-12-31T23:59:59Z", Some(1_767_225_599)),
+            ("2100-03-01", Some(4_107_542_400)),
+            ("2100-02-29", None),
+            ("2026-13-01", None),
+            ("2026-1-1T24:00Z", None),
+            ("2026-12-24T20:00", None),
+            ("1969-12-31", None),
+            ("2026", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(text), seconds.map(|seconds: u64| seconds * 1000), "{text}");
         }
         assert_eq!(short(1_709_164_800_999), "2024-02-29 00:00");
     }

@@ -10,6 +10,7 @@ use medipeps_core::kind::{
     Urgency, sanitise_html,
 };
 use medipeps_core::limits::{ATTACHMENT_LENGTH_MAX, ATTACHMENT_PART_LENGTH, ATTACHMENTS_MAX, RECIPIENTS_MAX};
+use medipeps_core::organisation::OrganisationService;
 use medipeps_core::wire::client_records::{
     MessageRecord, OutboxRecord, RecipientRecord, RecipientState, SenderCheck, UploadRecord, UploadRole,
 };
@@ -20,7 +21,7 @@ use super::outcome::{EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
 use super::upload::{self, UPLOADING};
-use super::{LocalId, own_devices, receipt};
+use super::{LocalId, organisation, own_devices, receipt};
 
 /// The number of the kind `mail`.
 pub(super) const KIND_MAIL: u32 = 1;
@@ -84,6 +85,7 @@ impl SendMail {
 /// step.
 pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
+    organisation::check_service(transaction, OrganisationService::Mail)?;
     let recipients = recipients(command)?;
     for recipient in &recipients {
         check_reachable(transaction, &own, &recipient.address)?;

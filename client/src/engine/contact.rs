@@ -10,7 +10,7 @@ use super::account::OwnDevice;
 use super::outcome::{Connection, ContactProblem, EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, device_sync, group, outbox, outcome, sesame, statement_check};
+use super::{Correlation, device_sync, group, organisation, outbox, outcome, sesame, statement_check};
 
 /// The code of messages that wait for `contact add --accept-new-key`.
 pub(super) const KEY_CHANGED: &str = "recipient_key_changed";
@@ -196,6 +196,7 @@ pub(super) fn pin_quietly(
         transaction.store(&key::contact(address), &contact);
         transaction.event(Event::ContactPinned { address: address.clone(), new: true });
         group::sender_checked(transaction, address, &statement.account_key())?;
+        organisation::sender_checked(transaction, address, &statement.account_key())?;
         statement_check::settle(transaction, address, Some(&statement.account_key()))?;
         return Ok(Pinned::Accepted);
     };
@@ -225,6 +226,7 @@ pub(super) fn pin_quietly(
             }
             transaction.event(Event::ContactPinned { address: address.clone(), new: false });
             group::sender_checked(transaction, address, &statement.account_key())?;
+            organisation::sender_checked(transaction, address, &statement.account_key())?;
             group::contact_confirmed(transaction, statement)?;
             statement_check::settle(transaction, address, Some(&statement.account_key()))?;
             Ok(Pinned::Accepted)

@@ -19,6 +19,7 @@ mod group;
 mod kept_envelope;
 mod link;
 mod mailbox;
+mod organisation;
 mod outbox;
 mod outcome;
 mod owed;
@@ -64,6 +65,11 @@ pub use group::{
 };
 pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
 pub use mailbox::{MessageDetail, MessageSummary};
+pub use organisation::{
+    AdministratorKeySummary, BreakGlassInput, BreakGlassSummary, Certified, Certify, CreateOrganisation, DraftSummary,
+    Fork, MemberStanding, MemberSummary, OnCall, OrganisationEvent, OrganisationInput, OrganisationProblem,
+    OrganisationSummary, ProposeStatement, StatementChange, service_name as organisation_service_name,
+};
 pub use outcome::{
     Connection, ContactProblem, EngineError, Event, LoadedRecords, Lookup, Need, Outcome, Outgoing, Send, Step,
     Undecryptable, View,
@@ -262,6 +268,8 @@ pub enum Input {
         /// What the server said.
         result: Result<Response, ErrorReply>,
     },
+    /// Something about an organisation.
+    Organisation(OrganisationInput),
 }
 
 /// Which outgoing request an answer belongs to. It holds all that is needed to go on, so that nothing is lost when the
@@ -374,6 +382,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             go_on(unconfirmed::send_due(transaction))?;
             go_on(kept_envelope::drop_old(transaction))?;
             go_on(device_sync::send_due(transaction))?;
+            go_on(organisation::send_due(transaction, unreachable))?;
             go_on(group::send_due(transaction, unreachable))?;
             outbox::send_due(transaction, unreachable)
         }
@@ -386,6 +395,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::Deliveries { incarnation, batch } => receiving::receive(transaction, incarnation, batch),
         Input::Expired(count) => receiving::count_expired(transaction, *count),
         Input::Reply { to, result } => reply(transaction, to, result),
+        Input::Organisation(input) => organisation::handle(transaction, input),
     }
 }
 

@@ -10,6 +10,7 @@ use medipeps_core::identity::{StatementError, Verification};
 use medipeps_core::kind::ContentError;
 use medipeps_core::limits::ATTACHMENT_LENGTH_MAX;
 use medipeps_core::linking::LinkingError;
+use medipeps_core::organisation::OrganisationId;
 use medipeps_core::session::SessionId;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{RecipientState, Revocation, UploadRecord, UploadRole};
@@ -17,7 +18,10 @@ use medipeps_core::wire::transport::{ErrorReply, Request};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Correlation, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId, VerifiedStatements};
+use super::{
+    Correlation, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId, OrganisationEvent,
+    OrganisationProblem, VerifiedStatements,
+};
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
 
@@ -401,6 +405,13 @@ pub enum Event {
         /// Why.
         reason: Revocation,
     },
+    /// Something happened with an organisation.
+    Organisation {
+        /// Which; zeros where it is about none.
+        organisation: OrganisationId,
+        /// What.
+        event: OrganisationEvent,
+    },
 }
 
 /// Why a statement was not accepted.
@@ -639,6 +650,9 @@ pub enum EngineError {
     /// The engine asked for nothing and came to nothing; a defect.
     #[error("the engine stopped without a result")]
     NoProgress,
+    /// Of an organisation.
+    #[error(transparent)]
+    Organisation(#[from] OrganisationProblem),
 }
 
 fn revoked_message(reason: Revocation) -> &'static str {

@@ -28,7 +28,8 @@ use super::records::{HintKeys, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction, go_on};
 use super::{
-    body, contact, device_sync, group, kept_envelope, owed, own_devices, receipt, statement_check, unconfirmed,
+    body, contact, device_sync, group, kept_envelope, organisation, owed, own_devices, receipt, statement_check,
+    unconfirmed,
 };
 use crate::limits::{REPORT_SUBJECT_LETTERS, UNDECRYPTABLE_KEPT_MAX};
 
@@ -507,6 +508,14 @@ fn keep(
         }
         return Ok(None);
     }
+    if let Body::Organisation(piece) = &content.body {
+        transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
+        organisation::received(transaction, own, (peer, checked), piece)?;
+        if checked {
+            owed::confirm(transaction, &peer.address, content.id.0, urgent)?;
+        }
+        return Ok(None);
+    }
     // The sender's id serves as the local one, unless it is taken: two senders may have chosen the same.
     let id = match transaction.exists(&key::message(&content.id.0))? {
         true => transaction.random_id(),
@@ -531,6 +540,9 @@ fn keep(
     transaction.store(&key::message(&id), &message_record(peer, &content, checked, delivery));
     body::expect(transaction, &id, &content, peer.address.domain());
     transaction.event(Event::MessageReceived { id });
+    if let (true, Body::BreakGlass(event)) = (checked, &content.body) {
+        organisation::break_glass_told(transaction, &peer.address, event);
+    }
     if checked {
         owed::confirm(transaction, &peer.address, content.id.0, urgent)?;
     }

@@ -8,13 +8,15 @@ use medipeps_core::crypto::dh::DhSecretKey;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::{kem, x_wing};
 use medipeps_core::envelope::HintKey;
+use medipeps_core::organisation::OrganisationId;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
-    AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, GroupInvitationRecord,
-    GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, KeptEnvelopeRecord,
-    KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord,
-    PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord,
-    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    AccountRecord, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, ContactRecord,
+    DeviceNameRecord, GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord,
+    GroupRosterRecord, KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord,
+    OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
+    OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord,
+    SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
 };
 use zeroize::Zeroizing;
 
@@ -90,6 +92,20 @@ pub mod class {
     pub const GROUP_NUMBER: RecordClass = RecordClass::account(38);
     /// Up to where the members of groups have read, by log id and address.
     pub const GROUP_READ: RecordClass = RecordClass::account(39);
+    /// Organisations, by id.
+    pub const ORGANISATION: RecordClass = RecordClass::account(40);
+    /// Statements of organisations, encoded, by id and version.
+    pub const ORGANISATION_STATEMENT: RecordClass = RecordClass::account(41);
+    /// Other members of organisations, by organisation and address.
+    pub const ORGANISATION_MEMBER: RecordClass = RecordClass::account(42);
+    /// What administrators are to sign, by draft id.
+    pub const ORGANISATION_DRAFT: RecordClass = RecordClass::account(43);
+    /// Messages about organisations that are not whole, or not of a checked sender, by digest, account key and address.
+    pub const ORGANISATION_ARRIVAL: RecordClass = RecordClass::account(44);
+    /// Access in emergencies, by organisation and request.
+    pub const BREAK_GLASS: RecordClass = RecordClass::account(45);
+    /// Keys with which this person administers organisations, by public key.
+    pub const ADMINISTRATOR_KEY: RecordClass = RecordClass::state(22);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -172,12 +188,14 @@ impl<T> From<RecordKey> for Key<T> {
 /// The names of records.
 pub mod key {
     use super::{
-        AccountRecord, Address, AgendaRecord, BodyFetchRecord, Bytes, ContactRecord, DeviceNameRecord, DhSecretKey,
-        GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord,
-        HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord,
-        OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey,
-        RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
-        UndecryptableRecord, UploadRecord, class, kem, x_wing,
+        AccountRecord, Address, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, Bytes,
+        ContactRecord, DeviceNameRecord, DhSecretKey, GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord,
+        GroupOutboxRecord, GroupRecord, GroupRosterRecord, HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord,
+        KnownDevicesRecord, LinkRecord, MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
+        OrganisationId, OrganisationMemberRecord, OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord,
+        PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, RestoreRecord, ServerRecord, SessionRecord,
+        SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem,
+        x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -443,6 +461,52 @@ pub mod key {
         key(class::KEY_PACKAGES, *b"key packages")
     }
 
+    /// An organisation.
+    #[must_use]
+    pub fn organisation(id: &OrganisationId) -> Key<OrganisationRecord> {
+        key(class::ORGANISATION, id.0)
+    }
+
+    /// One of its statements, encoded.
+    #[must_use]
+    pub fn organisation_statement(id: &OrganisationId, version: u64) -> Key<Bytes> {
+        key(class::ORGANISATION_STATEMENT, [id.0.as_slice(), &version.to_be_bytes()].concat())
+    }
+
+    /// Another member of it.
+    #[must_use]
+    pub fn organisation_member(id: &OrganisationId, address: &Address) -> Key<OrganisationMemberRecord> {
+        key(class::ORGANISATION_MEMBER, [id.0.as_slice(), address.as_str().as_bytes()].concat())
+    }
+
+    /// Something that administrators are to sign.
+    #[must_use]
+    pub fn organisation_draft(draft_id: &[u8; 32]) -> Key<OrganisationDraftRecord> {
+        key(class::ORGANISATION_DRAFT, *draft_id)
+    }
+
+    /// A message about an organisation that is not whole, or not of a checked sender.
+    #[must_use]
+    pub fn organisation_arrival(
+        digest: &[u8; 32],
+        sender: &Address,
+        account_key: &[u8; 32],
+    ) -> Key<OrganisationArrivalRecord> {
+        key(class::ORGANISATION_ARRIVAL, [digest.as_slice(), account_key, sender.as_str().as_bytes()].concat())
+    }
+
+    /// Access in an emergency.
+    #[must_use]
+    pub fn break_glass(organisation: &OrganisationId, request: &[u8; 16]) -> Key<BreakGlassRecord> {
+        key(class::BREAK_GLASS, [organisation.0.as_slice(), request].concat())
+    }
+
+    /// A key with which this person administers organisations.
+    #[must_use]
+    pub fn administrator_key(public: &[u8; 32]) -> Key<AdministratorKeyRecord> {
+        key(class::ADMINISTRATOR_KEY, *public)
+    }
+
     /// A session.
     #[must_use]
     pub fn session(id: &[u8; 16]) -> Key<SessionRecord> {
@@ -584,6 +648,12 @@ macro_rules! wire_records {
 }
 
 wire_records!(
+    AdministratorKeyRecord,
+    BreakGlassRecord,
+    OrganisationArrivalRecord,
+    OrganisationDraftRecord,
+    OrganisationMemberRecord,
+    OrganisationRecord,
     GroupInvitationRecord,
     GroupJoinRecord,
     GroupMessageRecord,

@@ -1,11 +1,11 @@
 //! A device that is taken off the account: another one, by a primary device; or this one, as its account's statement says.
 
-use medipeps_core::wire::client_records::{AccountRecord, Revocation};
+use medipeps_core::wire::client_records::{AccountRecord, AdministratorKeyRecord, Revocation};
 
 use super::account::OwnDevice;
 use super::outcome::{EngineError, Event};
 use super::own_statement::{self, DeviceChange};
-use super::records::key;
+use super::records::{class, key};
 use super::rollback;
 use super::transaction::{Stop, Transaction};
 
@@ -28,6 +28,10 @@ pub(super) fn leave(transaction: &mut Transaction<'_>, reason: Revocation) -> Re
     let record = AccountRecord { revoked: Some(reason), account_key: None, ..record };
     transaction.store(&key::account(), &record);
     transaction.delete(&key::own_statement());
+    // Whoever has a device that was taken off the account shall sign for no organisation with it.
+    for (key, _) in transaction.scan::<AdministratorKeyRecord>(class::ADMINISTRATOR_KEY)? {
+        transaction.delete(&key);
+    }
     rollback::drop_state(transaction, reason.code())?;
     transaction.event(Event::Revoked { reason });
     Ok(())

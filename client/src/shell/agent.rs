@@ -11,6 +11,7 @@ mod exchange;
 mod group_watch;
 mod groups;
 mod linking;
+mod organisation;
 mod reception;
 mod recovery;
 mod reports;

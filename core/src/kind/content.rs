@@ -257,6 +257,8 @@ impl Content {
             Body::GroupRejoinAnswer(answer) => answer.validate(),
             Body::Case(case) => case.validate(self),
             Body::Report(report) => report.validate(),
+            Body::Organisation(piece) => piece.validate(),
+            Body::BreakGlass(event) => event.validate(),
             Body::Receipt(_)
             | Body::Empty
             | Body::GroupRejoinRequest(_)

@@ -2,6 +2,7 @@
 
 mod author;
 mod body;
+mod break_glass;
 mod case;
 mod chat;
 mod content;
@@ -10,6 +11,7 @@ mod group;
 mod html;
 mod mail;
 mod mailbox;
+mod organisation;
 mod receipt;
 mod received;
 mod redacted;
@@ -22,6 +24,7 @@ mod vectors;
 
 pub use author::{Author, Place};
 pub use body::Body;
+pub use break_glass::{BreakGlassEvent, BreakGlassSays, BreakGlassUse};
 pub use case::{
     Case, CaseAct, CaseEntry, CaseEvent, CaseMember, CaseRefusal, CaseState, CaseThread, SignedTranscript, Transcript,
     TranscriptError, TranscriptMessage, TranscriptOption, TranscriptSays, VerifiedTranscript,
@@ -40,6 +43,9 @@ pub use mail::{Mail, MailRecipient, RecipientRole};
 pub use mailbox::{
     Mailbox, MailboxAct, MailboxEntry, MailboxEvent, MailboxItem, MailboxRefusal, MailboxState, MailboxTrace,
     MailboxTraceAct,
+};
+pub use organisation::{
+    OrganisationDraft, OrganisationMessage, OrganisationMessageError, OrganisationPiece, OrganisationSigning,
 };
 pub use receipt::{Receipt, ReceiptEvent};
 pub use received::Received;

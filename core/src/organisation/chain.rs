@@ -9,19 +9,35 @@ use crate::crypto::signature::VerifyingKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrganisationId(pub [u8; 32]);
 
+impl OrganisationId {
+    /// Thirty digits that people compare before they pin it: six groups of five bytes of the hash, each modulo 100 000.
+    /// Nobody else's first statement is looked for that has the same hash, so half a safety number is enough.
+    #[must_use]
+    pub fn digits(&self) -> String {
+        let group = |chunk: &[u8]| {
+            let number = chunk.iter().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+            format!("{:05}", number % 100_000)
+        };
+        self.0[..30].chunks(5).map(group).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// A verified chain, of which the newest statement is kept whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganisationChain {
-    links: Vec<Link>,
+    links: Vec<ChainLink>,
     current: OrganisationStatement,
 }
 
 /// What is kept of each statement: enough to tell a fork and its signers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Link {
-    hash: [u8; 32],
-    administrators: Vec<VerifyingKey>,
-    threshold: u32,
+pub struct ChainLink {
+    /// The statement's hash.
+    pub hash: [u8; 32],
+    /// Who signs the next one.
+    pub administrators: Vec<VerifyingKey>,
+    /// How many of them must.
+    pub threshold: u32,
 }
 
 /// What a statement has made of a chain.
@@ -70,7 +86,7 @@ pub enum ChainError {
     AddressChanged,
 }
 
-impl Link {
+impl ChainLink {
     fn of(statement: &OrganisationStatement) -> Self {
         let administrators = statement.administrators().to_vec();
         Self { hash: statement.hash(), administrators, threshold: statement.threshold() }
@@ -92,7 +108,7 @@ impl OrganisationChain {
         if current.version() != 1 || current.hash() != id.0 {
             return Err(ChainError::NotPinned);
         }
-        let link = Link::of(&current);
+        let link = ChainLink::of(&current);
         link.check_signatures(&current)?;
         Ok(Self { links: vec![link], current })
     }
@@ -144,9 +160,46 @@ impl OrganisationChain {
         if next.address() != self.current.address() {
             return Err(ChainError::AddressChanged);
         }
-        self.links.push(Link::of(&next));
+        self.links.push(ChainLink::of(&next));
         self.current = next;
         Ok(Advance::Advanced)
+    }
+
+    /// What has to be stored of the chain beside its newest statement.
+    #[must_use]
+    pub fn links(&self) -> &[ChainLink] {
+        &self.links
+    }
+
+    /// A chain that this device has verified and stored. Its signatures are not verified again; that the newest statement is
+    /// the one of the last link is.
+    ///
+    /// # Errors
+    /// [`ChainError::Statement`], [`ChainError::NotPinned`] if the two do not belong together.
+    pub fn from_stored(links: Vec<ChainLink>, current: &[u8]) -> Result<Self, ChainError> {
+        let current = OrganisationStatement::decode(current)?;
+        let last = links.last().is_some_and(|last| *last == ChainLink::of(&current));
+        if !last || links.len() as u64 != current.version() {
+            return Err(ChainError::NotPinned);
+        }
+        Ok(Self { links, current })
+    }
+
+    /// The chain as it was at an earlier version, whose statement this is. For a person who has decided for the other side of
+    /// a fork.
+    ///
+    /// # Errors
+    /// As [`Self::from_stored`].
+    pub fn cut_back(&self, earlier: &[u8]) -> Result<Self, ChainError> {
+        let version = OrganisationStatement::decode(earlier)?.version();
+        let kept = usize::try_from(version).unwrap_or(usize::MAX).min(self.links.len());
+        Self::from_stored(self.links[..kept].to_vec(), earlier)
+    }
+
+    /// Which of those who must sign a next statement have signed this one, and how many are needed.
+    #[must_use]
+    pub fn signed_next(&self, next: &OrganisationStatement) -> (Vec<VerifyingKey>, u32) {
+        (next.signed_by(self.current.administrators()), self.current.threshold())
     }
 
     /// Which organisation it is.

@@ -3,8 +3,9 @@
 use thiserror::Error;
 
 use super::chain::{OrganisationChain, OrganisationId};
-use super::statement::{AdministratorSignature, OrganisationError, check_order, sign, valid_signatures};
-use crate::crypto::signature::SigningKey;
+use super::statement::{AdministratorSignature, OrganisationError, add_signature, check_order, sign, signed_by};
+use crate::crypto::hash::labelled_sha256;
+use crate::crypto::signature::{SigningKey, VerifyingKey};
 use crate::kind::Author;
 use crate::label;
 use crate::limits::{MEMBER_CERTIFICATE_LENGTH_MAX, NAME_LENGTH_MAX};
@@ -134,11 +135,51 @@ impl MemberCertificate {
     /// The same certificate with one more signature, or with a newer one of the same administrator.
     #[must_use]
     pub fn with_signature(mut self, signature: AdministratorSignature) -> Self {
-        let signatures = &mut self.signed.signatures;
-        signatures.retain(|other| other.administrator != signature.administrator);
-        signatures.push(signature);
-        signatures.sort_unstable_by_key(|signature| signature.administrator);
+        add_signature(&mut self.signed.signatures, signature);
         self
+    }
+
+    /// The organisation that it says.
+    #[must_use]
+    pub const fn organisation(&self) -> OrganisationId {
+        OrganisationId(self.fields.organisation)
+    }
+
+    /// Whom it is about.
+    #[must_use]
+    pub fn account(&self) -> Author {
+        Author { address: self.fields.address.clone(), account_key: self.fields.account_key }
+    }
+
+    /// For instance "nurse".
+    #[must_use]
+    pub fn role(&self) -> &str {
+        &self.fields.role
+    }
+
+    /// From when it holds, and from when it does not, in milliseconds since 1970.
+    #[must_use]
+    pub const fn period(&self) -> (u64, u64) {
+        (self.fields.issued, self.fields.ends)
+    }
+
+    /// The signatures that it has, good or not.
+    #[must_use]
+    pub fn signatures(&self) -> &[AdministratorSignature] {
+        &self.signed.signatures
+    }
+
+    /// By which a certificate is known to those who are to sign it, whoever has signed already.
+    #[must_use]
+    pub fn draft_id(&self) -> [u8; 32] {
+        labelled_sha256(label::ORGANISATION_DRAFT, &[&self.signed.certificate])
+    }
+
+    /// Which of these administrators have signed it.
+    #[must_use]
+    pub fn signed_by(&self, administrators: &[VerifyingKey]) -> Vec<VerifyingKey> {
+        let (certificate, signatures) = (&self.signed.certificate, &self.signed.signatures);
+        signed_by(administrators, label::ORGANISATION_MEMBER, certificate, signatures)
     }
 
     /// Its serial.
@@ -168,7 +209,7 @@ impl OrganisationChain {
         account: &Author,
         at: u64,
     ) -> Result<Membership, MembershipError> {
-        let (fields, signed) = (&certificate.fields, &certificate.signed);
+        let fields = &certificate.fields;
         if fields.organisation != self.id().0 {
             return Err(MembershipError::OtherOrganisation);
         }
@@ -176,8 +217,7 @@ impl OrganisationChain {
             return Err(MembershipError::OtherAccount);
         }
         let (administrators, needed) = (self.current().administrators(), self.current().threshold());
-        let valid =
-            valid_signatures(administrators, label::ORGANISATION_MEMBER, &signed.certificate, &signed.signatures);
+        let valid = certificate.signed_by(administrators).len();
         if (valid as u64) < u64::from(needed) {
             return Err(MembershipError::NotEnoughSignatures { valid, needed });
         }

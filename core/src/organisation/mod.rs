@@ -13,7 +13,7 @@ mod tests;
 #[cfg(test)]
 mod vectors;
 
-pub use chain::{Advance, ChainError, OrganisationChain, OrganisationId};
+pub use chain::{Advance, ChainError, ChainLink, OrganisationChain, OrganisationId};
 pub use member::{MemberCertificate, Membership, MembershipError};
 pub use policy::{BreakGlass, OnCallEntry, OrganisationPolicy, OrganisationService};
 pub use statement::{AdministratorSignature, OrganisationError, OrganisationStatement, StatementDraft};

@@ -230,10 +230,41 @@ impl OrganisationStatement {
         self.signed.encode()
     }
 
+    /// An administrator's signature.
+    #[must_use]
+    pub fn sign(&self, administrator: &SigningKey) -> AdministratorSignature {
+        sign(administrator, label::ORGANISATION_STATEMENT, &self.signed.statement)
+    }
+
+    /// The same statement with one more signature, or with a newer one of the same administrator.
+    #[must_use]
+    pub fn with_signature(mut self, signature: AdministratorSignature) -> Self {
+        add_signature(&mut self.signed.signatures, signature);
+        self
+    }
+
+    /// The signatures that it has, good or not.
+    #[must_use]
+    pub fn signatures(&self) -> &[AdministratorSignature] {
+        &self.signed.signatures
+    }
+
+    /// By which a statement is known to those who are to sign it, whoever has signed already.
+    #[must_use]
+    pub fn draft_id(&self) -> [u8; 32] {
+        labelled_sha256(label::ORGANISATION_DRAFT, &[&self.signed.statement])
+    }
+
+    /// Which of these administrators have signed it.
+    #[must_use]
+    pub fn signed_by(&self, administrators: &[VerifyingKey]) -> Vec<VerifyingKey> {
+        let (statement, signatures) = (&self.signed.statement, &self.signed.signatures);
+        signed_by(administrators, label::ORGANISATION_STATEMENT, statement, signatures)
+    }
+
     /// How many of these administrators have signed it.
     pub(super) fn signers(&self, administrators: &[VerifyingKey]) -> usize {
-        let (statement, signatures) = (&self.signed.statement, &self.signed.signatures);
-        valid_signatures(administrators, label::ORGANISATION_STATEMENT, statement, signatures)
+        self.signed_by(administrators).len()
     }
 }
 
@@ -248,14 +279,22 @@ pub(super) fn check_order(signatures: &[AdministratorSignature]) -> Result<(), O
     if ascending && signatures.len() <= ADMINISTRATORS_MAX { Ok(()) } else { Err(OrganisationError::SignatureOrder) }
 }
 
-/// How many of these administrators have signed. Signatures of others do not count and do no harm: an administrator may have
+/// Puts a signature in its place; one of the same administrator goes.
+pub(super) fn add_signature(signatures: &mut Vec<AdministratorSignature>, signature: AdministratorSignature) {
+    signatures.retain(|other| other.administrator != signature.administrator);
+    signatures.push(signature);
+    signatures.sort_unstable_by_key(|signature| signature.administrator);
+}
+
+/// Which of these administrators have signed. Signatures of others do not count and do no harm: an administrator may have
 /// been removed since. The signatures are ascending, so nobody counts twice.
-pub(super) fn valid_signatures(
+pub(super) fn signed_by(
     administrators: &[VerifyingKey],
     label: Label,
     bytes: &[u8],
     signatures: &[AdministratorSignature],
-) -> usize {
+) -> Vec<VerifyingKey> {
     let listed = signatures.iter().filter(|signature| administrators.contains(&signature.administrator));
-    listed.filter(|signature| signature.administrator.verify(label, &[bytes], &signature.signature).is_ok()).count()
+    let good = |one: &&AdministratorSignature| one.administrator.verify(label, &[bytes], &one.signature).is_ok();
+    listed.filter(good).map(|signature| signature.administrator).collect()
 }

@@ -3,6 +3,7 @@
 mod case;
 mod chat;
 mod group;
+mod organisation;
 mod report;
 mod settings;
 
@@ -205,6 +206,8 @@ pub(crate) fn kind_number(body: &Body) -> u32 {
         Body::Case(_) => proto::Kind::Case as u32,
         Body::Report(_) => proto::Kind::Report as u32,
         Body::MailboxEvent(_) => proto::Kind::MailboxEvent as u32,
+        Body::Organisation(_) => proto::Kind::Organisation as u32,
+        Body::BreakGlass(_) => proto::Kind::BreakGlass as u32,
         Body::Unknown { kind, .. } => *kind,
     }
 }
@@ -223,6 +226,8 @@ fn encode_body(body: &Body) -> (u32, Vec<u8>) {
         Body::Case(case) => case::encode(case),
         Body::Report(report) => report::encode(report),
         Body::MailboxEvent(event) => case::encode_mailbox_event(event),
+        Body::Organisation(piece) => organisation::encode_piece(piece),
+        Body::BreakGlass(event) => organisation::encode_break_glass(event),
         Body::Unknown { body, .. } => body.clone(),
     };
     (kind_number(body), bytes)
@@ -245,6 +250,10 @@ fn decode_body(kind: u32, body: Vec<u8>) -> Result<Body, WireError> {
         Ok(Ok(proto::Kind::Case)) => Ok(case::decode(&body)?.map_or(Body::Unknown { kind, body }, Body::Case)),
         Ok(Ok(proto::Kind::MailboxEvent)) => Ok(Body::MailboxEvent(case::decode_mailbox_event(&body)?)),
         Ok(Ok(proto::Kind::Report)) => Ok(Body::Report(report::decode(&body)?)),
+        Ok(Ok(proto::Kind::Organisation)) => Ok(Body::Organisation(organisation::decode_piece(body)?)),
+        Ok(Ok(proto::Kind::BreakGlass)) => {
+            Ok(organisation::decode_break_glass(&body)?.map_or(Body::Unknown { kind, body }, Body::BreakGlass))
+        }
         Ok(Ok(proto::Kind::Unspecified)) => Err(WireError::Missing("kind")),
         Ok(Err(_)) | Err(_) => Ok(Body::Unknown { kind, body }),
     }

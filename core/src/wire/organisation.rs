@@ -1,6 +1,10 @@
 //! `spec/proto/organisation.proto`. Encodings only; [`crate::organisation`] checks what they say.
 
+mod message;
+
 use prost::Message;
+
+pub(crate) use message::{decode_message, encode_message};
 
 use super::identity::verifying_key;
 use super::{WireError, fixed, proto};
@@ -315,7 +319,7 @@ fn decode_signatures(signatures: &[proto::AdministratorSignature]) -> Result<Vec
     signatures.iter().map(signature).collect()
 }
 
-fn address(text: &str, field: &'static str) -> Result<Address, WireError> {
+pub(in crate::wire) fn address(text: &str, field: &'static str) -> Result<Address, WireError> {
     Address::from_canonical(text).map_err(|_| WireError::Bounds(field))
 }
 

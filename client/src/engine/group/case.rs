@@ -8,10 +8,12 @@ use medipeps_core::kind::{
     PatientReference, Place,
 };
 use medipeps_core::limits::TRANSCRIPT_MESSAGES_MAX;
+use medipeps_core::organisation::OrganisationService;
 use medipeps_core::wire::client_records::GroupMessageState;
 
 use super::message::{self, Thread};
 use super::{GroupId, GroupMessage, GroupProblem, SendToGroup};
+use crate::engine::organisation;
 use crate::engine::records::key;
 use crate::engine::transaction::{Stop, Transaction};
 
@@ -209,6 +211,7 @@ pub(super) fn origin(message: &GroupMessage) -> Option<(Author, Place)> {
 
 /// Stores what is to be said about a case or in one. Whether it will count is for the readers, by the log's order.
 pub(super) fn send(transaction: &mut Transaction<'_>, command: &SendToCase) -> Result<(), Stop> {
+    organisation::check_service(transaction, OrganisationService::Chat)?;
     if let Body::Case(Case::Opening { team, .. } | Case::Team { team }) = &command.message.body {
         check_members(transaction, &command.message.group, team)?;
     }
@@ -217,7 +220,7 @@ pub(super) fn send(transaction: &mut Transaction<'_>, command: &SendToCase) -> R
         (None, Some(patient)) => Thread::Opening(patient.clone()),
         (None, None) => return Err(GroupProblem::CaseRefused(CaseRefusal::NoPatient).into()),
     };
-    message::queue(transaction, &command.message, thread)
+    message::queue(transaction, &command.message, thread).map(|_| ())
 }
 
 /// Who is not in the group would never see the case.

@@ -20,8 +20,8 @@ use crate::engine::account::OwnDevice;
 use crate::engine::contact::{self, Pinned};
 use crate::engine::outbox::{is_transient, next_attempt};
 use crate::engine::outcome::{Connection, EngineError, error_code_name};
-use crate::engine::own_devices;
 use crate::engine::transaction::{Stop, Transaction};
+use crate::engine::{organisation, own_devices};
 use crate::limits::{GROUP_ADDED_AT_ONCE_MAX, GROUP_CHANGES_MAX, GROUP_KEY_PACKAGES_ASKED_MAX};
 
 /// A change that a person asks for.
@@ -49,6 +49,11 @@ pub(in crate::engine) fn change(transaction: &mut Transaction<'_>, command: &Gro
     let mut group = load_active(transaction, &command.group)?;
     let mls = OpenGroup::load(transaction, &command.group)?;
     check(&own, &mls, &command.what)?;
+    match &command.what {
+        GroupChangeKind::Add(address, _) => organisation::check_addition(transaction, &own, &group, address)?,
+        GroupChangeKind::Retention(days) => organisation::check_retention(transaction, &group, *days)?,
+        _ => {}
+    }
     if let GroupChangeKind::Add(address, _) = &command.what
         && address.domain() != own.address().domain()
         && contact::pinned(transaction, address)?.is_none()
@@ -95,7 +100,7 @@ fn check(own: &OwnDevice, mls: &OpenGroup, what: &GroupChangeKind) -> Result<(),
 }
 
 /// Adds to what is to be changed, unless the very same is there. False if it is.
-pub(super) fn want(group: &mut GroupRecord, what: GroupChangeKind, now: u64) -> bool {
+pub(in crate::engine) fn want(group: &mut GroupRecord, what: GroupChangeKind, now: u64) -> bool {
     if group.changes.iter().any(|change| change.what == what) {
         return false;
     }
@@ -260,6 +265,16 @@ pub(super) fn plan(
         }
         if changes.added.len() >= GROUP_ADDED_AT_ONCE_MAX {
             break;
+        }
+        // His certificate may have ended since somebody asked for it.
+        if let GroupChangeKind::Add(address, _) = &change.what
+            && let Err(Stop::Failed(error)) = organisation::check_addition(transaction, own, group, address)
+        {
+            let EngineError::Organisation(_) = *error else { return Err((*error).into()) };
+            dropped.insert(change.id);
+            let event = GroupEvent::ChangeFailed { what: change.what, code: "not_certified".to_owned() };
+            tell(transaction, &group.log_id, event);
+            continue;
         }
         match changes.include(own, mls, &change)? {
             Included::Yes => changes.ids.push(change.id),

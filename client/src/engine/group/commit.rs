@@ -185,7 +185,9 @@ fn moved(
         return mls.forget(transaction);
     }
     group.epoch = mls.epoch();
-    group.name.clone_from(&mls.policy()?.name);
+    let policy = mls.policy()?;
+    group.name.clone_from(&policy.name);
+    group.organisation.clone_from(&policy.organisation);
     let accounts = |members: &[GroupMember]| {
         let mut accounts: Vec<Address> = members.iter().map(|member| member.address.clone()).collect();
         accounts.sort();

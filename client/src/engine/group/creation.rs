@@ -3,6 +3,7 @@
 use medipeps_core::Address;
 use medipeps_core::group::GroupPolicy;
 use medipeps_core::limits::GROUP_NAME_LENGTH_MAX;
+use medipeps_core::organisation::{OrganisationId, OrganisationService};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRecord, GroupRoleRecord, GroupStanding};
 
 use super::mls::OpenGroup;
@@ -10,8 +11,8 @@ use super::{GroupEvent, GroupId, GroupProblem, append, change, store, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::contact;
 use crate::engine::outcome::EngineError;
-use crate::engine::own_devices;
 use crate::engine::transaction::{Stop, Transaction};
+use crate::engine::{organisation, own_devices};
 
 /// Makes a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct CreateGroup {
     pub members: Vec<(Address, GroupRoleRecord)>,
     /// For how many days messages are kept; 0: for ever.
     pub retention_days: u32,
+    /// The organisation that it belongs to: whoever is in it is certified by it.
+    pub organisation: Option<OrganisationId>,
 }
 
 /// Makes the group and stores it. Its log is asked for at once.
@@ -38,9 +41,18 @@ pub(in crate::engine) fn create(transaction: &mut Transaction<'_>, command: &Cre
             return Err(EngineError::NotAContact(address.clone()).into());
         }
     }
+    organisation::check_service(transaction, OrganisationService::Chat)?;
+    let organisation = match &command.organisation {
+        Some(id) => {
+            let agreed = (command.members.as_slice(), command.retention_days);
+            Some(organisation::check_group(transaction, &own, id, agreed)?)
+        }
+        None => None,
+    };
     let account_key = *own.statement.account_key().as_bytes();
     let mut policy = GroupPolicy::new(&command.name, own.address(), account_key, own.address().domain());
     (policy.description, policy.retention_days) = (command.description.clone(), command.retention_days);
+    policy.organisation = organisation;
     make(transaction, &own, &policy, &command.members).map(|_| ())
 }
 
@@ -83,6 +95,9 @@ pub(super) fn make(
         read_told_at: 0,
         read_entry: None,
         read_positions_off: false,
+        organisation: policy.organisation.clone(),
+        server_time: 0,
+        time_asked: 0,
     };
     for (address, role) in members {
         change::want(&mut group, GroupChangeKind::Add(address.clone(), *role), now);

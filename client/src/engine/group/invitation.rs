@@ -251,6 +251,7 @@ fn join_with(
     let mut group = joining(transaction, &told, known);
     let now = transaction.now.0;
     (group.standing, group.name) = (GroupStanding::Active, policy.name.clone());
+    group.organisation.clone_from(&policy.organisation);
     (group.joined, group.updated) = (now, now);
     mls.save(transaction)?;
     device_list::check(transaction, own, &mut group, &mls)?;
@@ -297,5 +298,8 @@ fn joining(
         read_told_at: 0,
         read_entry: None,
         read_positions_off: known.is_some_and(|known| known.read_positions_off),
+        organisation: None,
+        server_time: 0,
+        time_asked: 0,
     }
 }

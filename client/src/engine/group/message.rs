@@ -4,6 +4,7 @@ use medipeps_core::franking::FrankedContent;
 use medipeps_core::group::{GroupError, Role};
 use medipeps_core::group_log::entry_hash;
 use medipeps_core::kind::{Body, Content, MessageId, PatientReference, ReceiptsWanted, Urgency};
+use medipeps_core::organisation::OrganisationService;
 use medipeps_core::wire::client_records::{
     GroupEntryRecord, GroupMessageRecord, GroupMessageState, GroupOutboxRecord, GroupRecord, GroupStanding,
 };
@@ -16,11 +17,11 @@ use super::{
 };
 use crate::engine::account::OwnDevice;
 use crate::engine::attachment::Attachment;
-use crate::engine::composition;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{class, key};
 use crate::engine::transaction::{Stop, Transaction};
 use crate::engine::upload::UPLOADING;
+use crate::engine::{composition, organisation};
 use crate::limits::{GROUP_OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS};
 
 /// Something to be said in a group.
@@ -52,13 +53,23 @@ pub(super) enum Thread {
     Opening(PatientReference),
 }
 
-/// Stores what is to be said. It leaves with the next tick.
+/// Stores what a person has to say. It leaves with the next tick.
 pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendToGroup) -> Result<(), Stop> {
+    organisation::check_service(transaction, OrganisationService::Chat)?;
+    say(transaction, command).map(|_| ())
+}
+
+/// The same for what no policy switches off. The content's id.
+pub(in crate::engine) fn say(transaction: &mut Transaction<'_>, command: &SendToGroup) -> Result<[u8; 16], Stop> {
     queue(transaction, command, Thread::Group)
 }
 
 /// The same, in any thread.
-pub(super) fn queue(transaction: &mut Transaction<'_>, command: &SendToGroup, thread: Thread) -> Result<(), Stop> {
+pub(super) fn queue(
+    transaction: &mut Transaction<'_>,
+    command: &SendToGroup,
+    thread: Thread,
+) -> Result<[u8; 16], Stop> {
     let own = OwnDevice::load_working(transaction)?;
     let mut group = load_active(transaction, &command.group)?;
     if let Some(successor) = group.successor {
@@ -136,7 +147,7 @@ pub(super) fn queue(transaction: &mut Transaction<'_>, command: &SendToGroup, th
     }
     store(transaction, &group);
     tell(transaction, &command.group, GroupEvent::MessageQueued { number });
-    Ok(())
+    Ok(id.0)
 }
 
 /// Keeps the certificate of a device that has said something, once.
@@ -302,6 +313,11 @@ fn finish(
         message.epoch = entry.entry.map_or(0, |sent| sent.epoch);
     }
     transaction.store(&key, &message);
+    if state == GroupMessageState::Logged
+        && let Body::BreakGlass(event) = Content::decode(&message.content)?.body
+    {
+        organisation::said_in_group(transaction, &entry.log_id, &message, &event)?;
+    }
     tell(
         transaction,
         &entry.log_id,

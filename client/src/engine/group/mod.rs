@@ -48,11 +48,13 @@ pub use report::{ReportMessage, report_of};
 pub use summary::{GroupMember, GroupMessage, GroupSummary};
 pub use typing::GroupSignal;
 
+pub(super) use change::want;
 pub(super) use device_list::contact_confirmed;
 pub(crate) use file::place_of as place_of_upload;
 pub(super) use file::waiting as waiting_for_upload;
 pub(super) use invitation::{received as invitation_received, sender_checked};
 pub(super) use key_packages::begin as begin_key_packages;
+pub(super) use message::say;
 pub(super) use outcome::{handle, reply};
 pub(super) use rejoin::{answered_by as rejoin_answered, requested as rejoin_requested, restored, rolled_back};
 

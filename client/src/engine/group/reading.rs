@@ -20,6 +20,7 @@ use super::{
 };
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
+use crate::engine::organisation;
 use crate::engine::outbox::next_attempt;
 use crate::engine::outcome::{EngineError, error_code_name};
 use crate::engine::records::{class, key};
@@ -212,6 +213,7 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
         // One that misses a record does not keep the others from asking for theirs.
         go_on(take(transaction, &own, &mut group, &mut mls, entry))?;
         group.after = entry.sequence;
+        group.server_time = group.server_time.max(entry.received);
         if !is_read(&group) {
             break;
         }
@@ -343,6 +345,9 @@ fn keep(
         code: None,
     };
     transaction.store(&key::group_message(&group.log_id, number), &record);
+    if let Body::BreakGlass(event) = &content.body {
+        organisation::said_in_group(transaction, &group.log_id, &record, event)?;
+    }
     group.messages += 1;
     if from_self && group.seen == number {
         group.seen = group.messages;

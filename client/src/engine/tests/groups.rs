@@ -26,7 +26,7 @@ impl World {
     pub(super) fn create(&mut self, number: usize, name: &str, members: &[(usize, GroupRoleRecord)]) -> GroupId {
         let members = members.iter().map(|(member, role)| (self.address(*member), *role)).collect();
         let (name, description) = (name.to_owned(), "Night shift".to_owned());
-        let command = CreateGroup { name, description, members, retention_days: 0 };
+        let command = CreateGroup { name, description, members, retention_days: 0, organisation: None };
         self.run(number, &Input::Group(GroupInput::Create(command))).unwrap();
         let group = self.clients[number].events.iter().rev().find_map(|event| match event {
             Event::Group { group, event: GroupEvent::Prepared } => Some(*group),
@@ -519,7 +519,7 @@ fn who_was_away_for_many_epochs_walks_forward_commit_by_commit() {
 fn scenario(world: &mut World, fuse: &mut Fuse) -> Result<(), Killed> {
     let member = vec![(world.address(1), MEMBER)];
     let (name, description) = ("Ward 3".to_owned(), String::new());
-    let create = CreateGroup { name, description, members: member, retention_days: 0 };
+    let create = CreateGroup { name, description, members: member, retention_days: 0, organisation: None };
     world.run_until(0, &Input::Group(GroupInput::Create(create)), fuse)?.unwrap();
     for round in 0..6 {
         world.later(5_000);

@@ -26,6 +26,7 @@ mod linking;
 mod linking_contacts;
 mod many_records;
 mod many_sessions;
+mod organisations;
 mod own_devices;
 mod own_repair;
 mod own_statement;

@@ -99,6 +99,12 @@ pub struct GroupRecord {
     pub read_entry: Option<([u8; 16], u64)>,
     /// They are not to be told.
     pub read_positions_off: bool,
+    /// The organisation that the group belongs to, as its policy has it.
+    pub organisation: Option<Address>,
+    /// The highest time that the log's server has given an entry, in milliseconds since 1970.
+    pub server_time: u64,
+    /// When this device last had the server's time told by an entry of its own, in milliseconds since 1970.
+    pub time_asked: u64,
 }
 
 /// Who is in a group, as MLS has it at the epoch that is read.
@@ -158,6 +164,9 @@ impl GroupRecord {
             read_entry: self.read_entry.map(|(id, _)| id.to_vec()).unwrap_or_default(),
             read_entry_up_to: self.read_entry.map_or(0, |(_, up_to)| up_to),
             read_positions_off: self.read_positions_off,
+            organisation: self.organisation.as_ref().map(ToString::to_string).unwrap_or_default(),
+            server_time: self.server_time,
+            time_asked: self.time_asked,
         }
         .encode_to_vec()
     }
@@ -198,6 +207,9 @@ impl GroupRecord {
             read_told_at: record.read_told_at,
             read_entry: optional_id(&record.read_entry, "read_entry")?.map(|id| (id, record.read_entry_up_to)),
             read_positions_off: record.read_positions_off,
+            organisation: text(record.organisation).map(|one| address(&one)).transpose()?,
+            server_time: record.server_time,
+            time_asked: record.time_asked,
         })
     }
 }
@@ -356,6 +368,9 @@ mod tests {
             read_told_at: 14,
             read_entry: Some(([9; 16], 3)),
             read_positions_off: true,
+            organisation: Some("clinic@b".parse().unwrap()),
+            server_time: 12,
+            time_asked: 13,
         }
     }
 

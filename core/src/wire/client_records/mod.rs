@@ -11,6 +11,7 @@ mod group_message;
 mod key_packages;
 mod linking;
 mod message;
+mod organisation;
 mod outbox;
 mod own_statement;
 mod prekeys;
@@ -31,6 +32,10 @@ pub use group_message::{GroupEntryRecord, GroupMessageRecord, GroupMessageState,
 pub use key_packages::KeyPackagesRecord;
 pub use linking::{DeviceNameRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, PrimaryLinkRecord, PrimaryStage};
 pub use message::{MessageRecord, RecipientRecord, RecipientState, SenderCheck};
+pub use organisation::{
+    AdministratorKeyRecord, BreakGlassRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
+    OrganisationMemberRecord, OrganisationRecord, OrganisationStanding,
+};
 pub use outbox::OutboxRecord;
 pub use own_statement::{NewDeviceRecord, OwnStatementRecord};
 pub use prekeys::{PrekeySet, PrekeysRecord};
