@@ -24,6 +24,8 @@ mod fault_server_disk;
 #[cfg(test)]
 mod fsync;
 #[cfg(test)]
+mod group_wakes;
+#[cfg(test)]
 mod groups;
 #[cfg(test)]
 mod in_step;
@@ -41,6 +43,10 @@ mod own_account;
 mod person;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+#[path = "../../server/tests/wake/push_service.rs"]
+#[allow(dead_code, reason = "the server's own tests use the rest")]
+mod push_service;
 #[cfg(test)]
 mod recipients;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use medipeps_core::wire::client_records::{GroupMessageRecord, GroupOutboxRecord,
 use rand_core::CryptoRng;
 
 use super::{AccountStore, HandleError, decode, load};
-use crate::engine::{GroupId, GroupMessage, GroupReader, GroupSummary, Time, class, group_reader, key};
+use crate::engine::{GroupId, GroupMessage, GroupReader, GroupSummary, GroupWakes, Time, class, group_reader, key};
 use crate::store::Store;
 
 impl<S: Store> AccountStore<S> {
@@ -69,6 +69,22 @@ impl<S: Store> AccountStore<S> {
             }
         }
         Ok(readers)
+    }
+
+    /// Where this device is woken for its groups, and what their servers were told of it, by group.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn group_wakes(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<GroupWakes, HandleError> {
+        let transaction = self.store.begin(now.0, rng)?;
+        let endpoint = load(&transaction, &key::wake())?.map(|wake| wake.endpoint);
+        drop(transaction);
+        let mut told = Vec::new();
+        for group in self.groups(now, rng)? {
+            let transaction = self.store.begin(now.0, rng)?;
+            told.extend(load(&transaction, &key::group_wake(&group.id))?.map(|wake| (group, wake)));
+        }
+        Ok(GroupWakes { endpoint, told })
     }
 
     /// Whether something that was said here is not in a group's log yet.

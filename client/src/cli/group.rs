@@ -9,7 +9,7 @@ use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, Grou
 use serde::Serialize;
 
 use super::group_log::{self, Log};
-use super::{CommandError, chat, output, time};
+use super::{CommandError, chat, group_wake, output, time};
 use crate::engine::{CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
 use crate::shell::agent::Agent;
 
@@ -97,6 +97,8 @@ pub(super) enum Command {
     Send(chat::Send),
     /// Show what was said
     Log(Log),
+    /// Say where this device is woken when something comes for its groups and it is not connected
+    Wake(group_wake::Wake),
 }
 
 #[derive(Debug, clap::Args)]
@@ -189,6 +191,7 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Leave { group } => change(home, &group, vec![GroupChangeKind::Leave]).await,
         Command::Send(arguments) => chat::send(home, arguments).await,
         Command::Log(arguments) => group_log::run(home, &arguments),
+        Command::Wake(arguments) => group_wake::run(home, arguments).await,
     }
 }
 
@@ -415,6 +418,9 @@ impl Told {
             GroupEvent::Problem { code } => self.notes.push(format!("group {group}: {}", code_text(code))),
             GroupEvent::EntryRefused { code } => {
                 self.notes.push(format!("group {group}: an entry of its log was passed over ({code})"));
+            }
+            GroupEvent::WakeRefused { code } => {
+                self.notes.push(format!("group {group} does not wake this device: {}", group_wake::reason(code)));
             }
             GroupEvent::Changed { rejoined, .. } => {
                 for (address, device) in rejoined {

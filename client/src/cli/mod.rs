@@ -9,6 +9,7 @@ mod device;
 mod export;
 mod group;
 mod group_log;
+mod group_wake;
 mod inbox;
 mod lock;
 mod mail;

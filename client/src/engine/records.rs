@@ -11,10 +11,10 @@ use medipeps_core::envelope::HintKey;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
     AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, GroupInvitationRecord,
-    GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, KeptEnvelopeRecord,
-    KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord,
-    PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord,
-    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord,
+    KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord,
+    OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord,
+    SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord,
 };
 use zeroize::Zeroizing;
 
@@ -78,6 +78,10 @@ pub mod class {
     pub const GROUP_RECEIVED: RecordClass = RecordClass::account(26);
     /// Who is in groups, by log id.
     pub const GROUP_ROSTER: RecordClass = RecordClass::account(25);
+    /// Where this device is woken for its groups; one record.
+    pub const WAKE: RecordClass = RecordClass::account(46);
+    /// What servers of groups were told of that, by log id.
+    pub const GROUP_WAKE: RecordClass = RecordClass::state(27);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -162,10 +166,10 @@ pub mod key {
     use super::{
         AccountRecord, Address, AgendaRecord, BodyFetchRecord, Bytes, ContactRecord, DeviceNameRecord, DhSecretKey,
         GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord,
-        HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord,
-        OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey,
-        RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
-        UndecryptableRecord, UploadRecord, class, kem, x_wing,
+        GroupWakeRecord, HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord,
+        MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord,
+        QueueRecord, RecordKey, RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord,
+        UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -383,6 +387,18 @@ pub mod key {
         key(class::GROUP_JOIN, *log_id)
     }
 
+    /// Where this device is woken for its groups.
+    #[must_use]
+    pub fn wake() -> Key<WakeRecord> {
+        key(class::WAKE, *b"wake")
+    }
+
+    /// What a group's server was told of that.
+    #[must_use]
+    pub fn group_wake(log_id: &[u8; 32]) -> Key<GroupWakeRecord> {
+        key(class::GROUP_WAKE, *log_id)
+    }
+
     /// The private part of a key package.
     #[must_use]
     pub fn key_package(reference: &[u8; 32]) -> Key<Bytes> {
@@ -542,6 +558,8 @@ wire_records!(
     GroupOutboxRecord,
     GroupRecord,
     GroupRosterRecord,
+    GroupWakeRecord,
+    WakeRecord,
     KeyPackagesRecord,
     AccountRecord,
     DeviceNameRecord,

@@ -18,6 +18,7 @@ mod outcome;
 mod reading;
 mod rejoin;
 mod summary;
+mod wake;
 
 use std::collections::BTreeSet;
 
@@ -35,7 +36,7 @@ pub use creation::CreateGroup;
 pub use message::SendToGroup;
 pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
 pub use reading::{GroupEntries, GroupReader, reader};
-pub use summary::{GroupMember, GroupMessage, GroupSummary};
+pub use summary::{GroupMember, GroupMessage, GroupSummary, GroupWakes};
 
 pub(super) use device_list::contact_confirmed;
 pub(super) use invitation::{received as invitation_received, sender_checked};
@@ -74,14 +75,17 @@ fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupR
             device_list::follow_own_statement(transaction, own, &group)?;
             change::ask_due(transaction, own, &group.log_id)?;
             append::send_due(transaction, own, &group.log_id)?;
-            reading::read_due(transaction, &group.log_id)
+            reading::read_due(transaction, &group.log_id)?;
+            let group = load(transaction, &group.log_id)?;
+            wake::tell_due(transaction, &group)
         }
         GroupStanding::Leaving => {
+            wake::tell_due(transaction, &group)?;
             append::send_due(transaction, own, &group.log_id)?;
             reading::read_due(transaction, &group.log_id)
         }
         GroupStanding::Rejoining => rejoin::ask_due(transaction, own, &group),
-        GroupStanding::Left | GroupStanding::Removed | GroupStanding::Broken => Ok(()),
+        GroupStanding::Left | GroupStanding::Removed | GroupStanding::Broken => wake::tell_due(transaction, &group),
     }
 }
 

@@ -3,12 +3,13 @@
 use medipeps_core::Address;
 use medipeps_core::group::GroupError;
 use medipeps_core::limits::GROUP_NAME_LENGTH_MAX;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, GroupStanding};
 use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
 
 use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, SendToGroup};
-use super::{append, blob, change, creation, key_packages, message, reading};
+use super::{append, blob, change, creation, key_packages, message, reading, wake};
 use crate::engine::transaction::{Stop, Transaction};
 
 /// What happened to a group, or is to happen.
@@ -26,6 +27,8 @@ pub enum GroupInput {
     ReadAll,
     /// A person has seen the messages of a group up to this number.
     Seen(GroupId, u64),
+    /// Where this device is woken for its groups from now on; `None`: nowhere.
+    Wake(Option<PushEndpoint>),
 }
 
 /// What was asked of a server for a group.
@@ -67,6 +70,10 @@ pub enum GroupCorrelation {
     KeyPackageStatus,
     /// An upload of key packages, by its sequence.
     PublishKeyPackages(u64),
+    /// Where this device is woken.
+    Wake(GroupId),
+    /// That it is woken no more.
+    WakeOff(GroupId),
 }
 
 /// What a shell tells a person or a program about a group.
@@ -141,6 +148,11 @@ pub enum GroupEvent {
         /// Why.
         code: String,
     },
+    /// The group's server does not wake this device; it is asked every 15 minutes all the same.
+    WakeRefused {
+        /// Why.
+        code: String,
+    },
 }
 
 /// Why something in a group is refused.
@@ -201,6 +213,10 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::Entries(read) => reading::entries_read(transaction, read),
         GroupInput::ReadAll => reading::read_all(transaction),
         GroupInput::Seen(group, number) => message::mark_seen(transaction, group, *number),
+        GroupInput::Wake(endpoint) => {
+            wake::set(transaction, endpoint.as_ref());
+            Ok(())
+        }
     }
 }
 
@@ -245,6 +261,10 @@ pub(in crate::engine) fn reply(
         (GroupCorrelation::PublishKeyPackages(sequence), Err(error)) => {
             key_packages::published(transaction, *sequence, Err(error))
         }
+        (GroupCorrelation::Wake(group), Ok(Response::Done)) => wake::answered(transaction, group, Ok(())),
+        (GroupCorrelation::Wake(group), Err(error)) => wake::answered(transaction, group, Err(error)),
+        (GroupCorrelation::WakeOff(group), Ok(Response::Done)) => wake::removed(transaction, group, Ok(())),
+        (GroupCorrelation::WakeOff(group), Err(error)) => wake::removed(transaction, group, Err(error)),
         (_, Ok(_)) => return Ok(false),
     }
     .map(|()| true)

@@ -8,13 +8,17 @@ use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::group::GroupMember;
 use medipeps_core::kind::Content;
 use medipeps_core::proof::Channel;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupRecord, GroupStanding};
 use medipeps_core::wire::transport::{
-    ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, WatchedGroupLog,
+    ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, SetGroupWake,
+    WatchedGroupLog,
 };
 
 use super::mls::{OpenGroup, Processed};
-use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, rejoin, store, tell};
+use super::{
+    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, rejoin, store, tell, wake,
+};
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::outbox::next_attempt;
@@ -70,6 +74,12 @@ impl GroupReader {
     #[must_use]
     pub fn fetch(&self, channel: &Channel<'_>, limit: u32) -> FetchGroupEntries {
         FetchGroupEntries::sign(&self.access_key, channel, self.group, self.epoch, self.after, limit)
+    }
+
+    /// Where its reader is woken, good for one connection; see [`SetGroupWake`].
+    #[must_use]
+    pub fn wake(&self, channel: &Channel<'_>, handle: [u8; 16], wake: Option<(PushEndpoint, u64)>) -> SetGroupWake {
+        SetGroupWake::sign(&self.access_key, channel, self.group, self.epoch, handle, wake)
     }
 
     /// A watch of its entries, good for one connection.
@@ -212,7 +222,7 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
         mls.save(transaction)?;
     }
     store(transaction, &group);
-    Ok(())
+    wake::tell_due(transaction, &group)
 }
 
 /// Whether the log is read: by a member, and by one who wants to leave until he is out.

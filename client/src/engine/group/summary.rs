@@ -1,8 +1,9 @@
 //! Groups as a person or a program reads them: out of records, changing nothing.
 
 use medipeps_core::kind::Content;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::client_records::{
-    GroupMemberRecord, GroupMessageRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord,
+    GroupMemberRecord, GroupMessageRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord, GroupWakeRecord,
 };
 
 use super::GroupId;
@@ -17,6 +18,15 @@ pub struct GroupSummary {
     pub group: GroupRecord,
     /// Who is in it.
     pub roster: GroupRosterRecord,
+}
+
+/// Where a device is woken for its groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupWakes {
+    /// `None`: nowhere.
+    pub endpoint: Option<PushEndpoint>,
+    /// What the servers of groups were told of it.
+    pub told: Vec<(GroupSummary, GroupWakeRecord)>,
 }
 
 /// An account in a group.

@@ -126,7 +126,7 @@ impl World {
         self.run(number, &Input::Group(GroupInput::Send(Box::new(command)))).unwrap();
     }
 
-    fn change(&mut self, number: usize, group: &GroupId, what: GroupChangeKind) {
+    pub(super) fn change(&mut self, number: usize, group: &GroupId, what: GroupChangeKind) {
         self.try_change(number, group, what).unwrap();
     }
 
@@ -139,7 +139,7 @@ impl World {
         self.run(number, &Input::Group(GroupInput::Change(GroupChange { group: *group, what })))
     }
 
-    fn groups(&mut self, number: usize) -> Vec<GroupRecord> {
+    pub(super) fn groups(&mut self, number: usize) -> Vec<GroupRecord> {
         let now = Time(self.now);
         let client = &mut self.clients[number];
         let _ = client.store.generation(now, &mut client.rng);

@@ -8,6 +8,7 @@ mod device_names;
 mod device_sync;
 mod devices;
 mod group_server;
+mod group_wakes;
 mod groups;
 mod healing;
 mod identity_change;

@@ -161,6 +161,9 @@ impl Agent {
                 Send::ReadGroup { reader, limit } => {
                     Request::FetchGroupEntries(reader.fetch(&connection.channel(), *limit))
                 }
+                Send::WakeGroup { reader, handle, wake } => {
+                    Request::SetGroupWake(reader.wake(&connection.channel(), *handle, wake.clone()))
+                }
                 _ => ready.request,
             };
             answer = connection.request(&again).await;
@@ -414,6 +417,9 @@ fn request(outgoing: &Outgoing, generation: u64, connection: &Connection) -> Req
     match &outgoing.send {
         Send::Request(request) => request.clone(),
         Send::ReadGroup { reader, limit } => Request::FetchGroupEntries(reader.fetch(&connection.channel(), *limit)),
+        Send::WakeGroup { reader, handle, wake } => {
+            Request::SetGroupWake(reader.wake(&connection.channel(), *handle, wake.clone()))
+        }
         Send::Acknowledge { incarnation, up_to } => {
             fail_point!(BeforeAcknowledge);
             Request::Acknowledge(Acknowledge { incarnation: *incarnation, up_to: *up_to, generation })
