@@ -184,6 +184,13 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 pub const WIPE_OVERWRITTEN_LENGTH: u64 = 1 << 20;
 /// Milliseconds after which a group is read again without a sign: 15 minutes (DESIGN.md, "Group logs").
 pub const GROUP_POLL_MS: u64 = 15 * 60 * 1000;
+/// Milliseconds for which a group's server is asked to wake this device: 14 days. It is told again when half of it is over, so
+/// that a device that is gone is woken no longer than that.
+pub const GROUP_WAKE_MS: u64 = 14 * 24 * 3600 * 1000;
+/// Milliseconds for which a server's answer to that is waited for before it is told again.
+pub const GROUP_WAKE_ANSWER_MS: u64 = 60_000;
+/// Milliseconds after which a server that has refused it is asked again: a day, in which its operator may have allowed it.
+pub const GROUP_WAKE_REFUSED_MS: u64 = 24 * 3600 * 1000;
 /// Entries of a group's log that are taken over in one transaction.
 pub const GROUP_ENTRIES_PER_READ: u32 = 64;
 /// Messages of one group that one step encrypts.

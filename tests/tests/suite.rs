@@ -27,6 +27,7 @@ mod fault_server_disk;
 mod fsync;
 #[cfg(test)]
 mod group_life;
+mod group_wakes;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
@@ -45,6 +46,10 @@ mod own_account;
 mod person;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+#[path = "../../server/tests/wake/push_service.rs"]
+#[allow(dead_code, reason = "the server's own tests use the rest")]
+mod push_service;
 #[cfg(test)]
 mod recipients;
 #[cfg(test)]

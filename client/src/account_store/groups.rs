@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 use super::{AccountStore, HandleError, decode, load};
 use crate::engine::{
     CaseDetail, CaseFold, CaseList, CaseSummary, EngineError, GroupId, GroupMessage, GroupProblem, GroupReader,
-    GroupSummary, ReadPosition, Time, class, group_reader, key, place_of_upload, report_of,
+    GroupSummary, GroupWakes, ReadPosition, Time, class, group_reader, key, place_of_upload, report_of,
 };
 use crate::limits::GROUP_MESSAGES_PER_LOAD;
 use crate::store::Store;
@@ -189,6 +189,22 @@ impl<S: Store> AccountStore<S> {
             Some((group, number)) => self.group_message(&group, number, now, rng).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Where this device is woken for its groups, and what their servers were told of it, by group.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn group_wakes(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<GroupWakes, HandleError> {
+        let transaction = self.store.begin(now.0, rng)?;
+        let endpoint = load(&transaction, &key::wake())?.map(|wake| wake.endpoint);
+        drop(transaction);
+        let mut told = Vec::new();
+        for group in self.groups(now, rng)? {
+            let transaction = self.store.begin(now.0, rng)?;
+            told.extend(load(&transaction, &key::group_wake(&group.id))?.map(|wake| (group, wake)));
+        }
+        Ok(GroupWakes { endpoint, told })
     }
 
     /// Whether something that was said here is not in a group's log yet.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::group_change::{code_text, what_text};
 use super::group_log::{self, Log};
-use super::{CommandError, chat, chat_file, group_change, org, output, report, time};
+use super::{CommandError, chat, chat_file, group_change, group_wake, org, output, report, time};
 use crate::engine::{Certified, CreateGroup, Event, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
 use crate::shell::agent::Agent;
 
@@ -124,6 +124,8 @@ pub(super) enum Command {
         #[arg(value_enum)]
         told: group_change::ReceiptsArgument,
     },
+    /// Say where this device is woken when something comes for its groups and it is not connected
+    Wake(group_wake::Wake),
 }
 
 #[derive(Debug, clap::Args)]
@@ -232,6 +234,7 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Report(arguments) => report::run(home, arguments).await,
         Command::Save(arguments) => chat_file::save(home, &arguments).await,
         Command::Receipts { group, told } => group_change::receipts(home, &group, told),
+        Command::Wake(arguments) => group_wake::run(home, arguments).await,
     }
 }
 
@@ -511,6 +514,9 @@ impl Told {
                  there, so that it does not",
                 short(successor)
             )),
+            GroupEvent::WakeRefused { code } => {
+                self.notes.push(format!("group {group} does not wake this device: {}", group_wake::reason(code)));
+            }
             GroupEvent::Changed { rejoined, .. } => {
                 for (address, device) in rejoined {
                     self.notes

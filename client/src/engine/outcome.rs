@@ -11,6 +11,7 @@ use medipeps_core::kind::ContentError;
 use medipeps_core::limits::ATTACHMENT_LENGTH_MAX;
 use medipeps_core::linking::LinkingError;
 use medipeps_core::organisation::OrganisationId;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::session::SessionId;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{RecipientState, Revocation, UploadRecord, UploadRole};
@@ -159,6 +160,15 @@ pub enum Send {
         reader: GroupReader,
         /// Sealed.
         signal: Vec<u8>,
+    },
+    /// Where this device is woken for a group; the shell signs it for its connection.
+    WakeGroup {
+        /// For which group, and with which key.
+        reader: GroupReader,
+        /// This device's handle at the group's server.
+        handle: [u8; 16],
+        /// Where, and until when in milliseconds since 1970; `None`: nowhere.
+        wake: Option<(PushEndpoint, u64)>,
     },
     /// An acknowledgement; the shell adds the generation that the commit made.
     Acknowledge {

@@ -13,10 +13,11 @@ use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
     AccountRecord, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, ContactRecord,
     DeviceNameRecord, GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord,
-    GroupRosterRecord, KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord,
-    OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
-    OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord,
-    SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord,
+    MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord,
+    OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord,
+    SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    WakeRecord,
 };
 use zeroize::Zeroizing;
 
@@ -106,6 +107,10 @@ pub mod class {
     pub const BREAK_GLASS: RecordClass = RecordClass::account(45);
     /// Keys with which this person administers organisations, by public key.
     pub const ADMINISTRATOR_KEY: RecordClass = RecordClass::state(22);
+    /// Where this device is woken for its groups; one record.
+    pub const WAKE: RecordClass = RecordClass::account(46);
+    /// What servers of groups were told of that, by log id.
+    pub const GROUP_WAKE: RecordClass = RecordClass::state(27);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -190,12 +195,12 @@ pub mod key {
     use super::{
         AccountRecord, Address, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, Bytes,
         ContactRecord, DeviceNameRecord, DhSecretKey, GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord,
-        GroupOutboxRecord, GroupRecord, GroupRosterRecord, HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord,
-        KnownDevicesRecord, LinkRecord, MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
-        OrganisationId, OrganisationMemberRecord, OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord,
-        PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, RestoreRecord, ServerRecord, SessionRecord,
-        SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem,
-        x_wing,
+        GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, HintKeys, KeptEnvelopeRecord, Key,
+        KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord, OrganisationArrivalRecord,
+        OrganisationDraftRecord, OrganisationId, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
+        OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, RestoreRecord,
+        ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
+        UndecryptableRecord, UploadRecord, WakeRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -449,6 +454,18 @@ pub mod key {
         key(class::GROUP_JOIN, *log_id)
     }
 
+    /// Where this device is woken for its groups.
+    #[must_use]
+    pub fn wake() -> Key<WakeRecord> {
+        key(class::WAKE, *b"wake")
+    }
+
+    /// What a group's server was told of that.
+    #[must_use]
+    pub fn group_wake(log_id: &[u8; 32]) -> Key<GroupWakeRecord> {
+        key(class::GROUP_WAKE, *log_id)
+    }
+
     /// The private part of a key package.
     #[must_use]
     pub fn key_package(reference: &[u8; 32]) -> Key<Bytes> {
@@ -660,6 +677,8 @@ wire_records!(
     GroupOutboxRecord,
     GroupRecord,
     GroupRosterRecord,
+    GroupWakeRecord,
+    WakeRecord,
     KeyPackagesRecord,
     AccountRecord,
     DeviceNameRecord,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chacha20::ChaCha20Rng;
 use medipeps_core::envelope::Hint;
 use medipeps_core::identity::{Statement, StatementError};
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::session::SessionId;
 use medipeps_core::wire::transport::Request;
 use rand_core::{Rng, SeedableRng};
@@ -208,6 +209,17 @@ impl<'a> Transaction<'a> {
         reply_to: Correlation,
     ) {
         self.outgoing.push(Outgoing { connection, reply_to, send: Send::SignalGroup { reader, signal } });
+    }
+
+    /// Tells a group's server after the commit where this device is woken: the handle, and where until when.
+    pub(super) fn wake_group(
+        &mut self,
+        connection: Connection,
+        reader: GroupReader,
+        (handle, wake): ([u8; 16], Option<(PushEndpoint, u64)>),
+        reply_to: Correlation,
+    ) {
+        self.outgoing.push(Outgoing { connection, reply_to, send: Send::WakeGroup { reader, handle, wake } });
     }
 
     /// Whether this step sends a request with this correlation already.

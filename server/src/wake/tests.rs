@@ -1,21 +1,15 @@
 //! Waking through a push service that speaks HTTPS, on this machine.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
+#[path = "../../tests/wake/push_service.rs"]
+#[allow(unreachable_pub, reason = "other tests use it too")]
+mod push_service;
+
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response, Version};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::PrivateKeyDer;
-use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
+use http_body_util::Full;
+use hyper::{Method, Response, Version};
 
+use self::push_service::{PATIENCE, PushService, status, with_header};
 use super::*;
 use crate::config::Config;
 use crate::environment::SystemEnvironment;
@@ -23,107 +17,14 @@ use crate::storage::{GroupAppend, MemoryStorage, NewGroupLog, NewGroupWake, Queu
 
 /// Milliseconds between two calls for one handle, in the place of a minute.
 const INTERVAL_MS: u64 = 400;
-/// Within this a call that is due comes, on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// In this a call that is not due would have come.
-const QUIET: Duration = Duration::from_millis(150);
 const LOG: [u8; 32] = [1; 32];
 
-/// A request as it came.
-#[derive(Debug)]
-struct Call {
-    method: Method,
-    path: String,
-    version: Version,
-    headers: HeaderMap,
-    body: Bytes,
-    at: Instant,
-    connection: usize,
-}
-
-/// A push service: hyper's server behind rustls.
-struct PushService {
-    host: String,
-    folder: TempDir,
-    calls: mpsc::UnboundedReceiver<Call>,
-    /// What it answers with, one after another; 201 when there is none left.
-    answers: Arc<Mutex<VecDeque<Response<Full<Bytes>>>>>,
-}
-
-impl PushService {
-    async fn start() -> Self {
-        let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let folder = TempDir::new().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), certified.cert.pem()).unwrap();
-        let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
-        let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], key)
-            .unwrap();
-        let (acceptor, listener) = (TlsAcceptor::from(Arc::new(tls)), TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let host = format!("localhost:{}", listener.local_addr().unwrap().port());
-        let (told, calls) = mpsc::unbounded_channel();
-        let answers = Arc::new(Mutex::new(VecDeque::new()));
-        let to_give = Arc::clone(&answers);
-        tokio::spawn(async move {
-            for connection in 0.. {
-                let (tcp, _) = listener.accept().await.unwrap();
-                let (acceptor, told, to_give) = (acceptor.clone(), told.clone(), Arc::clone(&to_give));
-                tokio::spawn(async move {
-                    let Ok(tls) = acceptor.accept(tcp).await else { return };
-                    let answer = |request: Request<Incoming>| {
-                        let (told, to_give) = (told.clone(), Arc::clone(&to_give));
-                        async move {
-                            let (head, body) = request.into_parts();
-                            let (method, path) = (head.method, head.uri.to_string());
-                            let (version, headers) = (head.version, head.headers);
-                            let body = body.collect().await.unwrap().to_bytes();
-                            let call = Call { method, path, version, headers, body, at: Instant::now(), connection };
-                            let answer = to_give.lock().unwrap().pop_front().unwrap_or_else(|| status(201));
-                            let _ = told.send(call);
-                            Ok::<_, Infallible>(answer)
-                        }
-                    };
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(tls), service_fn(answer)).await;
-                });
-            }
-        });
-        Self { host, folder, calls, answers }
-    }
-
-    fn answer_with(&self, answers: impl IntoIterator<Item = Response<Full<Bytes>>>) {
-        self.answers.lock().unwrap().extend(answers);
-    }
-
-    fn config(&self) -> Group {
-        let mut config = Config::new("clinic.example", "127.0.0.1:0".parse().unwrap(), "data").group;
-        config.wake_hosts = vec![self.host.clone()];
-        config.wake_private_addresses = true;
-        config.wake_certificates = Some(self.folder.path().join("ca.pem"));
-        config
-    }
-
-    async fn call(&mut self) -> Call {
-        tokio::time::timeout(PATIENCE, self.calls.recv()).await.expect("nobody called").unwrap()
-    }
-
-    async fn is_quiet(&mut self) {
-        let call = tokio::time::timeout(QUIET, self.calls.recv()).await;
-        assert!(call.is_err(), "{call:?}");
-    }
-}
-
-fn status(code: u16) -> Response<Full<Bytes>> {
-    Response::builder().status(code).body(Full::default()).unwrap()
-}
-
-fn with_header(code: u16, name: &str, value: &str) -> Response<Full<Bytes>> {
-    let mut answer = status(code);
-    let name: hyper::header::HeaderName = name.parse().unwrap();
-    answer.headers_mut().insert(name, value.parse().unwrap());
-    answer
+fn settings(service: &PushService) -> Group {
+    let mut config = Config::new("clinic.example", "127.0.0.1:0".parse().unwrap(), "data").group;
+    config.wake_hosts = vec![service.host.clone()];
+    config.wake_private_addresses = true;
+    config.wake_certificates = Some(service.certificates());
+    config
 }
 
 /// A store with a log, and a waker that looks at it.
@@ -212,7 +113,7 @@ impl House {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wake_is_an_empty_post_at_most_once_in_the_interval() {
     let mut service = PushService::start().await;
-    let house = House::new(service.config()).await;
+    let house = House::new(settings(&service)).await;
     house.set(1, 7, &service.host).await;
     house.append(1, 1, false).await;
     let first = service.call().await;
@@ -242,7 +143,7 @@ async fn a_wake_is_an_empty_post_at_most_once_in_the_interval() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_removed_are_woken_by_what_removed_them_and_by_nothing_after() {
     let mut service = PushService::start().await;
-    let house = House::new(service.config()).await;
+    let house = House::new(settings(&service)).await;
     house.set(1, 1, &service.host).await;
     house.set(1, 2, &service.host).await;
     house.append(1, 1, true).await;
@@ -261,7 +162,7 @@ async fn the_removed_are_woken_by_what_removed_them_and_by_nothing_after() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_service_says_when_to_come_again_and_when_never() {
     let mut service = PushService::start().await;
-    let house = House::new(service.config()).await;
+    let house = House::new(settings(&service)).await;
     house.set(1, 1, &service.host).await;
     service.answer_with([with_header(429, "retry-after", "2"), status(503), status(410)]);
     house.append(1, 1, false).await;
@@ -278,7 +179,7 @@ async fn a_push_service_says_when_to_come_again_and_when_never() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redirection_is_not_followed_and_a_long_answer_not_read() {
     let mut service = PushService::start().await;
-    let house = House::new(service.config()).await;
+    let house = House::new(settings(&service)).await;
     house.set(1, 1, &service.host).await;
     let elsewhere = format!("https://{}/elsewhere", service.host);
     let long = Response::builder().status(201).body(Full::from(vec![0; 64 << 20])).unwrap();
@@ -300,7 +201,7 @@ async fn a_redirection_is_not_followed_and_a_long_answer_not_read() {
 async fn only_allowed_hosts_with_known_certificates_are_called() {
     let mut service = PushService::start().await;
     let mut stranger = PushService::start().await;
-    let mut config = service.config();
+    let mut config = settings(&service);
     config.wake_hosts.push(stranger.host.clone());
     // Allowed once, and not after a change of the configuration: the handle may still be there.
     let mut house = House::new(config).await;
@@ -311,7 +212,7 @@ async fn only_allowed_hosts_with_known_certificates_are_called() {
     stranger.is_quiet().await;
     house.stop();
     house.config.wake_hosts = vec![stranger.host.clone()];
-    house.config.wake_certificates = stranger.config().wake_certificates;
+    house.config.wake_certificates = settings(&stranger).wake_certificates;
     house.start().await;
     house.append(1, 2, false).await;
     assert_eq!(stranger.call().await.path, "/up/2");
@@ -324,7 +225,7 @@ async fn only_allowed_hosts_with_known_certificates_are_called() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whom_a_crash_left_unwoken_is_woken_by_the_next_start() {
     let mut service = PushService::start().await;
-    let mut house = House::new(service.config()).await;
+    let mut house = House::new(settings(&service)).await;
     house.set(1, 1, &service.host).await;
     house.append(1, 1, true).await;
     assert_eq!(service.call().await.path, "/up/1");

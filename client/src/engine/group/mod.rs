@@ -25,6 +25,7 @@ mod retention;
 mod successor;
 mod summary;
 mod typing;
+mod wake;
 
 use std::collections::BTreeSet;
 
@@ -45,7 +46,7 @@ pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
 pub use read_position::ReadPosition;
 pub use reading::{GroupEntries, GroupReader, reader};
 pub use report::{ReportMessage, report_of};
-pub use summary::{GroupMember, GroupMessage, GroupSummary};
+pub use summary::{GroupMember, GroupMessage, GroupSummary, GroupWakes};
 pub use typing::GroupSignal;
 
 pub(super) use change::want;
@@ -92,17 +93,23 @@ fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupR
             device_list::follow_own_statement(transaction, own, &group)?;
             change::ask_due(transaction, own, &group.log_id)?;
             append::send_due(transaction, own, &group.log_id)?;
-            reading::read_due(transaction, &group.log_id)
+            reading::read_due(transaction, &group.log_id)?;
+            let group = load(transaction, &group.log_id)?;
+            wake::tell_due(transaction, &group)
         }
         GroupStanding::Leaving => {
+            wake::tell_due(transaction, &group)?;
             append::send_due(transaction, own, &group.log_id)?;
             reading::read_due(transaction, &group.log_id)
         }
         // Nobody helps back into a group that goes on elsewhere.
         GroupStanding::Rejoining if group.successor.is_some() => Ok(()),
         GroupStanding::Rejoining => rejoin::ask_due(transaction, own, &group),
-        GroupStanding::Broken => successor::tidy(transaction, &group),
-        GroupStanding::Left | GroupStanding::Removed => Ok(()),
+        GroupStanding::Broken => {
+            successor::tidy(transaction, &group)?;
+            wake::tell_due(transaction, &group)
+        }
+        GroupStanding::Left | GroupStanding::Removed => wake::tell_due(transaction, &group),
     }
 }
 

@@ -4,6 +4,7 @@ use medipeps_core::Address;
 use medipeps_core::group::GroupError;
 use medipeps_core::kind::CaseRefusal;
 use medipeps_core::limits::{GROUP_NAME_LENGTH_MAX, TRANSCRIPT_MESSAGES_MAX};
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, GroupStanding};
 use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
@@ -11,7 +12,7 @@ use thiserror::Error;
 use super::{
     CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, GroupSignal, ReportMessage, SendToCase,
     SendToGroup, append, blob, case, change, creation, key_packages, message, read_position, reading, report,
-    successor, typing,
+    successor, typing, wake,
 };
 use crate::engine::transaction::{Stop, Transaction};
 
@@ -42,6 +43,8 @@ pub enum GroupInput {
     ReadPositions(GroupId, bool),
     /// Say something about a case or in one.
     Case(Box<SendToCase>),
+    /// Where this device is woken for its groups from now on; `None`: nowhere.
+    Wake(Option<PushEndpoint>),
 }
 
 /// What was asked of a server for a group.
@@ -85,6 +88,10 @@ pub enum GroupCorrelation {
     PublishKeyPackages(u64),
     /// A signal to those who watch.
     Signal(GroupId),
+    /// Where this device is woken.
+    Wake(GroupId),
+    /// That it is woken no more.
+    WakeOff(GroupId),
 }
 
 /// What a shell tells a person or a program about a group.
@@ -202,6 +209,11 @@ pub enum GroupEvent {
         /// Its number.
         number: u64,
     },
+    /// The group's server does not wake this device; it is asked every 15 minutes all the same.
+    WakeRefused {
+        /// Why.
+        code: String,
+    },
 }
 
 /// Why something in a group is refused.
@@ -298,6 +310,10 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::Signal(signal) => typing::received(transaction, signal),
         GroupInput::ReadPositions(group, told) => read_position::switch(transaction, group, *told),
         GroupInput::Case(command) => case::send(transaction, command),
+        GroupInput::Wake(endpoint) => {
+            wake::set(transaction, endpoint.as_ref());
+            Ok(())
+        }
     }
 }
 
@@ -344,6 +360,10 @@ pub(in crate::engine) fn reply(
         }
         // Nobody waits for what becomes of a signal.
         (GroupCorrelation::Signal(_), Ok(Response::Done) | Err(_)) => Ok(()),
+        (GroupCorrelation::Wake(group), Ok(Response::Done)) => wake::answered(transaction, group, Ok(())),
+        (GroupCorrelation::Wake(group), Err(error)) => wake::answered(transaction, group, Err(error)),
+        (GroupCorrelation::WakeOff(group), Ok(Response::Done)) => wake::removed(transaction, group, Ok(())),
+        (GroupCorrelation::WakeOff(group), Err(error)) => wake::removed(transaction, group, Err(error)),
         (_, Ok(_)) => return Ok(false),
     }
     .map(|()| true)

@@ -7,16 +7,17 @@ use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::kind::{Body, Chat};
 use medipeps_core::proof::Channel;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupRecord, GroupStanding};
 use medipeps_core::wire::transport::{
-    ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, SignalGroup,
-    WatchedGroupLog,
+    ErrorCode, ErrorReply, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor, GroupLogEntry, SetGroupWake,
+    SignalGroup, WatchedGroupLog,
 };
 
 use super::mls::{OpenGroup, Processed, Said};
 use super::{
     GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, message, read_position,
-    rejoin, retention, store, tell,
+    rejoin, retention, store, tell, wake,
 };
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
@@ -83,6 +84,12 @@ impl GroupReader {
     #[must_use]
     pub fn signal(&self, channel: &Channel<'_>, signal: Vec<u8>) -> SignalGroup {
         SignalGroup::sign(&self.access_key, channel, self.group, self.epoch, signal)
+    }
+
+    /// Where its reader is woken, good for one connection; see [`SetGroupWake`].
+    #[must_use]
+    pub fn wake(&self, channel: &Channel<'_>, handle: [u8; 16], wake: Option<(PushEndpoint, u64)>) -> SetGroupWake {
+        SetGroupWake::sign(&self.access_key, channel, self.group, self.epoch, handle, wake)
     }
 
     /// A watch of its entries, good for one connection.
@@ -236,6 +243,7 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
         mls.save(transaction)?;
     }
     store(transaction, &group);
+    wake::tell_due(transaction, &group)?;
     match is_read(&group) {
         true if group.epoch != read.epoch => invitation::forget_old(transaction, &group),
         true => Ok(()),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use medipeps_core::Address;
 use medipeps_core::kind::Content;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::client_records::{
-    GroupMemberRecord, GroupMessageRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord,
+    GroupMemberRecord, GroupMessageRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord, GroupWakeRecord,
 };
 
 use super::{GroupId, ReadPosition};
@@ -22,6 +23,15 @@ pub struct GroupSummary {
     pub roster: GroupRosterRecord,
     /// Up to where members have read, as far as they have told.
     pub read: BTreeMap<Address, ReadPosition>,
+}
+
+/// Where a device is woken for its groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupWakes {
+    /// `None`: nowhere.
+    pub endpoint: Option<PushEndpoint>,
+    /// What the servers of groups were told of it.
+    pub told: Vec<(GroupSummary, GroupWakeRecord)>,
 }
 
 /// An account in a group.

@@ -6,6 +6,7 @@ use medipeps_core::Address;
 use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::group_log::entry_hash;
 use medipeps_core::key_package::KeyPackageUpload;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::transport::{
     AppendGroupEntry, AppendGroupEntryReply, BeginBlobReply, DeviceKeyPackage, ErrorCode, ErrorReply, FetchBlobReply,
     FetchGroupEntriesReply, FetchKeyPackagesReply, GroupLogCursor, GroupLogEntry, KeyPackageStatusReply,
@@ -22,6 +23,8 @@ pub(super) struct GroupLog {
     pub(super) keys: BTreeMap<u64, VerifyingKey>,
     /// Entries with their epochs.
     pub(super) entries: Vec<(u64, GroupLogEntry)>,
+    /// By handle: the epoch, where and until when.
+    pub(super) wakes: BTreeMap<[u8; 16], (u64, PushEndpoint, u64)>,
 }
 
 /// The key packages of a device.
@@ -52,6 +55,10 @@ pub(super) struct Groups {
     /// Entries that an answer gives at most.
     pub(super) page: Option<usize>,
     sequence: u64,
+    /// What the server says to those who want to be woken.
+    pub(super) wake_refused: Option<ErrorCode>,
+    /// How often it was told.
+    pub(super) told: usize,
 }
 
 impl Server {
@@ -107,6 +114,32 @@ impl Server {
             }
             _ => refuse(ErrorCode::StaleGroupEpoch),
         }
+    }
+
+    /// Notes where a member of the current epoch is woken.
+    pub(super) fn wake_group(
+        &mut self,
+        reader: &GroupReader,
+        handle: [u8; 16],
+        wake: Option<&(PushEndpoint, u64)>,
+    ) -> Result<Response, ErrorReply> {
+        self.groups.told += 1;
+        let Some(log) = self.groups.logs.get_mut(&reader.group) else { return refuse(ErrorCode::UnknownGroupLog) };
+        if log.keys.get(&reader.epoch) != Some(&reader.access_key.verifying_key()) {
+            return refuse(ErrorCode::GroupAccessRefused);
+        }
+        let Some((endpoint, expires)) = wake else {
+            log.wakes.remove(&handle);
+            return Ok(Response::Done);
+        };
+        if let Some(code) = self.groups.wake_refused {
+            return refuse(code);
+        }
+        if log.keys.contains_key(&(reader.epoch + 1)) {
+            return refuse(ErrorCode::StaleGroupEpoch);
+        }
+        log.wakes.insert(handle, (reader.epoch, endpoint.clone(), *expires));
+        Ok(Response::Done)
     }
 
     /// A device asks about its key packages, or publishes some.
@@ -225,6 +258,8 @@ impl Groups {
         ));
         if let Some(next) = append.next_access_key {
             log.keys.insert(append.epoch + 1, next);
+            // They have been woken for the last time.
+            log.wakes.retain(|_, (epoch, ..)| *epoch > append.epoch);
         }
         Ok(Response::AppendGroupEntry(AppendGroupEntryReply { incarnation, sequence, duplicate: false }))
     }

@@ -15,6 +15,7 @@ mod group_reports;
 mod group_retention;
 mod group_server;
 mod group_successors;
+mod group_wakes;
 mod groups;
 mod healing;
 mod identity_change;

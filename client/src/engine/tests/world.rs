@@ -241,6 +241,7 @@ impl World {
             }
             Send::ReadGroup { reader, limit } => self.server.read_group(reader, *limit),
             Send::SignalGroup { reader, signal } => self.server.signal_group(reader, signal),
+            Send::WakeGroup { reader, handle, wake } => self.server.wake_group(reader, *handle, wake.as_ref()),
             Send::Request(request @ (Request::KeyPackageStatus | Request::PublishKeyPackages(_))) => {
                 let (address, device_id) = (self.address(number), self.device_id(number));
                 self.server.proved_key_packages((&address, device_id), request)

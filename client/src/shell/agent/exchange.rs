@@ -164,6 +164,9 @@ impl Agent {
                 Send::SignalGroup { reader, signal } => {
                     Request::SignalGroup(reader.signal(&connection.channel(), signal.clone()))
                 }
+                Send::WakeGroup { reader, handle, wake } => {
+                    Request::SetGroupWake(reader.wake(&connection.channel(), *handle, wake.clone()))
+                }
                 _ => ready.request,
             };
             answer = connection.request(&again).await;
@@ -419,6 +422,9 @@ fn request(outgoing: &Outgoing, generation: u64, connection: &Connection) -> Req
         Send::ReadGroup { reader, limit } => Request::FetchGroupEntries(reader.fetch(&connection.channel(), *limit)),
         Send::SignalGroup { reader, signal } => {
             Request::SignalGroup(reader.signal(&connection.channel(), signal.clone()))
+        }
+        Send::WakeGroup { reader, handle, wake } => {
+            Request::SetGroupWake(reader.wake(&connection.channel(), *handle, wake.clone()))
         }
         Send::Acknowledge { incarnation, up_to } => {
             fail_point!(BeforeAcknowledge);

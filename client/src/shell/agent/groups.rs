@@ -4,7 +4,7 @@ use medipeps_core::wire::client_records::{GroupMessageState, GroupStanding};
 use tokio::time::{Instant, sleep};
 
 use super::{Agent, AgentError, Show, now};
-use crate::engine::{GroupId, GroupInput, GroupMessage, GroupSummary, Input};
+use crate::engine::{GroupId, GroupInput, GroupMessage, GroupSummary, GroupWakes, Input};
 use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
 
 impl Agent {
@@ -46,6 +46,14 @@ impl Agent {
                 end = Instant::now() + GROUP_SETTLE_WAIT;
             }
         }
+    }
+
+    /// Where this device is woken for its groups, and what their servers were told of it.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn group_wakes(&mut self) -> Result<GroupWakes, AgentError> {
+        Ok(self.store.group_wakes(now(), &mut self.rng)?)
     }
 
     /// Handles an input that leads to nothing that is sent.
