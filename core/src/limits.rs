@@ -134,6 +134,8 @@ pub const GROUP_RETENTION_DAYS_MAX: u32 = 3660;
 /// Epochs before the newest one whose messages can still be opened. Entries come in the log's order, so that these are few;
 /// each is a hole in forward secrecy.
 pub const GROUP_EPOCHS_KEPT: usize = 5;
+/// Members of a group whose signature keys are kept decompressed, 200 bytes each: more do not talk at once.
+pub const GROUP_SENDERS_KNOWN_MAX: usize = 128;
 /// Bytes of one MLS message in a group log; what is larger goes as a blob.
 pub const GROUP_MESSAGE_LENGTH_MAX: usize = 4 << 20;
 /// Bytes of one entry of a group log: 4 MiB of plaintext, padded by Padme to a multiple of 128 KiB more, with nonce and tag.

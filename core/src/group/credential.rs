@@ -11,7 +11,7 @@ use super::judge::Judge;
 use super::{GroupEngine, RosterKey};
 use crate::Address;
 use crate::identity::DeviceCertificate;
-use crate::wire::group::{credential_account_key, credential_device};
+use crate::wire::group::{credential_device, credential_names};
 use crate::wire::identity::SignedDeviceCertificate;
 
 /// A device certificate as a credential: of the range for private use (RFC 9420 section 17.5).
@@ -35,8 +35,8 @@ pub(super) struct LeafName {
 impl LeafName {
     pub(super) fn read(identity: &SigningIdentity) -> Result<Self, Refusal> {
         let credential = certificate_bytes(identity)?;
-        let (address, device_id) = credential_device(credential).map_err(|_| Refusal::Certificate)?;
-        let account_key = credential_account_key(credential).map_err(|_| Refusal::Certificate)?;
+        let names = credential_names(credential).map_err(|_| Refusal::Certificate)?;
+        let (address, device_id, account_key) = names;
         Ok(Self { address, account_key, device_id })
     }
 

@@ -232,8 +232,10 @@ impl Pages {
         let index = Index::of(&self.pages);
         let mut cuts = Vec::new();
         let (mut start, mut at, mut expected) = (0, 0, 0);
+        let mut awaited = self.awaited(previous, expected);
         while at < bytes.len() {
-            let next = previous.get(expected).copied().filter(|number| self.begins(&bytes[at..], *number));
+            // Asked at every byte, so it is not looked up anew.
+            let next = awaited.filter(|(_, content)| bytes[at..].starts_with(content)).map(|(number, _)| number);
             let found = next.or_else(|| index.find(&bytes[at..], |number| self.begins(&bytes[at..], number)));
             let Some(number) = found else {
                 at += 1;
@@ -242,6 +244,7 @@ impl Pages {
             let length = self.pages.get(&number).map_or(1, |page| page.content.len());
             if let Some(place) = previous.iter().skip(expected).position(|other| *other == number) {
                 expected += place + 1;
+                awaited = self.awaited(previous, expected);
             }
             if start == at || at - start >= CRUMB {
                 if start < at {
@@ -256,6 +259,13 @@ impl Pages {
             cuts.push(Cut::New(start, bytes.len()));
         }
         cuts
+    }
+
+    /// The page that came next before, if there is anything in it.
+    fn awaited(&self, previous: &[u32], expected: usize) -> Option<(u32, &[u8])> {
+        let number = *previous.get(expected)?;
+        let content = self.pages.get(&number)?.content.as_slice();
+        (!content.is_empty()).then_some((number, content))
     }
 
     fn begins(&self, bytes: &[u8], number: u32) -> bool {

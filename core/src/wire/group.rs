@@ -142,11 +142,12 @@ pub(crate) fn credential_device(credential: &[u8]) -> Result<(Address, u32), Wir
     Ok((address, certificate.device_id))
 }
 
-/// The account key that a leaf's credential names; as little is verified.
-pub(crate) fn credential_account_key(credential: &[u8]) -> Result<[u8; 32], WireError> {
+/// The same with the account key; as little is verified.
+pub(crate) fn credential_names(credential: &[u8]) -> Result<(Address, u32, [u8; 32]), WireError> {
     let signed = proto::SignedDeviceCertificate::decode(credential)?;
     let certificate = proto::DeviceCertificate::decode(signed.certificate.as_slice())?;
-    fixed(&certificate.account_key, "account_key")
+    let address = Address::from_canonical(&certificate.address).map_err(|_| WireError::Bounds("address"))?;
+    Ok((address, certificate.device_id, fixed(&certificate.account_key, "account_key")?))
 }
 
 impl GroupWelcome {

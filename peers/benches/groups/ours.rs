@@ -20,7 +20,7 @@ thread_local! {
     static RNG: RefCell<ChaCha20Rng> = RefCell::new(ChaCha20Rng::from_seed([1; 32]));
 }
 
-fn rng() -> ChaCha20Rng {
+pub(crate) fn rng() -> ChaCha20Rng {
     let mut seed = [0; 32];
     RNG.with_borrow_mut(|rng| rng.fill_bytes(&mut seed));
     ChaCha20Rng::from_seed(seed)

@@ -9,6 +9,7 @@ mod randomness;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,7 +32,8 @@ pub use kem::{Kem, X25519};
 pub use primitives::{ChaChaPoly, HkdfSha256};
 pub use randomness::Randomness;
 
-use crate::crypto::signature::verify_unlabelled;
+use crate::crypto::signature::{ExpandedVerifyingKey, SignatureError};
+use crate::limits::GROUP_SENDERS_KNOWN_MAX;
 
 /// MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519 (RFC 9420 section 17.1).
 pub const CLASSICAL: CipherSuite = CipherSuite::CURVE25519_CHACHA;
@@ -106,6 +108,7 @@ impl CryptoProvider for Provider {
             hpke: Hpke::new(kem.clone(), HkdfSha256, Some(ChaChaPoly)),
             kem,
             signer: Arc::default(),
+            senders: Arc::default(),
         })
     }
 }
@@ -119,6 +122,8 @@ pub struct Suite {
     kem: Kem,
     /// The key that signed last. Ed25519 needs the public key for every signature, and computing it costs as much again.
     signer: Arc<Mutex<Option<ed25519_dalek::SigningKey>>>,
+    /// Keys that have verified something, decompressed: a person writes more than once.
+    senders: Arc<Mutex<BTreeMap<[u8; 32], ExpandedVerifyingKey>>>,
 }
 
 impl fmt::Debug for Suite {
@@ -136,6 +141,24 @@ impl Suite {
             *signer = Some(ed25519_dalek::SigningKey::from_bytes(seed));
         }
         signer.as_ref().map(|key| key.sign(data).to_vec()).ok_or(ProviderError::Signature)
+    }
+}
+
+impl Suite {
+    fn verify_with(&self, public_key: &[u8], data: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let key: [u8; 32] = public_key.try_into().map_err(|_| SignatureError::Key)?;
+        let known = self.senders.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known {
+            return known.verify(data, signature);
+        }
+        let expanded = ExpandedVerifyingKey::from_slice(&key)?;
+        expanded.verify(data, signature)?;
+        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        if senders.len() >= GROUP_SENDERS_KNOWN_MAX {
+            senders.clear();
+        }
+        senders.insert(key, expanded);
+        Ok(())
     }
 }
 
@@ -296,6 +319,6 @@ impl CipherSuiteProvider for Suite {
     }
 
     fn verify(&self, public_key: &SignaturePublicKey, signature: &[u8], data: &[u8]) -> Result<(), ProviderError> {
-        verify_unlabelled(public_key, data, signature).map_err(|_| ProviderError::Signature)
+        self.verify_with(public_key, data, signature).map_err(|_| ProviderError::Signature)
     }
 }

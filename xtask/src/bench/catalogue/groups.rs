@@ -1,4 +1,4 @@
-//! The measures of groups: the same operations of three implementations at four sizes.
+//! The measures of groups: the same operations of three implementations, and of MLS on our provider alone, at four sizes.
 
 use super::{Budget, Measure, Unit};
 
@@ -36,6 +36,18 @@ pub(super) fn measures() -> Vec<Measure> {
                     unit: Unit::Nanoseconds,
                     beside: beside(peer, operation, size),
                     budget: budgeted.then_some(Budget::AtMost(1.0)),
+                });
+            }
+        }
+        // Ours without the wrapping, whose 4 KiB the peers have no counterpart of.
+        for (label, operation, _) in OPERATIONS.into_iter().filter(|(.., budgeted)| *budgeted) {
+            for peer in ["mls-rs", "openmls"] {
+                measures.push(Measure {
+                    label: kept(format!("group of {size}: {label}, MLS alone, beside {peer}")),
+                    id: id("bare", operation, size),
+                    unit: Unit::Nanoseconds,
+                    beside: beside(peer, operation, size),
+                    budget: None,
                 });
             }
         }

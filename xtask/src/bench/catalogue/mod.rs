@@ -153,7 +153,7 @@ pub(super) static PROGRAMS: &[Program] = &[
         package: "medipeps-peers",
         bench: "groups",
         reads: Reads::Lines,
-        groups: &["group-classical", "group-pq", "group-mls-rs", "group-openmls"],
+        groups: &["group-classical", "group-pq", "group-bare", "group-mls-rs", "group-openmls"],
     },
     Program { package: "medipeps-server", bench: "storage", reads: Reads::Json, groups: &["storage"] },
     Program { package: "medipeps-client", bench: "transfer", reads: Reads::Json, groups: &["transfer"] },
