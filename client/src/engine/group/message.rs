@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::mls::{OpenGroup, code_of};
 use super::{GroupEvent, GroupId, GroupProblem, append, load, load_active, store, tell};
 use crate::engine::account::OwnDevice;
+use crate::engine::outbox::is_due;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{class, key};
 use crate::engine::transaction::{Stop, Transaction};
@@ -113,7 +114,7 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, group_id: &GroupId) ->
         return Ok(());
     }
     let mut waiting = waiting(transaction, group_id)?;
-    waiting.retain(|entry| entry.next_attempt <= transaction.now.0);
+    waiting.retain(|entry| is_due(entry.next_attempt, transaction.now.0));
     if waiting.is_empty() {
         return Ok(());
     }

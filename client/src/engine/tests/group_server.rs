@@ -47,6 +47,8 @@ pub(super) struct Groups {
     pub(super) blobs: BTreeMap<[u8; 32], GroupBlob>,
     /// Answers that had entries in them.
     pub(super) reads: usize,
+    /// Requests to append.
+    pub(super) appends: usize,
     /// Entries that an answer gives at most.
     pub(super) page: Option<usize>,
     sequence: u64,
@@ -184,6 +186,7 @@ impl Groups {
         incarnation: [u8; 16],
         received: u64,
     ) -> Result<Response, ErrorReply> {
+        self.appends += 1;
         let Some(log) = self.logs.get_mut(&append.log_id) else { return refuse(ErrorCode::UnknownGroupLog) };
         let Some(key) = log.keys.get(&append.epoch) else { return refuse(ErrorCode::GroupAccessRefused) };
         append.verify(key, &entry_hash(&append.entry)).expect("the signature is by the epoch's key");

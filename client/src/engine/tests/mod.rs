@@ -7,6 +7,8 @@ mod delivery;
 mod device_names;
 mod device_sync;
 mod devices;
+mod group_crowd;
+mod group_rejoin;
 mod group_server;
 mod groups;
 mod healing;
