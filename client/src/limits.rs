@@ -52,6 +52,9 @@ pub const OUTBOX_BATCH_MAX: usize = 16;
 pub const RETRY_FIRST_MS: u64 = 5 * 1000;
 /// Milliseconds between two attempts at most.
 pub const RETRY_MAX_MS: u64 = 15 * 60 * 1000;
+/// Milliseconds that a server's `retry_after` is heeded at most: a day. So no attempt is ever further away, and a time that is
+/// comes from a clock that was wrong.
+pub const RETRY_AFTER_MAX_MS: u64 = 24 * 3600 * 1000;
 /// Times that a submission is encrypted anew for other devices without waiting in between.
 pub const STALE_DEVICES_AT_ONCE_MAX: u32 = 5;
 /// Milliseconds for which a `received` waits for more to confirm, drawn between these: 30 to 300 s, so that many messages
@@ -205,12 +208,18 @@ pub const GROUP_KEY_PACKAGES_ASKED_MAX: u32 = 10;
 pub const GROUP_RACE_PAUSE_FIRST_MS: u64 = 200;
 /// Milliseconds of the largest such range: with a hundred members at once, somebody commits every few hundred.
 pub const GROUP_RACE_PAUSE_MAX_MS: u64 = 20 * 1000;
+/// Milliseconds for which a log that was read to its end counts as read, for who has lost a race: a commit is built at once
+/// then, or not before the next read.
+pub const GROUP_FRESH_MS: u64 = 500;
 /// Milliseconds within which those who read a proposal to leave commit it, drawn by each.
 pub const GROUP_PROPOSAL_WAIT_MS: u64 = 10 * 1000;
 /// Milliseconds after which a device renews its keys in a group: a week, as for prekeys.
 pub const GROUP_UPDATE_MS: u64 = 7 * 24 * 3600 * 1000;
-/// Milliseconds after which the next member is asked for the way back into a group: an hour, in which most people look once.
-pub const GROUP_REJOIN_ASK_MS: u64 = 3600 * 1000;
+/// Milliseconds after which the second member is asked for the way back into a group: whoever is there answers within
+/// seconds. Each further wait is half as long again as the one before.
+pub const GROUP_REJOIN_ASK_FIRST_MS: u64 = 2 * 60 * 1000;
+/// Milliseconds of the longest such wait: an hour, in which most people look once.
+pub const GROUP_REJOIN_ASK_MAX_MS: u64 = 3600 * 1000;
 /// Bytes of an invitation that still goes inside a message; a larger one goes as a blob.
 pub const GROUP_INVITATION_INLINE_MAX: usize = 40 << 10;
 /// Invitations to groups that wait until their sender's server has been asked.

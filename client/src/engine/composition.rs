@@ -18,7 +18,7 @@ use medipeps_core::wire::client_records::{
 use super::account::OwnDevice;
 use super::attachment::{Attachment, AttachmentSource, SealedCopy};
 use super::outcome::{EngineError, Event};
-use super::records::key;
+use super::records::{Bytes, key};
 use super::transaction::{Stop, Transaction};
 use super::upload::{self, UPLOADING};
 use super::{LocalId, organisation, own_devices, receipt};
@@ -169,6 +169,16 @@ pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -
 
 /// Puts content into the outbox for one recipient.
 pub(super) fn enqueue(transaction: &mut Transaction<'_>, content_id: [u8; 16], recipient: &Address, receipt: bool) {
+    enqueue_entry(transaction, content_id, recipient, receipt, None);
+}
+
+fn enqueue_entry(
+    transaction: &mut Transaction<'_>,
+    content_id: [u8; 16],
+    recipient: &Address,
+    receipt: bool,
+    device: Option<u32>,
+) {
     let entry = OutboxRecord {
         content_id,
         recipient: recipient.clone(),
@@ -179,6 +189,7 @@ pub(super) fn enqueue(transaction: &mut Transaction<'_>, content_id: [u8; 16], r
         fetch_prekeys: false,
         blocked: None,
         receipt,
+        device,
     };
     transaction.store(&key::outbox(&content_id, recipient), &entry);
 }
@@ -204,8 +215,38 @@ pub(super) fn enqueue_bare(
     about: Option<(MessageId, MessageId)>,
     body: Body,
 ) -> Result<[u8; 16], Stop> {
+    let content = bare(transaction, own, about, body);
+    transaction.store(&key::content(&content.id.0), &content.encode()?);
+    enqueue(transaction, content.id.0, recipient, true);
+    Ok(content.id.0)
+}
+
+/// The same for one device of the recipient.
+pub(super) fn enqueue_for_device(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    (recipient, device): (&Address, u32),
+    body: Body,
+) -> Result<(), Stop> {
+    let content = bare(transaction, own, None, body);
+    transaction.store(&key::content(&content.id.0), &content.encode()?);
+    enqueue_entry(transaction, content.id.0, recipient, true, Some(device));
+    Ok(())
+}
+
+/// What the other devices get in the place of something that is for one.
+pub(super) fn empty(transaction: &mut Transaction<'_>, own: &OwnDevice) -> Result<Bytes, Stop> {
+    Ok(bare(transaction, own, None, Body::Empty).encode()?)
+}
+
+fn bare(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    about: Option<(MessageId, MessageId)>,
+    body: Body,
+) -> Content {
     let id = MessageId::random(&mut transaction.rng);
-    let content = Content {
+    Content {
         id,
         thread: about.map_or(id, |(thread, _)| thread),
         in_reply_to: about.map(|(_, message)| message),
@@ -223,10 +264,7 @@ pub(super) fn enqueue_bare(
         body_blob: None,
         sender_statement_version: own.statement.version(),
         body,
-    };
-    transaction.store(&key::content(&id.0), &content.encode()?);
-    enqueue(transaction, id.0, recipient, true);
-    Ok(id.0)
+    }
 }
 
 /// What a mail is made of, and what of it must be uploaded.

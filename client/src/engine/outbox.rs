@@ -23,8 +23,10 @@ use super::records::{Key, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction, go_on};
 use super::unconfirmed::{self, UNCONFIRMED};
-use super::{Correlation, device_sync, owed, own_devices};
-use crate::limits::{OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALE_DEVICES_AT_ONCE_MAX};
+use super::{Correlation, composition, device_sync, owed, own_devices};
+use crate::limits::{
+    OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS, RETRY_AFTER_MAX_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALE_DEVICES_AT_ONCE_MAX,
+};
 
 /// Sends what is due: entries that are encrypted go out again, others are encrypted where there are sessions, and for
 /// the rest the recipient's prekeys are asked for.
@@ -34,7 +36,8 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet
     let mut fetched = BTreeSet::new();
     let mut handled = 0;
     for entry in oldest_first(transaction)? {
-        if entry.blocked.is_some() || entry.next_attempt > now || unreachable.contains(entry.recipient.domain()) {
+        if entry.blocked.is_some() || !is_due(entry.next_attempt, now) || unreachable.contains(entry.recipient.domain())
+        {
             continue;
         }
         if handled == OUTBOX_BATCH_MAX {
@@ -285,8 +288,14 @@ pub(super) fn unblock(transaction: &mut Transaction<'_>, address: &Address) -> R
 pub(super) fn next_attempt(transaction: &mut Transaction<'_>, attempts: u32, retry_after: u64) -> u64 {
     let wait = RETRY_FIRST_MS.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(RETRY_MAX_MS);
     let jitter = u64::from(transaction.rng.next_u32()) % (wait / 4).max(1);
-    let wait = (wait + jitter).max(retry_after.min(OUTBOX_TRIED_MS));
+    let wait = (wait + jitter).max(retry_after.min(RETRY_AFTER_MAX_MS));
     transaction.now.0.saturating_add(wait)
+}
+
+/// Whether the time for an attempt has come. One that is further away than anything ever waits comes from a clock that was
+/// wrong.
+pub(super) const fn is_due(at: u64, now: u64) -> bool {
+    at <= now || at - now > RETRY_AFTER_MAX_MS
 }
 
 /// Whether the same request may succeed later.
@@ -442,9 +451,22 @@ fn encrypt(
         return Ok(false);
     }
     transaction.check_loaded()?;
+    if let Some(device) = entry.device {
+        if statement.device(device).is_none() {
+            // It was taken off the statement meanwhile, and nobody else is to have it.
+            finish(transaction, entry, RecipientState::Accepted, None)?;
+            return Ok(true);
+        }
+        if peers.iter().all(|peer| peer.device_id != device) {
+            return Ok(false);
+        }
+    }
     let mut envelopes = Vec::new();
     for peer in peers {
-        match sesame::encrypt(transaction, own, &peer, &content)? {
+        // The server wants an envelope for each device.
+        let is_for_it = entry.device.is_none_or(|device| device == peer.device_id);
+        let other = if is_for_it { None } else { Some(composition::empty(transaction, own)?) };
+        match sesame::encrypt(transaction, own, &peer, other.as_ref().unwrap_or(&content))? {
             Some(Ok(envelope)) => envelopes.push(DeviceEnvelope { device_id: peer.device_id, envelope }),
             Some(Err(EncryptError::TooLong { .. })) => {
                 finish(transaction, entry, RecipientState::Failed, Some("message_too_large"))?;

@@ -15,7 +15,7 @@ use medipeps_core::wire::identity::SignedDeviceCertificate;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request};
 
 use super::account::OwnDevice;
-use super::outbox::{is_transient, next_attempt};
+use super::outbox::{is_due, is_transient, next_attempt};
 use super::outcome::{Connection, EngineError, Event, error_code_name};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
@@ -65,7 +65,7 @@ pub(super) fn refresh(transaction: &mut Transaction<'_>, own: &OwnDevice) {
 pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet<String>) -> Result<(), Stop> {
     let Some(pending) = transaction.load(&key::own_statement())? else { return Ok(()) };
     let statement = Statement::decode(&pending.statement)?;
-    if pending.next_attempt <= transaction.now.0 && !unreachable.contains(statement.address().domain()) {
+    if is_due(pending.next_attempt, transaction.now.0) && !unreachable.contains(statement.address().domain()) {
         send(transaction, &statement);
     }
     Ok(())

@@ -486,8 +486,9 @@ fn keep(
     match &content.body {
         Body::GroupRejoinRequest(request) => {
             transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
-            if checked {
-                group::rejoin_requested(transaction, own, peer, *request)?;
+            match checked {
+                true => group::rejoin_requested(transaction, own, peer, *request)?,
+                false => group::rejoin_requested_unchecked(transaction, peer, *request)?,
             }
             return Ok(None);
         }

@@ -8,7 +8,7 @@ use medipeps_core::identity::{Change, Statement};
 use medipeps_core::wire::client_records::{SenderCheck, UnconfirmedSenderRecord};
 
 use super::account::OwnDevice;
-use super::outbox::next_attempt;
+use super::outbox::{is_due, next_attempt};
 use super::outcome::Event;
 use super::records::{Key, class, key};
 use super::transaction::{Stop, Transaction, go_on};
@@ -57,7 +57,7 @@ pub(super) fn ask_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet<
         let known =
             address.domain() == own.address().domain() || transaction.load(&key::server(address.domain()))?.is_some();
         let reachable = known && !unreachable.contains(address.domain());
-        if reachable && sender.next_attempt <= transaction.now.0 && asked.as_ref() != Some(&address) {
+        if reachable && is_due(sender.next_attempt, transaction.now.0) && asked.as_ref() != Some(&address) {
             contact::ask(transaction, &address, false);
             asked = Some(address);
         }

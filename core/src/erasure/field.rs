@@ -1,7 +1,7 @@
 //! GF(2^16) modulo x^16 + x^12 + x^3 + x + 1 (0x1100B), several elements at once.
 //!
-//! Every operation does the same steps whatever the elements are: no table, no branch. The compiler turns the arrays into
-//! vector instructions.
+//! Every operation does the same steps whatever the elements are: no table and no branch that depends on one, but for factors
+//! that are called public. The compiler turns the arrays into vector instructions.
 
 /// What x^16 is, modulo the polynomial.
 const REDUCTION: u16 = 0x100B;
@@ -14,6 +14,22 @@ const fn highest_bit_mask(element: u16) -> u16 {
 /// The element times x.
 const fn double(element: u16) -> u16 {
     (element << 1) ^ (highest_bit_mask(element) & REDUCTION)
+}
+
+/// The element divided by x.
+const fn halve(element: u16) -> u16 {
+    (element >> 1) ^ (0u16.wrapping_sub(element & 1) & (1 << 15 | REDUCTION >> 1))
+}
+
+/// The inverse of each element; 0 for 0. The powers of x are all elements but 0, so that one walk through them does.
+pub(super) fn all_inverses() -> Vec<u16> {
+    let mut inverses = vec![0; 1 << 16];
+    let (mut element, mut inverse) = (1_u16, 1_u16);
+    for _ in 1..1_u32 << 16 {
+        inverses[usize::from(element)] = inverse;
+        (element, inverse) = (double(element), halve(inverse));
+    }
+    inverses
 }
 
 /// One product, for the tables that are made when the crate is compiled.
@@ -85,6 +101,55 @@ pub(super) fn add_multiple<const LANES: usize>(sum: &mut [u16; LANES], doublings
     }
 }
 
+/// The lanes times one public factor.
+pub(super) fn multiply_by<const LANES: usize>(elements: &[u16; LANES], factor: u16) -> [u16; LANES] {
+    let mut product = [0; LANES];
+    let mut doubled = *elements;
+    for power in 0..16 {
+        if (factor >> power) & 1 == 1 {
+            add(&mut product, &doubled);
+        }
+        doubled = doubled.map(double);
+    }
+    product
+}
+
+/// Lanes, times each factor of four bits at each of its four places: what a product with any public factor is a sum of four
+/// of. For who multiplies the same lanes often.
+pub(super) struct Multiples<const LANES: usize>([[[u16; LANES]; 16]; 4]);
+
+impl<const LANES: usize> Multiples<LANES> {
+    pub(super) fn of(elements: &[u16; LANES]) -> Self {
+        let mut multiples = [[[0; LANES]; 16]; 4];
+        let mut doubled = *elements;
+        for place in &mut multiples {
+            for bit in 0..4 {
+                let known = 1 << bit;
+                for below in 0..known {
+                    let mut sum = place[below];
+                    add(&mut sum, &doubled);
+                    place[known + below] = sum;
+                }
+                doubled = doubled.map(double);
+            }
+        }
+        Self(multiples)
+    }
+
+    /// Adds the lanes times a public factor to the sum.
+    pub(super) fn add(&self, sum: &mut [u16; LANES], factor: u16) {
+        for (place, multiples) in self.0.iter().enumerate() {
+            add(sum, &multiples[usize::from(factor >> (4 * place)) & 0xf]);
+        }
+    }
+}
+
+fn add<const LANES: usize>(sum: &mut [u16; LANES], other: &[u16; LANES]) {
+    for (sum, other) in sum.iter_mut().zip(other) {
+        *sum ^= other;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -114,6 +179,8 @@ mod tests {
             assert_eq!(multiply(&[element], &[inverse]), [1]);
         }
         assert_eq!(invert(&[0]), [0]);
+        let known = all_inverses();
+        assert!((0..=u16::MAX).all(|element| [known[usize::from(element)]] == invert(&[element])));
         assert_eq!(invert_one(2), invert(&[2])[0]);
     }
 
@@ -125,6 +192,10 @@ mod tests {
                 prop_assert_eq!(product[lane], schoolbook(one[lane], other[lane]));
                 prop_assert_eq!(product[lane], multiply_one(one[lane], other[lane]));
             }
+            let mut sum = one;
+            Multiples::of(&other).add(&mut sum, 0xA5C3);
+            let by = multiply_by(&other, 0xA5C3);
+            prop_assert!((0..8).all(|lane| sum[lane] == one[lane] ^ by[lane]));
             let mut sum = one;
             add_multiple(&mut sum, &doublings(&other), 0xA5C3);
             for lane in 0..8 {

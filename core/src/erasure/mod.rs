@@ -7,6 +7,8 @@
 
 mod field;
 
+use std::sync::LazyLock;
+
 /// Bytes of a chunk.
 pub const CHUNK_LENGTH: usize = 32;
 /// A chunk as it travels.
@@ -64,8 +66,7 @@ impl Encoder {
         chunks.extend(own.iter().take(count));
         let others: Vec<u16> = (first..self.next).skip(chunks.len()).map(|index| index as u16).collect();
         if !others.is_empty() {
-            let nodes: Vec<u16> = (0..self.piece.len()).map(|index| index as u16).collect();
-            chunks.extend(evaluate(&nodes, &inverse_denominators(&nodes), &self.piece, &others));
+            chunks.extend(further_chunks(&self.piece, &others));
         }
         (first as u16, chunks)
     }
@@ -127,6 +128,68 @@ impl Decoder {
     pub fn chunks(&self) -> &[(u16, Chunk)] {
         &self.chunks
     }
+}
+
+/// Chunks beyond the piece itself. The barycentric form of what [`evaluate`] computes: the product of a point's differences
+/// from all nodes stands before the sum, and what is left of the weights are inverses, which are looked up. All of them are
+/// public; each element of the piece goes through the same steps whatever it is.
+fn further_chunks(piece: &[Chunk], points: &[u16]) -> Vec<Chunk> {
+    let nodes: Vec<u16> = (0..piece.len()).map(|index| index as u16).collect();
+    let inverse_denominators = inverse_denominators(&nodes);
+    let mut sums = vec![[0; ELEMENTS]; points.len()];
+    for ((&node, value), &inverse) in nodes.iter().zip(piece).zip(&inverse_denominators) {
+        let scaled = field::multiply_by(&elements(value), inverse);
+        let multiples = field::Multiples::of(&scaled);
+        for (sum, &point) in sums.iter_mut().zip(points) {
+            multiples.add(sum, INVERSES[usize::from(point ^ node)]);
+        }
+    }
+    let mut chunks = Vec::with_capacity(points.len());
+    for (sums, points) in sums.chunks(POINTS).zip(points.chunks(POINTS)) {
+        let mut lanes = [0; POINTS];
+        lanes[..points.len()].copy_from_slice(points);
+        let products = products_of_differences(lanes, piece.len());
+        chunks.extend(sums.iter().zip(products).map(|(sum, product)| bytes(&field::multiply_by(sum, product))));
+    }
+    chunks
+}
+
+/// The inverse of every element; 128 KiB, made when the first chunk beyond a piece is.
+static INVERSES: LazyLock<Vec<u16>> = LazyLock::new(field::all_inverses);
+
+/// For each point the product of its differences from the nodes 0 to `count` - 1. The nodes below a power of two are a
+/// subspace, over which the product is a polynomial of few terms: each doubling of the subspace is one multiplication.
+fn products_of_differences(points: [u16; POINTS], count: usize) -> [u16; POINTS] {
+    let mut products = [1; POINTS];
+    let mut offset = 0;
+    for dimension in (0..16).rev().filter(|dimension| (count >> dimension) & 1 == 1) {
+        let mut product = points.map(|point| point ^ offset);
+        for &constant in &SUBSPACES[..dimension] {
+            product = field::multiply(&product, &product.map(|one| one ^ constant));
+        }
+        products = field::multiply(&products, &product);
+        offset |= 1 << dimension;
+    }
+    products
+}
+
+/// The product of the differences of 2^m from all elements below it.
+static SUBSPACES: [u16; 16] = subspaces();
+
+const fn subspaces() -> [u16; 16] {
+    let mut constants = [0; 16];
+    let mut dimension = 0;
+    while dimension < 16 {
+        let mut product = 1 << dimension;
+        let mut below = 0;
+        while below < dimension {
+            product = field::multiply_one(product, product ^ constants[below]);
+            below += 1;
+        }
+        constants[dimension] = product;
+        dimension += 1;
+    }
+    constants
 }
 
 /// The polynomial through the points (node, value) at other points.
@@ -261,6 +324,16 @@ mod tests {
     }
 
     #[test]
+    fn a_product_over_a_subspace_is_the_product_of_its_differences() {
+        for count in [1, 2, 3, 5, 30, 36, 100, 1023] {
+            let points = [1023, 1024, 4095, 5000, 32_768, 65_535, 2000, 7777];
+            let one_by_one = points
+                .map(|point| (0..count).fold(1, |product, node| field::multiply_one(product, point ^ node as u16)));
+            assert_eq!(products_of_differences(points, count), one_by_one, "{count}");
+        }
+    }
+
+    #[test]
     fn after_the_last_index_the_last_chunks_come_again() {
         let mut encoder = Encoder::resume(&[7; 64], INDEXES - 8);
         let (first, chunks) = encoder.next_chunks(8);
@@ -315,6 +388,18 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn further_chunks_are_what_the_polynomial_is(
+            piece in proptest::collection::vec(any::<Chunk>(), 1..40),
+            first in prop_oneof![40..4200_u16, 40..65_000_u16],
+            count in 1..20_u16,
+        ) {
+            let nodes: Vec<u16> = (0..piece.len() as u16).collect();
+            let points: Vec<u16> = (first..first + count).collect();
+            let expected = evaluate(&nodes, &inverse_denominators(&nodes), &piece, &points);
+            prop_assert_eq!(further_chunks(&piece, &points), expected);
+        }
 
         #[test]
         fn any_k_chunks_give_the_piece_back(

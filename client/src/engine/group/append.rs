@@ -5,10 +5,12 @@ use medipeps_core::wire::transport::{AppendGroupEntryReply, ErrorCode, ErrorRepl
 use rand_core::Rng;
 
 use super::mls::OpenGroup;
-use super::{GroupCorrelation, GroupEvent, GroupId, change, commit, load, message, read_position, rejoin, store, tell};
+use super::{
+    GroupCorrelation, GroupEvent, GroupId, change, commit, load, message, read_position, reading, rejoin, store, tell,
+};
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
-use crate::engine::outbox::{is_transient, next_attempt};
+use crate::engine::outbox::{is_due, is_transient, next_attempt};
 use crate::engine::outcome::{Connection, error_code_name};
 use crate::engine::records::key;
 use crate::engine::transaction::{Stop, Transaction};
@@ -16,7 +18,7 @@ use crate::limits::{GROUP_RACE_PAUSE_FIRST_MS, GROUP_RACE_PAUSE_MAX_MS};
 
 /// Asks the server for the log of a group that was just made.
 pub(super) fn create_log(transaction: &mut Transaction<'_>, group: &GroupRecord) -> Result<(), Stop> {
-    if group.next_attempt > transaction.now.0 {
+    if !is_due(group.next_attempt, transaction.now.0) {
         return Ok(());
     }
     let mls = OpenGroup::load(transaction, &group.log_id)?;
@@ -51,7 +53,7 @@ pub(in crate::engine) fn created(
 /// Appends what is due: the commit that is on its way, or one for what is to be changed, or else messages.
 pub(super) fn send_due(transaction: &mut Transaction<'_>, own: &OwnDevice, group_id: &GroupId) -> Result<(), Stop> {
     let group = load(transaction, group_id)?;
-    if group.next_attempt > transaction.now.0 {
+    if !is_due(group.next_attempt, transaction.now.0) {
         return Ok(());
     }
     if let Some(commit) = &group.commit {
@@ -61,8 +63,18 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, own: &OwnDevice, group
             false => again(transaction, &group, commit.entry_id),
         };
     }
-    if change::is_ready(&group) && commit::make(transaction, own, group_id)? {
-        return Ok(());
+    if change::is_ready(&group) {
+        // A commit for an epoch that may be over would be built in vain: the log is read to its end first, and by who has
+        // lost a race once more after its pause.
+        if group.attempts > 0 && !reading::is_fresh(&group, transaction.now.0) {
+            if !reading::is_due(&group, transaction.now.0) {
+                store(transaction, &GroupRecord { next_read: transaction.now.0, ..group });
+            }
+            return Ok(());
+        }
+        if reading::is_due(&group, transaction.now.0) || commit::make(transaction, own, group_id)? {
+            return Ok(());
+        }
     }
     message::send_due(transaction, group_id)?;
     read_position::send_due(transaction, own, group_id)

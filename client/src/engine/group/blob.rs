@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::{GroupCorrelation, GroupId, invitation};
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
-use crate::engine::outbox::{is_transient, next_attempt};
+use crate::engine::outbox::{is_due, is_transient, next_attempt};
 use crate::engine::outcome::{Connection, EngineError};
 use crate::engine::records::{class, key};
 use crate::engine::transaction::{Stop, Transaction};
@@ -79,7 +79,7 @@ pub(super) fn reference(domain: &str, blob: &GroupBlobRecord) -> BlobReference {
 pub(super) fn upload_due(transaction: &mut Transaction<'_>, group: &GroupRecord) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     for (_, record) in transaction.scan::<GroupInvitationRecord>(class::GROUP_INVITATION)? {
-        let due = record.place.is_some() && record.blob.next_attempt <= transaction.now.0;
+        let due = record.place.is_some() && is_due(record.blob.next_attempt, transaction.now.0);
         if record.log_id == group.log_id && due {
             put_next(transaction, &own, &record)?;
         }
@@ -154,7 +154,7 @@ pub(super) fn forget(transaction: &mut Transaction<'_>, (group_id, epoch): (&Gro
 /// Asks for the next bytes of an invitation that is being fetched.
 pub(super) fn fetch_due(transaction: &mut Transaction<'_>, group: &GroupRecord) -> Result<(), Stop> {
     let Some(join) = transaction.load(&key::group_join(&group.log_id))? else { return Ok(()) };
-    if !join.checked || join.next_attempt > transaction.now.0 {
+    if !join.checked || !is_due(join.next_attempt, transaction.now.0) {
         return Ok(());
     }
     let Some(blob) = invitation::blob_of(&join)? else { return Ok(()) };

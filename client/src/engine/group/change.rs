@@ -18,7 +18,7 @@ use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, load_active, st
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::contact::{self, Pinned};
-use crate::engine::outbox::{is_transient, next_attempt};
+use crate::engine::outbox::{is_due, is_transient, next_attempt};
 use crate::engine::outcome::{Connection, EngineError, error_code_name};
 use crate::engine::transaction::{Stop, Transaction};
 use crate::engine::{organisation, own_devices};
@@ -122,7 +122,7 @@ pub(super) fn ask_due(transaction: &mut Transaction<'_>, own: &OwnDevice, group_
     let group = super::load(transaction, group_id)?;
     for change in &group.changes {
         let Some(who) = account_asked(change) else { continue };
-        if change.statement.is_some() || change.next_ask > transaction.now.0 {
+        if change.statement.is_some() || !is_due(change.next_ask, transaction.now.0) {
             continue;
         }
         let address = who.unwrap_or_else(|| own.address().clone());

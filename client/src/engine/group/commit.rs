@@ -88,7 +88,8 @@ fn keep_invitation(
 ) {
     let (log_id, epoch) = (group.log_id, group.epoch + 1);
     let blob = blob::prepare(transaction, (&log_id, epoch), &invitation.encode());
-    let record = GroupInvitationRecord { log_id, epoch, invited: changes.invited.clone(), place: None, blob };
+    let (invited, devices) = (changes.invited.clone(), Vec::new());
+    let record = GroupInvitationRecord { log_id, epoch, invited, devices, place: None, blob };
     transaction.store(&key::group_invitation(&log_id, epoch), &record);
 }
 

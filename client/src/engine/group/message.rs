@@ -17,6 +17,7 @@ use super::{
 };
 use crate::engine::account::OwnDevice;
 use crate::engine::attachment::Attachment;
+use crate::engine::outbox::is_due;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{class, key};
 use crate::engine::transaction::{Stop, Transaction};
@@ -184,7 +185,7 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, group_id: &GroupId) ->
         return Ok(());
     }
     let mut waiting = waiting(transaction, group_id)?;
-    waiting.retain(|entry| entry.next_attempt <= transaction.now.0);
+    waiting.retain(|entry| is_due(entry.next_attempt, transaction.now.0));
     if waiting.is_empty() {
         return Ok(());
     }

@@ -57,7 +57,10 @@ pub(super) use invitation::{received as invitation_received, sender_checked};
 pub(super) use key_packages::begin as begin_key_packages;
 pub(super) use message::say;
 pub(super) use outcome::{handle, reply};
-pub(super) use rejoin::{answered_by as rejoin_answered, requested as rejoin_requested, restored, rolled_back};
+pub(super) use rejoin::{
+    answered_by as rejoin_answered, requested as rejoin_requested, requested_unchecked as rejoin_requested_unchecked,
+    restored, rolled_back,
+};
 
 /// Names a group: the id of its log.
 pub type GroupId = [u8; 32];

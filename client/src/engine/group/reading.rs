@@ -27,7 +27,7 @@ use crate::engine::outcome::{EngineError, error_code_name};
 use crate::engine::records::{class, key};
 use crate::engine::server_clock;
 use crate::engine::transaction::{Stop, Transaction, go_on};
-use crate::limits::{GROUP_ENTRIES_PER_READ, GROUP_POLL_MS};
+use crate::limits::{GROUP_ENTRIES_PER_READ, GROUP_FRESH_MS, GROUP_POLL_MS};
 
 /// Entries of a group's log, as the server gave or pushed them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,9 +118,7 @@ impl GroupEntries {
 /// Asks for the next entries, if it is time.
 pub(super) fn read_due(transaction: &mut Transaction<'_>, group_id: &GroupId) -> Result<(), Stop> {
     let group = load(transaction, group_id)?;
-    // A time that is further away than groups are ever left alone comes from a clock that was wrong.
-    let now = transaction.now.0;
-    if !is_read(&group) || (group.next_read > now && group.next_read - now <= GROUP_POLL_MS) {
+    if !is_read(&group) || !is_due(&group, transaction.now.0) {
         return Ok(());
     }
     let Some(seed) = transaction.load(&key::group_access(group_id))? else { return Ok(()) };
@@ -131,6 +129,18 @@ pub(super) fn read_due(transaction: &mut Transaction<'_>, group_id: &GroupId) ->
         transaction.read_group(append::connection(&group), reader, GROUP_ENTRIES_PER_READ, correlation);
     }
     Ok(())
+}
+
+/// Whether the log is to be read. A time that is further away than groups are ever left alone comes from a clock that was
+/// wrong.
+pub(super) const fn is_due(group: &GroupRecord, now: u64) -> bool {
+    group.next_read <= now || group.next_read - now > GROUP_POLL_MS
+}
+
+/// Whether the log was read to its end just now.
+pub(super) const fn is_fresh(group: &GroupRecord, now: u64) -> bool {
+    let read = group.next_read.saturating_sub(GROUP_POLL_MS);
+    read <= now && now - read <= GROUP_FRESH_MS
 }
 
 /// A person waits: every group is read with the next tick.
@@ -177,6 +187,10 @@ pub(in crate::engine) fn read_refused(
         return Ok(());
     }
     group.next_read = next_attempt(transaction, 3, error.retry_after);
+    if group.attempts > 0 {
+        // Who has lost a race reads before the next one, and would ask without end.
+        group.next_attempt = group.next_attempt.max(group.next_read);
+    }
     if error.known_code() == Some(ErrorCode::GroupAccessRefused) {
         // All entries of this epoch have run out, with its key.
         rejoin::lose_place(transaction, &mut group, "group_entries_gone")?;
@@ -244,11 +258,17 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
     }
     store(transaction, &group);
     wake::tell_due(transaction, &group)?;
-    match is_read(&group) {
-        true if group.epoch != read.epoch => invitation::forget_old(transaction, &group),
-        true => Ok(()),
-        false => invitation::take_up(transaction, &own, &group.log_id),
+    if !is_read(&group) {
+        return invitation::take_up(transaction, &own, &group.log_id);
     }
+    if group.epoch != read.epoch {
+        invitation::forget_old(transaction, &group)?;
+    }
+    // What waited for this is built at once: the longer it takes, the sooner somebody else is first.
+    if !is_due(&group, transaction.now.0) && group.attempts > 0 {
+        append::send_due(transaction, &own, &group.log_id)?;
+    }
+    Ok(())
 }
 
 /// Whether the log is read: by a member, and by one who wants to leave until he is out.

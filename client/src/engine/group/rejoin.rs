@@ -11,19 +11,21 @@ use medipeps_core::wire::client_records::{
     GroupChangeKind, GroupCommitRecord, GroupInvitationRecord, GroupJoinRecord, GroupRecord, GroupStanding,
 };
 use medipeps_core::wire::transport::{AppendGroupEntryReply, ErrorReply, Request};
+use rand_core::Rng;
 use zeroize::Zeroizing;
 
 use super::mls::{OpenGroup, code_of};
 use super::{GroupEvent, GroupId, GroupProblem, append, blob, change, load, message, store, successor, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::composition;
-use crate::engine::outbox::next_attempt;
+use crate::engine::contact;
+use crate::engine::outbox::{is_due, next_attempt};
 use crate::engine::outcome::{EngineError, error_code_name};
 use crate::engine::own_devices;
 use crate::engine::records::{class, key};
 use crate::engine::sesame::PeerDevice;
 use crate::engine::transaction::{Stop, Transaction};
-use crate::limits::{GROUP_INVITATION_INLINE_MAX, GROUP_REJOIN_ASK_MS};
+use crate::limits::{GROUP_INVITATION_INLINE_MAX, GROUP_REJOIN_ASK_FIRST_MS, GROUP_REJOIN_ASK_MAX_MS};
 
 /// Distinguishes the help for a rejoin from an invitation to the same epoch, in the names of records.
 const HELP: u64 = 1 << 63;
@@ -96,7 +98,7 @@ pub(super) fn ask_due(transaction: &mut Transaction<'_>, own: &OwnDevice, group:
     if transaction.exists(&key::group_join(&group.log_id))? {
         return blob::fetch_due(transaction, group);
     }
-    if group.next_attempt > transaction.now.0 && group.next_attempt - transaction.now.0 <= GROUP_REJOIN_ASK_MS {
+    if !is_due(group.next_attempt, transaction.now.0) {
         return Ok(());
     }
     let roster = transaction.load(&key::group_roster(&group.log_id))?.unwrap_or_default();
@@ -108,10 +110,23 @@ pub(super) fn ask_due(transaction: &mut Transaction<'_>, own: &OwnDevice, group:
     let request = GroupRejoinRequest { log_id: group.log_id, epoch: Some(group.epoch).filter(|epoch| *epoch != 0) };
     composition::enqueue_bare(transaction, own, member, None, Body::GroupRejoinRequest(request))?;
     let mut group = group.clone();
+    group.next_attempt = transaction.now.0.saturating_add(wait_for_answer(transaction, group.attempts));
     group.attempts = group.attempts.saturating_add(1);
-    group.next_attempt = transaction.now.0.saturating_add(GROUP_REJOIN_ASK_MS);
     store(transaction, &group);
     Ok(())
+}
+
+/// Milliseconds until the next one is asked, after so many before: half as long again each time, a quarter more at random.
+fn wait_for_answer(transaction: &mut Transaction<'_>, asked: u32) -> u64 {
+    let mut wait = GROUP_REJOIN_ASK_FIRST_MS;
+    for _ in 0..asked {
+        if wait >= GROUP_REJOIN_ASK_MAX_MS {
+            break;
+        }
+        wait += wait / 2;
+    }
+    let wait = wait.min(GROUP_REJOIN_ASK_MAX_MS);
+    wait + u64::from(transaction.rng.next_u32()) % (wait / 4)
 }
 
 /// Another device asks for the way back. It gets it if its account is in the roster under its key; that the device is in
@@ -139,13 +154,24 @@ pub(in crate::engine) fn requested(
     if !listed || group.epoch != mls.epoch() {
         return Ok(());
     }
-    let help = mls.help_rejoin(transaction)?.encode();
     let (epoch, name) = (mls.epoch(), mls.epoch() | HELP);
+    if let Some(mut record) = transaction.load(&key::group_invitation(group_id, name))? {
+        // Its blob is on its way to the server; it serves all who ask in this epoch.
+        let mut asked = record.invited.iter().zip(&record.devices);
+        if asked.all(|(address, device)| (address, device) != (&peer.address, &peer.device_id)) {
+            record.invited.push(peer.address.clone());
+            record.devices.push(peer.device_id);
+            transaction.store(&key::group_invitation(group_id, name), &record);
+        }
+        return Ok(());
+    }
+    let help = mls.help_rejoin(transaction)?.encode();
     let prepared = blob::prepare(transaction, (group_id, name), &help);
     let record = GroupInvitationRecord {
         log_id: *group_id,
         epoch: name,
         invited: vec![peer.address.clone()],
+        devices: vec![peer.device_id],
         place: Some((incarnation, group.after)),
         blob: prepared,
     };
@@ -153,6 +179,25 @@ pub(in crate::engine) fn requested(
     match record.blob.length > GROUP_INVITATION_INLINE_MAX as u64 {
         true => transaction.store(&key::group_invitation(group_id, name), &record),
         false => answer(transaction, own, &record)?,
+    }
+    Ok(())
+}
+
+/// The same, of an account that is no contact here, as members of a large group seldom are to each other. If the roster has
+/// it under this key, its newest statement is asked for; whoever asks again is answered.
+pub(in crate::engine) fn requested_unchecked(
+    transaction: &mut Transaction<'_>,
+    peer: &PeerDevice,
+    request: GroupRejoinRequest,
+) -> Result<(), Stop> {
+    let Some(group) = transaction.load(&key::group(&request.log_id))? else { return Ok(()) };
+    if group.standing != GroupStanding::Active {
+        return Ok(());
+    }
+    let mls = OpenGroup::load(transaction, &request.log_id)?;
+    let listed = mls.policy()?.entry(&peer.address).is_some_and(|one| one.account_key == *peer.account_key.as_bytes());
+    if listed {
+        contact::ask(transaction, &peer.address, false);
     }
     Ok(())
 }
@@ -174,14 +219,16 @@ pub(super) fn answer(
         true => AttachmentPlace::Blob(blob::reference(own.address().domain(), &record.blob)),
         false => AttachmentPlace::Inline(blob::pieces(transaction, (group_id, epoch), record.blob.length)?),
     };
-    for asked in &record.invited {
+    // The account's other devices have no use for the epoch's keys, or have them.
+    for (asked, device) in record.invited.iter().zip(&record.devices) {
         let answer = GroupRejoinAnswer {
             log_id: *group_id,
             epoch: epoch & !HELP,
             position: LogPosition { incarnation, sequence },
             help: help.clone(),
         };
-        composition::enqueue_bare(transaction, own, asked, None, Body::GroupRejoinAnswer(answer))?;
+        let to = (asked, *device);
+        composition::enqueue_for_device(transaction, own, to, Body::GroupRejoinAnswer(answer))?;
     }
     blob::forget(transaction, (group_id, epoch), record.blob.length);
     transaction.delete(&key::group_invitation(group_id, epoch));

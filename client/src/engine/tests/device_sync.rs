@@ -295,6 +295,7 @@ pub(super) fn send_raw(world: &mut World, number: usize, to: usize, content: &Co
         fetch_prekeys: false,
         blocked: None,
         receipt: true,
+        device: None,
     };
     let client = &mut world.clients[number];
     let encoded = Zeroizing::new(content.encode().unwrap().to_vec());

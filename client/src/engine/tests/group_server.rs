@@ -52,6 +52,8 @@ pub(super) struct Groups {
     pub(super) reads: usize,
     /// Signals with their epochs.
     pub(super) signals: Vec<(u64, Vec<u8>)>,
+    /// Requests to append.
+    pub(super) appends: usize,
     /// Entries that an answer gives at most.
     pub(super) page: Option<usize>,
     sequence: u64,
@@ -231,6 +233,7 @@ impl Groups {
         incarnation: [u8; 16],
         received: u64,
     ) -> Result<Response, ErrorReply> {
+        self.appends += 1;
         let Some(log) = self.logs.get_mut(&append.log_id) else { return refuse(ErrorCode::UnknownGroupLog) };
         let Some(key) = log.keys.get(&append.epoch) else { return refuse(ErrorCode::GroupAccessRefused) };
         append.verify(key, &entry_hash(&append.entry)).expect("the signature is by the epoch's key");

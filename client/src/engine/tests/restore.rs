@@ -14,7 +14,7 @@ use medipeps_core::wire::client_records::{
 use super::world::{Client, World, engine_error, mail};
 use crate::engine::backup::{CLASSES, Choice, account, admit, entry};
 use crate::engine::{EngineError, Event, Input, class, key};
-use crate::limits::GROUP_REJOIN_ASK_MS;
+use crate::limits::GROUP_REJOIN_ASK_MAX_MS;
 use crate::store::RecordKey;
 
 /// The backup of a client, as the shell reads it.
@@ -138,7 +138,7 @@ fn a_backup_of_a_machine_that_is_lost_takes_its_place_in_groups() {
     let new = restore(&mut world, 0);
     world.rest();
     // The lost machine is asked first, and does not answer.
-    world.later(GROUP_REJOIN_ASK_MS);
+    world.later(GROUP_REJOIN_ASK_MAX_MS);
     world.rest();
     let record = world.group(new, &group);
     assert_eq!((record.standing, record.problem), (GroupStanding::Active, None));

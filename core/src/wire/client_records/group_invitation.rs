@@ -17,6 +17,8 @@ pub struct GroupInvitationRecord {
     pub epoch: u64,
     /// Who gets it.
     pub invited: Vec<Address>,
+    /// Of help for a rejoin: which device of each of those has asked. Empty for an invitation.
+    pub devices: Vec<u32>,
     /// Once the commit is read in the log: the life of the server's store, and the entry's sequence.
     pub place: Option<([u8; 16], u64)>,
     /// The invitation's length, and the blob that it goes as if it is too large for a message.
@@ -81,6 +83,7 @@ impl GroupInvitationRecord {
             sequence,
             incarnation,
             blob: Some(self.blob.to_proto()),
+            devices: self.devices.clone(),
         };
         let encoded = Zeroizing::new(record.encode_to_vec());
         if let Some(blob) = &mut record.blob {
@@ -97,10 +100,14 @@ impl GroupInvitationRecord {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let record = proto::ClientGroupInvitation::decode(bytes)?;
         let incarnation = optional_id(&record.incarnation, "incarnation")?;
+        if !record.devices.is_empty() && record.devices.len() != record.invited.len() {
+            return Err(WireError::Bounds("devices"));
+        }
         Ok(Self {
             log_id: fixed(&record.log_id, "log_id")?,
             epoch: record.epoch,
             invited: record.invited.iter().map(|invited| address(invited)).collect::<Result<_, _>>()?,
+            devices: record.devices,
             place: incarnation.map(|incarnation| (incarnation, record.sequence)),
             blob: GroupBlobRecord::from_proto(record.blob.ok_or(WireError::Missing("blob"))?)?,
         })
@@ -186,6 +193,7 @@ mod tests {
         let mut invitation = GroupInvitationRecord {
             log_id: [1; 32],
             epoch: 2,
+            devices: Vec::new(),
             invited: vec!["a@b".parse().unwrap()],
             place: Some(([3; 16], 4)),
             blob: GroupBlobRecord {

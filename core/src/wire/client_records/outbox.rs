@@ -27,6 +27,8 @@ pub struct OutboxRecord {
     pub blocked: Option<String>,
     /// A receipt, not a message of its own.
     pub receipt: bool,
+    /// Which of the recipient's devices it is for; the others get an empty message in its place. `None`: for all.
+    pub device: Option<u32>,
 }
 
 impl OutboxRecord {
@@ -43,6 +45,7 @@ impl OutboxRecord {
             fetch_prekeys: self.fetch_prekeys,
             blocked: self.blocked.clone().unwrap_or_default(),
             receipt: self.receipt,
+            device_id: self.device.unwrap_or_default(),
         }
         .encode_to_vec()
     }
@@ -63,6 +66,7 @@ impl OutboxRecord {
             fetch_prekeys: record.fetch_prekeys,
             blocked: text(record.blocked),
             receipt: record.receipt,
+            device: Some(record.device_id).filter(|device| *device != 0),
         })
     }
 }
@@ -83,7 +87,10 @@ mod tests {
             fetch_prekeys: true,
             blocked: None,
             receipt: true,
+            device: Some(7),
         };
+        assert_eq!(OutboxRecord::decode(&record.encode()).as_ref(), Ok(&record));
+        let record = OutboxRecord { device: None, ..record };
         assert_eq!(OutboxRecord::decode(&record.encode()), Ok(record));
     }
 }
