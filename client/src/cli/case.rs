@@ -326,7 +326,7 @@ fn show(home: &Path, case: &str, json: bool) -> Result<(), CommandError> {
     let detail = agent.case(&id, case)?;
     let groups = agent.groups()?;
     let Some(group) = groups.iter().find(|group| group.id == id) else { return Ok(()) };
-    let shown = shown(&detail);
+    let shown = group_log::folded(shown(&detail), &agent.settings()?);
     if json {
         let (messages, refused) = (Some(shown), Some(detail.refused));
         return output::print_json(&CaseJson { messages, refused, ..CaseJson::of(&detail.case, group) });

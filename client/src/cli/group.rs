@@ -5,13 +5,14 @@ use std::path::Path;
 use clap::{Subcommand, ValueEnum};
 use data_encoding::HEXLOWER;
 use medipeps_core::Address;
+use medipeps_core::kind::{Conversation, Settings};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, GroupStanding};
 use serde::Serialize;
 
 use super::group_log::{self, Log};
-use super::{CommandError, chat, output, report, time};
+use super::{CommandError, chat, mute, output, report, time};
 use crate::engine::{CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
-use crate::shell::agent::Agent;
+use crate::shell::agent::{Agent, now};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -97,6 +98,21 @@ pub(super) enum Command {
     Send(chat::Send),
     /// Show what was said
     Log(Log),
+    /// Let what is said in a group come without ringing
+    Mute {
+        /// Its name or the beginning of its id
+        #[arg(value_name = "GROUP")]
+        group: String,
+        /// Until when: 2026-11-30 (the end of that day, UTC) or 2026-11-30T18:00Z; without it until `unmute`
+        #[arg(long, value_name = "DATE", value_parser = time::moment)]
+        until: Option<u64>,
+    },
+    /// Let a group ring again
+    Unmute {
+        /// Its name or the beginning of its id
+        #[arg(value_name = "GROUP")]
+        group: String,
+    },
     /// Open one message to the organisation's officer, and no other: who said what, with proof
     Report(report::Arguments),
 }
@@ -150,6 +166,7 @@ struct GroupJson {
     unread: u64,
     waiting_changes: usize,
     problem: Option<String>,
+    muted: bool,
     members: Vec<MemberJson>,
 }
 
@@ -192,6 +209,8 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Send(arguments) => chat::send(home, arguments).await,
         Command::Log(arguments) => group_log::run(home, &arguments),
         Command::Report(arguments) => report::run(home, arguments).await,
+        Command::Mute { group, until } => mute::mute_group(home, &group, until).await,
+        Command::Unmute { group } => mute::unmute_group(home, &group).await,
     }
 }
 
@@ -216,7 +235,7 @@ async fn create(home: &Path, arguments: Create) -> Result<(), CommandError> {
         Ok(failure) => agent.send_due(&mut see).await.map(|problem| failure.map(|one| one.to_string()).or(problem)),
         Err(error) => Err(error),
     };
-    let groups = agent.groups()?;
+    let (groups, settings) = (agent.groups()?, agent.settings()?);
     agent.close().await;
     let problem = done?;
     told.say();
@@ -226,7 +245,7 @@ async fn create(home: &Path, arguments: Create) -> Result<(), CommandError> {
         eprintln!("not everything is done yet: {problem}; `sync` goes on with it");
     }
     if json {
-        return output::print_json(&json_of(&group, None));
+        return output::print_json(&json_of(&group, None, &settings));
     }
     output::print(&format!("Group {} \"{}\"\n", short(&group.id), output::line(&group.group.name)))
 }
@@ -264,9 +283,10 @@ async fn make_changes(agent: &mut Agent, group: &str, what: Vec<GroupChangeKind>
 fn list(home: &Path, json: bool) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let own = agent.credentials()?.map(|credentials| credentials.address);
-    let groups = agent.groups()?;
+    let (groups, settings) = (agent.groups()?, agent.settings()?);
     if json {
-        return output::print_json(&groups.iter().map(|group| json_of(group, own.as_ref())).collect::<Vec<_>>());
+        let json = |group| json_of(group, own.as_ref(), &settings);
+        return output::print_json(&groups.iter().map(json).collect::<Vec<_>>());
     }
     if groups.is_empty() {
         return output::print("No groups yet. `group create NAME` makes one.\n");
@@ -278,7 +298,7 @@ fn list(home: &Path, json: bool) -> Result<(), CommandError> {
             output::line(&group.group.name),
             group.roster.members.len().to_string(),
             group.unread().to_string(),
-            state_text(group),
+            state_text(group) + if is_muted(group, &settings) { ", muted" } else { "" },
         ]
     }));
     output::print(&output::columns(&rows))
@@ -287,11 +307,11 @@ fn list(home: &Path, json: bool) -> Result<(), CommandError> {
 fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let own = agent.credentials()?.map(|credentials| credentials.address);
-    let groups = agent.groups()?;
+    let (groups, settings) = (agent.groups()?, agent.settings()?);
     let id = find(group, &groups)?;
     let Some(group) = groups.iter().find(|group| group.id == id) else { return Ok(()) };
     if json {
-        return output::print_json(&json_of(group, own.as_ref()));
+        return output::print_json(&json_of(group, own.as_ref(), &settings));
     }
     let mut text = format!("Group:      {}\n", output::line(&group.group.name));
     if !group.roster.description.is_empty() {
@@ -304,6 +324,9 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
         0 => "Messages:   are kept\n".to_owned(),
         days => format!("Messages:   to be kept for {days} days; this version does not delete them yet\n"),
     });
+    if is_muted(group, &settings) {
+        text.push_str("Muted:      yes\n");
+    }
     if !group.group.changes.is_empty() {
         text.push_str(&format!("Waiting:    {} changes\n", group.group.changes.len()));
     }
@@ -341,7 +364,11 @@ pub(super) fn short(id: &GroupId) -> String {
     HEXLOWER.encode(id)[..8].to_owned()
 }
 
-fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson {
+fn is_muted(group: &GroupSummary, settings: &Settings) -> bool {
+    settings.is_muted(&Conversation::Group(group.id), now().0)
+}
+
+fn json_of(group: &GroupSummary, own: Option<&Address>, settings: &Settings) -> GroupJson {
     let member = |member: &crate::engine::GroupMember| MemberJson {
         address: member.address.to_string(),
         role: role_name(member.role),
@@ -360,6 +387,7 @@ fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson {
         unread: group.unread(),
         waiting_changes: group.group.changes.len(),
         problem: group.group.problem.clone(),
+        muted: is_muted(group, settings),
         members: group.roster.members.iter().map(member).collect(),
     }
 }

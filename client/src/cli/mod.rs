@@ -14,6 +14,7 @@ mod group_log;
 mod inbox;
 mod lock;
 mod mail;
+mod mute;
 mod output;
 mod passphrase;
 mod preview;

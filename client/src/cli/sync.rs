@@ -26,6 +26,8 @@ struct SyncJson {
     sent: usize,
     receipts: usize,
     group_messages: usize,
+    /// Of both, those that do not ring.
+    muted: usize,
     failed: usize,
     undecryptable: usize,
     waiting: usize,
@@ -43,6 +45,14 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
         groups.hear(event);
         match event {
         Event::Group { event: GroupEvent::Message { .. }, .. } => report.group_messages += 1,
+        Event::Group { event: GroupEvent::MutedMessage { .. }, .. } => {
+            report.group_messages += 1;
+            report.muted += 1;
+        }
+        Event::MutedMessageReceived { id } => {
+            report.received.push(output::id(id));
+            report.muted += 1;
+        }
         Event::MessageReceived { id } => report.received.push(output::id(id)),
         Event::RecipientState { state: RecipientState::Accepted, .. } => report.sent += 1,
         Event::RecipientState { state: RecipientState::Delivered | RecipientState::Displayed, .. } => {
@@ -100,9 +110,10 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
             0 => String::new(),
             count => format!(", {count} in groups"),
         };
+        let muted = if report.muted > 0 { format!(", {} of them muted", report.muted) } else { String::new() };
         let receipts = if report.receipts > 0 { format!(", {} receipts", report.receipts) } else { String::new() };
         output::print(&format!(
-            "{} received{group_messages}{receipts}, {} sent, {} waiting{failed}{undecryptable}\n",
+            "{} received{group_messages}{muted}{receipts}, {} sent, {} waiting{failed}{undecryptable}\n",
             report.received.len(),
             report.sent,
             report.waiting

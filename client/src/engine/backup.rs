@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use medipeps_core::kind::Content;
 use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, RecipientState, ServerRecord, UnconfirmedRecord,
-    UnconfirmedSenderRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, MessageRecord, RecipientState, ServerRecord, SettingsRecord,
+    UnconfirmedRecord, UnconfirmedSenderRecord,
 };
 use zeroize::Zeroizing;
 
@@ -18,7 +18,7 @@ use crate::store::{RecordClass, RecordKey};
 /// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
 /// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
 /// they belong to, because others wait there to be sent.
-pub(crate) const CLASSES: [RecordClass; 8] = [
+pub(crate) const CLASSES: [RecordClass; 9] = [
     class::SERVER,
     class::CONTACT,
     class::UNCONFIRMED_SENDER,
@@ -27,6 +27,7 @@ pub(crate) const CLASSES: [RecordClass; 8] = [
     class::CONTENT,
     class::BODY_FETCH,
     class::UNCONFIRMED,
+    class::SETTINGS,
 ];
 
 /// The code of messages that waited in the outbox of the device that wrote the backup.
@@ -108,6 +109,7 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
         class::UNCONFIRMED => again::<UnconfirmedRecord>(&entry.value, |record| {
             *key::unconfirmed(&record.content_id, &record.recipient).name() == *name && !record.bare
         }),
+        class::SETTINGS => again::<SettingsRecord>(&entry.value, |_| name == key::settings().name()),
         _ => return Err("a record of a class that backups do not have"),
     };
     Ok((RecordKey::new(class, name), value.ok_or("a record that cannot be read")?))

@@ -13,8 +13,8 @@ use medipeps_core::wire::client_records::{
     AccountRecord, AgendaRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, GroupInvitationRecord,
     GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, KeptEnvelopeRecord,
     KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord, OutboxRecord, OwedRecord, OwnStatementRecord,
-    PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord,
-    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord,
+    SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
 };
 use zeroize::Zeroizing;
 
@@ -80,6 +80,8 @@ pub mod class {
     pub const GROUP_ROSTER: RecordClass = RecordClass::account(25);
     /// Certificates of devices that have said something in a group, by their signing keys.
     pub const DEVICE_CERTIFICATE: RecordClass = RecordClass::account(31);
+    /// Whom a person has blocked and what he has muted; one record.
+    pub const SETTINGS: RecordClass = RecordClass::account(32);
     /// Sessions, by id.
     pub const SESSION: RecordClass = RecordClass::state(1);
     /// Hint keys of sessions, by session id.
@@ -166,8 +168,8 @@ pub mod key {
         GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord,
         HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord,
         OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey,
-        RestoreRecord, ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
-        UndecryptableRecord, UploadRecord, class, kem, x_wing,
+        RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord, UnconfirmedRecord,
+        UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -358,6 +360,12 @@ pub mod key {
     #[must_use]
     pub fn device_certificate(device_key: &[u8; 32]) -> Key<Bytes> {
         key(class::DEVICE_CERTIFICATE, *device_key)
+    }
+
+    /// Whom a person has blocked and what he has muted.
+    #[must_use]
+    pub fn settings() -> Key<SettingsRecord> {
+        key(class::SETTINGS, *b"settings")
     }
 
     /// The seed of a group's access key.
@@ -573,5 +581,6 @@ wire_records!(
     KeptEnvelopeRecord,
     AgendaRecord,
     SyncPendingRecord,
-    KnownDevicesRecord
+    KnownDevicesRecord,
+    SettingsRecord
 );

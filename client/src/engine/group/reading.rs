@@ -13,12 +13,12 @@ use medipeps_core::wire::transport::{
 
 use super::mls::{OpenGroup, Processed, Said};
 use super::{GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, rejoin, store, tell};
-use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::outbox::next_attempt;
 use crate::engine::outcome::{EngineError, error_code_name};
 use crate::engine::records::{class, key};
 use crate::engine::transaction::{Stop, Transaction, go_on};
+use crate::engine::{Correlation, settings};
 use crate::limits::{GROUP_ENTRIES_PER_READ, GROUP_POLL_MS};
 
 /// Entries of a group's log, as the server gave or pushed them.
@@ -272,6 +272,7 @@ fn keep(
     }
     transaction.store(&seen, &zeroize::Zeroizing::new(group.messages.to_be_bytes().to_vec()));
     message::keep_certificate(transaction, &device_key, &certificate)?;
+    let silent = settings::is_silent_in_group(transaction, &group.log_id, (&sender.address, content.thread))?;
     let number = group.messages;
     let record = GroupMessageRecord {
         sequence: entry.sequence,
@@ -292,6 +293,13 @@ fn keep(
     if from_self && group.seen == number {
         group.seen = group.messages;
     }
-    tell(transaction, &group.log_id, GroupEvent::Message { number });
+    tell(
+        transaction,
+        &group.log_id,
+        match silent {
+            true => GroupEvent::MutedMessage { number },
+            false => GroupEvent::Message { number },
+        },
+    );
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::engine::outcome::{EngineError, Event};
 use crate::engine::records::key;
 use crate::engine::transaction::{Stop, Transaction};
 use crate::engine::upload::{self, UPLOADING};
-use crate::engine::{receipt, receiving};
+use crate::engine::{mailbox, receipt};
 
 /// A message of a group that is to be reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,7 @@ pub(super) fn report(transaction: &mut Transaction<'_>, command: &ReportMessage)
         sender_device: own.record.device_id,
         sender_name: own.record.name.clone(),
         kind: content.body.kind_number(),
-        subject: receiving::subject_of(&content.body),
+        subject: mailbox::subject_of(&content.body),
         created: now,
         received: 0,
         displayed: now,
