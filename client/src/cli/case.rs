@@ -111,8 +111,8 @@ pub(super) struct Open {
     /// What it is about, in one line
     #[arg(long)]
     title: String,
-    /// ADDRESS[:FUNCTION][:closer]; a closer may close the case, open it again and change its team; may be repeated. You belong
-    /// to the team, as a closer
+    /// ADDRESS[:FUNCTION][:closer]; a closer may close the case, open it again and change its team; may be repeated.
+    /// You belong to the team, as a closer
     #[arg(long, value_name = "MEMBER")]
     member: Vec<MemberArgument>,
     /// When it closes by itself: 2026-11-30 (the end of that day, UTC) or 2026-11-30T18:00Z

@@ -211,8 +211,8 @@ async fn say(
     finish(result?, false)
 }
 
-/// Queues a chat message and tries to send it: in the group, or in a case of it. What answers or changes another message goes
-/// where that one is.
+/// Queues a chat message and tries to send it: in the group, or in a case of it. What answers or changes another
+/// message goes where that one is.
 pub(super) async fn send_chat(
     agent: &mut Agent,
     (group, case): (&str, Option<&str>),

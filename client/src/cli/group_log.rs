@@ -127,8 +127,8 @@ pub(super) fn lines(shown: &[MessageJson]) -> String {
     text
 }
 
-/// What is said in cases is shown with them; how many that are, by case. What happens to a case is told in the group too, if
-/// it counts, and what belongs to no case that is known here is shown as everything else.
+/// What is said in cases is shown with them; how many that are, by case. What happens to a case is told in the group
+/// too, if it counts, and what belongs to no case that is known here is shown as everything else.
 fn split(messages: Vec<GroupMessage>, cases: &[CaseSummary]) -> (Vec<GroupMessage>, BTreeMap<MessageId, usize>) {
     let mut in_cases = BTreeMap::new();
     let shown = messages.into_iter().filter(|message| {

@@ -1,4 +1,5 @@
-//! `medipeps contact block|unblock|mute|unmute`, `medipeps group mute|unmute`: what a person does not want to see or hear.
+//! `medipeps contact block|unblock|mute|unmute`, `medipeps group mute|unmute`: what a person does not want to see or
+//! hear.
 
 use std::path::Path;
 
@@ -15,7 +16,8 @@ pub(super) async fn block(home: &Path, address: &Address, blocked: bool) -> Resu
     set(agent, Input::Block { address: address.clone(), blocked }).await?;
     output::print(&match (before, blocked) {
         (false, true) => format!(
-            "{address} is blocked: its mail is not shown (`inbox --blocked` shows it), gets no receipts and brings no invitations;\nin groups what it says is folded away. It is not told.\n"
+            "{address} is blocked: its mail is not shown (`inbox --blocked` shows it), gets no receipts \
+             and brings no invitations;\nin groups what it says is folded away. It is not told.\n"
         ),
         (true, true) => format!("{address} was blocked already.\n"),
         (true, false) => format!("{address} is not blocked any more; what has come meanwhile is in the inbox.\n"),

@@ -1,5 +1,5 @@
-//! Whom a person has blocked and what he has muted: stored, told to the account's other devices, and asked about when something
-//! comes. `spec/client-engine.md`, section "Blocked and muted".
+//! Whom a person has blocked and what he has muted: stored, told to the account's other devices, and asked about when
+//! something comes. `spec/client-engine.md`, section "Blocked and muted".
 
 use medipeps_core::Address;
 use medipeps_core::kind::{BlockedAccount, Conversation, DeviceSync, MessageId, MutedConversation, Settings};
@@ -58,7 +58,8 @@ pub(super) fn is_blocked(transaction: &mut Transaction<'_>, address: &Address) -
     Ok(load(transaction)?.is_blocked(address))
 }
 
-/// Tells that a mail has come, and whether it rings. What is blocked is kept, should it be unblocked, and told to nobody.
+/// Tells that a mail has come, and whether it rings. What is blocked is kept, should it be unblocked, and told to
+/// nobody.
 pub(super) fn announce(
     transaction: &mut Transaction<'_>,
     id: &LocalId,

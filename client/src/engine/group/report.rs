@@ -1,4 +1,5 @@
-//! A report: one message of a group, opened to the organisation's officer over the session with him. `spec/franking.md`.
+//! A report: one message of a group, opened to the organisation's officer over the session with him.
+//! `spec/franking.md`.
 
 use medipeps_core::Address;
 use medipeps_core::kind::{Body, Content, LogPosition, MessageId, ReceiptsWanted, Report, Urgency};
@@ -59,8 +60,8 @@ pub fn report_of(
     })
 }
 
-/// Stores the report and puts it into the outbox, once its blob is uploaded if it has one. It is a message of its own, kept on
-/// the device that reports.
+/// Stores the report and puts it into the outbox, once its blob is uploaded if it has one. It is a message of its own,
+/// kept on the device that reports.
 pub(super) fn report(transaction: &mut Transaction<'_>, command: &ReportMessage) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     if command.to == *own.address() {

@@ -123,7 +123,8 @@ fn who_is_blocked_takes_nobody_into_a_group_and_in_one_his_words_do_not_ring() {
     world.rest();
     let after = world.group_events(0);
     assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1));
-    // The order is the log's for all, and what he changes is changed: that is folded away when it is shown, not forgotten.
+    // The order is the log's for all, and what he changes is changed: that is folded away when it is shown, not
+    // forgotten.
     let id = world.said(0, &group)[0].content.id;
     let edit = Body::Chat(Chat::Edit { message: id, text: "Can you hear me now".into() });
     let (in_reply_to, attachments, urgency) = (None, Vec::new(), Urgency::Routine);
