@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::envelope::Hint;
 use medipeps_core::identity::{DeviceCertificate, Statement};
+use medipeps_core::kind::Settings;
 use medipeps_core::session::SessionId;
 use medipeps_core::wire::client_records::{
     AccountRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, LinkRecord, MessageRecord, OutboxRecord,
@@ -233,17 +234,26 @@ impl<S: Store> AccountStore<S> {
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<(LocalId, BodyFetchRecord)>, HandleError> {
         let mut transaction = self.store.begin(now.0, rng)?;
+        let settings = load(&transaction, &key::settings())?.unwrap_or_default().settings;
         let mut fetches = Vec::new();
         for (name, value) in transaction.scan(class::BODY_FETCH)?.iter() {
             let Ok(id) = LocalId::try_from(name) else { continue };
             let record: BodyFetchRecord = decode(class::BODY_FETCH, value)?;
             let Some(message) = load(&transaction, &key::message(&id))? else { continue };
-            if engine::body_is_wanted(message.sender_check, &record) {
+            if engine::body_is_wanted(message.sender_check, &record) && !settings.is_blocked(&message.sender) {
                 fetches.push((message.received, id, record));
             }
         }
         fetches.sort_by_key(|(received, id, _)| (*received, *id));
         Ok(fetches.into_iter().map(|(_, id, record)| (id, record)).collect())
+    }
+
+    /// Whom a person has blocked and what he has muted.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn settings(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Settings, HandleError> {
+        Ok(load(&self.store.begin(now.0, rng)?, &key::settings())?.unwrap_or_default().settings)
     }
 
     /// All contacts, by address.

@@ -68,7 +68,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     karims_store.write(at_karim.save()?);
     println!("{} devices in {:?}, epoch {}", at_karim.size(), at_karim.policy()?.name, at_karim.epoch());
 
-    // A message is franked: its sender is bound to it. It is one entry for everybody, and his state is stored before it leaves.
+    // A message is franked: its sender is bound to it. It is one entry for everybody, and his state is stored before it
+    // leaves.
     let entry = at_claire.encrypt(&at_claire.frank(&claire.says("Bed 4 is free", rng), rng)?, rng)?;
     claires_store.write(at_claire.save()?);
     println!("an entry of {} bytes, whatever is said and however many read it", entry.entry.len());
@@ -106,7 +107,8 @@ fn print_new(group: &mut Group, log: &Log, read: &mut usize) -> Result<(), Group
     for (epoch, entry, closes) in &log.entries[*read..] {
         *read += 1;
         match group.process(entry, *epoch, *closes)? {
-            // What its sender is not bound to is refused before it comes here; with its bytes, tag and certificate it can be reported.
+            // What its sender is not bound to is refused before it comes here; with its bytes, tag and certificate it
+            // can be reported.
             Received::Message { sender, content, .. } => {
                 println!("{}: {}", sender.address, content.fallback_text);
             }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use chacha20::ChaCha20Rng;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
+use medipeps_core::franking::{self, FrankedContent, FrankingTag};
 use medipeps_core::group::{
     Group, GroupEngine, GroupPolicy, GroupPolicyChange, GroupRejoin, GroupWelcome, KeyPackage, KeyPackageSecret,
     SignedSignal, Suite, stored_pages,
@@ -70,11 +71,17 @@ pub(crate) fn refuses(data: &[u8]) {
         assert!(group.process(rest, 0, closes).is_err());
         assert_eq!(group.epoch(), 0);
     }
-    // What a member says is encrypted, whatever it is.
+    // Nothing leaves that its sender is not bound to; what is a content is bound, and leaves.
+    let tag = FrankingTag { commitment: [5; 32], signature: [6; 64] };
+    assert!(group.encrypt(&FrankedContent { bytes: rest.to_vec().into(), tag }, rng).is_err());
     if let Ok(content) = Content::decode(rest)
         && let Ok(franked) = group.frank(&content, rng)
     {
-        assert!(group.encrypt(&franked, rng).is_ok() || franked.bytes.len() > 4 << 20);
+        assert!(group.encrypt(&franked, rng).is_ok());
+        assert!(
+            franking::open(&franked.bytes, &franked.tag, &group.log_id(), &device.keys.signing_key.verifying_key())
+                .is_ok()
+        );
     }
 }
 

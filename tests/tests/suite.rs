@@ -10,6 +10,8 @@ mod bare_account;
 #[cfg(test)]
 mod bare_group;
 #[cfg(test)]
+mod blocking;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod client_crash;

@@ -112,8 +112,8 @@ pub(super) struct Open {
     /// What it is about, in one line
     #[arg(long)]
     title: String,
-    /// ADDRESS[:FUNCTION][:closer]; a closer may close the case, open it again and change its team; may be repeated. You belong
-    /// to the team, as a closer
+    /// ADDRESS[:FUNCTION][:closer]; a closer may close the case, open it again and change its team; may be repeated.
+    /// You belong to the team, as a closer
     #[arg(long, value_name = "MEMBER")]
     member: Vec<MemberArgument>,
     /// When it closes by itself: 2026-11-30 (the end of that day, UTC) or 2026-11-30T18:00Z
@@ -327,7 +327,7 @@ fn show(home: &Path, case: &str, json: bool) -> Result<(), CommandError> {
     let detail = agent.case(&id, case)?;
     let groups = agent.groups()?;
     let Some(group) = groups.iter().find(|group| group.id == id) else { return Ok(()) };
-    let shown = shown(&detail, group);
+    let shown = group_log::folded(shown(&detail, group), &agent.settings()?);
     if json {
         let (messages, refused) = (Some(shown), Some(detail.refused));
         return output::print_json(&CaseJson { messages, refused, ..CaseJson::of(&detail.case, group) });

@@ -35,7 +35,7 @@ pub(super) struct Verify {
 const NOT_PROVEN: [&str; 3] = [
     "that the case was like this: who exports can leave out or make up, and the authors have not signed for it",
     "that the account is the person's, until its key is compared with the one that the organisation has certified",
-    "when it was exported and when anything was said: the times are those of the exporter's device and of the group's server",
+    "when anything was said, and when it was exported: the times are the group's server's and the exporter's device's",
 ];
 
 /// A transcript, as JSON has it.

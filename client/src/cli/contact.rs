@@ -4,19 +4,51 @@ use std::path::Path;
 
 use clap::Subcommand;
 use medipeps_core::Address;
+use medipeps_core::kind::{Conversation, Settings};
 use serde::Serialize;
 
 use super::org::{CertifiedJson, certified_text};
-use super::{CommandError, output, time};
+use super::{CommandError, mute, output, time};
 use crate::engine::{ContactProblem, ContactSummary, Event, Input};
 use crate::shell::address::ServerAddress;
+use crate::shell::agent::now;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Fetch and pin somebody's keys, and show the safety number
     Add(Add),
+    /// Show nothing more of what an account writes; it is not told
+    Block {
+        /// Whose
+        #[arg(value_name = "ADDRESS")]
+        address: Address,
+    },
+    /// Show again what an account writes
+    Unblock {
+        /// Whose
+        #[arg(value_name = "ADDRESS")]
+        address: Address,
+    },
+    /// Let an account's mail come without ringing
+    Mute {
+        /// Whose
+        #[arg(value_name = "ADDRESS")]
+        address: Address,
+        /// Until when: 2026-11-30 (the end of that day, UTC) or 2026-11-30T18:00Z; without it until `unmute`
+        #[arg(long, value_name = "DATE", value_parser = time::moment)]
+        until: Option<u64>,
+    },
+    /// Let an account's mail ring again
+    Unmute {
+        /// Whose
+        #[arg(value_name = "ADDRESS")]
+        address: Address,
+    },
     /// List contacts
     List {
+        /// List the accounts that you have blocked, contacts or not
+        #[arg(long)]
+        blocked: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -52,10 +84,12 @@ pub(super) struct ContactJson {
     verified: bool,
     verified_at: Option<String>,
     certified: Vec<CertifiedJson>,
+    blocked: bool,
+    muted: bool,
 }
 
-impl From<&ContactSummary> for ContactJson {
-    fn from(contact: &ContactSummary) -> Self {
+impl ContactJson {
+    pub(super) fn with(contact: &ContactSummary, settings: &Settings) -> Self {
         Self {
             address: contact.address.to_string(),
             safety_number: contact.safety_number.clone(),
@@ -67,6 +101,8 @@ impl From<&ContactSummary> for ContactJson {
             verified: contact.verified.is_some(),
             verified_at: contact.verified.map(time::iso),
             certified: Vec::new(),
+            blocked: settings.is_blocked(&contact.address),
+            muted: settings.is_muted(&Conversation::Account(contact.address.clone()), now().0),
         }
     }
 }
@@ -74,7 +110,12 @@ impl From<&ContactSummary> for ContactJson {
 pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
     match command {
         Command::Add(arguments) => add(home, arguments).await,
-        Command::List { json } => list(home, json),
+        Command::Block { address } => mute::block(home, &address, true).await,
+        Command::Unblock { address } => mute::block(home, &address, false).await,
+        Command::Mute { address, until } => mute::mute_contact(home, &address, until).await,
+        Command::Unmute { address } => mute::unmute_contact(home, &address).await,
+        Command::List { blocked: true, json } => list_blocked(home, json),
+        Command::List { blocked: false, json } => list(home, json),
     }
 }
 
@@ -102,12 +143,12 @@ async fn add(home: &Path, arguments: Add) -> Result<(), CommandError> {
     };
     // Mail that waited for this decision goes out now; if not, with the next sync.
     agent.send_due(&mut |_| {}).await?;
-    let contacts = agent.contacts()?;
+    let (contacts, settings) = (agent.contacts()?, agent.settings()?);
     agent.close().await;
     let contact = contacts.iter().find(|contact| contact.address == address);
     let contact = contact.ok_or_else(|| CommandError::Failed("the contact was not stored".to_owned()))?;
     if json {
-        return output::print_json(&ContactJson::from(contact));
+        return output::print_json(&ContactJson::with(contact, &settings));
     }
     let state = if new { "is pinned" } else { "is known by its newest keys" };
     output::print(&format!(
@@ -135,10 +176,13 @@ fn refused(address: &Address, problem: &ContactProblem) -> String {
 fn list(home: &Path, json: bool) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let (contacts, mut certified) = (agent.contacts()?, agent.certified_contacts()?);
+    let settings = agent.settings()?;
+    let is_muted =
+        |contact: &ContactSummary| settings.is_muted(&Conversation::Account(contact.address.clone()), now().0);
     if json {
         let contact = |contact: &ContactSummary| {
             let certified = certified.get(&contact.address).into_iter().flatten().map(CertifiedJson::from).collect();
-            ContactJson { certified, ..ContactJson::from(contact) }
+            ContactJson { certified, ..ContactJson::with(contact, &settings) }
         };
         return output::print_json(&contacts.iter().map(contact).collect::<Vec<_>>());
     }
@@ -153,10 +197,38 @@ fn list(home: &Path, json: bool) -> Result<(), CommandError> {
             (false, None, Some(at)) => format!("NEW since {}", time::short(at)),
             (false, None, None) => "pinned".to_owned(),
         };
+        let keys = match (settings.is_blocked(&contact.address), is_muted(contact)) {
+            (true, _) => format!("{keys}; blocked"),
+            (false, true) => format!("{keys}; muted"),
+            (false, false) => keys,
+        };
         let certified = certified.remove(&contact.address).unwrap_or_default();
         let certified: Vec<_> = certified.iter().map(certified_text).collect();
         let (added, number) = (time::short(contact.added), contact.safety_number.clone());
         vec![contact.address.to_string(), added, keys, number, certified.join("; ")]
     }));
+    output::print(&output::columns(&rows))
+}
+
+/// An account that is blocked, as JSON has it.
+#[derive(Debug, Serialize)]
+struct BlockedJson {
+    address: String,
+    since: String,
+}
+
+fn list_blocked(home: &Path, json: bool) -> Result<(), CommandError> {
+    let (blocked, _) = super::open(home)?.settings()?.entries();
+    let blocked = blocked.into_iter().filter(|entry| entry.blocked);
+    let shown: Vec<_> =
+        blocked.map(|entry| BlockedJson { address: entry.address.to_string(), since: time::iso(entry.at) }).collect();
+    if json {
+        return output::print_json(&shown);
+    }
+    if shown.is_empty() {
+        return output::print("You have blocked nobody.\n");
+    }
+    let mut rows = vec![["ADDRESS", "SINCE"].map(str::to_owned).to_vec()];
+    rows.extend(shown.into_iter().map(|one| vec![one.address, one.since]));
     output::print(&output::columns(&rows))
 }

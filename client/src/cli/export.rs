@@ -49,9 +49,9 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
         let address = account.address.to_string();
         write(&Line::Account { address, name: account.name, server: account.server })?;
     }
-    let contacts = agent.contacts()?;
+    let (contacts, settings) = (agent.contacts()?, agent.settings()?);
     for contact in &contacts {
-        write(&Line::Contact(ContactJson::from(contact)))?;
+        write(&Line::Contact(ContactJson::with(contact, &settings)))?;
     }
     for summary in agent.messages()?.into_iter().rev() {
         // A text that is not here, or spoilt, must not keep the others from being written.

@@ -6,14 +6,15 @@ use std::path::Path;
 use clap::{Subcommand, ValueEnum};
 use data_encoding::HEXLOWER;
 use medipeps_core::Address;
+use medipeps_core::kind::{Conversation, Settings};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, GroupStanding};
 use serde::Serialize;
 
 use super::group_change::{code_text, what_text};
 use super::group_log::{self, Log};
-use super::{CommandError, chat, chat_file, group_change, group_wake, org, output, report, time};
+use super::{CommandError, chat, chat_file, group_change, group_wake, mute, org, output, report, time};
 use crate::engine::{Certified, CreateGroup, Event, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
-use crate::shell::agent::Agent;
+use crate::shell::agent::{Agent, now};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -111,6 +112,21 @@ pub(super) enum Command {
     Send(chat::Send),
     /// Show what was said
     Log(Log),
+    /// Let what is said in a group come without ringing
+    Mute {
+        /// Its name or the beginning of its id
+        #[arg(value_name = "GROUP")]
+        group: String,
+        /// Until when: 2026-11-30 (the end of that day, UTC) or 2026-11-30T18:00Z; without it until `unmute`
+        #[arg(long, value_name = "DATE", value_parser = time::moment)]
+        until: Option<u64>,
+    },
+    /// Let a group ring again
+    Unmute {
+        /// Its name or the beginning of its id
+        #[arg(value_name = "GROUP")]
+        group: String,
+    },
     /// Open one message to the organisation's officer, and no other: who said what, with proof
     Report(report::Arguments),
     /// Save the files of a message
@@ -184,6 +200,7 @@ pub(super) struct GroupJson {
     predecessor: Option<String>,
     receipts: bool,
     organisation: Option<String>,
+    muted: bool,
     members: Vec<MemberJson>,
 }
 
@@ -235,6 +252,8 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Save(arguments) => chat_file::save(home, &arguments).await,
         Command::Receipts { group, told } => group_change::receipts(home, &group, told),
         Command::Wake(arguments) => group_wake::run(home, arguments).await,
+        Command::Mute { group, until } => mute::mute_group(home, &group, until).await,
+        Command::Unmute { group } => mute::unmute_group(home, &group).await,
     }
 }
 
@@ -263,7 +282,7 @@ async fn create(home: &Path, arguments: Create) -> Result<(), CommandError> {
         Ok(failure) => agent.send_due(&mut see).await.map(|problem| failure.map(|one| one.to_string()).or(problem)),
         Err(error) => Err(error),
     };
-    let groups = agent.groups()?;
+    let (groups, settings) = (agent.groups()?, agent.settings()?);
     agent.close().await;
     let problem = done?;
     told.say();
@@ -273,7 +292,7 @@ async fn create(home: &Path, arguments: Create) -> Result<(), CommandError> {
         eprintln!("not everything is done yet: {problem}; `sync` goes on with it");
     }
     if json {
-        return output::print_json(&json_of(&group, None));
+        return output::print_json(&json_of(&group, None, &settings));
     }
     output::print(&format!("Group {} \"{}\"\n", short(&group.id), output::line(&group.group.name)))
 }
@@ -281,9 +300,10 @@ async fn create(home: &Path, arguments: Create) -> Result<(), CommandError> {
 fn list(home: &Path, json: bool) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let own = agent.credentials()?.map(|credentials| credentials.address);
-    let groups = agent.groups()?;
+    let (groups, settings) = (agent.groups()?, agent.settings()?);
     if json {
-        return output::print_json(&groups.iter().map(|group| json_of(group, own.as_ref())).collect::<Vec<_>>());
+        let json = |group| json_of(group, own.as_ref(), &settings);
+        return output::print_json(&groups.iter().map(json).collect::<Vec<_>>());
     }
     if groups.is_empty() {
         return output::print("No groups yet. `group create NAME` makes one.\n");
@@ -295,7 +315,7 @@ fn list(home: &Path, json: bool) -> Result<(), CommandError> {
             output::line(&group.group.name),
             group.roster.members.len().to_string(),
             group.unread().to_string(),
-            state_text(group),
+            state_text(group) + if is_muted(group, &settings) { ", muted" } else { "" },
         ]
     }));
     output::print(&output::columns(&rows))
@@ -304,12 +324,12 @@ fn list(home: &Path, json: bool) -> Result<(), CommandError> {
 fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let own = agent.credentials()?.map(|credentials| credentials.address);
-    let groups = agent.groups()?;
+    let (groups, settings) = (agent.groups()?, agent.settings()?);
     let id = find(group, &groups)?;
     let Some(group) = groups.iter().find(|group| group.id == id) else { return Ok(()) };
     let certified = certified_members(&mut agent, group)?;
     if json {
-        let mut shown = json_of(group, own.as_ref());
+        let mut shown = json_of(group, own.as_ref(), &settings);
         for (member, one) in shown.members.iter_mut().zip(&group.roster.members) {
             member.certified = certified.get(&one.address).map(org::CertifiedJson::from);
         }
@@ -334,6 +354,9 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
     }
     if let Some(organisation) = &group.group.organisation {
         text.push_str(&format!("Belongs to: {organisation}\n"));
+    }
+    if is_muted(group, &settings) {
+        text.push_str("Muted:      yes\n");
     }
     if !group.group.changes.is_empty() {
         text.push_str(&format!("Waiting:    {} changes\n", group.group.changes.len()));
@@ -410,7 +433,11 @@ pub(super) fn short(id: &GroupId) -> String {
     HEXLOWER.encode(id)[..8].to_owned()
 }
 
-pub(super) fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson {
+fn is_muted(group: &GroupSummary, settings: &Settings) -> bool {
+    settings.is_muted(&Conversation::Group(group.id), now().0)
+}
+
+pub(super) fn json_of(group: &GroupSummary, own: Option<&Address>, settings: &Settings) -> GroupJson {
     let member = |member: &crate::engine::GroupMember| MemberJson {
         address: member.address.to_string(),
         role: role_name(member.role),
@@ -436,6 +463,7 @@ pub(super) fn json_of(group: &GroupSummary, own: Option<&Address>) -> GroupJson 
         predecessor: group.group.predecessor.map(|id| HEXLOWER.encode(&id)),
         receipts: !group.group.read_positions_off,
         organisation: group.group.organisation.as_ref().map(ToString::to_string),
+        muted: is_muted(group, settings),
         members: group.roster.members.iter().map(member).collect(),
     }
 }

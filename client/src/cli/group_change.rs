@@ -95,7 +95,7 @@ pub(super) async fn recreate(home: &Path, group: &str, json: bool) -> Result<(),
     let mut agent = super::open(home)?;
     let mut told = Told::default();
     let made = recreate_in(&mut agent, group, &mut told).await;
-    let groups = agent.groups()?;
+    let (groups, settings) = (agent.groups()?, agent.settings()?);
     agent.close().await;
     told.say();
     let (new, problem) = made?;
@@ -105,7 +105,7 @@ pub(super) async fn recreate(home: &Path, group: &str, json: bool) -> Result<(),
         eprintln!("not everything is done yet: {problem}; `sync` goes on with it");
     }
     if json {
-        return output::print_json(&group::json_of(&group, None));
+        return output::print_json(&group::json_of(&group, None, &settings));
     }
     output::print(&format!("Group {} \"{}\"\n", group::short(&group.id), output::line(&group.group.name)))
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use medipeps_core::Address;
 use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::kind::{
-    Attachment, AttachmentPlace, Author, Body, Case, Chat, ChatEntry, ChatThread, MessageId, Place, ShownBody,
-    ShownMessage, TaskState,
+    Attachment, AttachmentPlace, Author, Body, Case, Chat, ChatEntry, ChatThread, MessageId, Place, Settings,
+    ShownBody, ShownMessage, TaskState,
 };
 use medipeps_core::limits::RECEIPT_ACCOUNTS_MAX;
 use medipeps_core::wire::client_records::GroupMessageState;
@@ -24,6 +25,9 @@ pub(super) struct Log {
     /// Show so many of the newest
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: u64,
+    /// Show what accounts say that you have blocked
+    #[arg(long)]
+    blocked: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -46,6 +50,9 @@ pub(super) struct MessageJson {
     code: Option<String>,
     edited: bool,
     deleted: bool,
+    /// By somebody whom you have blocked: the text is left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    blocked: bool,
     reactions: Vec<ReactionJson>,
     files: Vec<FileJson>,
     /// How many members beside its author have read it, as far as they have told.
@@ -81,7 +88,8 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
     let cases = if messages.iter().any(apart) { agent.cases(&id)? } else { Vec::new() };
     let (shown, in_cases) = split(messages, &cases);
     let thread = fold(&shown);
-    let shown: Vec<MessageJson> = shown.iter().filter_map(|message| json_of(message, &thread, group)).collect();
+    let shown = shown.iter().filter_map(|message| json_of(message, &thread, group)).collect();
+    let shown = if arguments.blocked { shown } else { folded(shown, &agent.settings()?) };
     if let Some(last) = last {
         agent.take_note(&Input::Group(GroupInput::Seen(id, last)))?;
     }
@@ -99,6 +107,18 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
     output::print(&text)
 }
 
+/// What accounts say that a person has blocked is folded away: that something stands there is shown, and not what.
+pub(super) fn folded(mut shown: Vec<MessageJson>, settings: &Settings) -> Vec<MessageJson> {
+    for message in &mut shown {
+        if message.from.parse().is_ok_and(|address: Address| settings.is_blocked(&address)) {
+            message.blocked = true;
+            message.text.clear();
+            message.reactions.clear();
+        }
+    }
+    shown
+}
+
 /// Messages as a person reads them, each with its number.
 pub(super) fn lines(shown: &[MessageJson]) -> String {
     let mut text = String::new();
@@ -111,6 +131,9 @@ pub(super) fn lines(shown: &[MessageJson]) -> String {
         };
         let read = if message.read_count > 0 { format!(" (read by {})", message.read_count) } else { String::new() };
         let _ = writeln!(text, "{:>4}  {}  {}{marks}{read}", message.number, message.at, message.from);
+        if message.blocked {
+            text.push_str("      (blocked)\n");
+        }
         for line in output::block(&message.text).lines() {
             let _ = writeln!(text, "      {line}");
         }
@@ -126,8 +149,8 @@ pub(super) fn lines(shown: &[MessageJson]) -> String {
     text
 }
 
-/// What is said in cases is shown with them; how many that are, by case. What happens to a case is told in the group too, if
-/// it counts, and what belongs to no case that is known here is shown as everything else.
+/// What is said in cases is shown with them; how many that are, by case. What happens to a case is told in the group
+/// too, if it counts, and what belongs to no case that is known here is shown as everything else.
 fn split(messages: Vec<GroupMessage>, cases: &[CaseSummary]) -> (Vec<GroupMessage>, BTreeMap<MessageId, usize>) {
     let mut in_cases = BTreeMap::new();
     let shown = messages.into_iter().filter(|message| {
@@ -198,6 +221,7 @@ pub(super) fn json_of(message: &GroupMessage, thread: &ChatThread, group: &Group
         code: record.code.clone(),
         edited: shown.is_some_and(|shown| shown.edited.is_some()),
         deleted: shown.is_some_and(ShownMessage::is_deleted),
+        blocked: false,
         reactions: reactions
             .into_iter()
             .map(|(emoji, by)| ReactionJson { emoji: emoji.to_owned(), count: by.len() })

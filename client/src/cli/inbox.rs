@@ -18,6 +18,9 @@ pub(super) struct Arguments {
     /// List sent mail instead
     #[arg(long)]
     sent: bool,
+    /// Show received mail of accounts that you have blocked, and no other
+    #[arg(long, conflicts_with = "sent")]
+    blocked: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -60,7 +63,14 @@ struct SentJson {
 pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let (mut messages, uploads) = (agent.messages()?, agent.uploads()?);
+    let settings = agent.settings()?;
     messages.retain(|message| message.message.sent == arguments.sent);
+    let is_blocked = |message: &MessageSummary| !message.message.sent && settings.is_blocked(&message.message.sender);
+    let all = messages.len();
+    messages.retain(|message| is_blocked(message) == arguments.blocked);
+    if !arguments.blocked && messages.len() < all {
+        eprintln!("{} from accounts that you have blocked; `inbox --blocked` shows them", all - messages.len());
+    }
     let verified = agent.verified(&messages)?;
     match (arguments.sent, arguments.json) {
         (false, true) => {

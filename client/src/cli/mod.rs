@@ -17,6 +17,7 @@ mod group_wake;
 mod inbox;
 mod lock;
 mod mail;
+mod mute;
 mod org;
 mod output;
 mod passphrase;

@@ -27,6 +27,8 @@ struct SyncJson {
     receipts: usize,
     group_messages: usize,
     typing: Vec<TypingJson>,
+    /// Of both, those that do not ring.
+    muted: usize,
     failed: usize,
     undecryptable: usize,
     waiting: usize,
@@ -60,6 +62,14 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
                 eprintln!("{by} is typing in group {}", &group[..8]);
             }
             report.typing.push(TypingJson { group, from: by.to_string(), active: *active });
+        }
+        Event::Group { event: GroupEvent::MutedMessage { .. }, .. } => {
+            report.group_messages += 1;
+            report.muted += 1;
+        }
+        Event::MutedMessageReceived { id } => {
+            report.received.push(output::id(id));
+            report.muted += 1;
         }
         Event::MessageReceived { id } => report.received.push(output::id(id)),
         Event::RecipientState { state: RecipientState::Accepted, .. } => report.sent += 1,
@@ -119,9 +129,10 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
             0 => String::new(),
             count => format!(", {count} in groups"),
         };
+        let muted = if report.muted > 0 { format!(", {} of them muted", report.muted) } else { String::new() };
         let receipts = if report.receipts > 0 { format!(", {} receipts", report.receipts) } else { String::new() };
         output::print(&format!(
-            "{} received{group_messages}{receipts}, {} sent, {} waiting{failed}{undecryptable}\n",
+            "{} received{group_messages}{muted}{receipts}, {} sent, {} waiting{failed}{undecryptable}\n",
             report.received.len(),
             report.sent,
             report.waiting

@@ -7,7 +7,8 @@ use medipeps_core::kind::Content;
 use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::client_records::{
     AccountRecord, BodyFetchRecord, ContactRecord, GroupMessageRecord, GroupMessageState, GroupRecord,
-    GroupRosterRecord, MessageRecord, RecipientState, ServerRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
+    GroupRosterRecord, MessageRecord, RecipientState, ServerRecord, SettingsRecord, UnconfirmedRecord,
+    UnconfirmedSenderRecord,
 };
 use medipeps_core::wire::identity::SignedDeviceCertificate;
 use zeroize::Zeroizing;
@@ -20,7 +21,7 @@ use crate::store::{RecordClass, RecordKey};
 /// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
 /// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
 /// they belong to, because others wait there to be sent. A group comes after its messages, because it counts them.
-pub(crate) const CLASSES: [RecordClass; 15] = [
+pub(crate) const CLASSES: [RecordClass; 16] = [
     class::SERVER,
     class::CONTACT,
     class::UNCONFIRMED_SENDER,
@@ -29,6 +30,7 @@ pub(crate) const CLASSES: [RecordClass; 15] = [
     class::CONTENT,
     class::BODY_FETCH,
     class::UNCONFIRMED,
+    class::SETTINGS,
     class::GROUP_RECEIVED,
     class::DEVICE_CERTIFICATE,
     class::GROUP_MESSAGE,
@@ -117,6 +119,7 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
         class::UNCONFIRMED => again::<UnconfirmedRecord>(&entry.value, |record| {
             *key::unconfirmed(&record.content_id, &record.recipient).name() == *name && !record.bare
         }),
+        class::SETTINGS => again::<SettingsRecord>(&entry.value, |_| name == key::settings().name()),
         class::GROUP_RECEIVED => {
             (name.len() > 48 && entry.value.len() == size_of::<u64>()).then(|| entry.value.clone())
         }

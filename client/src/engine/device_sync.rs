@@ -22,7 +22,7 @@ use super::outcome::Event;
 use super::records::{class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, contact, device_name, own_devices};
+use super::{LocalId, contact, device_name, own_devices, settings};
 use crate::limits::{SYNC_DELAY_MS, SYNC_EARLY_MAX};
 
 /// A person has seen a message here.
@@ -105,6 +105,8 @@ pub(super) fn apply(transaction: &mut Transaction<'_>, own: &OwnDevice, sync: &D
         let applied = apply_contact(transaction, own, contact);
         misses.note(applied)?;
     }
+    let applied = settings::apply(transaction, sync);
+    misses.note(applied)?;
     for name in &sync.names {
         let applied = device_name::apply(transaction, name);
         misses.note(applied)?;
@@ -196,6 +198,8 @@ pub(super) fn note(transaction: &mut Transaction<'_>, entry: DeviceSync, at_once
     let about = |state: &SentState| (state.content_id, state.recipient.clone());
     pending.batch.states.retain(|old| entry.states.iter().all(|new| about(new) != about(old)));
     pending.batch.names.retain(|old| entry.names.iter().all(|new| new.device_id != old.device_id));
+    pending.batch.blocked.retain(|old| entry.blocked.iter().all(|new| new.address != old.address));
+    pending.batch.muted.retain(|old| entry.muted.iter().all(|new| new.conversation != old.conversation));
     pending.batch.append(entry);
     if at_once {
         pending.since = 0;
@@ -245,7 +249,7 @@ fn greet_new_devices(transaction: &mut Transaction<'_>, own: &OwnDevice) -> Resu
     if is_new && primary {
         let (batches, names) = (all_contacts(transaction)?, device_name::all(transaction)?);
         let names = DeviceSync { names, ..DeviceSync::default() }.split();
-        for batch in batches.into_iter().chain(names) {
+        for batch in batches.into_iter().chain(names).chain(settings::all(transaction)?) {
             enqueue_bare(transaction, own, own.address(), None, Body::DeviceSync(batch))?;
         }
     }

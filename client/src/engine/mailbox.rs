@@ -1,11 +1,12 @@
 //! Messages as a person or a program reads them: out of records, changing nothing.
 
-use medipeps_core::kind::Content;
+use medipeps_core::kind::{Body, Content};
 use medipeps_core::wire::client_records::{BodyFetchRecord, MessageRecord};
 
 use super::LocalId;
 use super::outcome::EngineError;
 use super::records::{Record, class};
+use crate::limits::REPORT_SUBJECT_LETTERS;
 use crate::store::seal::ClassRecords;
 
 /// A message as lists show it.
@@ -68,5 +69,17 @@ impl MessageDetail {
     ) -> Result<Self, EngineError> {
         let MessageSummary { id, message } = summary;
         Ok(Self { id, message, content: Content::decode(content)?, missing_body })
+    }
+}
+
+/// What lists show of a message in one line.
+pub(super) fn subject_of(body: &Body) -> String {
+    match body {
+        Body::Mail(mail) => mail.subject.clone(),
+        Body::Report(report) => {
+            let line: String = report.reason.chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
+            format!("Report: {}", line.chars().take(REPORT_SUBJECT_LETTERS).collect::<String>())
+        }
+        _ => String::new(),
     }
 }

@@ -36,6 +36,7 @@ mod revocation;
 mod rollback;
 mod server_clock;
 mod sesame;
+mod settings;
 mod statement_check;
 mod transaction;
 mod unconfirmed;
@@ -48,6 +49,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use medipeps_core::kind::Conversation;
 use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Response};
 
@@ -261,6 +263,20 @@ pub enum Input {
     },
     /// The server has dropped so many messages as too old.
     Expired(u64),
+    /// A person does not want to see an account's messages, or does again.
+    Block {
+        /// Whose.
+        address: Address,
+        /// Whether it is blocked from now on.
+        blocked: bool,
+    },
+    /// A conversation does not ring, or rings again.
+    Mute {
+        /// Which.
+        conversation: Conversation,
+        /// Until when, in milliseconds since 1970; 0: it rings; [`medipeps_core::kind::MUTED_FOR_EVER`].
+        until: u64,
+    },
     /// The answer to something outgoing.
     Reply {
         /// To what.
@@ -357,6 +373,8 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::RestoreStatement(newest) => restore::list(transaction, newest),
         Input::SendMail(command) => composition::send_mail(transaction, command),
         Input::Group(input) => group::handle(transaction, input),
+        Input::Block { address, blocked } => settings::block(transaction, address, *blocked),
+        Input::Mute { conversation, until } => settings::mute(transaction, conversation, *until),
         Input::MarkDisplayed(id) => receipt::mark_displayed(transaction, id),
         Input::UploadPart { blob_id, part, digest } => upload::part_read(transaction, blob_id, *part, digest),
         Input::UploadChanged { blob_id, length, modified } => upload::changed(transaction, blob_id, *length, *modified),

@@ -7,7 +7,7 @@ use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::envelope::Hint;
 use medipeps_core::identity::{StatementError, Verification};
-use medipeps_core::kind::ContentError;
+use medipeps_core::kind::{ContentError, SettingsError};
 use medipeps_core::limits::ATTACHMENT_LENGTH_MAX;
 use medipeps_core::linking::LinkingError;
 use medipeps_core::organisation::OrganisationId;
@@ -274,6 +274,11 @@ pub enum Event {
         group: GroupId,
         /// What.
         event: GroupEvent,
+    },
+    /// A message has come and does not ring: its sender or its thread is muted.
+    MutedMessageReceived {
+        /// Its id.
+        id: LocalId,
     },
     /// A mail is in the outbox.
     MessageQueued {
@@ -657,6 +662,9 @@ pub enum EngineError {
     /// All prekey ids have been used.
     #[error("all prekey ids of this device have been used")]
     PrekeyIdsExhausted,
+    /// Too much is blocked or muted already.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The engine asked for nothing and came to nothing; a defect.
     #[error("the engine stopped without a result")]
     NoProgress,

@@ -9,7 +9,7 @@ use super::outcome::EngineError;
 use super::records::key;
 use super::sesame::PeerDevice;
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, body, device_sync, outbox, unconfirmed};
+use super::{LocalId, body, device_sync, outbox, settings, unconfirmed};
 
 /// Bits of [`MessageRecord::receipts_wanted`], as in `content.proto`.
 const DELIVERED: u32 = 1;
@@ -93,7 +93,7 @@ fn send(
         return Ok(());
     }
     let own = OwnDevice::load(transaction)?;
-    if own.record.rolled_back {
+    if own.record.rolled_back || settings::is_blocked(transaction, &message.sender)? {
         return Ok(());
     }
     let (thread, message_id) = (MessageId(message.thread), MessageId(message.content_id));

@@ -28,10 +28,10 @@ use super::records::{HintKeys, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction, go_on};
 use super::{
-    body, contact, device_sync, group, kept_envelope, organisation, owed, own_devices, receipt, statement_check,
-    unconfirmed,
+    body, contact, device_sync, group, kept_envelope, mailbox, organisation, owed, own_devices, receipt, settings,
+    statement_check, unconfirmed,
 };
-use crate::limits::{REPORT_SUBJECT_LETTERS, UNDECRYPTABLE_KEPT_MAX};
+use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 
 /// What an envelope came to.
 pub(super) enum Opened {
@@ -503,7 +503,9 @@ fn keep(
     }
     if let Body::GroupInvitation(_) = &content.body {
         transaction.store(&seen, &Zeroizing::new(content.id.0.to_vec()));
-        group::invitation_received(transaction, own, (peer, checked), &content, encoded)?;
+        if !settings::is_blocked(transaction, &peer.address)? {
+            group::invitation_received(transaction, own, (peer, checked), &content, encoded)?;
+        }
         if checked {
             owed::confirm(transaction, &peer.address, content.id.0, urgent)?;
         }
@@ -540,7 +542,7 @@ fn keep(
     transaction.store(&key::content(&id), &Zeroizing::new(encoded.to_vec()));
     transaction.store(&key::message(&id), &message_record(peer, &content, checked, delivery));
     body::expect(transaction, &id, &content, peer.address.domain());
-    transaction.event(Event::MessageReceived { id });
+    settings::announce(transaction, &id, &peer.address, content.thread)?;
     if let (true, Body::BreakGlass(event)) = (checked, &content.body) {
         organisation::break_glass_told(transaction, &peer.address, event);
     }
@@ -561,7 +563,7 @@ fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery:
         sender_device: peer.device_id,
         sender_name: content.sender_name.clone(),
         kind: content.body.kind_number(),
-        subject: subject_of(&content.body),
+        subject: mailbox::subject_of(&content.body),
         created: content.created,
         received: delivery.received,
         displayed: 0,
@@ -571,18 +573,6 @@ fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery:
         receipts_sent: 0,
         attachments: u32::try_from(content.attachments.len()).unwrap_or(u32::MAX),
         recipients: Vec::new(),
-    }
-}
-
-/// What lists show of a message in one line.
-pub(super) fn subject_of(body: &Body) -> String {
-    match body {
-        Body::Mail(mail) => mail.subject.clone(),
-        Body::Report(report) => {
-            let line: String = report.reason.chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
-            format!("Report: {}", line.chars().take(REPORT_SUBJECT_LETTERS).collect::<String>())
-        }
-        _ => String::new(),
     }
 }
 

@@ -16,8 +16,8 @@ use medipeps_core::wire::client_records::{
     GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord,
     MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord,
     OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord,
-    SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
-    WakeRecord,
+    SessionRecord, SettingsRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord,
+    UploadRecord, WakeRecord,
 };
 use zeroize::Zeroizing;
 
@@ -83,6 +83,8 @@ pub mod class {
     pub const GROUP_ROSTER: RecordClass = RecordClass::account(25);
     /// Certificates of devices that have said something in a group, by their signing keys.
     pub const DEVICE_CERTIFICATE: RecordClass = RecordClass::account(31);
+    /// Whom a person has blocked and what he has muted; one record.
+    pub const SETTINGS: RecordClass = RecordClass::account(32);
     /// What time it was when a server last said, by domain.
     pub const SERVER_TIME: RecordClass = RecordClass::account(35);
     /// Which messages of groups wait for their uploads, by content id.
@@ -199,7 +201,7 @@ pub mod key {
         KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord, OrganisationArrivalRecord,
         OrganisationDraftRecord, OrganisationId, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
         OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, RestoreRecord,
-        ServerRecord, SessionRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
+        ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
         UndecryptableRecord, UploadRecord, WakeRecord, class, kem, x_wing,
     };
 
@@ -391,6 +393,12 @@ pub mod key {
     #[must_use]
     pub fn device_certificate(device_key: &[u8; 32]) -> Key<Bytes> {
         key(class::DEVICE_CERTIFICATE, *device_key)
+    }
+
+    /// Whom a person has blocked and what he has muted.
+    #[must_use]
+    pub fn settings() -> Key<SettingsRecord> {
+        key(class::SETTINGS, *b"settings")
     }
 
     /// The seed of a group's access key.
@@ -702,5 +710,6 @@ wire_records!(
     KeptEnvelopeRecord,
     AgendaRecord,
     SyncPendingRecord,
-    KnownDevicesRecord
+    KnownDevicesRecord,
+    SettingsRecord
 );

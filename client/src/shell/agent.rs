@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chacha20::ChaCha20Rng;
+use medipeps_core::kind::Settings;
 use medipeps_core::wire::client_records::Revocation;
 use rand_core::SeedableRng;
 use thiserror::Error;
@@ -338,6 +339,14 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub fn contacts(&mut self) -> Result<Vec<ContactSummary>, AgentError> {
         Ok(self.store.contacts(now(), &mut self.rng)?)
+    }
+
+    /// Whom the person has blocked and what he has muted.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn settings(&mut self) -> Result<Settings, AgentError> {
+        Ok(self.store.settings(now(), &mut self.rng)?)
     }
 
     /// Which of these messages came under an account key that a person has compared.

@@ -208,8 +208,8 @@ impl Group {
         self.mls.commit_required()
     }
 
-    /// Binds this device to a content, so that members take it and one of them can report it. What comes out is good for every
-    /// epoch: a message that is encrypted again in a later one keeps its franking key and its tag.
+    /// Binds this device to a content, so that members take it and one of them can report it. What comes out is good
+    /// for every epoch: a message that is encrypted again in a later one keeps its franking key and its tag.
     ///
     /// # Errors
     /// [`FrankingError::Content`] for what members would refuse.

@@ -35,12 +35,14 @@ pub struct MutedConversation {
 pub const MUTED_FOR_EVER: u64 = u64::MAX;
 
 /// What can be muted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conversation {
     /// A thread.
     Thread(MessageId),
     /// A group, by its log.
     Group([u8; 32]),
+    /// What an account writes to this one alone.
+    Account(Address),
 }
 
 /// All of them. Devices that have heard the same have the same, in whatever order they heard it.
@@ -84,7 +86,7 @@ impl Settings {
         if !room {
             return Err(SettingsError::TooManyMuted);
         }
-        newer(&mut self.muted, entry.conversation, (entry.at, entry.until));
+        newer(&mut self.muted, entry.conversation.clone(), (entry.at, entry.until));
         Ok(())
     }
 
@@ -119,7 +121,7 @@ impl Settings {
             at: *at,
         });
         let muted = self.muted.iter().map(|(conversation, (at, until))| MutedConversation {
-            conversation: *conversation,
+            conversation: conversation.clone(),
             until: *until,
             at: *at,
         });
@@ -174,8 +176,11 @@ mod tests {
     }
 
     fn muted(number: u8, until: u64, at: u64) -> MutedConversation {
-        let thread = Conversation::Thread(MessageId([number; 16]));
-        let conversation = if number.is_multiple_of(2) { thread } else { Conversation::Group([number; 32]) };
+        let conversation = match number % 3 {
+            0 => Conversation::Thread(MessageId([number; 16])),
+            1 => Conversation::Group([number; 32]),
+            _ => Conversation::Account(account(number.into())),
+        };
         MutedConversation { conversation, until, at }
     }
 

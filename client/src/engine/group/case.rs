@@ -48,10 +48,11 @@ pub struct CaseDetail {
     pub case: CaseThread,
     /// What its thread shows.
     pub chat: ChatThread,
-    /// Messages of the case in the log's order, then what waits or was not sent. Those that do not count are not among them.
+    /// Messages of the case in the log's order, then what waits or was not sent. Those that do not count are not among
+    /// them.
     pub messages: Vec<GroupMessage>,
-    /// How many of others' messages do not count: written after the closing, by somebody who does not belong to the team, or against the
-    /// rules.
+    /// How many of others' messages do not count: written after the closing, by somebody who does not belong to the
+    /// team, or against the rules.
     pub refused: usize,
 }
 
@@ -149,7 +150,8 @@ impl CaseFold {
 }
 
 impl CaseDetail {
-    /// Whether a message of an account would be taken in now, as far as this device knows; `now` in milliseconds since 1970.
+    /// Whether a message of an account would be taken in now, as far as this device knows; `now` in milliseconds since
+    /// 1970.
     ///
     /// # Errors
     /// [`GroupProblem::CaseRefused`]

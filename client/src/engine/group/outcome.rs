@@ -161,6 +161,11 @@ pub enum GroupEvent {
         /// What.
         code: String,
     },
+    /// Somebody has said something, and it does not ring: the group or the thread is muted, or its sender is blocked.
+    MutedMessage {
+        /// Its number.
+        number: u64,
+    },
     /// An entry of the log is passed over: it cannot be read, or breaks the group's rules.
     EntryRefused {
         /// Why.

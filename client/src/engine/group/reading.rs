@@ -19,7 +19,6 @@ use super::{
     GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, message, read_position,
     rejoin, retention, store, tell, wake,
 };
-use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
 use crate::engine::organisation;
 use crate::engine::outbox::next_attempt;
@@ -27,6 +26,7 @@ use crate::engine::outcome::{EngineError, error_code_name};
 use crate::engine::records::{class, key};
 use crate::engine::server_clock;
 use crate::engine::transaction::{Stop, Transaction, go_on};
+use crate::engine::{Correlation, settings};
 use crate::limits::{GROUP_ENTRIES_PER_READ, GROUP_FRESH_MS, GROUP_POLL_MS};
 
 /// Entries of a group's log, as the server gave or pushed them.
@@ -355,6 +355,7 @@ fn keep(
     }
     transaction.store(&seen, &zeroize::Zeroizing::new(group.messages.to_be_bytes().to_vec()));
     message::keep_certificate(transaction, &device_key, &certificate)?;
+    let silent = settings::is_silent_in_group(transaction, &group.log_id, (&sender.address, content.thread))?;
     let number = group.messages;
     read_position::note(transaction, &group.log_id, &content.id.0, number)?;
     retention::note(transaction, group, number, &content);
@@ -380,6 +381,13 @@ fn keep(
     if from_self && group.seen == number {
         group.seen = group.messages;
     }
-    tell(transaction, &group.log_id, GroupEvent::Message { number });
+    tell(
+        transaction,
+        &group.log_id,
+        match silent {
+            true => GroupEvent::MutedMessage { number },
+            false => GroupEvent::Message { number },
+        },
+    );
     Ok(())
 }

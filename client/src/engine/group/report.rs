@@ -1,4 +1,5 @@
-//! A report: one message of a group, opened to the organisation's officer over the session with him. `spec/franking.md`.
+//! A report: one message of a group, opened to the organisation's officer over the session with him.
+//! `spec/franking.md`.
 
 use medipeps_core::Address;
 use medipeps_core::kind::{Body, Content, LogPosition, MessageId, ReceiptsWanted, Report, Urgency};
@@ -16,7 +17,7 @@ use crate::engine::outcome::{EngineError, Event};
 use crate::engine::records::key;
 use crate::engine::transaction::{Stop, Transaction};
 use crate::engine::upload::{self, UPLOADING};
-use crate::engine::{receipt, receiving};
+use crate::engine::{mailbox, receipt};
 
 /// A message of a group that is to be reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +60,8 @@ pub fn report_of(
     })
 }
 
-/// Stores the report and puts it into the outbox, once its blob is uploaded if it has one. It is a message of its own, kept on
-/// the device that reports.
+/// Stores the report and puts it into the outbox, once its blob is uploaded if it has one. It is a message of its own,
+/// kept on the device that reports.
 pub(super) fn report(transaction: &mut Transaction<'_>, command: &ReportMessage) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     if command.to == *own.address() {
@@ -114,7 +115,7 @@ pub(super) fn report(transaction: &mut Transaction<'_>, command: &ReportMessage)
         sender_device: own.record.device_id,
         sender_name: own.record.name.clone(),
         kind: content.body.kind_number(),
-        subject: receiving::subject_of(&content.body),
+        subject: mailbox::subject_of(&content.body),
         created: now,
         received: 0,
         displayed: now,

@@ -1,5 +1,6 @@
 //! Engines wired back to back by a server in memory, without a network: the client's hard cases.
 
+mod blocking;
 mod both_sides;
 mod broken_session;
 mod crash;

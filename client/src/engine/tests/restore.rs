@@ -95,6 +95,21 @@ fn phase(world: &mut World, number: usize) -> Option<RestorePhase> {
 }
 
 #[test]
+fn what_a_person_has_blocked_and_muted_is_in_a_backup() {
+    let mut world = World::new(&["ana", "ben"]);
+    let ben = world.address(1);
+    world.run(0, &Input::Block { address: ben.clone(), blocked: true }).unwrap();
+    let conversation = medipeps_core::kind::Conversation::Group([7; 32]);
+    world.run(0, &Input::Mute { conversation, until: u64::MAX }).unwrap();
+    let before = world.settings(0);
+    assert!(before.is_blocked(&ben));
+    let new = restore(&mut world, 0);
+    assert_eq!(world.settings(new), before);
+    let strange = BackupEntry { class: class::SETTINGS.byte(), name: b"other".to_vec(), value: Vec::new().into() };
+    assert!(admit(&strange).is_err());
+}
+
+#[test]
 fn a_backup_has_what_was_said_in_groups_and_no_key_of_them() {
     let mut world = World::new(&["ana", "ben"]);
     world.publish_key_packages();

@@ -44,8 +44,8 @@ impl Agent {
         Ok(self.store.group_message(group, number, now(), &mut self.rng)?)
     }
 
-    /// The input that says something about a case or in one. What would not count as far as this device knows is refused here; what
-    /// has changed meanwhile decides at the readers.
+    /// The input that says something about a case or in one. What would not count as far as this device knows is
+    /// refused here; what has changed meanwhile decides at the readers.
     ///
     /// # Errors
     /// [`AgentError::Handle`]

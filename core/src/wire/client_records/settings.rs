@@ -50,6 +50,8 @@ mod tests {
         let address = "karim@clinic.example".parse().unwrap();
         settings.block(&BlockedAccount { address, blocked: true, at: 5 }).unwrap();
         settings.mute(&MutedConversation { conversation: Conversation::Group([1; 32]), until: 7, at: 6 }).unwrap();
+        let address: crate::Address = "anne@clinic.example".parse().unwrap();
+        settings.mute(&MutedConversation { conversation: Conversation::Account(address), until: 8, at: 6 }).unwrap();
         let record = SettingsRecord { settings };
         assert_eq!(SettingsRecord::decode(&record.encode()), Ok(record));
     }
