@@ -283,7 +283,7 @@ fn a_description_that_cannot_be_right_is_refused_and_nothing_is_queued() {
         (with(vec![attach(AttachmentSource::SealedCopy(short))]), "digests"),
         (with(twice), "one id"),
         (with(vec![attach(no_path)]), "no path"),
-        (SendMail { body_copy: Some(other_body), ..mail(&paul, "hello") }, "not this mail's body"),
+        (SendMail { body_copy: Some(other_body), ..mail(&paul, "hello") }, "not this message's body"),
     ] {
         let refused = engine_error(world.run(0, &Input::SendMail(command)));
         assert!(refused.to_string().contains(why), "{refused}");
