@@ -8,7 +8,7 @@ use medipeps_core::organisation::{
     BreakGlass, MembershipError, OnCallEntry, OrganisationId, OrganisationPolicy, OrganisationService,
     OrganisationStatement, StatementDraft,
 };
-use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, OrganisationStanding};
+use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, OrganisationStanding, OutboxRecord};
 
 use super::world::{World, engine_error, mail};
 use crate::account_store::HandleError;
@@ -618,6 +618,25 @@ fn the_glass_breaks_after_enough_have_agreed_and_everybody_is_told_and_not_befor
     // Nothing leaves yet: neither the log nor hugo knows, so nothing is open.
     world.run(3, &Input::Organisation(open())).unwrap();
     assert_eq!(state(&mut world, 3).state, "announced");
+    // In the log, and hugo is not told yet: the notice is held back.
+    let (hugo, notice) = state(&mut world, 3).record.notices[0].clone();
+    let key = crate::engine::key::outbox(&notice, &hugo);
+    let entry = OutboxRecord {
+        content_id: notice,
+        recipient: hugo,
+        created: world.now,
+        submission_id: None,
+        attempts: 0,
+        next_attempt: 0,
+        fetch_prekeys: false,
+        blocked: Some("held back".to_owned()),
+        receipt: false,
+    };
+    world.clients[3].put(&key, &entry, world.now);
+    world.rest();
+    let held = state(&mut world, 3);
+    assert_eq!((held.state, held.record.logged), ("announced", true), "who is to know must know first");
+    world.clients[3].put(&key, &OutboxRecord { blocked: None, ..entry }, world.now);
     world.rest();
     assert_eq!(state(&mut world, 3).state, "open");
     assert_eq!(state(&mut world, 0).state, "used");
