@@ -22,7 +22,7 @@ use medipeps_core::crypto::x_wing;
 use medipeps_core::envelope::{Envelope, HintKey, VERSION};
 use medipeps_core::identity::{Statement, VerificationCode};
 use medipeps_core::invitation::Invitation;
-use medipeps_core::kind::{Body, Content, sanitise_html, text_of_html};
+use medipeps_core::kind::{Body, Content, OrganisationMessage, sanitise_html, text_of_html};
 use medipeps_core::linking::LinkingCode;
 use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
 use medipeps_core::push_endpoint::PushEndpoint;
@@ -330,5 +330,17 @@ targets! {
     /// Statements of organisations, and certificates of members.
     organisation(data) {
         signed::organisation(data);
+    }
+
+    /// What a client keeps of organisations, and what members tell each other before it is cut into pieces.
+    organisation_record(data) {
+        if let Ok(message) = OrganisationMessage::decode(data) {
+            assert_eq!(message.encode().map(|bytes| OrganisationMessage::decode(&bytes)), Ok(Ok(message)));
+        }
+        select_decoder!(data:
+            client_records::OrganisationRecord, client_records::OrganisationMemberRecord,
+            client_records::OrganisationDraftRecord, client_records::OrganisationArrivalRecord,
+            client_records::BreakGlassRecord, client_records::AdministratorKeyRecord,
+        );
     }
 }

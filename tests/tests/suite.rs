@@ -43,6 +43,8 @@ mod linking_crash;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod organisations;
+#[cfg(test)]
 mod own_account;
 #[cfg(test)]
 mod person;

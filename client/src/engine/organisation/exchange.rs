@@ -234,7 +234,7 @@ fn compare(
         let place = usize::try_from(version.checked_sub(1)?).ok()?;
         record.links.get(place).map(|link| link.hash)
     };
-    // Another statement of a known version: whoever sees both raises the alarm, so each sends what it has of it.
+    // Another statement of a known version: it is asked for, and who asks is shown this one. Whoever sees both raises the alarm.
     let differs = message.newest.is_some_and(|(version, hash)| {
         hash_here(version).is_some_and(|known| known != hash) && !record.rejected.contains(&hash)
     });
@@ -243,7 +243,8 @@ fn compare(
         let after = if differs { theirs.saturating_sub(1).min(ours) } else { ours };
         ask(transaction, own, record, member.clone(), after)?;
     }
-    if (message.send_statements || differs) && is_entitled(record, &member, &from.address) {
+    // Questions alone are answered, and are asked once in a while, so that two who disagree do not talk for ever.
+    if message.send_statements && is_entitled(record, &member, &from.address) {
         let after = if differs { theirs.saturating_sub(1) } else { theirs };
         let answer = statements(transaction, record, after)?;
         if !answer.statements.is_empty() {

@@ -8,7 +8,7 @@ use medipeps_core::organisation::{
     BreakGlass, MembershipError, OnCallEntry, OrganisationId, OrganisationPolicy, OrganisationService,
     OrganisationStatement, StatementDraft,
 };
-use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, OrganisationStanding};
+use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, OrganisationStanding, OutboxRecord};
 
 use super::world::{World, engine_error, mail};
 use crate::account_store::HandleError;
@@ -386,6 +386,29 @@ fn a_fork_is_an_alarm_and_nothing_is_trusted_until_a_person_has_decided() {
 }
 
 #[test]
+fn a_fork_that_shows_by_what_is_built_on_it_is_resolved_too() {
+    let mut world = World::new(&["claire", "karim", "nadia", "anne"]);
+    let organisation = world.staffed(policy());
+    let (followed, other) = (world.forged(3, 22, &[1, 2]), world.forged(3, 77, &[2, 3]));
+    let administrators = (other.administrators(), other.threshold());
+    let next = OrganisationPolicy { seats: 78, ..other.policy().clone() };
+    let draft = StatementDraft::new(other.address(), other.name(), Some(&other), administrators, next, 6).unwrap();
+    let signatures = vec![draft.sign(&key(2)), draft.sign(&key(3))];
+    let next = draft.assemble(signatures).unwrap();
+    world.take(3, &[&followed]);
+    world.take(3, &[&next]);
+    assert_eq!(world.organisation(3).record.standing, OrganisationStanding::Forked);
+    world.org(3, OrganisationInput::Resolve { organisation, take_other: true }).unwrap();
+    assert_eq!(world.organisation(3).chain.current().version(), 1, "back to where both agree");
+    // The side that was given up is properly signed and follows; it is not taken again.
+    world.take(3, &[&followed]);
+    assert_eq!(world.organisation(3).chain.current().version(), 1);
+    world.take(3, &[&other, &next]);
+    assert_eq!(world.organisation(3).chain.current().hash(), next.hash());
+    assert_eq!(world.organisation(3).record.standing, OrganisationStanding::Joined);
+}
+
+#[test]
 fn a_fork_shows_between_colleagues_who_were_shown_different_statements() {
     let mut world = World::new(&["claire", "karim", "nadia", "anne", "hugo"]);
     let organisation = world.staffed(policy());
@@ -618,6 +641,25 @@ fn the_glass_breaks_after_enough_have_agreed_and_everybody_is_told_and_not_befor
     // Nothing leaves yet: neither the log nor hugo knows, so nothing is open.
     world.run(3, &Input::Organisation(open())).unwrap();
     assert_eq!(state(&mut world, 3).state, "announced");
+    // In the log, and hugo is not told yet: the notice is held back.
+    let (hugo, notice) = state(&mut world, 3).record.notices[0].clone();
+    let key = crate::engine::key::outbox(&notice, &hugo);
+    let entry = OutboxRecord {
+        content_id: notice,
+        recipient: hugo,
+        created: world.now,
+        submission_id: None,
+        attempts: 0,
+        next_attempt: 0,
+        fetch_prekeys: false,
+        blocked: Some("held back".to_owned()),
+        receipt: false,
+    };
+    world.clients[3].put(&key, &entry, world.now);
+    world.rest();
+    let held = state(&mut world, 3);
+    assert_eq!((held.state, held.record.logged), ("announced", true), "who is to know must know first");
+    world.clients[3].put(&key, &OutboxRecord { blocked: None, ..entry }, world.now);
     world.rest();
     assert_eq!(state(&mut world, 3).state, "open");
     assert_eq!(state(&mut world, 0).state, "used");

@@ -57,7 +57,7 @@ pub struct GroupRecord {
     pub after: u64,
     /// When to read again, in milliseconds since 1970.
     pub next_read: u64,
-    /// How many [`GroupMessageRecord`]s there are, numbered from 0.
+    /// How many [`super::GroupMessageRecord`]s there are, numbered from 0.
     pub messages: u64,
     /// A person has seen those with lower numbers.
     pub seen: u64,
