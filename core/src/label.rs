@@ -150,7 +150,7 @@ labels! {
     /// Signs a signal to those who watch a group log, for one connection (access key of the epoch).
     GROUP_SIGNAL = "Medipeps group signal";
     /// Derives the key that seals what a signal carries from an epoch's outer key.
-    GROUP_SIGNAL_KEY = "Medipeps group signal key";
+    GROUP_SIGNAL_KEY = "Medipeps key of group signals";
     /// Signs what a signal carries (device key).
     GROUP_TYPING = "Medipeps group typing";
     /// Signs an upload of key packages (device key).
