@@ -83,6 +83,7 @@ pub(super) fn make(
         read_told_at: 0,
         read_entry: None,
         read_positions_off: false,
+        invited_by: None,
     };
     for (address, role) in members {
         change::want(&mut group, GroupChangeKind::Add(address.clone(), *role), now);

@@ -215,12 +215,12 @@ fn join_with(
     let mut group = joining(transaction, &told, known);
     let now = transaction.now.0;
     (group.standing, group.name) = (GroupStanding::Active, policy.name.clone());
-    (group.joined, group.updated) = (now, now);
+    (group.joined, group.updated, group.invited_by) = (now, now, Some(join.inviter.clone()));
     mls.save(transaction)?;
     device_list::check(transaction, own, &mut group, &mls)?;
     store(transaction, &group);
     tell(transaction, &join.log_id, GroupEvent::Joined { name: group.name.clone(), by: join.inviter.clone() });
-    successor::joined(transaction, own, &policy, (&join.log_id, &join.inviter))
+    successor::joined(transaction, own, &policy, &join.log_id)
 }
 
 /// The record of a group that is being joined; what was said in it before stays.
@@ -261,5 +261,6 @@ fn joining(
         read_told_at: 0,
         read_entry: None,
         read_positions_off: known.is_some_and(|known| known.read_positions_off),
+        invited_by: None,
     }
 }

@@ -99,6 +99,8 @@ pub struct GroupRecord {
     pub read_entry: Option<([u8; 16], u64)>,
     /// They are not to be told.
     pub read_positions_off: bool,
+    /// Who has invited this device; `None` if the group was made here.
+    pub invited_by: Option<Address>,
 }
 
 /// Who is in a group, as MLS has it at the epoch that is read.
@@ -158,6 +160,7 @@ impl GroupRecord {
             read_entry: self.read_entry.map(|(id, _)| id.to_vec()).unwrap_or_default(),
             read_entry_up_to: self.read_entry.map_or(0, |(_, up_to)| up_to),
             read_positions_off: self.read_positions_off,
+            invited_by: self.invited_by.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
         .encode_to_vec()
     }
@@ -198,6 +201,7 @@ impl GroupRecord {
             read_told_at: record.read_told_at,
             read_entry: optional_id(&record.read_entry, "read_entry")?.map(|id| (id, record.read_entry_up_to)),
             read_positions_off: record.read_positions_off,
+            invited_by: text(record.invited_by).map(|invited_by| address(&invited_by)).transpose()?,
         })
     }
 }
@@ -356,6 +360,7 @@ mod tests {
             read_told_at: 14,
             read_entry: Some(([9; 16], 3)),
             read_positions_off: true,
+            invited_by: Some("c@b".parse().unwrap()),
         }
     }
 
@@ -378,6 +383,7 @@ mod tests {
                 problem: None,
                 successor: None,
                 read_entry: None,
+                invited_by: None,
                 ..group()
             };
             assert_eq!(GroupRecord::decode(&record.encode()), Ok(record));
