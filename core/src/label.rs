@@ -154,7 +154,7 @@ labels! {
     /// Signs where a reader of a group log is woken, for one connection (access key of the epoch).
     GROUP_WAKE = "Medipeps group wake";
     /// Derives the key that seals what a signal carries from an epoch's outer key.
-    GROUP_SIGNAL_KEY = "Medipeps group signal key";
+    GROUP_SIGNAL_KEY = "Medipeps key of group signals";
     /// Signs what a signal carries (device key).
     GROUP_TYPING = "Medipeps group typing";
     /// Signs an upload of key packages (device key).

@@ -349,7 +349,11 @@ fn show(home: &Path, group: &str, json: bool) -> Result<(), CommandError> {
     if let Some(successor) = &group.group.successor {
         text.push_str(&format!("Goes on in: {}\n", short(successor)));
     }
-    if let Some(predecessor) = &group.group.predecessor {
+    let before = group
+        .group
+        .predecessor
+        .filter(|predecessor| groups.iter().any(|one| one.id == *predecessor && one.group.successor == Some(group.id)));
+    if let Some(predecessor) = &before {
         text.push_str(&format!("Before:     {}; `group log {0}` shows what was said there\n", short(predecessor)));
     }
     if let Some(organisation) = &group.group.organisation {

@@ -98,6 +98,7 @@ pub(super) fn make(
         organisation: policy.organisation.clone(),
         server_time: 0,
         time_asked: 0,
+        invited_by: None,
     };
     for (address, role) in members {
         change::want(&mut group, GroupChangeKind::Add(address.clone(), *role), now);

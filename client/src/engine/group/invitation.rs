@@ -252,12 +252,12 @@ fn join_with(
     let now = transaction.now.0;
     (group.standing, group.name) = (GroupStanding::Active, policy.name.clone());
     group.organisation.clone_from(&policy.organisation);
-    (group.joined, group.updated) = (now, now);
+    (group.joined, group.updated, group.invited_by) = (now, now, Some(join.inviter.clone()));
     mls.save(transaction)?;
     device_list::check(transaction, own, &mut group, &mls)?;
     store(transaction, &group);
     tell(transaction, &join.log_id, GroupEvent::Joined { name: group.name.clone(), by: join.inviter.clone() });
-    successor::joined(transaction, own, &policy, (&join.log_id, &join.inviter))
+    successor::joined(transaction, own, &policy, &join.log_id)
 }
 
 /// The record of a group that is being joined; what was said in it before stays.
@@ -301,5 +301,6 @@ fn joining(
         organisation: None,
         server_time: 0,
         time_asked: 0,
+        invited_by: None,
     }
 }

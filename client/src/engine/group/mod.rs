@@ -107,7 +107,11 @@ fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupR
         }
         // Nobody helps back into a group that goes on elsewhere.
         GroupStanding::Rejoining if group.successor.is_some() => Ok(()),
-        GroupStanding::Rejoining => rejoin::ask_due(transaction, own, &group),
+        GroupStanding::Rejoining => {
+            successor::consider(transaction, own, &group.log_id)?;
+            let group = load(transaction, &group.log_id)?;
+            rejoin::ask_due(transaction, own, &group)
+        }
         GroupStanding::Broken => {
             successor::tidy(transaction, &group)?;
             wake::tell_due(transaction, &group)

@@ -17,7 +17,7 @@ use medipeps_core::wire::transport::{
 use super::mls::{OpenGroup, Processed, Said};
 use super::{
     GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, message, read_position,
-    rejoin, retention, store, tell, wake,
+    rejoin, retention, store, successor, tell, wake,
 };
 use crate::engine::account::OwnDevice;
 use crate::engine::organisation;
@@ -319,6 +319,10 @@ fn take(
             group.problem = Some(code.to_owned());
             commit::drop_pending(transaction, group, mls)?;
             tell(transaction, &group.log_id, GroupEvent::Problem { code: code.to_owned() });
+            // Somebody may have invited this device to what goes on in its place.
+            store(transaction, group);
+            successor::consider(transaction, own, &group.log_id)?;
+            *group = load(transaction, &group.log_id)?;
             Ok(())
         }
     }

@@ -12,7 +12,7 @@ use super::mls::{OpenGroup, role_record};
 use super::{GroupEvent, GroupId, GroupProblem, change, creation, load, message, store, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::contact;
-use crate::engine::records::key;
+use crate::engine::records::{class, key};
 use crate::engine::transaction::{Stop, Transaction};
 
 /// The code of what was to be said in a group that goes on in another one.
@@ -64,13 +64,12 @@ pub(in crate::engine) fn recreate(transaction: &mut Transaction<'_>, group_id: &
     Ok(())
 }
 
-/// This device has come into a group that says in whose place it is. That is believed if who invited was an owner there.
-/// The group is in the store.
+/// This device has come into a group that says in whose place it is. The group is in the store.
 pub(super) fn joined(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
     policy: &GroupPolicy,
-    (group_id, inviter): (&GroupId, &Address),
+    group_id: &GroupId,
 ) -> Result<(), Stop> {
     if let Some(successor) = policy.successor {
         named(transaction, own, group_id, &successor)?;
@@ -79,16 +78,36 @@ pub(super) fn joined(
     if !transaction.exists(&key::group(&predecessor))? {
         return Ok(());
     }
-    let roster = transaction.load(&key::group_roster(&predecessor))?.unwrap_or_default();
-    let inviter_role = roster.members.iter().find(|member| member.address == *inviter).map(|member| member.role);
-    if inviter_role != Some(GroupRoleRecord::Owner) {
-        tell(transaction, &predecessor, GroupEvent::SuccessorRefused { successor: *group_id, by: inviter.clone() });
-        return Ok(());
-    }
     let mut group = load(transaction, group_id)?;
     group.predecessor = Some(predecessor);
     store(transaction, &group);
-    follow(transaction, own, &predecessor, group_id)
+    consider(transaction, own, &predecessor)
+}
+
+/// Looks at the groups that say that they are in another one's place. They are believed once that cannot go on as far as this
+/// device has read it, if who invited was an owner there. While it is open, its policy alone says where it goes on: the roster
+/// that is known of it may be an old one.
+pub(super) fn consider(transaction: &mut Transaction<'_>, own: &OwnDevice, group_id: &GroupId) -> Result<(), Stop> {
+    let standing = load(transaction, group_id)?.standing;
+    if matches!(
+        standing,
+        GroupStanding::Making | GroupStanding::Active | GroupStanding::Joining | GroupStanding::Leaving
+    ) {
+        return Ok(());
+    }
+    let roster = transaction.load(&key::group_roster(group_id))?.unwrap_or_default();
+    for (_, mut group) in transaction.scan::<GroupRecord>(class::GROUP)? {
+        let (Some(by), true) = (group.invited_by.clone(), group.predecessor == Some(*group_id)) else { continue };
+        let role = roster.members.iter().find(|member| member.address == by).map(|member| member.role);
+        if role == Some(GroupRoleRecord::Owner) {
+            follow(transaction, own, group_id, &group.log_id)?;
+        } else {
+            group.predecessor = None;
+            store(transaction, &group);
+            tell(transaction, group_id, GroupEvent::SuccessorRefused { successor: group.log_id, by });
+        }
+    }
+    Ok(())
 }
 
 /// The policy of a group that is in the store names its successor: that stands, whatever was followed before.

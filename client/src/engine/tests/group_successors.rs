@@ -1,6 +1,6 @@
 //! Groups that go on in another one: after a commit that is none, on purpose, and made by two owners at once.
 
-use medipeps_core::wire::client_records::{GroupMessageState, GroupRoleRecord, GroupStanding};
+use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, GroupRoleRecord, GroupStanding};
 
 use super::groups::{MEMBER, three};
 use super::world::{World, engine_error, tick};
@@ -214,4 +214,33 @@ fn who_was_away_while_the_successor_was_named_and_came_back_follows_it() {
     world.rest();
     assert_eq!(world.group(2, &group).successor, Some(new));
     assert_eq!(world.group(2, &new).standing, GroupStanding::Active);
+}
+
+#[test]
+fn who_was_an_owner_once_takes_nobody_along_who_has_not_read_that_he_is_none() {
+    let mut world = three();
+    let group = world.create(0, "Ward 3", &[(1, OWNER), (2, MEMBER)]);
+    world.rest();
+    // Ben is no owner any more, and goes on as if he were one: his store is put back. Cleo is away.
+    let (old, now) = (world.clients[1].disk.copy(), world.now);
+    world.away.extend([1, 2]);
+    world.change(0, &group, GroupChangeKind::Role(world.address(1), MEMBER));
+    world.rest();
+    world.clients[1].disk.restore(&old);
+    world.clients[1].restart();
+    let false_group = world.recreate(1, &group);
+    world.away.remove(&1);
+    for _ in 0..4 {
+        world.later(2_000);
+        world.receive(1);
+    }
+    // Cleo gets the invitation before she has read the log.
+    let batch = world.pushed(2);
+    world.deliver(2, batch);
+    assert!(world.groups(2).iter().any(|one| one.log_id == false_group), "{now}");
+    assert_eq!(world.group(2, &group).successor, None, "the group is open, and does not say so");
+    world.away.clear();
+    world.rest();
+    assert_eq!(world.group(2, &group).successor, None);
+    assert_eq!(world.group(0, &group).successor, None);
 }

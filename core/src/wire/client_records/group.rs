@@ -105,6 +105,8 @@ pub struct GroupRecord {
     pub server_time: u64,
     /// When this device last had the server's time told by an entry of its own, in milliseconds since 1970.
     pub time_asked: u64,
+    /// Who has invited this device; `None` if the group was made here.
+    pub invited_by: Option<Address>,
 }
 
 /// Who is in a group, as MLS has it at the epoch that is read.
@@ -167,6 +169,7 @@ impl GroupRecord {
             organisation: self.organisation.as_ref().map(ToString::to_string).unwrap_or_default(),
             server_time: self.server_time,
             time_asked: self.time_asked,
+            invited_by: self.invited_by.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
         .encode_to_vec()
     }
@@ -210,6 +213,7 @@ impl GroupRecord {
             organisation: text(record.organisation).map(|one| address(&one)).transpose()?,
             server_time: record.server_time,
             time_asked: record.time_asked,
+            invited_by: text(record.invited_by).map(|invited_by| address(&invited_by)).transpose()?,
         })
     }
 }
@@ -371,6 +375,7 @@ mod tests {
             organisation: Some("clinic@b".parse().unwrap()),
             server_time: 12,
             time_asked: 13,
+            invited_by: Some("c@b".parse().unwrap()),
         }
     }
 
@@ -393,6 +398,7 @@ mod tests {
                 problem: None,
                 successor: None,
                 read_entry: None,
+                invited_by: None,
                 ..group()
             };
             assert_eq!(GroupRecord::decode(&record.encode()), Ok(record));
