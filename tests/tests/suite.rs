@@ -38,6 +38,8 @@ mod linking_crash;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod mailbox;
+#[cfg(test)]
 mod own_account;
 #[cfg(test)]
 mod person;

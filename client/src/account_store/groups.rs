@@ -1,10 +1,16 @@
 //! The groups of an account, as a person or a program reads them.
 
-use medipeps_core::wire::client_records::{GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupStanding};
+use std::collections::BTreeMap;
+
+use medipeps_core::wire::client_records::{
+    GroupDepartureRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupStanding,
+};
 use rand_core::CryptoRng;
 
 use super::{AccountStore, HandleError, decode, load};
-use crate::engine::{GroupId, GroupMessage, GroupReader, GroupSummary, GroupWakes, Time, class, group_reader, key};
+use crate::engine::{
+    GroupId, GroupMessage, GroupReader, GroupSummary, GroupWakes, MailboxView, Time, class, group_reader, key,
+};
 use crate::store::Store;
 
 impl<S: Store> AccountStore<S> {
@@ -69,6 +75,34 @@ impl<S: Store> AccountStore<S> {
             }
         }
         Ok(readers)
+    }
+
+    /// A group's mailbox: what has come, and who takes care of it.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn mailbox(
+        &mut self,
+        group: &GroupId,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<MailboxView, HandleError> {
+        let messages = self.group_messages(group, u64::MAX, now, rng)?;
+        let mut transaction = self.store.begin(now.0, rng)?;
+        let number_of = |name: &[u8]| {
+            let (log_id, number) = name.split_first_chunk::<32>()?;
+            Some(u64::from_be_bytes(number.try_into().ok()?)).filter(|_| log_id == group)
+        };
+        let owners = transaction.scan(class::GROUP_OWNER_SAID)?;
+        let owners = owners.iter().filter_map(|(name, _)| number_of(name)).collect();
+        let mut departures = BTreeMap::new();
+        for (name, value) in transaction.scan(class::GROUP_DEPARTURE)?.iter() {
+            if let Some(sequence) = number_of(name) {
+                let departure: GroupDepartureRecord = decode(class::GROUP_DEPARTURE, value)?;
+                departures.insert(sequence, departure);
+            }
+        }
+        Ok(MailboxView::of(&messages, &owners, &departures))
     }
 
     /// Where this device is woken for its groups, and what their servers were told of it, by group.

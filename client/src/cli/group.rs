@@ -419,6 +419,9 @@ impl Told {
             GroupEvent::EntryRefused { code } => {
                 self.notes.push(format!("group {group}: an entry of its log was passed over ({code})"));
             }
+            GroupEvent::AnswerRefused { number, code } => {
+                self.notes.push(format!("group {group}: the answer {number} was not sent: {code}"));
+            }
             GroupEvent::WakeRefused { code } => {
                 self.notes.push(format!("group {group} does not wake this device: {}", group_wake::reason(code)));
             }

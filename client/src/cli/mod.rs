@@ -13,6 +13,7 @@ mod group_wake;
 mod inbox;
 mod lock;
 mod mail;
+mod mailbox;
 mod output;
 mod passphrase;
 mod preview;
@@ -80,6 +81,9 @@ enum Command {
     /// Say things in a group: text, reactions, polls, tasks
     #[command(subcommand)]
     Chat(chat::Command),
+    /// An organisation's mailbox: what has come, who takes care of it, answers in its name
+    #[command(subcommand)]
+    Mailbox(mailbox::Command),
     /// Send what waits and fetch what has come
     Sync(sync::Arguments),
     /// List received mail, newest first
@@ -276,6 +280,7 @@ async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), Comma
         Command::Mail(command) => mail::run(home, command).await,
         Command::Group(command) => group::run(home, command).await,
         Command::Chat(command) => chat::run(home, command).await,
+        Command::Mailbox(command) => mailbox::run(home, command).await,
         Command::Sync(arguments) => sync::run(home, arguments).await,
         Command::Inbox(arguments) => inbox::run(home, &arguments),
         Command::Read(arguments) => read::run(home, &arguments).await,

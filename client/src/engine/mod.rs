@@ -56,8 +56,8 @@ pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
 pub use group::{
     CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation, GroupEntries, GroupEvent, GroupId, GroupInput,
-    GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSummary, GroupWakes, SendToGroup,
-    reader as group_reader,
+    GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSummary, GroupWakes, MailboxMail, MailboxView,
+    SendToGroup, reader as group_reader,
 };
 pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
 pub use mailbox::{MessageDetail, MessageSummary};

@@ -530,6 +530,9 @@ fn keep(
     transaction.store(&key::content(&id), &Zeroizing::new(encoded.to_vec()));
     transaction.store(&key::message(&id), &message_record(peer, &content, checked, delivery));
     body::expect(transaction, &id, &content, peer.address.domain());
+    if matches!(content.body, Body::Mail(_)) {
+        group::mail_arrived(transaction, &id)?;
+    }
     transaction.event(Event::MessageReceived { id });
     if checked {
         owed::confirm(transaction, &peer.address, content.id.0, urgent)?;

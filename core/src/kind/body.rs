@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use super::content::ContentError;
 use super::{
-    Case, Chat, DeviceSync, GroupInvitation, GroupRejoinAnswer, GroupRejoinRequest, Mail, MailboxEvent, Receipt,
-    Received, Report,
+    Case, Chat, DeviceSync, GroupInvitation, GroupRejoinAnswer, GroupRejoinRequest, Mail, MailboxAnswer,
+    MailboxArrival, MailboxEvent, Receipt, Received, Report,
 };
 use crate::limits::BODY_BLOB_LENGTH_MAX;
 use crate::wire;
@@ -37,6 +37,10 @@ pub enum Body {
     Report(Report),
     /// Somebody takes care of a message of the organisation's mailbox, or is done with it.
     MailboxEvent(MailboxEvent),
+    /// Something has come to the organisation's mailbox.
+    MailboxArrival(MailboxArrival),
+    /// An answer in the name of the organisation's mailbox.
+    MailboxAnswer(MailboxAnswer),
     /// A kind of a later version: the fallback text is shown.
     Unknown {
         /// Its number.
@@ -75,6 +79,8 @@ impl Body {
             Self::GroupRejoinAnswer(_) => "Shows the way back into a group".to_owned(),
             Self::Case(case) => case.fallback_text(),
             Self::MailboxEvent(event) => event.fallback_text(),
+            Self::MailboxArrival(arrival) => arrival.fallback_text(),
+            Self::MailboxAnswer(_) => "Answers a message of the mailbox".to_owned(),
             Self::Report(_) => "A report of a message, for the organisation's officer".to_owned(),
             Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) | Self::Unknown { .. } => {
                 String::new()
@@ -99,7 +105,9 @@ impl Body {
             | Self::GroupRejoinRequest(_)
             | Self::GroupRejoinAnswer(_)
             | Self::Case(_)
-            | Self::MailboxEvent(_) => self.clone(),
+            | Self::MailboxEvent(_)
+            | Self::MailboxArrival(_)
+            | Self::MailboxAnswer(_) => self.clone(),
         }
     }
 }

@@ -257,6 +257,8 @@ impl Content {
             Body::GroupRejoinAnswer(answer) => answer.validate(),
             Body::Case(case) => case.validate(self),
             Body::Report(report) => report.validate(),
+            Body::MailboxArrival(arrival) => arrival.validate(),
+            Body::MailboxAnswer(answer) => answer.validate(),
             Body::Receipt(_)
             | Body::Empty
             | Body::GroupRejoinRequest(_)

@@ -10,6 +10,7 @@ mod group;
 mod html;
 mod mail;
 mod mailbox;
+mod mailbox_mail;
 mod receipt;
 mod received;
 mod redacted;
@@ -41,6 +42,7 @@ pub use mailbox::{
     Mailbox, MailboxAct, MailboxEntry, MailboxEvent, MailboxItem, MailboxRefusal, MailboxState, MailboxTrace,
     MailboxTraceAct,
 };
+pub use mailbox_mail::{MailboxAnswer, MailboxArrival};
 pub use receipt::{Receipt, ReceiptEvent};
 pub use received::Received;
 pub use report::{Report, ReportError, ReportedMessage};

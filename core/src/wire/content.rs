@@ -3,6 +3,7 @@
 mod case;
 mod chat;
 mod group;
+mod mailbox;
 mod report;
 mod settings;
 
@@ -205,6 +206,8 @@ pub(crate) fn kind_number(body: &Body) -> u32 {
         Body::Case(_) => proto::Kind::Case as u32,
         Body::Report(_) => proto::Kind::Report as u32,
         Body::MailboxEvent(_) => proto::Kind::MailboxEvent as u32,
+        Body::MailboxArrival(_) => proto::Kind::MailboxArrival as u32,
+        Body::MailboxAnswer(_) => proto::Kind::MailboxAnswer as u32,
         Body::Unknown { kind, .. } => *kind,
     }
 }
@@ -223,6 +226,8 @@ fn encode_body(body: &Body) -> (u32, Vec<u8>) {
         Body::Case(case) => case::encode(case),
         Body::Report(report) => report::encode(report),
         Body::MailboxEvent(event) => case::encode_mailbox_event(event),
+        Body::MailboxArrival(arrival) => mailbox::encode_arrival(arrival),
+        Body::MailboxAnswer(answer) => mailbox::encode_answer(answer),
         Body::Unknown { body, .. } => body.clone(),
     };
     (kind_number(body), bytes)
@@ -244,6 +249,8 @@ fn decode_body(kind: u32, body: Vec<u8>) -> Result<Body, WireError> {
         }
         Ok(Ok(proto::Kind::Case)) => Ok(case::decode(&body)?.map_or(Body::Unknown { kind, body }, Body::Case)),
         Ok(Ok(proto::Kind::MailboxEvent)) => Ok(Body::MailboxEvent(case::decode_mailbox_event(&body)?)),
+        Ok(Ok(proto::Kind::MailboxArrival)) => Ok(Body::MailboxArrival(mailbox::decode_arrival(&body)?)),
+        Ok(Ok(proto::Kind::MailboxAnswer)) => Ok(Body::MailboxAnswer(mailbox::decode_answer(&body)?)),
         Ok(Ok(proto::Kind::Report)) => Ok(Body::Report(report::decode(&body)?)),
         Ok(Ok(proto::Kind::Unspecified)) => Err(WireError::Missing("kind")),
         Ok(Err(_)) | Err(_) => Ok(Body::Unknown { kind, body }),

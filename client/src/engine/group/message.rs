@@ -10,7 +10,7 @@ use medipeps_core::wire::transport::{GroupLogEntry, Request};
 use zeroize::Zeroizing;
 
 use super::mls::{OpenGroup, code_of};
-use super::{GroupEvent, GroupId, GroupProblem, append, load, load_active, store, tell};
+use super::{GroupEvent, GroupId, GroupProblem, append, load, load_active, mailbox, store, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{class, key};
@@ -42,6 +42,7 @@ pub(in crate::engine) fn send(transaction: &mut Transaction<'_>, command: &SendT
     if mls.role(own.address())? == Some(Role::Reader) {
         return Err(GroupProblem::Reader.into());
     }
+    mailbox::note_owner(transaction, &mls, (&command.group, own.address(), group.messages))?;
     let id = MessageId::random(&mut transaction.rng);
     let now = transaction.now.0;
     let content = Content {

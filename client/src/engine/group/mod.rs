@@ -12,6 +12,8 @@ mod creation;
 mod device_list;
 mod invitation;
 mod key_packages;
+mod mailbox;
+mod mailbox_view;
 mod message;
 mod mls;
 mod outcome;
@@ -33,6 +35,7 @@ use crate::limits::GROUP_UPDATE_MS;
 pub use blob::GroupBlobRequest;
 pub use change::GroupChange;
 pub use creation::CreateGroup;
+pub use mailbox_view::{MailboxMail, MailboxView};
 pub use message::SendToGroup;
 pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
 pub use reading::{GroupEntries, GroupReader, reader};
@@ -41,6 +44,7 @@ pub use summary::{GroupMember, GroupMessage, GroupSummary, GroupWakes};
 pub(super) use device_list::contact_confirmed;
 pub(super) use invitation::{received as invitation_received, sender_checked};
 pub(super) use key_packages::begin as begin_key_packages;
+pub(super) use mailbox::arrived as mail_arrived;
 pub(super) use outcome::{handle, reply};
 pub(super) use rejoin::{answered_by as rejoin_answered, requested as rejoin_requested, rolled_back};
 
@@ -49,6 +53,8 @@ pub type GroupId = [u8; 32];
 
 /// Does for each group what is due: what is to be appended, and what is to be read.
 pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet<String>) -> Result<(), Stop> {
+    // Before the groups are looked at: what is posted goes out with this tick.
+    go_on(mailbox::work_due(transaction))?;
     let groups = transaction.scan::<GroupRecord>(class::GROUP)?;
     if groups.is_empty() {
         return Ok(());

@@ -9,7 +9,7 @@ use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
 
 use super::{CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, SendToGroup};
-use super::{append, blob, change, creation, key_packages, message, reading, wake};
+use super::{append, blob, change, creation, key_packages, mailbox, message, reading, wake};
 use crate::engine::transaction::{Stop, Transaction};
 
 /// What happened to a group, or is to happen.
@@ -29,6 +29,8 @@ pub enum GroupInput {
     Seen(GroupId, u64),
     /// Where this device is woken for its groups from now on; `None`: nowhere.
     Wake(Option<PushEndpoint>),
+    /// The account is the mailbox of this group from now on; `None`: of none.
+    Serve(Option<GroupId>),
 }
 
 /// What was asked of a server for a group.
@@ -153,6 +155,13 @@ pub enum GroupEvent {
         /// Why.
         code: String,
     },
+    /// What a member has answered in the mailbox's name cannot be sent.
+    AnswerRefused {
+        /// The number of his message.
+        number: u64,
+        /// Why.
+        code: String,
+    },
 }
 
 /// Why something in a group is refused.
@@ -213,6 +222,7 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::Entries(read) => reading::entries_read(transaction, read),
         GroupInput::ReadAll => reading::read_all(transaction),
         GroupInput::Seen(group, number) => message::mark_seen(transaction, group, *number),
+        GroupInput::Serve(group) => mailbox::serve(transaction, group.as_ref()),
         GroupInput::Wake(endpoint) => {
             wake::set(transaction, endpoint.as_ref());
             Ok(())

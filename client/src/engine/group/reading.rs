@@ -17,7 +17,8 @@ use medipeps_core::wire::transport::{
 
 use super::mls::{OpenGroup, Processed};
 use super::{
-    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, message, rejoin, store, tell, wake,
+    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, load, mailbox, message, rejoin, store, tell,
+    wake,
 };
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
@@ -246,10 +247,20 @@ fn take(
     }
     match mls.process(entry, group.epoch)? {
         Processed::Message { sender, account_key, content } => {
-            keep(transaction, own, group, (sender, account_key, &content), entry)
+            let (address, number) = (sender.address.clone(), group.messages);
+            keep(transaction, own, group, (sender, account_key, &content), entry)?;
+            match group.messages > number {
+                true => mailbox::note_owner(transaction, mls, (&group.log_id, &address, number)),
+                false => Ok(()),
+            }
         }
-        Processed::Commit(change) if own_commit => commit::read_back(transaction, own, group, mls, (&change, entry)),
-        Processed::Commit(change) => commit::taken(transaction, own, group, mls, &change),
+        Processed::Commit(change) => {
+            match own_commit {
+                true => commit::read_back(transaction, own, group, mls, (&change, entry))?,
+                false => commit::taken(transaction, own, group, mls, &change)?,
+            }
+            mailbox::note_departures(transaction, group, mls, (&change, entry))
+        }
         Processed::Leaving(member) => commit::proposed(transaction, own, group, mls, Some(&member)),
         Processed::Proposal => commit::proposed(transaction, own, group, mls, None),
         Processed::Known => Ok(()),

@@ -4,7 +4,7 @@ use medipeps_core::wire::client_records::GroupStanding;
 use tokio::time::{Instant, sleep};
 
 use super::{Agent, AgentError, Show, now};
-use crate::engine::{GroupId, GroupInput, GroupMessage, GroupSummary, GroupWakes, Input};
+use crate::engine::{GroupId, GroupInput, GroupMessage, GroupSummary, GroupWakes, Input, MailboxView};
 use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
 
 impl Agent {
@@ -22,6 +22,14 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub fn group_messages(&mut self, group: &GroupId, limit: u64) -> Result<Vec<GroupMessage>, AgentError> {
         Ok(self.store.group_messages(group, limit, now(), &mut self.rng)?)
+    }
+
+    /// A group's mailbox: what has come, and who takes care of it.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn mailbox(&mut self, group: &GroupId) -> Result<MailboxView, AgentError> {
+        Ok(self.store.mailbox(group, now(), &mut self.rng)?)
     }
 
     /// Where this device is woken for its groups, and what their servers were told of it.
