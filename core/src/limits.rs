@@ -235,6 +235,12 @@ pub const TRANSCRIPT_MESSAGES_MAX: usize = 65_536;
 pub const MAILBOX_ITEMS_MAX: usize = 65_536;
 /// Events of one message of a mailbox.
 pub const MAILBOX_TRACE_MAX: usize = 1024;
+/// Bytes of a message that has come to a mailbox in one content of the group: with what is said about it, it fits one.
+pub const MAILBOX_PART_LENGTH_MAX: usize = 40 << 10;
+/// Such parts of a message: the largest content has two.
+pub const MAILBOX_PARTS_MAX: u32 = 2;
+/// Bytes of the text that is answered to a message of a mailbox: it fits a content, once in the group and once in the mail.
+pub const MAILBOX_ANSWER_LENGTH_MAX: usize = 32 << 10;
 /// Administrators of an organisation.
 pub const ADMINISTRATORS_MAX: usize = 16;
 /// Bytes of an organisation's statement, encoded: a rota of a quarter and some thousand revocations.

@@ -218,7 +218,8 @@ targets! {
             client_records::UndecryptableRecord, client_records::UploadRecord, client_records::BodyFetchRecord,
             client_records::UnconfirmedRecord, client_records::OwedRecord, client_records::KeptEnvelopeRecord,
             client_records::AgendaRecord, client_records::OwnStatementRecord, client_records::SettingsRecord,
-            client_records::WakeRecord, client_records::GroupWakeRecord,
+            client_records::WakeRecord, client_records::GroupWakeRecord, client_records::MailboxRecord,
+            client_records::GroupDepartureRecord,
         );
     }
 

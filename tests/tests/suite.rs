@@ -42,6 +42,7 @@ mod linking;
 mod linking_crash;
 #[cfg(test)]
 mod mail;
+mod mailbox;
 #[cfg(test)]
 mod organisations;
 #[cfg(test)]

@@ -1,16 +1,18 @@
 //! The groups of an account, as a person or a program reads them.
 
+use std::collections::BTreeMap;
+
 use medipeps_core::Address;
 use medipeps_core::kind::{MessageId, Report};
 use medipeps_core::wire::client_records::{
-    GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupStanding,
+    GroupDepartureRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupStanding,
 };
 use rand_core::CryptoRng;
 
 use super::{AccountStore, HandleError, decode, load};
 use crate::engine::{
     CaseDetail, CaseFold, CaseList, CaseSummary, EngineError, GroupId, GroupMessage, GroupProblem, GroupReader,
-    GroupSummary, GroupWakes, ReadPosition, Time, class, group_reader, key, place_of_upload, report_of,
+    GroupSummary, GroupWakes, MailboxView, ReadPosition, Time, class, group_reader, key, place_of_upload, report_of,
 };
 use crate::limits::GROUP_MESSAGES_PER_LOAD;
 use crate::store::Store;
@@ -189,6 +191,34 @@ impl<S: Store> AccountStore<S> {
             Some((group, number)) => self.group_message(&group, number, now, rng).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// A group's mailbox: what has come, and who takes care of it.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn mailbox(
+        &mut self,
+        group: &GroupId,
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<MailboxView, HandleError> {
+        let messages = self.group_messages(group, u64::MAX, now, rng)?;
+        let mut transaction = self.store.begin(now.0, rng)?;
+        let number_of = |name: &[u8]| {
+            let (log_id, number) = name.split_first_chunk::<32>()?;
+            Some(u64::from_be_bytes(number.try_into().ok()?)).filter(|_| log_id == group)
+        };
+        let owners = transaction.scan(class::GROUP_OWNER_SAID)?;
+        let owners = owners.iter().filter_map(|(name, _)| number_of(name)).collect();
+        let mut departures = BTreeMap::new();
+        for (name, value) in transaction.scan(class::GROUP_DEPARTURE)?.iter() {
+            if let Some(sequence) = number_of(name) {
+                let departure: GroupDepartureRecord = decode(class::GROUP_DEPARTURE, value)?;
+                departures.insert(sequence, departure);
+            }
+        }
+        Ok(MailboxView::of(&messages, &owners, &departures))
     }
 
     /// Where this device is woken for its groups, and what their servers were told of it, by group.

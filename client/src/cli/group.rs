@@ -546,6 +546,9 @@ impl Told {
                  there, so that it does not",
                 short(successor)
             )),
+            GroupEvent::AnswerRefused { number, code } => {
+                self.notes.push(format!("group {group}: the answer {number} was not sent: {code}"));
+            }
             GroupEvent::WakeRefused { code } => {
                 self.notes.push(format!("group {group} does not wake this device: {}", group_wake::reason(code)));
             }

@@ -17,6 +17,7 @@ mod group_wake;
 mod inbox;
 mod lock;
 mod mail;
+mod mailbox;
 mod mute;
 mod org;
 mod output;
@@ -93,6 +94,9 @@ enum Command {
     /// Organisations: administrators, members, policy, on call
     #[command(subcommand)]
     Org(Box<org::Command>),
+    /// An organisation's mailbox: what has come, who takes care of it, answers in its name
+    #[command(subcommand)]
+    Mailbox(mailbox::Command),
     /// Send what waits and fetch what has come
     Sync(sync::Arguments),
     /// List received mail, newest first
@@ -295,6 +299,7 @@ async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), Comma
         Command::Chat(command) => chat::run(home, command).await,
         Command::Case(command) => case::run(home, command).await,
         Command::Org(command) => org::run(home, *command).await,
+        Command::Mailbox(command) => mailbox::run(home, command).await,
         Command::Sync(arguments) => sync::run(home, arguments).await,
         Command::Inbox(arguments) => inbox::run(home, &arguments),
         Command::Read(arguments) => read::run(home, &arguments).await,

@@ -84,6 +84,15 @@ impl SendMail {
 /// Stores the mail, and one outbox entry for each recipient if nothing of it must be uploaded before. Nothing leaves in this
 /// step.
 pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -> Result<(), Stop> {
+    send_mail_for(transaction, command, None)
+}
+
+/// The same in somebody's stead: `for_whom` is his address, and what the message calls its sender.
+pub(super) fn send_mail_for(
+    transaction: &mut Transaction<'_>,
+    command: &SendMail,
+    for_whom: Option<(Address, String)>,
+) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     organisation::check_service(transaction, OrganisationService::Mail)?;
     let recipients = recipients(command)?;
@@ -99,6 +108,8 @@ pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -
         }
     };
     let now = transaction.now.0;
+    let (on_behalf_of, sender_name) =
+        for_whom.map_or_else(|| (None, own.record.name.clone()), |(who, name)| (Some(who), name));
     let Parts { attachments, body, body_blob, uploads } = Parts::of(transaction, &own, id.0, command)?;
     let content = Content {
         id,
@@ -108,9 +119,9 @@ pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -
         created: now,
         expires: None,
         urgency: command.urgency,
-        sender_name: own.record.name.clone(),
+        sender_name: sender_name.clone(),
         sender_role: String::new(),
-        on_behalf_of: None,
+        on_behalf_of,
         patient: None,
         receipts_wanted: command.receipts_wanted,
         fallback_text: String::new(),
@@ -128,7 +139,7 @@ pub(super) fn send_mail(transaction: &mut Transaction<'_>, command: &SendMail) -
         thread: thread.0,
         sender: own.address().clone(),
         sender_device: own.record.device_id,
-        sender_name: own.record.name.clone(),
+        sender_name,
         kind: KIND_MAIL,
         subject: command.subject.clone(),
         created: now,

@@ -62,8 +62,8 @@ pub(crate) use group::place_of_upload;
 pub use group::{
     CaseDetail, CaseFold, CaseList, CaseSummary, CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation,
     GroupEntries, GroupEvent, GroupId, GroupInput, GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSignal,
-    GroupSummary, GroupWakes, ReadPosition, ReportMessage, SendToCase, SendToGroup, reader as group_reader, report_of,
-    thread_of as group_thread,
+    GroupSummary, GroupWakes, MailboxMail, MailboxView, ReadPosition, ReportMessage, SendToCase, SendToGroup,
+    reader as group_reader, report_of, thread_of as group_thread,
 };
 pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
 pub use mailbox::{MessageDetail, MessageSummary};

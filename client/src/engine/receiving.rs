@@ -542,6 +542,9 @@ fn keep(
     transaction.store(&key::content(&id), &Zeroizing::new(encoded.to_vec()));
     transaction.store(&key::message(&id), &message_record(peer, &content, checked, delivery));
     body::expect(transaction, &id, &content, peer.address.domain());
+    if matches!(content.body, Body::Mail(_)) {
+        group::mail_arrived(transaction, &id)?;
+    }
     settings::announce(transaction, &id, &peer.address, content.thread)?;
     if let (true, Body::BreakGlass(event)) = (checked, &content.body) {
         organisation::break_glass_told(transaction, &peer.address, event);

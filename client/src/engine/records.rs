@@ -12,12 +12,12 @@ use medipeps_core::organisation::OrganisationId;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
     AccountRecord, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, ContactRecord,
-    DeviceNameRecord, GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord,
-    GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord,
-    MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord,
-    OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord,
-    SessionRecord, SettingsRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord,
-    UploadRecord, WakeRecord,
+    DeviceNameRecord, GroupDepartureRecord, GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord,
+    GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord, KeyPackagesRecord,
+    KnownDevicesRecord, LinkRecord, MailboxRecord, MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
+    OrganisationMemberRecord, OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord,
+    PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord,
+    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord,
 };
 use zeroize::Zeroizing;
 
@@ -111,6 +111,16 @@ pub mod class {
     pub const ADMINISTRATOR_KEY: RecordClass = RecordClass::state(22);
     /// Where this device is woken for its groups; one record.
     pub const WAKE: RecordClass = RecordClass::account(46);
+    /// The group whose mailbox this account is; one record.
+    pub const MAILBOX: RecordClass = RecordClass::account(47);
+    /// Mails that are to be posted into it, by local id.
+    pub const MAILBOX_WAITING: RecordClass = RecordClass::account(48);
+    /// Mails that were, by local id.
+    pub const MAILBOX_POSTED: RecordClass = RecordClass::account(49);
+    /// Messages of groups that an owner wrote, by log id and number.
+    pub const GROUP_OWNER_SAID: RecordClass = RecordClass::account(50);
+    /// Who went out of groups, by log id and the sequence of the commit.
+    pub const GROUP_DEPARTURE: RecordClass = RecordClass::account(51);
     /// What servers of groups were told of that, by log id.
     pub const GROUP_WAKE: RecordClass = RecordClass::state(27);
     /// Sessions, by id.
@@ -196,13 +206,13 @@ impl<T> From<RecordKey> for Key<T> {
 pub mod key {
     use super::{
         AccountRecord, Address, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, Bytes,
-        ContactRecord, DeviceNameRecord, DhSecretKey, GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord,
-        GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, HintKeys, KeptEnvelopeRecord, Key,
-        KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MessageRecord, OrganisationArrivalRecord,
-        OrganisationDraftRecord, OrganisationId, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
-        OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, RestoreRecord,
-        ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
-        UndecryptableRecord, UploadRecord, WakeRecord, class, kem, x_wing,
+        ContactRecord, DeviceNameRecord, DhSecretKey, GroupDepartureRecord, GroupInvitationRecord, GroupJoinRecord,
+        GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, HintKeys,
+        KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MailboxRecord, MessageRecord,
+        OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationId, OrganisationMemberRecord,
+        OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord,
+        QueueRecord, RecordKey, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord,
+        UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, class, kem, x_wing,
     };
 
     fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -462,6 +472,36 @@ pub mod key {
         key(class::GROUP_JOIN, *log_id)
     }
 
+    /// The group whose mailbox this account is.
+    #[must_use]
+    pub fn mailbox() -> Key<MailboxRecord> {
+        key(class::MAILBOX, *b"mailbox")
+    }
+
+    /// Set while a mail is to be posted.
+    #[must_use]
+    pub fn mailbox_waiting(id: &[u8; 16]) -> Key<Bytes> {
+        key(class::MAILBOX_WAITING, *id)
+    }
+
+    /// Set when a mail was posted, or never will be.
+    #[must_use]
+    pub fn mailbox_posted(id: &[u8; 16]) -> Key<Bytes> {
+        key(class::MAILBOX_POSTED, *id)
+    }
+
+    /// Set when an owner of the group wrote a message.
+    #[must_use]
+    pub fn group_owner_said(log_id: &[u8; 32], number: u64) -> Key<Bytes> {
+        key(class::GROUP_OWNER_SAID, [log_id.as_slice(), &number.to_be_bytes()].concat())
+    }
+
+    /// Who went out of a group with a commit.
+    #[must_use]
+    pub fn group_departure(log_id: &[u8; 32], sequence: u64) -> Key<GroupDepartureRecord> {
+        key(class::GROUP_DEPARTURE, [log_id.as_slice(), &sequence.to_be_bytes()].concat())
+    }
+
     /// Where this device is woken for its groups.
     #[must_use]
     pub fn wake() -> Key<WakeRecord> {
@@ -687,6 +727,8 @@ wire_records!(
     GroupRosterRecord,
     GroupWakeRecord,
     WakeRecord,
+    MailboxRecord,
+    GroupDepartureRecord,
     KeyPackagesRecord,
     AccountRecord,
     DeviceNameRecord,

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::content::ContentError;
 use super::{
     BreakGlassEvent, Case, Chat, DeviceSync, GroupInvitation, GroupRejoinAnswer, GroupRejoinRequest, Mail,
-    MailboxEvent, OrganisationPiece, Receipt, Received, Report,
+    MailboxAnswer, MailboxArrival, MailboxEvent, OrganisationPiece, Receipt, Received, Report,
 };
 use crate::limits::BODY_BLOB_LENGTH_MAX;
 use crate::wire;
@@ -41,6 +41,10 @@ pub enum Body {
     Organisation(OrganisationPiece),
     /// Access in an emergency is asked for, agreed to, used, or ended.
     BreakGlass(BreakGlassEvent),
+    /// Something has come to the organisation's mailbox.
+    MailboxArrival(MailboxArrival),
+    /// An answer in the name of the organisation's mailbox.
+    MailboxAnswer(MailboxAnswer),
     /// A kind of a later version: the fallback text is shown.
     Unknown {
         /// Its number.
@@ -81,6 +85,8 @@ impl Body {
             Self::MailboxEvent(event) => event.fallback_text(),
             Self::Organisation(_) => "Something about an organisation".to_owned(),
             Self::BreakGlass(event) => event.fallback_text(),
+            Self::MailboxArrival(arrival) => arrival.fallback_text(),
+            Self::MailboxAnswer(_) => "Answers a message of the mailbox".to_owned(),
             Self::Report(_) => "A report of a message, for the organisation's officer".to_owned(),
             Self::Receipt(_) | Self::Received(_) | Self::Empty | Self::DeviceSync(_) | Self::Unknown { .. } => {
                 String::new()
@@ -107,7 +113,9 @@ impl Body {
             | Self::Case(_)
             | Self::MailboxEvent(_)
             | Self::Organisation(_)
-            | Self::BreakGlass(_) => self.clone(),
+            | Self::BreakGlass(_)
+            | Self::MailboxArrival(_)
+            | Self::MailboxAnswer(_) => self.clone(),
         }
     }
 }

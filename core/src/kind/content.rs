@@ -259,6 +259,8 @@ impl Content {
             Body::Report(report) => report.validate(),
             Body::Organisation(piece) => piece.validate(),
             Body::BreakGlass(event) => event.validate(),
+            Body::MailboxArrival(arrival) => arrival.validate(),
+            Body::MailboxAnswer(answer) => answer.validate(),
             Body::Receipt(_)
             | Body::Empty
             | Body::GroupRejoinRequest(_)

@@ -11,6 +11,7 @@ mod group;
 mod html;
 mod mail;
 mod mailbox;
+mod mailbox_mail;
 mod organisation;
 mod receipt;
 mod received;
@@ -44,6 +45,7 @@ pub use mailbox::{
     Mailbox, MailboxAct, MailboxEntry, MailboxEvent, MailboxItem, MailboxRefusal, MailboxState, MailboxTrace,
     MailboxTraceAct,
 };
+pub use mailbox_mail::{MailboxAnswer, MailboxArrival};
 pub use organisation::{
     OrganisationDraft, OrganisationMessage, OrganisationMessageError, OrganisationPiece, OrganisationSigning,
 };

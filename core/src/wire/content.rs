@@ -3,6 +3,7 @@
 mod case;
 mod chat;
 mod group;
+mod mailbox;
 mod organisation;
 mod report;
 mod settings;
@@ -208,6 +209,8 @@ pub(crate) fn kind_number(body: &Body) -> u32 {
         Body::MailboxEvent(_) => proto::Kind::MailboxEvent as u32,
         Body::Organisation(_) => proto::Kind::Organisation as u32,
         Body::BreakGlass(_) => proto::Kind::BreakGlass as u32,
+        Body::MailboxArrival(_) => proto::Kind::MailboxArrival as u32,
+        Body::MailboxAnswer(_) => proto::Kind::MailboxAnswer as u32,
         Body::Unknown { kind, .. } => *kind,
     }
 }
@@ -228,6 +231,8 @@ fn encode_body(body: &Body) -> (u32, Vec<u8>) {
         Body::MailboxEvent(event) => case::encode_mailbox_event(event),
         Body::Organisation(piece) => organisation::encode_piece(piece),
         Body::BreakGlass(event) => organisation::encode_break_glass(event),
+        Body::MailboxArrival(arrival) => mailbox::encode_arrival(arrival),
+        Body::MailboxAnswer(answer) => mailbox::encode_answer(answer),
         Body::Unknown { body, .. } => body.clone(),
     };
     (kind_number(body), bytes)
@@ -249,6 +254,8 @@ fn decode_body(kind: u32, body: Vec<u8>) -> Result<Body, WireError> {
         }
         Ok(Ok(proto::Kind::Case)) => Ok(case::decode(&body)?.map_or(Body::Unknown { kind, body }, Body::Case)),
         Ok(Ok(proto::Kind::MailboxEvent)) => Ok(Body::MailboxEvent(case::decode_mailbox_event(&body)?)),
+        Ok(Ok(proto::Kind::MailboxArrival)) => Ok(Body::MailboxArrival(mailbox::decode_arrival(&body)?)),
+        Ok(Ok(proto::Kind::MailboxAnswer)) => Ok(Body::MailboxAnswer(mailbox::decode_answer(&body)?)),
         Ok(Ok(proto::Kind::Report)) => Ok(Body::Report(report::decode(&body)?)),
         Ok(Ok(proto::Kind::Organisation)) => Ok(Body::Organisation(organisation::decode_piece(body)?)),
         Ok(Ok(proto::Kind::BreakGlass)) => {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::mls::{OpenGroup, code_of};
 use super::{
-    GroupEvent, GroupId, GroupProblem, append, file, load, load_active, read_position, retention, store, tell,
+    GroupEvent, GroupId, GroupProblem, append, file, load, load_active, mailbox, read_position, retention, store, tell,
 };
 use crate::engine::account::OwnDevice;
 use crate::engine::attachment::Attachment;
@@ -80,6 +80,7 @@ pub(super) fn queue(
     if mls.role(own.address())? == Some(Role::Reader) {
         return Err(GroupProblem::Reader.into());
     }
+    mailbox::note_owner(transaction, &mls, (&command.group, own.address(), group.messages))?;
     let id = MessageId::random(&mut transaction.rng);
     let now = transaction.now.0;
     let (thread, patient) = match thread {

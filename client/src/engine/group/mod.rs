@@ -14,6 +14,8 @@ mod device_list;
 mod file;
 mod invitation;
 mod key_packages;
+mod mailbox;
+mod mailbox_view;
 mod message;
 mod mls;
 mod outcome;
@@ -41,6 +43,7 @@ pub use blob::GroupBlobRequest;
 pub use case::{CaseDetail, CaseFold, CaseList, CaseSummary, SendToCase};
 pub use change::GroupChange;
 pub use creation::CreateGroup;
+pub use mailbox_view::{MailboxMail, MailboxView};
 pub use message::{SendToGroup, thread_of};
 pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
 pub use read_position::ReadPosition;
@@ -55,6 +58,7 @@ pub(crate) use file::place_of as place_of_upload;
 pub(super) use file::waiting as waiting_for_upload;
 pub(super) use invitation::{received as invitation_received, sender_checked};
 pub(super) use key_packages::begin as begin_key_packages;
+pub(super) use mailbox::arrived as mail_arrived;
 pub(super) use message::say;
 pub(super) use outcome::{handle, reply};
 pub(super) use rejoin::{
@@ -67,6 +71,8 @@ pub type GroupId = [u8; 32];
 
 /// Does for each group what is due: what is to be appended, and what is to be read.
 pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet<String>) -> Result<(), Stop> {
+    // Before the groups are looked at: what is posted goes out with this tick.
+    go_on(mailbox::work_due(transaction))?;
     let groups = transaction.scan::<GroupRecord>(class::GROUP)?;
     if groups.is_empty() {
         return Ok(());

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::{
     CreateGroup, GroupBlobRequest, GroupChange, GroupEntries, GroupId, GroupSignal, ReportMessage, SendToCase,
-    SendToGroup, append, blob, case, change, creation, key_packages, message, read_position, reading, report,
+    SendToGroup, append, blob, case, change, creation, key_packages, mailbox, message, read_position, reading, report,
     successor, typing, wake,
 };
 use crate::engine::transaction::{Stop, Transaction};
@@ -45,6 +45,8 @@ pub enum GroupInput {
     Case(Box<SendToCase>),
     /// Where this device is woken for its groups from now on; `None`: nowhere.
     Wake(Option<PushEndpoint>),
+    /// The account is the mailbox of this group from now on; `None`: of none.
+    Serve(Option<GroupId>),
 }
 
 /// What was asked of a server for a group.
@@ -219,6 +221,13 @@ pub enum GroupEvent {
         /// Why.
         code: String,
     },
+    /// What a member has answered in the mailbox's name cannot be sent.
+    AnswerRefused {
+        /// The number of his message.
+        number: u64,
+        /// Why.
+        code: String,
+    },
 }
 
 /// Why something in a group is refused.
@@ -315,6 +324,7 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::Signal(signal) => typing::received(transaction, signal),
         GroupInput::ReadPositions(group, told) => read_position::switch(transaction, group, *told),
         GroupInput::Case(command) => case::send(transaction, command),
+        GroupInput::Serve(group) => mailbox::serve(transaction, group.as_ref()),
         GroupInput::Wake(endpoint) => {
             wake::set(transaction, endpoint.as_ref());
             Ok(())

@@ -16,8 +16,8 @@ use medipeps_core::wire::transport::{
 
 use super::mls::{OpenGroup, Processed, Said};
 use super::{
-    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, message, read_position,
-    rejoin, retention, store, successor, tell, wake,
+    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, mailbox, message,
+    read_position, rejoin, retention, store, successor, tell, wake,
 };
 use crate::engine::account::OwnDevice;
 use crate::engine::organisation;
@@ -293,7 +293,14 @@ fn take(
     read_position::logged(group, &entry.entry_id);
     let retention = mls.policy()?.retention_days;
     match mls.process(entry, group.epoch)? {
-        Processed::Message(said) => keep(transaction, own, group, *said, entry),
+        Processed::Message(said) => {
+            let (address, number) = (said.sender.address.clone(), group.messages);
+            keep(transaction, own, group, *said, entry)?;
+            match group.messages > number {
+                true => mailbox::note_owner(transaction, mls, (&group.log_id, &address, number)),
+                false => Ok(()),
+            }
+        }
         Processed::Commit(change) => {
             match own_commit {
                 true => commit::read_back(transaction, own, group, mls, (&change, entry))?,
@@ -303,7 +310,7 @@ fn take(
                 let agreed = (retention, mls.policy()?.retention_days);
                 retention::agreed(transaction, group, agreed, entry.received);
             }
-            Ok(())
+            mailbox::note_departures(transaction, group, mls, (&change, entry))
         }
         Processed::Leaving(member) => commit::proposed(transaction, own, group, mls, Some(&member)),
         Processed::Proposal => commit::proposed(transaction, own, group, mls, None),

@@ -28,6 +28,7 @@ mod key_reuse;
 mod large_bodies;
 mod linking;
 mod linking_contacts;
+mod mailbox;
 mod many_records;
 mod many_sessions;
 mod organisations;

@@ -654,6 +654,7 @@ fn the_glass_breaks_after_enough_have_agreed_and_everybody_is_told_and_not_befor
         fetch_prekeys: false,
         blocked: Some("held back".to_owned()),
         receipt: false,
+        device: None,
     };
     world.clients[3].put(&key, &entry, world.now);
     world.rest();

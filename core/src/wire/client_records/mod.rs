@@ -11,6 +11,7 @@ mod group_message;
 mod group_wake;
 mod key_packages;
 mod linking;
+mod mailbox;
 mod message;
 mod organisation;
 mod outbox;
@@ -33,6 +34,7 @@ pub use group_message::{GroupEntryRecord, GroupMessageRecord, GroupMessageState,
 pub use group_wake::{GroupWakeRecord, WakeRecord};
 pub use key_packages::KeyPackagesRecord;
 pub use linking::{DeviceNameRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, PrimaryLinkRecord, PrimaryStage};
+pub use mailbox::{GroupDepartureRecord, MailboxRecord};
 pub use message::{MessageRecord, RecipientRecord, RecipientState, SenderCheck};
 pub use organisation::{
     AdministratorKeyRecord, BreakGlassRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
