@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use medipeps_core::Address;
-use medipeps_core::kind::{Body, Chat, MessageId, Poll, Task, TaskChange, TaskState, Urgency, Vote};
+use medipeps_core::crypto::signature::VerifyingKey;
+use medipeps_core::kind::{
+    Author, Body, Chat, ChatEntry, ChatRefusal, ChatThread, MessageId, Place, Poll, Task, TaskChange, TaskState,
+    Urgency, Vote,
+};
 use medipeps_core::limits::CHAT_TEXT_LENGTH_MAX;
 use medipeps_core::wire::client_records::GroupMessageState;
 use serde::Serialize;
 
-use super::group::{self, Told};
+use super::group;
+use super::group_told::Told;
 use super::{CommandError, attachment, case, chat_file, mail, output};
-use crate::engine::{Event, GroupEvent, GroupId, SendToCase, SendToGroup, group_thread};
+use crate::engine::{Event, GroupEvent, GroupId, GroupMessage, GroupSummary, SendToCase, SendToGroup, group_thread};
 use crate::shell::agent::{Agent, Document, now};
 
 const HOUR_MS: u64 = 3600 * 1000;
@@ -262,10 +267,17 @@ pub(super) async fn send_chat(
     files: Vec<Document>,
     chat: impl FnOnce(Option<MessageId>) -> Result<Chat, CommandError>,
 ) -> Result<SentJson, CommandError> {
-    let group = group::find(group, &agent.groups()?)?;
+    let groups = agent.groups()?;
+    let group = group::find(group, &groups)?;
     let target = number.map(|number| agent.group_message(&group, number)).transpose()?;
     let message = target.as_ref().map(|target| target.content.id);
     let chat = chat(message)?;
+    if let Some(target) = &target {
+        check_target(agent, target, &chat)?;
+    }
+    if let (Chat::Task(task), Some(group)) = (&chat, groups.iter().find(|one| one.id == group)) {
+        check_assignees(task, group)?;
+    }
     let case = match (case, &target) {
         (Some(typed), _) => Some(case::find_in(agent, &group, typed)?),
         (None, Some(target)) if target.content.thread != group_thread(&group) => Some(target.content.thread),
@@ -278,6 +290,46 @@ pub(super) async fn send_chat(
         None => Say::InGroup(message),
     };
     deliver(agent, group, what, files).await
+}
+
+/// What all readers would refuse to show with that message is not said. What has been said of it meanwhile, they look at.
+fn check_target(agent: &mut Agent, target: &GroupMessage, chat: &Chat) -> Result<(), CommandError> {
+    if chat.target().is_none() {
+        return Ok(());
+    }
+    let Ok(account_key) = VerifyingKey::from_slice(&target.message.account_key) else { return Ok(()) };
+    let author = Author { address: target.message.sender.clone(), account_key };
+    let place = Place { position: target.message.sequence, at: target.message.received };
+    let mut thread = ChatThread::default();
+    let Some(shown) = ChatEntry::of(&target.content, author, place) else {
+        return Err(CommandError::Failed("that message is none of the chat".to_owned()));
+    };
+    let _ = thread.apply(shown);
+    if thread.message(&target.content.id).is_none() {
+        return Err(CommandError::Failed(
+            "that message only speaks of another one; take the number of that".to_owned(),
+        ));
+    }
+    let said = ChatEntry {
+        id: MessageId([0; 16]),
+        author: agent.own_author()?,
+        place: Place { position: place.position.saturating_add(1), at: now().0 },
+        in_reply_to: None,
+        chat: chat.clone(),
+        files: Vec::new(),
+    };
+    match thread.apply(said) {
+        Ok(_) | Err(ChatRefusal::IllegalTransition { .. }) => Ok(()),
+        Err(refusal) => Err(CommandError::Failed(refusal.to_string())),
+    }
+}
+
+/// Who is not in the group never sees the task.
+fn check_assignees(task: &Task, group: &GroupSummary) -> Result<(), CommandError> {
+    match task.assignees.iter().find(|address| group.role(address).is_none()) {
+        Some(address) => Err(CommandError::Failed(format!("{address} is not in the group"))),
+        None => Ok(()),
+    }
 }
 
 /// Where something is said.

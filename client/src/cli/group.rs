@@ -7,11 +7,12 @@ use clap::{Subcommand, ValueEnum};
 use data_encoding::HEXLOWER;
 use medipeps_core::Address;
 use medipeps_core::kind::{Conversation, Settings};
+use medipeps_core::limits::GROUP_RETENTION_DAYS_MAX;
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord, GroupStanding};
 use serde::Serialize;
 
-use super::group_change::{code_text, what_text};
 use super::group_log::{self, Log};
+use super::group_told::Told;
 use super::{CommandError, chat, chat_file, group_change, group_wake, mute, org, output, report, time};
 use crate::engine::{Certified, CreateGroup, Event, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
 use crate::shell::agent::{Agent, now};
@@ -82,6 +83,7 @@ pub(super) enum Command {
         #[arg(value_name = "GROUP")]
         group: String,
         /// 0: for ever
+        #[arg(value_parser = clap::value_parser!(u32).range(0..=i64::from(GROUP_RETENTION_DAYS_MAX)))]
         days: u32,
         /// Do it although it deletes messages that are here
         #[arg(long)]
@@ -161,7 +163,7 @@ pub(super) struct Create {
     #[arg(long, default_value = "")]
     description: String,
     /// Agree that messages are kept for so many days; 0: for ever; the organisation's days without it
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=i64::from(GROUP_RETENTION_DAYS_MAX)))]
     retention: Option<u32>,
     /// Make it a group of this organisation: whoever is in it is certified by it
     #[arg(long, value_name = "ORGANISATION")]
@@ -291,10 +293,12 @@ async fn create(home: &Path, arguments: Create) -> Result<(), CommandError> {
     if let Some(problem) = problem {
         eprintln!("not everything is done yet: {problem}; `sync` goes on with it");
     }
-    if json {
-        return output::print_json(&json_of(&group, None, &settings));
+    match json {
+        true => output::print_json(&json_of(&group, None, &settings))?,
+        false => output::print(&format!("Group {} \"{}\"\n", short(&group.id), output::line(&group.group.name)))?,
     }
-    output::print(&format!("Group {} \"{}\"\n", short(&group.id), output::line(&group.group.name)))
+    // The group is there; not everybody whom it was to have is.
+    told.failed.map_or(Ok(()), |failed| Err(CommandError::Failed(failed)))
 }
 
 fn list(home: &Path, json: bool) -> Result<(), CommandError> {
@@ -407,13 +411,18 @@ pub(super) fn find(typed: &str, groups: &[GroupSummary]) -> Result<GroupId, Comm
     let by_id: Vec<_> = groups.iter().filter(|group| hexadecimal && begins(group)).collect();
     match (by_name.as_slice(), by_id.as_slice()) {
         ([one], _) | ([], [one]) => Ok(one.id),
-        ([], []) => {
-            Err(CommandError::Failed(format!("there is no group \"{}\"; `group list` shows all", output::line(wanted))))
-        }
-        _ => Err(CommandError::Failed(format!(
-            "more than one group is called \"{}\"; type its id (`group list`)",
+        ([], []) => Err(CommandError::Failed(format!(
+            "there is no group \"{}\"; `group list` shows all, `sync` fetches invitations",
             output::line(wanted)
         ))),
+        (named, begun) => {
+            let ids: BTreeSet<_> = named.iter().chain(begun).map(|group| short(&group.id)).collect();
+            Err(CommandError::Failed(format!(
+                "\"{}\" may be any of the groups {}; type the id",
+                output::line(wanted),
+                ids.into_iter().collect::<Vec<_>>().join(", ")
+            )))
+        }
     }
 }
 
@@ -497,74 +506,5 @@ fn state_text(group: &GroupSummary) -> String {
     match &group.group.problem {
         Some(code) => format!("{} ({code})", state_name(group.group.standing)),
         None => state_name(group.group.standing).to_owned(),
-    }
-}
-
-/// What happened in groups while a command ran.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    notes: Vec<String>,
-    pub(super) failed: Option<String>,
-}
-
-impl Told {
-    pub(super) fn hear(&mut self, event: &Event) {
-        let Event::Group { group, event } = event else { return };
-        let group = short(group);
-        match event {
-            GroupEvent::ChangeFailed { what, code } => {
-                self.failed = Some(format!("{}: {}", what_text(what), code_text(code)));
-            }
-            GroupEvent::Joined { name, by } => {
-                self.notes
-                    .push(format!("you are in the group \"{}\" ({group}) now; {by} took you in", output::line(name)));
-            }
-            GroupEvent::InvitationRefused { code } => {
-                self.notes.push(format!("an invitation to group {group} came to nothing ({code})"));
-            }
-            GroupEvent::Removed => self.notes.push(format!("you were taken out of group {group}")),
-            GroupEvent::Problem { code } => self.notes.push(format!("group {group}: {}", code_text(code))),
-            GroupEvent::EntryRefused { code } => {
-                self.notes.push(format!("group {group}: an entry of its log was passed over ({code})"));
-            }
-            GroupEvent::Deleted { count } => self.notes.push(format!("group {group}: {count} messages were deleted")),
-            GroupEvent::RetentionChanged { days: 0, .. } => {
-                self.notes.push(format!("group {group}: messages are kept for ever from now on"));
-            }
-            GroupEvent::RetentionChanged { days, kept_until: None } => {
-                self.notes.push(format!("group {group}: messages are kept for {days} days from now on"));
-            }
-            GroupEvent::RetentionChanged { days, kept_until: Some(until) } => self.notes.push(format!(
-                "group {group}: messages are kept for {days} days only; those that are older are deleted after {} UTC",
-                time::short(*until)
-            )),
-            GroupEvent::Continues { successor } => {
-                self.notes.push(format!("group {group} goes on in group {}", short(successor)));
-            }
-            GroupEvent::SuccessorRefused { successor, by } => self.notes.push(format!(
-                "{by} has invited you to group {}, which says that it takes the place of group {group}; {by} is no owner \
-                 there, so that it does not",
-                short(successor)
-            )),
-            GroupEvent::AnswerRefused { number, code } => {
-                self.notes.push(format!("group {group}: the answer {number} was not sent: {code}"));
-            }
-            GroupEvent::WakeRefused { code } => {
-                self.notes.push(format!("group {group} does not wake this device: {}", group_wake::reason(code)));
-            }
-            GroupEvent::Changed { rejoined, .. } => {
-                for (address, device) in rejoined {
-                    self.notes
-                        .push(format!("group {group}: device {device} of {address} had lost its place and is back"));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    pub(super) fn say(&self) {
-        for note in &self.notes {
-            eprintln!("{note}");
-        }
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState};
 
-use super::group::{self, Told};
+use super::group;
+use super::group_told::Told;
 use super::{CommandError, output};
 use crate::engine::{Event, GroupChange, GroupEvent, GroupId, GroupInput, Input};
 use crate::shell::agent::{Agent, now};

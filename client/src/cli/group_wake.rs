@@ -8,7 +8,8 @@ use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::client_records::{GroupStanding, GroupWakeRecord};
 use serde::Serialize;
 
-use super::group::{Told, short};
+use super::group::short;
+use super::group_told::Told;
 use super::{CommandError, output, time};
 use crate::engine::{GroupInput, GroupSummary, GroupWakes, Input};
 use crate::shell::agent::Agent;

@@ -10,7 +10,8 @@ use medipeps_core::kind::{
 };
 use serde::Serialize;
 
-use super::group::{self, Told};
+use super::group;
+use super::group_told::Told;
 use super::{CommandError, output, time};
 use crate::engine::{GroupId, GroupInput, Input, MailboxMail, MailboxView, SendToGroup};
 use crate::shell::agent::Agent;

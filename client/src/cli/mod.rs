@@ -13,6 +13,7 @@ mod export;
 mod group;
 mod group_change;
 mod group_log;
+mod group_told;
 mod group_wake;
 mod inbox;
 mod lock;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::group::Told;
+use super::group_told::Told;
 use super::{CommandError, org, output, progress};
 use crate::engine::{ContactProblem, Event, GroupEvent};
 

@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use super::{find, id_text};
-use crate::cli::{CommandError, group, output, time};
+use crate::cli::{CommandError, group_told, output, time};
 use crate::engine::{BreakGlassInput, BreakGlassSummary, Input, OrganisationInput};
 use crate::shell::agent::Agent;
 
@@ -125,7 +125,7 @@ async fn act(agent: &mut Agent, command: Command) -> Result<(), CommandError> {
         | BreakGlassInput::End { organisation, .. } => *organisation,
     };
     let mut told = super::Told::default();
-    let mut groups = group::Told::default();
+    let mut groups = group_told::Told::default();
     agent
         .run(Input::Organisation(OrganisationInput::BreakGlass(input)), &mut |event| {
             told.hear(event);

@@ -81,7 +81,7 @@ impl Agent {
     ///
     /// # Errors
     /// [`AgentError::Handle`]
-    fn own_author(&mut self) -> Result<Author, AgentError> {
+    pub fn own_author(&mut self) -> Result<Author, AgentError> {
         let account = self.store.account_record(now(), &mut self.rng)?.ok_or(EngineError::NoAccount)?;
         let statement = Statement::decode(&account.statement).map_err(EngineError::from)?;
         Ok(Author { address: account.address, account_key: statement.account_key() })
