@@ -24,13 +24,19 @@ pub(super) fn parse(text: &str) -> Option<u64> {
         None => (text, None),
         Some((date, clock)) => (date, Some(clock.strip_suffix('Z')?)),
     };
-    let numbers = |text: &str, separator: char| -> Option<Vec<u64>> {
-        let good = |part: &str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
-        text.split(separator).map(|part| if good(part) { part.parse().ok() } else { None }).collect()
+    let number = |part: &str, digits: usize| -> Option<u64> {
+        let good = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+        if good { part.parse().ok() } else { None }
     };
-    let date = numbers(date, '-')?;
-    let [year, month, day] = *date.as_slice() else { return None };
-    let clock = clock.map_or(Some(vec![0, 0]), |clock| numbers(clock, ':'))?;
+    let mut date = date.split('-');
+    let (year, month, day) = (number(date.next()?, 4)?, number(date.next()?, 2)?, number(date.next()?, 2)?);
+    if date.next().is_some() {
+        return None;
+    }
+    let clock = match clock {
+        Some(clock) => clock.split(':').map(|part| number(part, 2)).collect::<Option<Vec<u64>>>()?,
+        None => vec![0, 0],
+    };
     let (hour, minute, second) = match *clock.as_slice() {
         [hour, minute] => (hour, minute, 0),
         [hour, minute, second] => (hour, minute, second),
