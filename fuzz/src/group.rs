@@ -21,13 +21,13 @@ pub(crate) fn record(data: &[u8]) {
     if let Ok(policy) = GroupPolicy::decode(bytes) {
         let _ = policy.check();
     }
-    if let (Ok(change), Some(group)) = (GroupPolicyChange::decode(bytes), DEVICE.as_ref().and_then(Device::group)) {
-        if let Ok(before) = group.policy() {
-            let after = change.apply(&before);
-            // Whatever order it comes in, what it changes to can be changed back.
-            if after.check().is_ok() {
-                assert!(GroupPolicyChange::between(&after, &before).apply(&after) == *before);
-            }
+    if let (Ok(change), Some(group)) = (GroupPolicyChange::decode(bytes), DEVICE.as_ref().and_then(Device::group))
+        && let Ok(before) = group.policy()
+    {
+        let after = change.apply(&before);
+        // Whatever order it comes in, what it changes to can be changed back.
+        if after.check().is_ok() {
+            assert!(GroupPolicyChange::between(&after, &before).apply(&after) == *before);
         }
     }
     let _ = stored_pages(bytes);

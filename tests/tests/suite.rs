@@ -29,6 +29,7 @@ mod fault_server_disk;
 mod fsync;
 #[cfg(test)]
 mod group_life;
+#[cfg(test)]
 mod group_wakes;
 #[cfg(test)]
 mod groups;
@@ -42,6 +43,7 @@ mod linking;
 mod linking_crash;
 #[cfg(test)]
 mod mail;
+#[cfg(test)]
 mod mailbox;
 #[cfg(test)]
 mod organisations;
