@@ -234,7 +234,13 @@ async fn send_opening(
     (patient, title, closes): (PatientReference, String, Option<u64>),
     member: Vec<MemberArgument>,
 ) -> Result<chat::SentJson, CommandError> {
-    let group = group::find(group, &agent.groups()?)?;
+    let groups = agent.groups()?;
+    let group = group::find(group, &groups)?;
+    if let Some(days) = groups.iter().find(|one| one.id == group).map(|one| one.roster.retention_days)
+        && days != 0
+    {
+        eprintln!("this group keeps messages for {days} days, and a case no longer; `case export` keeps what it shows");
+    }
     let own = agent.credentials()?.map(|credentials| credentials.address);
     let mut team: Vec<_> = member.into_iter().map(|MemberArgument(member)| member).collect();
     if let Some(own) = own {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use medipeps_core::kind::Content;
 use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, GroupMessageRecord, GroupMessageState, GroupRecord,
-    GroupRosterRecord, MessageRecord, RecipientState, ServerRecord, SettingsRecord, UnconfirmedRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, GroupDepartureRecord, GroupMessageRecord, GroupMessageState,
+    GroupRecord, GroupRosterRecord, MessageRecord, RecipientState, ServerRecord, SettingsRecord, UnconfirmedRecord,
     UnconfirmedSenderRecord,
 };
 use medipeps_core::wire::identity::SignedDeviceCertificate;
@@ -21,7 +21,7 @@ use crate::store::{RecordClass, RecordKey};
 /// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
 /// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
 /// they belong to, because others wait there to be sent. A group comes after its messages, because it counts them.
-pub(crate) const CLASSES: [RecordClass; 16] = [
+pub(crate) const CLASSES: [RecordClass; 18] = [
     class::SERVER,
     class::CONTACT,
     class::UNCONFIRMED_SENDER,
@@ -36,6 +36,8 @@ pub(crate) const CLASSES: [RecordClass; 16] = [
     class::GROUP_MESSAGE,
     class::GROUP_NUMBER,
     class::GROUP_EXPIRY,
+    class::GROUP_OWNER_SAID,
+    class::GROUP_DEPARTURE,
     class::GROUP_ROSTER,
     class::GROUP,
 ];
@@ -127,6 +129,8 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
         class::GROUP_MESSAGE => group_message(&entry.value).filter(|_| name.len() == 32 + size_of::<u64>()),
         class::GROUP_NUMBER => (name.len() == 48 && entry.value.len() == size_of::<u64>()).then(|| entry.value.clone()),
         class::GROUP_EXPIRY => (name.len() == 48 && entry.value.is_empty()).then(|| entry.value.clone()),
+        class::GROUP_OWNER_SAID => (name.len() == 40 && entry.value.is_empty()).then(|| entry.value.clone()),
+        class::GROUP_DEPARTURE => again::<GroupDepartureRecord>(&entry.value, |_| name.len() == 40),
         class::GROUP_ROSTER => again::<GroupRosterRecord>(&entry.value, |_| name.len() == 32),
         class::GROUP => group(&entry.value, name),
         _ => return Err("a record of a class that backups do not have"),

@@ -142,6 +142,7 @@ impl Sweep {
         read_position::forget(transaction, log_id, &message.content_id, number)?;
         transaction.delete(&key::group_message(log_id, number));
         transaction.delete(&key::group_received(log_id, &message.sender, &message.content_id));
+        transaction.delete(&key::group_owner_said(log_id, number));
         if let Some(expires) = Content::decode(&message.content).ok().and_then(|content| content.expires) {
             transaction.delete(&key::group_expiry(log_id, expires, number));
         }
