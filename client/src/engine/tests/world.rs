@@ -262,7 +262,7 @@ impl World {
 
     /// Sends what is due, until nothing is.
     pub(super) fn send_all(&mut self, number: usize) {
-        for _ in 0..100 {
+        for _ in 0..1000 {
             let before = self.server.activity();
             match self.run(number, &tick()) {
                 // A device that has learnt that it was taken off the statement sends nothing any more.
