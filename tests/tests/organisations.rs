@@ -75,7 +75,9 @@ fn clinic(claire: &Person, karim: &Person, nadia: &Person) -> String {
     let key =
         |person: &Person| json(person, &["org", "administrator", "new"])["administrator"].as_str().unwrap().to_owned();
     let (one, two, three) = (key(claire), key(karim), key(nadia));
-    let create = ["org", "create", NAME, "--address", "office@clinic.example", "--threshold", "2"];
+    let officer = nadia.address();
+    let create =
+        ["org", "create", NAME, "--address", "office@clinic.example", "--threshold", "2", "--officer", &officer];
     let administrators = ["--administrator", &one, "--administrator", &two, "--administrator", &three];
     claire.run(&[&create[..], &administrators[..]].concat()).done();
     sign_and_publish(claire, karim);
@@ -189,6 +191,17 @@ fn a_group_of_an_organisation_loses_who_is_revoked_and_a_lost_key_is_replaced() 
     anne.sync();
     assert_eq!(json(&anne, &["group", "show", "Ward"])["state"], "removed");
     assert_eq!(json(&claire, &["group", "show", "Ward"])["members"].as_array().unwrap().len(), 2);
+
+    // What is said there is reported to the officer whom the organisation has named.
+    karim.sync();
+    karim.run(&["group", "send", "Ward", "You fool"]).done();
+    claire.sync();
+    let log = json(&claire, &["group", "log", "Ward"]);
+    let number = log.as_array().unwrap().iter().find(|one| one["text"] == "You fool").unwrap()["number"].to_string();
+    let sent = json(&claire, &["group", "report", "Ward", &number, "--reason", "An insult"]);
+    assert_eq!((&sent["to"], &sent["state"]), (&nadia.address().into(), &"accepted".into()), "{sent}");
+    let read = nadia.receive("Report: An insult");
+    assert_eq!(read["report"]["message"]["text"], "You fool", "{read}");
 
     // Karim's key is lost; Claire and Nadia put another in its place, by files alone.
     let new = json(&karim, &["org", "administrator", "new"]);

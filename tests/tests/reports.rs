@@ -24,6 +24,8 @@ fn a_member_opens_one_message_to_the_officer_with_proof() {
     let sent = karim.run(&["group", "report", "Ward", &number, "--to", &to, "--reason", "An insult", "--json"]);
     let sent = sent.done().json();
     assert_eq!(sent["state"], "accepted", "{sent}");
+    let nobody = karim.run(&["group", "report", "Ward", &number, "--reason", "x"]).with_code(2);
+    assert!(nobody.complaints.contains("say with --to"), "{}", nobody.complaints);
     let unknown = karim.run(&["group", "report", "Ward", "99", "--to", &to, "--reason", "x"]).with_code(1);
     assert!(unknown.complaints.contains("no message 99"), "{}", unknown.complaints);
 

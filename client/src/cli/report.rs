@@ -21,9 +21,9 @@ pub(super) struct Arguments {
     /// The message's number, as `group log` shows it
     #[arg(value_name = "NUMBER")]
     number: u64,
-    /// The organisation's officer
+    /// To whom; the officer of the group's organisation without it
     #[arg(long, value_name = "ADDRESS")]
-    to: Address,
+    to: Option<Address>,
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -91,7 +91,7 @@ const NOT_PROVEN: [&str; 5] = [
 pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), CommandError> {
     let Arguments { group, number, to, reason, json } = arguments;
     let mut agent = super::open(home)?;
-    let result = send(&mut agent, &group, number, (&to, reason)).await;
+    let result = send(&mut agent, &group, number, (to, reason)).await;
     agent.close().await;
     let sent = result?;
     let failed = sent.state == "failed";
@@ -100,7 +100,7 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
     } else {
         output::print(&format!("{} {}\n", sent.id, sent.state))?;
         if let Some(problem) = &sent.problem {
-            eprintln!("{to}: {}; `sync` goes on with it", output::line(problem));
+            eprintln!("{}: {}; `sync` goes on with it", sent.to, output::line(problem));
         }
     }
     if failed { Err(CommandError::Silent) } else { Ok(()) }
@@ -110,9 +110,14 @@ async fn send(
     agent: &mut Agent,
     group: &str,
     number: u64,
-    (to, reason): (&Address, String),
+    (to, reason): (Option<Address>, String),
 ) -> Result<SentJson, CommandError> {
-    let group = group::find(group, &agent.groups()?)?;
+    let groups = agent.groups()?;
+    let group = group::find(group, &groups)?;
+    let to = match (to, groups.iter().find(|one| one.id == group)) {
+        (Some(to), _) => to,
+        (None, known) => officer(agent, known.and_then(|known| known.group.organisation.as_ref()))?,
+    };
     let id = agent.report(group, number, (to.clone(), reason), &mut |_| {}).await?;
     let problem = agent.send_due(&mut |_| {}).await?;
     let message = agent.outline(id)?.message;
@@ -120,6 +125,21 @@ async fn send(
     let code = message.recipients.iter().find_map(|recipient| recipient.code.clone());
     let waits = matches!(state, "queued" | "failed");
     Ok(SentJson { id: output::id(&id), to: to.to_string(), state, problem: problem.or(code).filter(|_| waits) })
+}
+
+/// Whom the group's organisation has named for reports, if this account has joined it and nothing contradicts its statements.
+fn officer(agent: &mut Agent, organisation: Option<&Address>) -> Result<Address, CommandError> {
+    let Some(address) = organisation else {
+        return Err(CommandError::Use(
+            "the group belongs to no organisation; say with --to who gets the report".to_owned(),
+        ));
+    };
+    let organisations = agent.organisations()?;
+    let trusted = organisations.iter().filter(|one| one.record.joined != 0 && one.fork.is_none());
+    let found = trusted.map(|one| one.chain.current()).find(|statement| statement.address() == address);
+    found.and_then(|statement| statement.policy().officer.clone()).ok_or_else(|| {
+        CommandError::Failed(format!("no officer of {address} is known here; say with --to who gets the report"))
+    })
 }
 
 impl ReportJson {
