@@ -154,7 +154,8 @@ const CRASH_TESTS: &[&str] = &["crash", "fault_", "fail_point", "fsync"];
 
 /// Builds the commands, then runs those tests across crates that the words choose.
 fn across_crates(run: &Run, words: &[&str]) -> Vec<Command> {
-    let commands = run.project.cargo(["build", "--package", "medipeps-server", "--package", "medipeps-client"]);
+    let packages = ["medipeps-server", "medipeps-client", "medipeps-load"].map(|name| ["--package", name]);
+    let commands = run.project.cargo(["build"].into_iter().chain(packages.into_iter().flatten()));
     let mut chosen = tests(run, &["--package", "medipeps-tests", "--"]);
     chosen.args(words);
     vec![commands, chosen]
