@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -96,14 +96,12 @@ pub(crate) fn container(project: &Project, package: &Path, folder: &Path) -> Res
     write(&root.join("etc/nsswitch.conf"), "hosts: files dns\n")?;
     write(&root.join("etc/passwd"), &format!("medipeps-server:x:{CONTAINER_USER}:{CONTAINER_USER}::/{STATE}:/\n"))?;
     write(&root.join("etc/group"), &format!("medipeps-server:x:{CONTAINER_USER}:\n"))?;
-    let state = root.join(STATE);
+    // The builder gives these to the container's user: see the Containerfile.
+    let state = folder.join("state");
     fs::create_dir_all(&state).map_err(at(&state))?;
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).map_err(at(&state))?;
     let configuration = root.join("etc/medipeps-server/server.toml");
-    for owned in [&state, &configuration] {
-        // Whoever is not root builds the image with a builder that maps numbers; the folder is then owned by who builds.
-        let _ = chown(owned, Some(CONTAINER_USER), Some(CONTAINER_USER));
-    }
+    fs::set_permissions(&configuration, fs::Permissions::from_mode(0o644)).map_err(at(&configuration))?;
     let recipe = project.root().join("server/packaging/Containerfile");
     fs::copy(&recipe, folder.join("Containerfile")).map_err(at(&recipe))?;
     Ok(())
