@@ -4,6 +4,7 @@ mod capacity;
 mod error;
 mod group;
 mod rates;
+mod transport;
 
 use std::fs::File;
 use std::io::Read;
@@ -17,6 +18,7 @@ pub use capacity::{Blobs, Connections, Disk, Queue, Retention};
 pub use error::ConfigError;
 pub use group::Group;
 pub use rates::Rates;
+pub use transport::Transports;
 
 use crate::limits::CONFIG_LENGTH_MAX;
 use crate::storage::{GroupQuota, QueueQuota};
@@ -30,7 +32,7 @@ pub const SAMPLE: &str = include_str!("sample.toml");
 pub struct Config {
     /// The domain of the accounts, `local@domain`.
     pub domain: String,
-    /// The UDP address to listen on; port 0 takes a free one.
+    /// The address to listen on, UDP for QUIC and TCP for WebSocket; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The folder for the store and the keys. A relative one is taken from the folder of the configuration file.
     pub data_dir: PathBuf,
@@ -67,6 +69,9 @@ pub struct Config {
     /// How often things may be asked.
     #[serde(default)]
     pub rate: Rates,
+    /// Transports beside QUIC.
+    #[serde(default)]
+    pub transport: Transports,
 }
 
 /// How logs are written.
@@ -103,6 +108,7 @@ impl Config {
             storage: Disk::default(),
             connection: Connections::default(),
             rate: Rates::default(),
+            transport: Transports::default(),
         }
     }
 
@@ -150,6 +156,7 @@ impl Config {
             .chain(self.group.rules())
             .chain(self.connection.rules())
             .chain(self.rate.rules())
+            .chain(self.transport.rules())
             .find(|(kept, ..)| !kept)
             .map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
     }
@@ -238,6 +245,7 @@ mod tests {
         assert_eq!(shown.certificate.take(), Some("certificate.pem".into()));
         assert_eq!(shown.private_key.take(), Some("private-key.pem".into()));
         assert_eq!(shown.group.wake_certificates.take(), Some("push-authorities.pem".into()));
+        assert_eq!(shown.transport.websocket_listen.take(), Some("0.0.0.0:443".parse().unwrap()));
         assert_eq!(shown, minimal());
     }
 
@@ -247,6 +255,7 @@ mod tests {
         config.certificate = Some("c".into());
         config.private_key = Some("p".into());
         config.group.wake_certificates = Some("a".into());
+        config.transport.websocket_listen = Some(config.listen);
         let table = toml::Table::try_from(&config).unwrap();
         let mut keys: Vec<(String, String)> = Vec::new();
         for (name, value) in &table {
@@ -279,6 +288,11 @@ mod tests {
             (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
             (format!("{required}certificate = 'c.pem'\n"), "private_key"),
             (format!("{required}log_format = 'xml'\n"), "xml"),
+            (format!("{required}[transport]\nallowed_origins = ['*']\n"), "transport.allowed_origins"),
+            (
+                format!("{required}[transport]\nwebsocket = false\nwebsocket_listen = '127.0.0.1:1'\n"),
+                "transport.websocket_listen",
+            ),
             (format!("{required}[rate]\nsubmit_per_address = {{ burst = 0, per_minute = 1 }}\n"), "submit_per_address"),
             (required.replace("a.example", "A.example"), "domain"),
             (required.replace("127.0.0.1:0", "localhost"), "listen"),

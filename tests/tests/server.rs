@@ -161,7 +161,7 @@ impl Server {
     /// The code of a new invitation: the last line, alone.
     #[track_caller]
     pub fn invite(&self) -> String {
-        let said = self.ask(&["invite", "--org", "Intensive care"]).done().output;
+        let said = self.ask(&["admin", "invite", "--org", "Intensive care"]).done().output;
         said.lines().last().unwrap().to_owned()
     }
 
@@ -173,7 +173,7 @@ impl Server {
     /// What the server says that it knows.
     #[track_caller]
     pub fn inspect(&self) -> Value {
-        self.ask(&["inspect", "--json"]).done().json()
+        self.ask(&["admin", "inspect", "--json"]).done().json()
     }
 
     /// How many envelopes wait for an account.
@@ -209,7 +209,7 @@ impl Server {
     /// A subcommand, not run yet.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(medipeps_server());
-        command.arg(words[0]).arg("--config").arg(self.config()).args(&words[1..]);
+        command.args(words).arg("--config").arg(self.config());
         command
     }
 

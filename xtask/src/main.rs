@@ -6,6 +6,7 @@
 mod bench;
 mod demo;
 mod load;
+mod package;
 mod process;
 mod project;
 mod readme;
@@ -36,6 +37,8 @@ enum Command {
     Load(load::Arguments),
     /// Say how the public API of medipeps-core differs from core/public-api.txt, or write that file.
     PublicApi(suite::public_api::Arguments),
+    /// Build the Debian package of the server, and a container's files from it.
+    Package(package::Arguments),
     /// Show the whole: a real server, three professionals, mail, a crash, and a search of what the server kept.
     Demo(demo::Arguments),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&project, &arguments),
         Command::Load(arguments) => load::run(&project, &arguments),
         Command::PublicApi(arguments) => suite::public_api::command(&project, &arguments),
+        Command::Package(arguments) => package::run(&project, &arguments),
         Command::Demo(arguments) => demo::run(&project, &arguments),
     });
     match done {

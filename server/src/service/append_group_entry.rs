@@ -1,13 +1,11 @@
 //! `AppendGroupEntry`: an entry for the current epoch of a group log, from nobody in particular.
 
 use medipeps_core::group_log::entry_hash;
-use medipeps_core::wire::transport::{
-    AppendGroupEntry, AppendGroupEntryReply, ErrorCode, ErrorReply, Payment, Response,
-};
+use medipeps_core::wire::transport::{AppendGroupEntry, AppendGroupEntryReply, ErrorCode, ErrorReply, Response};
 use sha2::{Digest, Sha256};
 
 use super::group_logs::on_the_wire;
-use super::{Answer, Moment, Service, internal, kib, rate_limited, refuse, storage_failed};
+use super::{Answer, Moment, Service, internal, kib, rate_limited, refuse, storage_failed, unpaid};
 use crate::fail_point::fail_point;
 use crate::limits::{GROUP_ENTRY_LARGE, GROUP_LOG_FULL_RETRY_MS};
 use crate::storage::{GroupAppend, GroupAppendError, GroupAppendOutcome};
@@ -19,6 +17,7 @@ impl Service {
         request: AppendGroupEntry,
     ) -> Result<Answer, ErrorReply> {
         let Moment { now_ms, network } = moment;
+        unpaid(&request.payment)?;
         self.limiters.group_appends_per_address.take(network, now_ms).map_err(rate_limited)?;
         let cost = kib(request.entry.len());
         self.limiters.group_upload_per_address.take_many(network, cost, now_ms).map_err(rate_limited)?;
@@ -86,7 +85,7 @@ fn append(
     now_ms: u64,
     (entry_ms, log_ms): (u64, u64),
 ) -> GroupAppend {
-    let AppendGroupEntry { log_id, epoch, entry_id, entry, next_access_key, payment: Payment::None, .. } = request;
+    let AppendGroupEntry { log_id, epoch, entry_id, entry, next_access_key, .. } = request;
     let next_access_key = next_access_key.map(|key| *key.as_bytes());
     GroupAppend {
         log_id,

@@ -2,15 +2,16 @@
 
 use medipeps_core::crypto::hash::labelled_sha256;
 use medipeps_core::label;
-use medipeps_core::wire::transport::{BeginBlob, BeginBlobReply, ErrorCode, ErrorReply, Payment, Response};
+use medipeps_core::wire::transport::{BeginBlob, BeginBlobReply, ErrorCode, ErrorReply, Response};
 
-use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use super::{Moment, Service, rate_limited, refuse, storage_failed, unpaid};
 use crate::limits::{BLOB_STORE_FULL_RETRY_MS, BLOB_UNFINISHED_RETENTION_MS};
 use crate::storage::{BeginBlobError, BlobError, NewBlob};
 
 impl Service {
     pub(super) async fn begin_blob(&self, moment: Moment, request: BeginBlob) -> Result<Response, ErrorReply> {
-        let BeginBlob { id, upload_secret, length, payment: Payment::None } = request;
+        let BeginBlob { id, upload_secret, length, payment, .. } = request;
+        unpaid(&payment)?;
         self.limiters.blob_begins_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         if length > self.largest_blob {
             let limit = self.largest_blob;

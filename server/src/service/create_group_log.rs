@@ -2,7 +2,7 @@
 
 use medipeps_core::wire::transport::{CreateGroupLog, ErrorCode, ErrorReply, Response};
 
-use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use super::{Moment, Service, rate_limited, refuse, storage_failed, unpaid};
 use crate::limits::GROUP_LOG_FULL_RETRY_MS;
 use crate::storage::{CreateGroupLogError, NewGroupLog};
 
@@ -12,6 +12,7 @@ impl Service {
         moment: Moment,
         request: CreateGroupLog,
     ) -> Result<Response, ErrorReply> {
+        unpaid(&request.payment)?;
         self.limiters.group_creations_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         request.verify().map_err(|_| refuse(ErrorCode::GroupAccessRefused))?;
         let log = NewGroupLog {

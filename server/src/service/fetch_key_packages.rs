@@ -1,10 +1,10 @@
 //! `FetchKeyPackages`: an account's statement and a key package of each of its devices.
 
 use medipeps_core::wire::transport::{
-    DeviceKeyPackage, ErrorCode, ErrorReply, FetchKeyPackages, FetchKeyPackagesReply, Payment, Response,
+    DeviceKeyPackage, ErrorCode, ErrorReply, FetchKeyPackages, FetchKeyPackagesReply, Response,
 };
 
-use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use super::{Moment, Service, rate_limited, refuse, storage_failed, unpaid};
 use crate::limits::NO_PREKEYS_RETRY_MS;
 use crate::storage::{KeyPackageError, TakenKeyPackage};
 
@@ -14,7 +14,8 @@ impl Service {
         moment: Moment,
         request: FetchKeyPackages,
     ) -> Result<Response, ErrorReply> {
-        let FetchKeyPackages { address, payment: Payment::None } = request;
+        let FetchKeyPackages { address, payment, .. } = request;
+        unpaid(&payment)?;
         self.limiters.prekeys_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         self.check_domain(&address)?;
         // Only accounts that exist take room in the limiter, or made-up ones would crowd them out.

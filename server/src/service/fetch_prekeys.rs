@@ -1,16 +1,17 @@
 //! `FetchPrekeys`: an account's statement and a prekey bundle of each of its devices.
 
 use medipeps_core::prekey::EncodedBundle;
-use medipeps_core::wire::transport::{ErrorCode, ErrorReply, FetchPrekeys, FetchPrekeysReply, Payment, Response};
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply, FetchPrekeys, FetchPrekeysReply, Response};
 
-use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use super::{Moment, Service, rate_limited, refuse, storage_failed, unpaid};
 use crate::fail_point::fail_point;
 use crate::limits::NO_PREKEYS_RETRY_MS;
 use crate::storage::{PrekeyError, TakenKem, TakenPrekeys};
 
 impl Service {
     pub(super) async fn fetch_prekeys(&self, moment: Moment, request: FetchPrekeys) -> Result<Response, ErrorReply> {
-        let FetchPrekeys { address, payment: Payment::None } = request;
+        let FetchPrekeys { address, payment, .. } = request;
+        unpaid(&payment)?;
         self.limiters.prekeys_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         self.check_domain(&address)?;
         // Only accounts that exist take room in the limiter, or made-up ones would crowd them out.
@@ -32,7 +33,11 @@ impl Service {
             let error = ErrorReply::new(ErrorCode::RateLimited, "no device of the account has prekeys yet");
             return Err(error.retry_after(NO_PREKEYS_RETRY_MS));
         }
-        Ok(Response::FetchPrekeys(FetchPrekeysReply { statement: account.statement, bundles }))
+        Ok(Response::FetchPrekeys(FetchPrekeysReply {
+            statement: account.statement,
+            bundles,
+            one_time_withheld: false,
+        }))
     }
 }
 

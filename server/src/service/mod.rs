@@ -40,7 +40,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use medipeps_core::Address;
-use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Payment, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub use connection::Connection;
@@ -240,6 +240,11 @@ impl Service {
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
             Admission::DeleteAccount(device, request) => self.delete_account(&device, &request).await?,
             Admission::Acknowledge(device, request) => self.acknowledge(&device, request).await?,
+            Admission::FetchIssuerKeys
+            | Admission::DrawTokens(..)
+            | Admission::DrawVoucher(..)
+            | Admission::RedeemVoucher { .. }
+            | Admission::SetDeliveryKeys(..) => return Err(refuse(ErrorCode::UnknownIssuerKey)),
             Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
         };
         Ok(Answer::Response(response))
@@ -261,6 +266,14 @@ impl Service {
         let account = self.storage.account(&device.address).await.map_err(storage_failed)?;
         let account = account.ok_or_else(|| refuse(ErrorCode::UnknownDevice))?;
         if device.is_listed_by(&account) { Ok(account) } else { Err(refuse(ErrorCode::UnknownDevice)) }
+    }
+}
+
+/// Refuses tokens: there are no issuer keys yet.
+fn unpaid(payment: &Payment) -> Result<(), ErrorReply> {
+    match payment {
+        Payment::None => Ok(()),
+        Payment::Tokens(_) => Err(refuse(ErrorCode::UnknownIssuerKey)),
     }
 }
 

@@ -1,18 +1,19 @@
 //! `Submit`: envelopes for all devices of a recipient, from nobody in particular.
 
 use medipeps_core::wire::transport::{
-    DeviceEnvelope, ErrorCode, ErrorReply, Payment, Response, StaleDevices, Submit, SubmitReply,
+    DeviceEnvelope, ErrorCode, ErrorReply, Response, StaleDevices, Submit, SubmitReply,
 };
 use sha2::{Digest, Sha256};
 
-use super::{Moment, Service, rate_limited, refuse, storage_failed};
+use super::{Moment, Service, rate_limited, refuse, storage_failed, unpaid};
 use crate::fail_point::fail_point;
 use crate::limits::QUEUE_FULL_RETRY_MS;
 use crate::storage::{EnqueueError, EnqueueOutcome, Submission};
 
 impl Service {
     pub(super) async fn submit(&self, moment: Moment, request: Submit) -> Result<Response, ErrorReply> {
-        let Submit { id, address, envelopes, payment: Payment::None } = request;
+        let Submit { id, address, envelopes, payment, .. } = request;
+        unpaid(&payment)?;
         self.limiters.submit_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         self.check_domain(&address)?;
         // Only accounts that exist take room in the limiter, or made-up ones would crowd them out.

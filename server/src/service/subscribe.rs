@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use medipeps_core::limits::UNACKNOWLEDGED_MAX;
-use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Response, SubscriptionEvent};
+use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Lane, Response, SubscriptionEvent};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -152,8 +152,12 @@ impl Subscription {
             }
             for queued in batch {
                 progress.push(queued.sequence);
-                let delivery =
-                    Delivery { sequence: queued.sequence, received: queued.received_ms, envelope: queued.envelope };
+                let delivery = Delivery {
+                    sequence: queued.sequence,
+                    received: queued.received_ms,
+                    envelope: queued.envelope,
+                    lane: Lane::Normal,
+                };
                 sink.send(&Response::Subscription(SubscriptionEvent::Delivery(delivery))).await?;
                 fail_point!(AfterDelivery);
             }

@@ -6,9 +6,12 @@ use crate::demo;
 use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
-use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, PUBLIC_API, RUSTFMT, STRACE, VECTORS, VERIFPAL, WASM, XMLLINT};
+use crate::suite::need::{
+    BUILDAH, CARGO_DEB, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, PUBLIC_API, RUSTFMT, STRACE, SYSTEMD, VECTORS,
+    VERIFPAL, WASM, XMLLINT,
+};
 use crate::suite::report::Ended;
-use crate::suite::{Run, Suite, Work, deny, fuzz, model, public_api, published, wasm};
+use crate::suite::{Run, Suite, Work, deny, fuzz, installation, model, public_api, published, wasm};
 
 /// Property-test cases in a nightly run; proptest's default is 256.
 const PROPTEST_CASES_NIGHTLY: &str = "2560";
@@ -130,6 +133,13 @@ pub(super) static SUITES: &[Suite] = &[
             let done = process::stream(&mut command, |line| said.push_str(line))?;
             Ok(Ended { counts: Counts::one(done && demo::says_ok(&said)), ..Ended::default() })
         }),
+    },
+    Suite {
+        name: "installation",
+        checks: "the server's package: into a fresh Debian, its units under systemd's eyes, by socket activation, in a container",
+        needs: &[&CARGO_DEB, &DPKG_DEV, &SYSTEMD, &BUILDAH, &DEBIAN_ROOT],
+        minutes: 1.5,
+        work: Work::Own(installation::run),
     },
     Suite {
         name: "readme",

@@ -1,14 +1,14 @@
-//! `medipeps-server invite`
+//! `medipeps-server admin invite`
 
 use clap::Args;
 use medipeps_core::limits::NAME_LENGTH_MAX;
 use medipeps_core::wire::control::{ControlRequest, ControlResponse};
 
-use super::{ConfigArgument, Failure, print, store};
+use crate::cli::{ConfigArgument, Failure, print, store};
 use crate::service::DAY_MS;
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
     /// The organisation that the account will belong to.
