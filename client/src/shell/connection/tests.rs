@@ -6,7 +6,10 @@ use std::time::Instant;
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::wire::transport::{Delivery, ErrorCode, Lane};
+use medipeps_core::label;
+use medipeps_core::proof::EXPORTER_LENGTH;
 use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Endpoint, VarInt};
 use rand_core::SeedableRng;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::RootCertStore;
