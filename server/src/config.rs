@@ -2,8 +2,10 @@
 
 mod capacity;
 mod error;
+mod federation;
 mod group;
 mod rates;
+mod tokens;
 
 use std::fs::File;
 use std::io::Read;
@@ -15,8 +17,10 @@ use serde::{Deserialize, Serialize};
 
 pub use capacity::{Blobs, Connections, Disk, Queue, Retention};
 pub use error::ConfigError;
+pub use federation::Federation;
 pub use group::Group;
 pub use rates::Rates;
+pub use tokens::{Prices, Tokens};
 
 use crate::limits::CONFIG_LENGTH_MAX;
 use crate::storage::{GroupQuota, QueueQuota};
@@ -67,6 +71,12 @@ pub struct Config {
     /// How often things may be asked.
     #[serde(default)]
     pub rate: Rates,
+    /// Tokens that pay for anonymous requests.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Other servers.
+    #[serde(default)]
+    pub federation: Federation,
 }
 
 /// How logs are written.
@@ -103,6 +113,8 @@ impl Config {
             storage: Disk::default(),
             connection: Connections::default(),
             rate: Rates::default(),
+            tokens: Tokens::default(),
+            federation: Federation::default(),
         }
     }
 
@@ -150,6 +162,8 @@ impl Config {
             .chain(self.group.rules())
             .chain(self.connection.rules())
             .chain(self.rate.rules())
+            .chain(self.tokens.rules())
+            .chain(self.federation.rules())
             .find(|(kept, ..)| !kept)
             .map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
     }
@@ -157,7 +171,12 @@ impl Config {
     /// What the store lets one queue hold.
     #[must_use]
     pub const fn queue_quota(&self) -> QueueQuota {
-        QueueQuota { messages_max: self.queue.messages_max, bytes_max: self.queue.bytes_max }
+        QueueQuota {
+            messages_max: self.queue.messages_max,
+            bytes_max: self.queue.bytes_max,
+            request_messages_max: self.queue.request_messages_max,
+            request_bytes_max: self.queue.request_bytes_max,
+        }
     }
 
     /// What the store lets group logs hold.
@@ -277,6 +296,9 @@ mod tests {
             (format!("{required}[group]\nwake_hosts = ['https://push.example']\n"), "group.wake_hosts"),
             (format!("{required}[group]\nwake_hosts = ['push.example:0']\n"), "group.wake_hosts"),
             (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
+            (format!("{required}[tokens]\nbatch = 0\n"), "tokens.batch"),
+            (format!("{required}[tokens]\nkey_days = 1\n"), "tokens.key_days"),
+            (format!("{required}[federation]\nvoucher_keys = {{ 'b.example' = 'AAAA' }}\n"), "federation.voucher_keys"),
             (format!("{required}certificate = 'c.pem'\n"), "private_key"),
             (format!("{required}log_format = 'xml'\n"), "xml"),
             (format!("{required}[rate]\nsubmit_per_address = {{ burst = 0, per_minute = 1 }}\n"), "submit_per_address"),
