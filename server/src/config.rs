@@ -2,8 +2,10 @@
 
 mod capacity;
 mod error;
+mod federation;
 mod group;
 mod rates;
+mod tokens;
 mod transport;
 
 use std::fs::File;
@@ -16,8 +18,10 @@ use serde::{Deserialize, Serialize};
 
 pub use capacity::{Blobs, Connections, Disk, Queue, Retention};
 pub use error::ConfigError;
+pub use federation::Federation;
 pub use group::Group;
 pub use rates::Rates;
+pub use tokens::{Prices, Tokens};
 pub use transport::Transports;
 
 use crate::limits::CONFIG_LENGTH_MAX;
@@ -72,6 +76,12 @@ pub struct Config {
     /// Transports beside QUIC.
     #[serde(default)]
     pub transport: Transports,
+    /// Tokens that pay for anonymous requests.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Other servers.
+    #[serde(default)]
+    pub federation: Federation,
 }
 
 /// How logs are written.
@@ -109,6 +119,8 @@ impl Config {
             connection: Connections::default(),
             rate: Rates::default(),
             transport: Transports::default(),
+            tokens: Tokens::default(),
+            federation: Federation::default(),
         }
     }
 
@@ -157,6 +169,8 @@ impl Config {
             .chain(self.connection.rules())
             .chain(self.rate.rules())
             .chain(self.transport.rules())
+            .chain(self.tokens.rules())
+            .chain(self.federation.rules())
             .find(|(kept, ..)| !kept)
             .map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
     }
@@ -164,7 +178,12 @@ impl Config {
     /// What the store lets one queue hold.
     #[must_use]
     pub const fn queue_quota(&self) -> QueueQuota {
-        QueueQuota { messages_max: self.queue.messages_max, bytes_max: self.queue.bytes_max }
+        QueueQuota {
+            messages_max: self.queue.messages_max,
+            bytes_max: self.queue.bytes_max,
+            request_messages_max: self.queue.request_messages_max,
+            request_bytes_max: self.queue.request_bytes_max,
+        }
     }
 
     /// What the store lets group logs hold.
@@ -286,6 +305,9 @@ mod tests {
             (format!("{required}[group]\nwake_hosts = ['https://push.example']\n"), "group.wake_hosts"),
             (format!("{required}[group]\nwake_hosts = ['push.example:0']\n"), "group.wake_hosts"),
             (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
+            (format!("{required}[tokens]\nbatch = 0\n"), "tokens.batch"),
+            (format!("{required}[tokens]\nkey_days = 1\n"), "tokens.key_days"),
+            (format!("{required}[federation]\nvoucher_keys = {{ 'b.example' = 'AAAA' }}\n"), "federation.voucher_keys"),
             (format!("{required}certificate = 'c.pem'\n"), "private_key"),
             (format!("{required}log_format = 'xml'\n"), "xml"),
             (format!("{required}[transport]\nallowed_origins = ['*']\n"), "transport.allowed_origins"),

@@ -192,8 +192,16 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
         ticks.tick().await;
         match storage.expire(environment.now_ms()).await {
             Ok(counts) if counts != ExpireCounts::default() => {
-                let ExpireCounts { envelopes, submissions, invitations, blobs, group_entries, group_logs, group_wakes } =
-                    counts;
+                let ExpireCounts {
+                    envelopes,
+                    submissions,
+                    invitations,
+                    blobs,
+                    group_entries,
+                    group_logs,
+                    group_wakes,
+                    tokens,
+                } = counts;
                 tracing::info!(
                     envelopes,
                     submissions,
@@ -202,6 +210,7 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
                     group_entries,
                     group_logs,
                     group_wakes,
+                    tokens,
                     "removed what has run out"
                 );
             }

@@ -37,10 +37,14 @@ mod statement;
 mod stubborn_storage;
 #[path = "wire/subscription.rs"]
 mod subscription;
+#[path = "wire/tokens.rs"]
+mod tokens;
 #[path = "wire/transport.rs"]
 mod transport;
 #[path = "wire/transports.rs"]
 mod transports;
+#[path = "wire/vouchers.rs"]
+mod vouchers;
 #[path = "wire/websocket.rs"]
 mod websocket;
 #[path = "wire/webtransport.rs"]
