@@ -265,3 +265,9 @@ pub const ORGANISATION_MESSAGE_LENGTH_MAX: usize = 1 << 20;
 pub const ORGANISATION_PIECE_LENGTH: usize = 44 << 10;
 /// Bytes of the reason and of the subject of a broken glass, in UTF-8.
 pub const BREAK_GLASS_TEXT_LENGTH_MAX: usize = 2048;
+/// Services that a tenant can opt in to, those of later versions included.
+pub const TENANT_SERVICES_MAX: usize = 64;
+/// Invitations that one order on the control socket makes: one commit of the store.
+pub const INVITATIONS_AT_ONCE_MAX: usize = 500;
+/// Envelopes of one answer about the own account, without their bytes: 40 KiB.
+pub const OWN_ENVELOPES_MAX: usize = 1000;

@@ -37,5 +37,7 @@ mod statement;
 mod stubborn_storage;
 #[path = "wire/subscription.rs"]
 mod subscription;
+#[path = "wire/tenants.rs"]
+mod tenants;
 #[path = "wire/transport.rs"]
 mod transport;

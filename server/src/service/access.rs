@@ -3,8 +3,8 @@
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{
     Acknowledge, AppendGroupEntry, Authenticate, BeginBlob, CreateGroupLog, DeleteAccount, DeleteBlob, FetchBlob,
-    FetchGroupEntries, FetchKeyPackages, FetchPrekeys, PutBlobPiece, Register, Request, SetGroupWake, SignalGroup,
-    Submit, WatchGroupLogs,
+    FetchGroupEntries, FetchKeyPackages, FetchOwnData, FetchPrekeys, PutBlobPiece, Register, Request, SetGroupWake,
+    SignalGroup, Submit, WatchGroupLogs,
 };
 use std::sync::Arc;
 
@@ -68,6 +68,8 @@ rules! {
     DeleteAccount => Proved,
     Subscribe => Proved,
     Acknowledge => Proved,
+    FetchTenant => Proved,
+    FetchOwnData => Proved,
 }
 
 /// A request that the rules let through, with what they have established.
@@ -97,6 +99,8 @@ pub(super) enum Admission {
     DeleteAccount(Arc<ProvedDevice>, DeleteAccount),
     Subscribe(Arc<ProvedDevice>),
     Acknowledge(Arc<ProvedDevice>, Acknowledge),
+    FetchTenant(Arc<ProvedDevice>),
+    FetchOwnData(Arc<ProvedDevice>, FetchOwnData),
 }
 
 #[cfg(test)]

@@ -130,6 +130,18 @@ error_codes! {
     WakeHostRefused = 58;
     /// There is no room for another wake handle in this group log.
     GroupWakesFull = 59;
+    /// The tenant of the invitation has as many accounts as its licence allows.
+    SeatsExhausted = 80;
+    /// The licence of the account's tenant has ended.
+    LicenceEnded = 81;
+    /// The tenant of the account is suspended by whoever runs the server.
+    TenantSuspended = 82;
+    /// The account is suspended by whoever runs the server.
+    AccountSuspended = 83;
+    /// The queues of the recipient's tenant hold as much as its licence allows.
+    TenantStorageFull = 84;
+    /// The invitation is for another address.
+    InvitationBound = 85;
 }
 
 impl ErrorReply {

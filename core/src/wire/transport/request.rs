@@ -7,6 +7,7 @@ use prost::Message;
 use super::group_log::{
     AppendGroupEntry, CreateGroupLog, FetchGroupEntries, SetGroupWake, SignalGroup, WatchGroupLogs,
 };
+use super::own_account::FetchOwnData;
 use super::{Payment, Transport, check_content, check_frame, statement};
 use crate::Address;
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, ENVELOPE_SIZES};
@@ -65,6 +66,10 @@ pub enum Request {
     KeyPackageStatus,
     /// Statement and one key package a device; takes one-time ones.
     FetchKeyPackages(FetchKeyPackages),
+    /// The licence of the tenant that the own account belongs to.
+    FetchTenant,
+    /// Everything that the server has of the own account.
+    FetchOwnData(FetchOwnData),
 }
 
 /// A proof of device.
@@ -303,6 +308,8 @@ impl Request {
                 address: fetch.address.to_string(),
                 payment: Some(fetch.payment.encode()),
             }),
+            Self::FetchTenant => R::FetchTenant(proto::FetchTenant {}),
+            Self::FetchOwnData(fetch) => R::FetchOwnData(fetch.to_proto()),
         };
         proto::Request { request: Some(request) }.encode_to_vec()
     }
@@ -396,6 +403,8 @@ impl Request {
             R::SetGroupWake(wake) => Self::SetGroupWake(SetGroupWake::from_proto(&wake)?),
             R::PublishKeyPackages(publish) => Self::PublishKeyPackages(publish.upload),
             R::KeyPackageStatus(_) => Self::KeyPackageStatus,
+            R::FetchTenant(_) => Self::FetchTenant,
+            R::FetchOwnData(fetch) => Self::FetchOwnData(FetchOwnData::from_proto(&fetch)),
             R::FetchKeyPackages(fetch) => Self::FetchKeyPackages(FetchKeyPackages {
                 address: address(&fetch.address)?,
                 payment: Payment::decode(fetch.payment)?,

@@ -4,6 +4,7 @@ use prost::Message;
 
 use super::group_log::{AppendGroupEntryReply, FetchGroupEntriesReply, GroupLogEntry, GroupLogEvent};
 use super::key_package::{FetchKeyPackagesReply, KeyPackageStatusReply};
+use super::own_account::{FetchOwnDataReply, FetchTenantReply};
 use super::{ErrorReply, StaleDevices, Transport, check_content, check_frame, statement};
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX};
 use crate::wire::{WireError, fixed, proto};
@@ -48,6 +49,10 @@ pub enum Response {
     KeyPackageStatus(KeyPackageStatusReply),
     /// To [`Request::FetchKeyPackages`](super::Request::FetchKeyPackages).
     FetchKeyPackages(FetchKeyPackagesReply),
+    /// To [`Request::FetchTenant`](super::Request::FetchTenant).
+    FetchTenant(FetchTenantReply),
+    /// To [`Request::FetchOwnData`](super::Request::FetchOwnData).
+    FetchOwnData(FetchOwnDataReply),
 }
 
 /// The server's nonce and the proof of its key.
@@ -222,6 +227,8 @@ impl Response {
             Self::GroupLog(event) => R::GroupLog(event.to_proto()),
             Self::KeyPackageStatus(reply) => R::KeyPackageStatus(reply.to_proto()),
             Self::FetchKeyPackages(reply) => R::FetchKeyPackages(reply.to_proto()),
+            Self::FetchTenant(reply) => R::FetchTenant(reply.to_proto()),
+            Self::FetchOwnData(reply) => R::FetchOwnData(reply.to_proto()),
         };
         proto::Response { response: Some(response) }.encode_to_vec()
     }
@@ -293,6 +300,8 @@ impl Response {
             R::GroupLog(event) => Self::GroupLog(GroupLogEvent::from_proto(event)?),
             R::KeyPackageStatus(reply) => Self::KeyPackageStatus(KeyPackageStatusReply::from_proto(&reply)),
             R::FetchKeyPackages(reply) => Self::FetchKeyPackages(FetchKeyPackagesReply::from_proto(reply)?),
+            R::FetchTenant(reply) => Self::FetchTenant(FetchTenantReply::from_proto(reply)?),
+            R::FetchOwnData(reply) => Self::FetchOwnData(FetchOwnDataReply::from_proto(reply)?),
         })
     }
 }
