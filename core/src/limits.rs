@@ -273,3 +273,9 @@ pub const TOKENS_PER_PAYMENT_MAX: usize = 256;
 pub const ISSUER_KEYS_MAX: usize = 16;
 /// Delivery keys of an account at a time: the one in use, and those that contacts may still have.
 pub const DELIVERY_KEYS_MAX: usize = 4;
+/// Services that a tenant can opt in to, those of later versions included.
+pub const TENANT_SERVICES_MAX: usize = 64;
+/// Invitations that one order on the control socket makes: one commit of the store.
+pub const INVITATIONS_AT_ONCE_MAX: usize = 500;
+/// Envelopes of one answer about the own account, without their bytes: 40 KiB.
+pub const OWN_ENVELOPES_MAX: usize = 1000;

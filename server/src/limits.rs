@@ -226,6 +226,12 @@ pub const STORAGE_RETRY_MS: u64 = 10_000;
 pub const DRAIN_TIMEOUT_MS: u64 = 15_000;
 /// Milliseconds for which closed connections may linger when the server stops.
 pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
+/// Lines of a file of invitations: a territory.
+pub const INVITATION_LINES_MAX: usize = 100_000;
+/// Mistakes of such a file that are shown.
+pub const INVITATION_MISTAKES_SHOWN: usize = 20;
+/// Days for which it is kept what was counted of a tenant: three years, for as long as an invoice may be asked about.
+pub const TENANT_DAYS_KEPT: u32 = 1096;
 /// Accounts in one answer of the control socket: 8 of twenty full queues stay under the frame.
 pub const CONTROL_INSPECT_ACCOUNTS: u32 = 8;
 /// Milliseconds after which the control socket is listened to again where the system did not let it.

@@ -190,6 +190,9 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        if let Err(error) = storage.count_tenants(environment.now_ms()).await {
+            tracing::error!(%error, "what tenants take cannot be counted");
+        }
         match storage.expire(environment.now_ms()).await {
             Ok(counts) if counts != ExpireCounts::default() => {
                 let ExpireCounts {

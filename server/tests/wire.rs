@@ -37,6 +37,8 @@ mod statement;
 mod stubborn_storage;
 #[path = "wire/subscription.rs"]
 mod subscription;
+#[path = "wire/tenants.rs"]
+mod tenants;
 #[path = "wire/tokens.rs"]
 mod tokens;
 #[path = "wire/transport.rs"]

@@ -1,9 +1,16 @@
 //! `medipeps-server admin`: one file a subcommand, for whoever runs the server.
 
+mod date;
 mod export;
 mod import;
 mod inspect;
+mod invitation_file;
 mod invite;
+mod statement;
+mod statistics;
+mod suspend;
+mod tenant;
+mod tenants;
 
 use clap::Subcommand;
 
@@ -26,13 +33,29 @@ pub(super) enum Command {
     Export(export::Arguments),
     /// Load an export into an empty data directory.
     Import(import::Arguments),
+    /// The customers of whoever runs the server, and what was agreed with them.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Let nothing in or out of an account until `resume`; what waits in its queues stays.
+    Suspend(suspend::Arguments),
+    /// Take a suspended account up again.
+    Resume(suspend::Arguments),
+    /// Print what a tenant took in a month, for its invoice.
+    Statement(statement::Arguments),
+    /// Print how many accounts, bytes, blobs and group logs there are, by tenant and altogether; no account is named.
+    Statistics(statistics::Arguments),
 }
 
 pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Invite(arguments) => invite::invite(&arguments).await,
+        Command::Invite(arguments) => invite::invite(arguments).await,
         Command::Inspect(arguments) => inspect::inspect(&arguments).await,
         Command::Export(arguments) => export::export(&arguments).await,
         Command::Import(arguments) => import::import(&arguments).await,
+        Command::Tenant(command) => tenant::run(command).await,
+        Command::Suspend(arguments) => suspend::suspend(arguments, true).await,
+        Command::Resume(arguments) => suspend::suspend(arguments, false).await,
+        Command::Statement(arguments) => statement::statement(&arguments).await,
+        Command::Statistics(arguments) => statistics::statistics(&arguments).await,
     }
 }
