@@ -71,7 +71,9 @@ impl Receiver {
                         come.send_replace(Some((incarnation, delivery.sequence)));
                     }
                     SubscriptionEvent::Displaced => return,
-                    SubscriptionEvent::QueueEmpty | SubscriptionEvent::Expired(_) => {}
+                    SubscriptionEvent::QueueEmpty
+                    | SubscriptionEvent::Expired(_)
+                    | SubscriptionEvent::PrekeysWithheld(_) => {}
                 }
             }
         };
