@@ -33,6 +33,8 @@ pub enum ControlRequest {
         /// Absolute; there must be no such file.
         path: String,
     },
+    /// That it reads its configuration file again.
+    Reload,
 }
 
 /// The server's answer.
@@ -50,6 +52,8 @@ pub enum ControlResponse {
     GroupLogs(Vec<ControlGroupLog>),
     /// It is done.
     Done,
+    /// The configuration has been read again: keys that have another value now.
+    Reloaded(Vec<String>),
 }
 
 /// What all blobs take together.
@@ -141,6 +145,7 @@ impl ControlRequest {
                 after: after.map(|after| after.to_vec()).unwrap_or_default(),
             }),
             Self::Export { path } => R::Export(proto::ControlExport { path: path.clone() }),
+            Self::Reload => R::Reload(proto::ControlReload {}),
         };
         proto::ControlRequest { request: Some(request) }.encode_to_vec()
     }
@@ -160,6 +165,7 @@ impl ControlRequest {
             R::InspectGroupLogs(inspect) => Self::InspectGroupLogs { after: Some(fixed(&inspect.after, "after")?) },
             R::Export(export) if export.path.is_empty() => return Err(WireError::Missing("path")),
             R::Export(export) => Self::Export { path: export.path },
+            R::Reload(_) => Self::Reload,
         })
     }
 }
@@ -182,6 +188,7 @@ impl ControlResponse {
                 R::GroupLogs(proto::ControlGroupLogs { logs: logs.iter().map(ControlGroupLog::encode).collect() })
             }
             Self::Done => R::Done(proto::ControlDone {}),
+            Self::Reloaded(changed) => R::Reloaded(proto::ControlReloaded { changed: changed.clone() }),
         };
         proto::ControlResponse { response: Some(response) }.encode_to_vec()
     }
@@ -205,6 +212,7 @@ impl ControlResponse {
                 Self::GroupLogs(logs.logs.iter().map(ControlGroupLog::decode).collect::<Result<_, _>>()?)
             }
             R::Done(_) => Self::Done,
+            R::Reloaded(reloaded) => Self::Reloaded(reloaded.changed),
         })
     }
 }
@@ -309,6 +317,7 @@ mod tests {
             ControlRequest::InspectGroupLogs { after: None },
             ControlRequest::InspectGroupLogs { after: Some([7; 32]) },
             ControlRequest::Export { path: "/tmp/a".to_owned() },
+            ControlRequest::Reload,
         ] {
             assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
         }
@@ -334,6 +343,8 @@ mod tests {
             ControlResponse::Blobs(ControlBlobs { blobs: 3, complete: 2, bytes: 1 << 40 }),
             ControlResponse::GroupLogs(vec![log]),
             ControlResponse::Done,
+            ControlResponse::Reloaded(vec!["rate.submit_per_address".to_owned(), "certificate".to_owned()]),
+            ControlResponse::Reloaded(Vec::new()),
         ] {
             assert_eq!(ControlResponse::decode(&response.encode()), Ok(response));
         }

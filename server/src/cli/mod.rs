@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong use, a configuration that is refused included.
 
+mod admin;
+mod check_config;
 mod export;
 mod import;
 mod inspect;
@@ -31,7 +33,16 @@ enum Command {
     ///
     /// Once it is ready it prints one line on standard output: `listening on ADDRESS:PORT, server key HASH`. Logs go to
     /// standard error.
+    ///
+    /// SIGHUP makes it read its configuration and its certificate again, as `admin reload` does.
     Run(ConfigArgument),
+    /// Look over a configuration without starting anything, and print `ok` or what is wrong.
+    ///
+    /// It looks at the file's keys, the certificate with its key and its end, and the modes of files with secrets.
+    CheckConfig(ConfigArgument),
+    /// Orders to a running server.
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Make an invitation and print its code, alone, on the last line.
     ///
     /// The code opens one account and tells the client by which key to know this server. It works while the server runs
@@ -109,7 +120,9 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Run(config) => run::run(&config.load()?).await,
+        Command::Run(config) => run::run(&config.config).await,
+        Command::CheckConfig(config) => check_config::check_config(&config.load()?),
+        Command::Admin(command) => admin::dispatch(command).await,
         Command::Invite(arguments) => invite::invite(&arguments).await,
         Command::Inspect(arguments) => inspect::inspect(&arguments).await,
         Command::Export(arguments) => export::export(&arguments).await,

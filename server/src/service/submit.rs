@@ -25,7 +25,7 @@ impl Service {
             digest: digest(&envelopes),
             envelopes: envelopes.into_iter().map(|one| (one.device_id, one.envelope)).collect(),
             now_ms: moment.now_ms,
-            expires_ms: moment.now_ms.saturating_add(self.envelope_retention_ms),
+            expires_ms: moment.now_ms.saturating_add(self.settings().envelope_retention_ms),
         };
         fail_point!(BeforeSubmit);
         let EnqueueOutcome::Accepted { duplicate } = self.storage.enqueue(submission).await.map_err(refused)?;

@@ -1,7 +1,7 @@
 //! The QUIC endpoint: its socket, its limits, and the keys that let clients of a former process learn of the restart.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig
 use quinn_proto::HashedConnectionIdGenerator;
 use thiserror::Error;
 
-use super::certificate::{CertificateError, tls_config};
+use super::certificate::{CertificateError, Certificates, tls_config};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::key_file::{KeyFileError, load_or_draw};
@@ -41,18 +41,44 @@ pub enum ListenError {
     Quic(String),
 }
 
-/// Listens for QUIC on the address of the configuration.
-pub(crate) fn listen(config: &Config, environment: &dyn Environment) -> Result<Endpoint, ListenError> {
-    let tls = QuicServerConfig::try_from(tls_config(config)?).map_err(|error| ListenError::Quic(error.to_string()))?;
+/// Listens for QUIC on a socket that was handed over, or else on the address of the configuration.
+pub(crate) fn listen(
+    config: &Config,
+    environment: &dyn Environment,
+    certificates: &Arc<Certificates>,
+    socket: Option<UdpSocket>,
+) -> Result<Endpoint, ListenError> {
     let keys = load_or_draw::<72>(&config.data_dir.join("quic.key"), environment)?;
     let (reset, rest) = keys.split_at(32);
-    let (token, connection_ids) = rest.split_at(32);
+    let (_, connection_ids) = rest.split_at(32);
 
     let mut endpoint = EndpointConfig::new(Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, reset)));
     // A stateless reset is sent only for connection ids that the generator recognises, so its key must last too.
     let connection_ids = connection_ids.iter().fold(0, |key, byte| key << 8 | u64::from(*byte));
     endpoint.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(connection_ids)));
 
+    let failed = |error| ListenError::Socket { address: config.listen, error };
+    let socket = match socket {
+        Some(socket) => socket,
+        None => UdpSocket::bind(config.listen).map_err(failed)?,
+    };
+    // The kernel gives what it allows; less is slower under load, not wrong.
+    let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(SOCKET_RECEIVE_BUFFER);
+    let server = accept_config(config, environment, certificates)?;
+    Endpoint::new(endpoint, Some(server), socket, Arc::new(quinn::TokioRuntime)).map_err(failed)
+}
+
+/// How connections are accepted. Another configuration makes another; open connections keep theirs.
+pub(crate) fn accept_config(
+    config: &Config,
+    environment: &dyn Environment,
+    certificates: &Arc<Certificates>,
+) -> Result<ServerConfig, ListenError> {
+    let failed = |error: &dyn std::fmt::Display| ListenError::Quic(error.to_string());
+    let tls = tls_config(certificates).map_err(|error| failed(&error))?;
+    let tls = QuicServerConfig::try_from(tls).map_err(|error| failed(&error))?;
+    let keys = load_or_draw::<72>(&config.data_dir.join("quic.key"), environment)?;
+    let token = &keys[32..64];
     let token = ring::hkdf::Salt::new(ring::hkdf::HKDF_SHA256, &[]).extract(token);
     let mut server = ServerConfig::new(Arc::new(tls), Arc::new(token));
     server
@@ -65,12 +91,7 @@ pub(crate) fn listen(config: &Config, environment: &dyn Environment) -> Result<E
     let mut tokens = quinn::ValidationTokenConfig::default();
     tokens.sent(0);
     server.validation_token_config(tokens);
-
-    let failed = |error| ListenError::Socket { address: config.listen, error };
-    let socket = std::net::UdpSocket::bind(config.listen).map_err(failed)?;
-    // The kernel gives what it allows; less is slower under load, not wrong.
-    let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(SOCKET_RECEIVE_BUFFER);
-    Endpoint::new(endpoint, Some(server), socket, Arc::new(quinn::TokioRuntime)).map_err(failed)
+    Ok(server)
 }
 
 fn transport_config(config: &Config) -> TransportConfig {

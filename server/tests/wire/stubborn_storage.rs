@@ -11,9 +11,10 @@ use medipeps_server::storage::{
     CreateGroupLogError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, GroupAppend, GroupAppendError,
     GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, GroupWake, GroupWakeError, ImportError,
     InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus,
-    MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError,
-    QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
-    StorageError, Submission, TakenKeyPackage, TakenPrekeys, WakeStorage,
+    MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, OperatedStorage, PieceOutcome, PrekeyError, PrekeySet,
+    PrekeyStatus, QueueError, QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome,
+    StatementError, Storage, StorageError, StorageLimits, StoreMetrics, Submission, TakenKeyPackage, TakenPrekeys,
+    WakeStorage,
 };
 use tokio::sync::watch;
 
@@ -177,6 +178,22 @@ impl Storage for StubbornStorage {
         limit: usize,
     ) -> Result<Vec<InspectedGroupLog>, StorageError> {
         self.inner.inspect_group_logs(after, limit).await
+    }
+}
+
+#[async_trait]
+impl OperatedStorage for StubbornStorage {
+    fn set_limits(&self, limits: StorageLimits) {
+        self.inner.set_limits(limits);
+    }
+    fn metrics(&self) -> StoreMetrics {
+        self.inner.metrics()
+    }
+    fn check_space(&self) -> Result<(), StorageError> {
+        self.inner.check_space()
+    }
+    async fn move_to_end(&self, address: &Address, device: u32, sequence: u64) -> Result<Option<u64>, QueueError> {
+        self.inner.move_to_end(address, device, sequence).await
     }
 }
 

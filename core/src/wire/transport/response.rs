@@ -156,6 +156,11 @@ pub enum SubscriptionEvent {
     Displaced,
     /// So many messages ran out of time before the device came for them.
     Expired(u64),
+    /// The server stops; nothing more comes.
+    GoAway {
+        /// Milliseconds after which to connect again, drawn for this subscription.
+        retry_after: u64,
+    },
 }
 
 /// One queued envelope.
@@ -310,6 +315,7 @@ impl SubscriptionEvent {
             Self::QueueEmpty => E::QueueEmpty(proto::QueueEmpty {}),
             Self::Displaced => E::Displaced(proto::Displaced {}),
             Self::Expired(count) => E::Expired(proto::Expired { count }),
+            Self::GoAway { retry_after } => E::GoAway(proto::GoAway { retry_after }),
         };
         proto::SubscriptionEvent { event: Some(event) }
     }
@@ -326,6 +332,7 @@ impl SubscriptionEvent {
             E::QueueEmpty(_) => Self::QueueEmpty,
             E::Displaced(_) => Self::Displaced,
             E::Expired(expired) => Self::Expired(expired.count),
+            E::GoAway(away) => Self::GoAway { retry_after: away.retry_after },
         })
     }
 }
@@ -365,6 +372,7 @@ mod tests {
             event(SubscriptionEvent::QueueEmpty),
             event(SubscriptionEvent::Displaced),
             event(SubscriptionEvent::Expired(14)),
+            event(SubscriptionEvent::GoAway { retry_after: 22 }),
             Response::FetchStatement(vec![15]),
             Response::FetchPrekeys(FetchPrekeysReply { statement: vec![16], bundles: vec![vec![17]] }),
             Response::Submit(SubmitReply { duplicate: true }),

@@ -6,6 +6,7 @@ mod group_log_transfer;
 mod group_logs;
 mod group_wakes;
 mod key_packages;
+mod moving;
 mod prekeys;
 mod queues;
 mod transfer;
@@ -97,6 +98,8 @@ macro_rules! conformance_suite {
             every_key_package_goes_to_one_taker,
             key_packages_go_with_their_device,
             used_key_packages_survive_an_export,
+            an_envelope_is_moved_to_the_end_and_nothing_is_lost,
+            limits_are_set_anew,
         );
     };
     ($engine:ty: $($case:ident,)*) => {
@@ -114,6 +117,7 @@ pub(super) use self::group_log_transfer::*;
 pub(super) use self::group_logs::*;
 pub(super) use self::group_wakes::*;
 pub(super) use self::key_packages::*;
+pub(super) use self::moving::*;
 pub(super) use self::prekeys::*;
 pub(super) use self::queues::*;
 pub(super) use self::transfer::*;

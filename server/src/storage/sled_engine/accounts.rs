@@ -170,6 +170,7 @@ fn remove_device(records: &Records, changes: &mut Changes, queue: QueueKey) -> R
         changes.remove(layout::envelope(queue, sequence));
         changes.remove(layout::deadline(envelope.expires, Due::Envelope(queue, sequence)));
         changes.effects.released.push(envelope.segment);
+        changes.effects.shrink(envelope.length);
     }
     for prefix in layout::everything_of_device(queue) {
         for item in records.scan(&prefix) {

@@ -380,6 +380,7 @@ impl<'a> Loader<'a> {
         self.changes.put(layout::envelope(*queue, sequence), envelope.encode());
         self.changes.put(layout::deadline(expires, Due::Envelope(*queue, sequence)), Vec::new());
         self.changes.effects.stored.push(body.segment);
+        self.changes.effects.grow(body.length);
         Ok(())
     }
 
