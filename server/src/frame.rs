@@ -14,7 +14,10 @@ const LENGTH_LENGTH: usize = 4;
 
 /// Bytes of frames that may be in memory at once, over all who share it.
 #[derive(Debug, Clone)]
-pub(crate) struct FrameMemory(Arc<Semaphore>);
+pub(crate) struct FrameMemory {
+    free: Arc<Semaphore>,
+    bytes: usize,
+}
 
 /// A frame, and its share of the memory.
 #[derive(Debug)]
@@ -46,12 +49,17 @@ pub(crate) enum FrameError {
 impl FrameMemory {
     /// Room for so many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes)))
+        Self { free: Arc::new(Semaphore::new(bytes)), bytes }
+    }
+
+    /// Bytes that are taken.
+    pub(crate) fn used(&self) -> usize {
+        self.bytes.saturating_sub(self.free.available_permits())
     }
 
     /// A share of so many bytes, for as long as it is held; `None` when there is no room for it.
     pub(crate) fn share(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        self.0.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
+        self.free.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
     }
 }
 

@@ -221,9 +221,45 @@ pub const NO_PREKEYS_RETRY_MS: u64 = 60_000;
 pub const SHUTDOWN_RETRY_MS: u64 = 5_000;
 /// Milliseconds after which to repeat what the store could not take.
 pub const STORAGE_RETRY_MS: u64 = 10_000;
-/// Milliseconds for which requests under way may go on when the server stops. With the rest it stays under the 25 s that
-/// service managers grant.
-pub const DRAIN_TIMEOUT_MS: u64 = 15_000;
+/// Milliseconds by which the times to connect again are spread for each push that is open when the server stops: three hundred
+/// handshakes a second, what two cores take.
+pub const RETRY_SPREAD_PER_PUSH_MS: u64 = 3;
+/// Milliseconds by which they are spread at least.
+pub const RETRY_SPREAD_MIN_MS: u64 = 1_000;
+/// Milliseconds by which they are spread at most, so that nobody is without mail for longer.
+pub const RETRY_SPREAD_MAX_MS: u64 = 60_000;
+/// Pushes that are told at once to go away.
+pub const DRAIN_BATCH_MIN: usize = 20;
+/// Milliseconds between two batches.
+pub const DRAIN_BATCH_INTERVAL_MS: u64 = 50;
+/// Milliseconds in which all are told; the batches are as large as that takes.
+pub const DRAIN_PUSHES_MAX_MS: u64 = 10_000;
+/// Milliseconds for which requests under way may go on after that. With the rest it stays under the 25 s that service managers
+/// grant.
+pub const DRAIN_TIMEOUT_MS: u64 = 10_000;
+/// Subscriptions in a row with the same first envelope and no acknowledgement after which it is reported. A phone on a bad network
+/// makes a few.
+pub const DELIVERY_LOOP_WARNING: u32 = 10;
+/// Subscriptions in a row after which the envelope goes behind the others of its queue.
+pub const DELIVERY_LOOP_MOVE: u32 = 20;
+/// Devices whose first envelope is remembered, about 10 MiB.
+pub const DELIVERY_LOOPS_MAX: usize = 65_536;
+/// Milliseconds between two looks at whether the files of the certificate have changed.
+pub const CERTIFICATE_LOOK_INTERVAL_MS: u64 = 10_000;
+/// Seconds before a certificate runs out from which on `check-config` and the log warn: two weeks, in which it is renewed by hand.
+pub const CERTIFICATE_WARNING_SECONDS: i64 = 14 * 24 * 3600;
+/// Connections to the admin port at once. Whoever comes after waits.
+pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+/// Milliseconds that a connection to the admin port may be open, whatever it does: a scraper connects again.
+pub const ADMIN_CONNECTION_MS: u64 = 60_000;
+/// Milliseconds in which the head of a request to the admin port must have come.
+pub const ADMIN_HEAD_TIMEOUT_MS: u64 = 5_000;
+/// Milliseconds that the store may take for a read before `/health` says that it does not work.
+pub const HEALTH_READ_TIMEOUT_MS: u64 = 5_000;
+/// Milliseconds that the collector of traces may take for a batch of spans.
+pub const TRACE_EXPORT_TIMEOUT_MS: u64 = 10_000;
+/// Bytes of a collector's answer that are read.
+pub const TRACE_ANSWER_LENGTH_MAX: usize = 64 << 10;
 /// Milliseconds for which closed connections may linger when the server stops.
 pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
 /// Lines of a file of invitations: a territory.

@@ -5,6 +5,8 @@
 mod access;
 #[path = "wire/account.rs"]
 mod account;
+#[path = "wire/admin_port.rs"]
+mod admin_port;
 #[path = "wire/blobs.rs"]
 mod blobs;
 #[path = "wire/client.rs"]
@@ -29,6 +31,8 @@ mod mail;
 mod proof;
 #[path = "wire/registration.rs"]
 mod registration;
+#[path = "wire/reload.rs"]
+mod reload;
 #[path = "wire/server.rs"]
 mod server;
 #[path = "wire/statement.rs"]

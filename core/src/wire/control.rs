@@ -29,6 +29,8 @@ pub enum ControlRequest {
         /// Absolute; there must be no such file.
         path: String,
     },
+    /// That it reads its configuration file again.
+    Reload,
     /// Another tenant. Its number and creation are not looked at.
     AddTenant(Tenant),
     /// All tenants.
@@ -90,6 +92,8 @@ pub enum ControlResponse {
     GroupLogs(Vec<ControlGroupLog>),
     /// It is done.
     Done,
+    /// The configuration has been read again: keys that have another value now.
+    Reloaded(Vec<String>),
     /// All tenants, by their numbers, with what their accounts take.
     Tenants(Vec<(Tenant, TenantUsage)>),
     /// Days on which something was counted, ascending.
@@ -213,6 +217,7 @@ impl ControlRequest {
                 invitations: invitations.iter().map(ControlInvite::encode).collect(),
             }),
             Self::Verify => R::Verify(proto::ControlVerify {}),
+            Self::Reload => R::Reload(proto::ControlReload {}),
         };
         proto::ControlRequest { request: Some(request) }.encode_to_vec()
     }
@@ -248,6 +253,7 @@ impl ControlRequest {
                 Self::InviteMany(invitations.collect::<Result<_, _>>()?)
             }
             R::Verify(_) => Self::Verify,
+            R::Reload(_) => Self::Reload,
         })
     }
 }
@@ -291,6 +297,7 @@ impl ControlResponse {
                     problems: problems.clone(),
                 })
             }
+            Self::Reloaded(changed) => R::Reloaded(proto::ControlReloaded { changed: changed.clone() }),
         };
         proto::ControlResponse { response: Some(response) }.encode_to_vec()
     }
@@ -314,6 +321,7 @@ impl ControlResponse {
                 Self::GroupLogs(logs.logs.iter().map(ControlGroupLog::decode).collect::<Result<_, _>>()?)
             }
             R::Done(_) => Self::Done,
+            R::Reloaded(reloaded) => Self::Reloaded(reloaded.changed),
             R::Tenants(tenants) => Self::Tenants(
                 tenants
                     .tenants
@@ -475,6 +483,7 @@ mod tests {
             ControlRequest::InspectGroupLogs { after: None },
             ControlRequest::InspectGroupLogs { after: Some([7; 32]) },
             ControlRequest::Export { path: "/tmp/a".to_owned() },
+            ControlRequest::Reload,
         ] {
             assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
         }
@@ -509,6 +518,8 @@ mod tests {
                 bodies: 2,
                 problems: vec!["no".to_owned()],
             }),
+            ControlResponse::Reloaded(vec!["rate.submit_per_address".to_owned(), "certificate".to_owned()]),
+            ControlResponse::Reloaded(Vec::new()),
         ] {
             assert_eq!(ControlResponse::decode(&response.encode()), Ok(response));
         }

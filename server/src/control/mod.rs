@@ -21,7 +21,7 @@ use medipeps_core::wire::control::{
 use thiserror::Error;
 
 pub(crate) use client::ask;
-pub(crate) use socket::ControlSocket;
+pub(crate) use socket::{ControlSocket, ReloadOrder};
 
 use crate::environment::Environment;
 use crate::limits::{CONTROL_INSPECT_ACCOUNTS, INSPECT_GROUP_LOGS_MAX};
@@ -102,6 +102,8 @@ impl Store {
                     Err(error) => ControlResponse::Error(error.to_string()),
                 }
             }
+            // The server takes it over before it comes here.
+            ControlRequest::Reload => ControlResponse::Error("no server runs; there is nothing to reload".to_owned()),
             ControlRequest::Export { path } => match self.export(Path::new(&path)).await {
                 Ok(()) => ControlResponse::Done,
                 Err(error) => ControlResponse::Error(error),

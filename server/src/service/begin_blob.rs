@@ -12,14 +12,15 @@ use crate::storage::{BeginBlobError, BlobError, NewBlob};
 impl Service {
     pub(super) async fn begin_blob(&self, moment: Moment, request: BeginBlob) -> Result<Response, ErrorReply> {
         let BeginBlob { id, upload_secret, length, payment } = request;
-        if length > self.largest_blob {
-            let limit = self.largest_blob;
+        let settings = self.settings();
+        if length > settings.largest_blob {
+            let limit = settings.largest_blob;
             return Err(ErrorReply::new(ErrorCode::TooLarge, format!("a blob has at most {limit} bytes here")));
         }
         let limiters = [(&self.limiters.blob_begins_per_address, 1)];
         let price = self.prices().blob(length);
         let spend = self.pay(moment, payment, price, Purpose::Blob(id), &limiters).await?;
-        let expires_ms = moment.now_ms.saturating_add(self.blob_retention_ms);
+        let expires_ms = moment.now_ms.saturating_add(settings.blob_retention_ms);
         let unfinished_expires_ms = expires_ms.min(moment.now_ms.saturating_add(BLOB_UNFINISHED_RETENTION_MS));
         let secret_hash = secret_hash(&upload_secret);
         let blob = NewBlob { id, secret_hash, length, now_ms: moment.now_ms, expires_ms, unfinished_expires_ms, spend };

@@ -22,7 +22,7 @@ impl Service {
             access_key: *request.access_key.as_bytes(),
             epoch: request.epoch,
             now_ms: moment.now_ms,
-            expires_ms: moment.now_ms.saturating_add(self.group_log_retention_ms),
+            expires_ms: moment.now_ms.saturating_add(self.settings().group_log_retention_ms),
             spend,
         };
         self.storage.create_group_log(log).await.map_err(|error| match error {

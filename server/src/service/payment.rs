@@ -78,7 +78,7 @@ impl Service {
             }
             Payment::Tokens(tokens) => tokens,
         };
-        if self.limiters.refused_payments.is_empty(&network, now_ms) {
+        if self.refused_payments.is_empty(&network, now_ms) {
             limit()?;
         }
         let verified = self.verify(moment, price, tokens, purpose).await;
@@ -91,7 +91,7 @@ impl Service {
     /// Notes that somebody at this network address has sent tokens that do not pay.
     pub(super) fn payment_refused(&self, moment: Moment) {
         // That there is none left to take is what it is for.
-        let _ = self.limiters.refused_payments.take(moment.network, moment.now_ms);
+        let _ = self.refused_payments.take(moment.network, moment.now_ms);
     }
 
     /// What is answered when the store found that tokens do not pay.

@@ -34,7 +34,7 @@ impl Service {
             digest: digest(&envelopes),
             envelopes: envelopes.into_iter().map(|one| (one.device_id, one.envelope)).collect(),
             now_ms: moment.now_ms,
-            expires_ms: moment.now_ms.saturating_add(self.envelope_retention_ms),
+            expires_ms: moment.now_ms.saturating_add(self.settings().envelope_retention_ms),
             lane,
             spend,
         };

@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::connection::ProvedDevice;
+use super::delivery_loops::Verdict;
 use super::subscriptions::{Place, Signals};
-use super::{Service, queue_failed, refuse, shutting_down};
+use super::{Service, queue_failed, refuse};
 use crate::fail_point::fail_point;
 use crate::limits::{RESCAN_INTERVAL_MS, SUBSCRIPTION_BATCH};
 use crate::storage::QueueError;
@@ -67,6 +68,7 @@ struct Progress {
 enum End {
     Closed,
     Displaced,
+    GoAway,
     Failed(ErrorReply),
 }
 
@@ -87,6 +89,8 @@ impl Service {
         self.check_listed(&device).await?;
         let hint = self.storage.watch(&device.address, device.device_id).await.map_err(queue_failed)?;
         let (place, signals) = self.subscriptions.take(device.address.clone(), device.device_id);
+        self.drain.opened();
+        self.metrics.subscriptions.inc();
         Ok(Subscription { service: self.clone(), device, place, signals, hint })
     }
 }
@@ -94,6 +98,8 @@ impl Service {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.service.subscriptions.leave(&self.place);
+        self.service.metrics.subscriptions.dec();
+        self.service.drain.ended();
     }
 }
 
@@ -103,6 +109,10 @@ impl Subscription {
         let last = match self.push(sink).await {
             End::Closed => return,
             End::Displaced => Response::Subscription(SubscriptionEvent::Displaced),
+            End::GoAway => {
+                let retry_after = self.service.retry_after_drain();
+                Response::Subscription(SubscriptionEvent::GoAway { retry_after })
+            }
             End::Failed(error) => Response::Error(error),
         };
         // Whether it still gets there does not matter: a client that misses it connects again.
@@ -114,6 +124,7 @@ impl Subscription {
         rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
         rescan.reset();
         let mut progress = Progress::default();
+        let opened_ms = self.service.environment.now_ms();
         let open = SubscriptionEvent::Open(self.service.storage.incarnation());
         if sink.send(&Response::Subscription(open)).await.is_err() {
             return End::Closed;
@@ -122,7 +133,7 @@ impl Subscription {
             return end;
         }
         loop {
-            if let Err(end) = self.pass(sink, &mut progress).await {
+            if let Err(end) = self.pass(sink, &mut progress, opened_ms).await {
                 return end;
             }
             if let Err(end) = self.wait(sink, &mut rescan, &mut progress).await {
@@ -132,7 +143,7 @@ impl Subscription {
     }
 
     /// Pushes all that may be pushed now.
-    async fn pass(&mut self, sink: &mut impl Sink, progress: &mut Progress) -> Result<(), End> {
+    async fn pass(&mut self, sink: &mut impl Sink, progress: &mut Progress, opened_ms: u64) -> Result<(), End> {
         self.tell_expired(sink, progress).await?;
         loop {
             self.check_end()?;
@@ -155,18 +166,20 @@ impl Subscription {
                 }
                 batch => batch.map_err(queue_failed)?,
             };
-            if batch.is_empty() {
-                break;
+            let Some(first) = batch.first() else { break };
+            if progress.cursor == 0 && self.moves_first(first.sequence).await? {
+                continue;
             }
             for queued in batch {
                 progress.push(queued.sequence);
-                let delivery = Delivery {
-                    sequence: queued.sequence,
-                    received: queued.received_ms,
-                    envelope: queued.envelope,
-                    lane: queued.lane,
-                };
+                let received = queued.received_ms;
+                let delivery =
+                    Delivery { sequence: queued.sequence, received, envelope: queued.envelope, lane: queued.lane };
                 sink.send(&Response::Subscription(SubscriptionEvent::Delivery(delivery))).await?;
+                // What waited for its device says nothing about the server.
+                let waited =
+                    (received >= opened_ms).then(|| self.service.environment.now_ms().saturating_sub(received));
+                self.service.metrics.delivered(waited);
                 fail_point!(AfterDelivery);
             }
         }
@@ -177,18 +190,34 @@ impl Subscription {
         Ok(())
     }
 
+    /// Counts the first envelope of this subscription; one that its device fails at again and again goes behind the others.
+    async fn moves_first(&self, sequence: u64) -> Result<bool, End> {
+        let (address, device_id) = (&self.device.address, self.device.device_id);
+        let metrics = &self.service.metrics;
+        match self.service.delivery_loops.begin(address, device_id, sequence) {
+            Verdict::Push => Ok(false),
+            Verdict::Warn => {
+                metrics.delivery_loops.inc();
+                tracing::warn!(sequence, "an envelope is pushed again and again and never acknowledged");
+                Ok(false)
+            }
+            Verdict::Move => {
+                let moved = self.service.storage.move_to_end(address, device_id, sequence).await;
+                let Some(to) = moved.map_err(queue_failed)? else { return Ok(false) };
+                metrics.envelopes_moved.inc();
+                tracing::warn!(sequence, to, "an envelope that is never acknowledged went to the end of its queue");
+                Ok(true)
+            }
+        }
+    }
+
     /// Waits until there may be something to do.
     async fn wait(&mut self, sink: &mut impl Sink, rescan: &mut Interval, progress: &mut Progress) -> Result<(), End> {
-        let mut stopping = self.service.stopping.subscribe();
-        let stopped = async {
-            // The value comes with a lock, which must not outlive this block.
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-        };
         tokio::select! {
             changed = self.hint.changed() => changed.map_err(|_| End::Failed(refuse(ErrorCode::UnknownDevice))),
             // The other end of this one is in `place`; it cannot be gone.
             _ = self.signals.changed() => Ok(()),
-            () = stopped => Ok(()),
+            () = self.service.drain.turn() => Err(End::GoAway),
             () = sink.closed() => Err(End::Closed),
             _ = rescan.tick() => {
                 self.tell_withheld(sink, progress).await?;
@@ -267,7 +296,7 @@ impl Subscription {
         if self.signals.borrow().displaced {
             return Err(End::Displaced);
         }
-        if *self.service.stopping.borrow() { Err(End::Failed(shutting_down())) } else { Ok(()) }
+        if self.service.drain.is_turn() { Err(End::GoAway) } else { Ok(()) }
     }
 }
 

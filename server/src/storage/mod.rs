@@ -14,6 +14,7 @@ mod group_wake;
 mod inspection;
 mod key_package;
 mod memory;
+mod operation;
 mod prekey;
 mod queue;
 mod sled_engine;
@@ -40,6 +41,7 @@ pub use group_wake::{GroupWake, GroupWakeError, NewGroupWake, WakeStorage};
 pub use inspection::{InspectedAccount, InspectedDevice, InspectedEnvelope, InspectedGroupLog};
 pub use key_package::{KeyPackageError, KeyPackageSet, KeyPackageStatus, TakenKeyPackage};
 pub use memory::{Fault, MemoryStorage};
+pub use operation::{OperatedStorage, StorageLimits, StoreMetrics};
 pub use prekey::{PrekeyError, PrekeySet, PrekeyStatus, TakenKem, TakenPrekeys};
 pub use queue::{
     AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, Submission,
@@ -53,7 +55,7 @@ pub use token::{
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
-pub trait Storage: WakeStorage + TokenStorage + TenantStorage {
+pub trait Storage: WakeStorage + TokenStorage + TenantStorage + OperatedStorage {
     /// The life of the store that cursors belong to: drawn when the store is created, and anew by an import.
     fn incarnation(&self) -> [u8; 16];
 

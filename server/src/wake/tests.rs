@@ -9,6 +9,8 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::{Method, Response, Version};
 
+use prometheus_client::metrics::family::Family;
+
 use self::push_service::{PATIENCE, PushService, status, with_header};
 use super::*;
 use crate::config::Config;
@@ -54,13 +56,13 @@ impl House {
             spend: Spend::default(),
         };
         storage.create_group_log(log).await.unwrap();
-        let mut house = Self { storage, wakes: Wakes::new(&config), task: None, config };
+        let mut house = Self { storage, wakes: Wakes::new(&config, Family::default()), task: None, config };
         house.start().await;
         house
     }
 
     async fn start(&mut self) {
-        self.wakes = Wakes::new(&self.config);
+        self.wakes = Wakes::new(&self.config, Family::default());
         let (wakes, storage) = (Arc::clone(&self.wakes), Arc::clone(&self.storage));
         let mut waker = Waker::new(wakes, &self.config, storage, Arc::new(SystemEnvironment)).unwrap().unwrap();
         waker.schedule = Schedule::new(INTERVAL_MS);

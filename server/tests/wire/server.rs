@@ -26,6 +26,7 @@ pub fn now_ms() -> u64 {
 pub struct TestServer {
     pub server: Server,
     pub storage: Arc<MemoryStorage>,
+    pub config: Config,
     _folder: TempDir,
 }
 
@@ -55,7 +56,7 @@ impl TestServer {
         let storage = MemoryStorage::new(config.queue_quota(), [7; 16]).with_blob_bytes_max(config.blob_bytes_max());
         let storage = Arc::new(storage.with_group_quota(config.group_quota()));
         let server = Server::start(&config, wrap(storage.clone())).await.unwrap();
-        Self { server, storage, _folder: folder }
+        Self { server, storage, config, _folder: folder }
     }
 
     pub fn address(&self) -> SocketAddr {

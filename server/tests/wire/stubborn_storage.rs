@@ -12,11 +12,11 @@ use medipeps_server::storage::{
     CreateGroupLogError, DeliveryKeysError, DrawError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError,
     GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, GroupWake,
     GroupWakeError, ImportError, InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError,
-    KeyPackageSet, KeyPackageStatus, MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, PieceOutcome, PrekeyError,
-    PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope, RedeemError, Redemption, RegisterError, RegisterOutcome,
-    Registration, ReplaceOutcome, StatementError, Storage, StorageError, StoredIssuerKey, Submission, SuspendError,
-    TakenKeyPackage, TakenPrekeys, Taking, TenantError, TenantStorage, TokenDraw, TokenStorage, VoucherDraw,
-    WakeStorage,
+    KeyPackageSet, KeyPackageStatus, MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, OperatedStorage, PieceOutcome,
+    PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope, RedeemError, Redemption, RegisterError,
+    RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, StorageLimits, StoreMetrics,
+    StoredIssuerKey, Submission, SuspendError, TakenKeyPackage, TakenPrekeys, Taking, TenantError, TenantStorage,
+    TokenDraw, TokenStorage, VoucherDraw, WakeStorage,
 };
 use tokio::sync::watch;
 
@@ -215,6 +215,22 @@ impl TokenStorage for StubbornStorage {
     }
     async fn settle_withheld(&self, address: &Address, device: u32, since: u64) -> Result<(), QueueError> {
         self.inner.settle_withheld(address, device, since).await
+    }
+}
+
+#[async_trait]
+impl OperatedStorage for StubbornStorage {
+    fn set_limits(&self, limits: StorageLimits) {
+        self.inner.set_limits(limits);
+    }
+    fn metrics(&self) -> StoreMetrics {
+        self.inner.metrics()
+    }
+    fn check_space(&self) -> Result<(), StorageError> {
+        self.inner.check_space()
+    }
+    async fn move_to_end(&self, address: &Address, device: u32, sequence: u64) -> Result<Option<u64>, QueueError> {
+        self.inner.move_to_end(address, device, sequence).await
     }
 }
 

@@ -174,6 +174,11 @@ pub enum SubscriptionEvent {
     /// Somebody asks for the account's prekeys more often than the limit: since this time, in milliseconds since 1970 by the
     /// server's clock, one-time keys were withheld.
     PrekeysWithheld(u64),
+    /// The server stops; nothing more comes.
+    GoAway {
+        /// Milliseconds after which to connect again, drawn for this subscription.
+        retry_after: u64,
+    },
 }
 
 /// One queued envelope.
@@ -357,6 +362,7 @@ impl SubscriptionEvent {
             Self::Displaced => E::Displaced(proto::Displaced {}),
             Self::Expired(count) => E::Expired(proto::Expired { count }),
             Self::PrekeysWithheld(since) => E::PrekeysWithheld(proto::PrekeysWithheld { since }),
+            Self::GoAway { retry_after } => E::GoAway(proto::GoAway { retry_after }),
         };
         proto::SubscriptionEvent { event: Some(event) }
     }
@@ -375,6 +381,7 @@ impl SubscriptionEvent {
             E::Displaced(_) => Self::Displaced,
             E::Expired(expired) => Self::Expired(expired.count),
             E::PrekeysWithheld(withheld) => Self::PrekeysWithheld(withheld.since),
+            E::GoAway(away) => Self::GoAway { retry_after: away.retry_after },
         })
     }
 }
@@ -417,6 +424,7 @@ mod tests {
             event(SubscriptionEvent::QueueEmpty),
             event(SubscriptionEvent::Displaced),
             event(SubscriptionEvent::Expired(14)),
+            event(SubscriptionEvent::GoAway { retry_after: 22 }),
             Response::FetchStatement(vec![15]),
             Response::FetchPrekeys(FetchPrekeysReply {
                 statement: vec![16],

@@ -6,6 +6,7 @@ mod import;
 mod inspect;
 mod invitation_file;
 mod invite;
+mod reload;
 mod statement;
 mod statistics;
 mod suspend;
@@ -14,7 +15,7 @@ mod tenants;
 
 use clap::Subcommand;
 
-use super::Failure;
+use super::{ConfigArgument, Failure};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -44,6 +45,11 @@ pub(super) enum Command {
     Statement(statement::Arguments),
     /// Print how many accounts, bytes, blobs and group logs there are, by tenant and altogether; no account is named.
     Statistics(statistics::Arguments),
+    /// Have the running server read its configuration and its certificate again, and print the keys that changed.
+    ///
+    /// Open connections stay. Where the file has a mistake, or a key changed that needs a restart, nothing is taken over: the
+    /// server goes on as before, and this says why. SIGHUP does the same, with the answer in the log.
+    Reload(ConfigArgument),
 }
 
 pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
@@ -57,5 +63,6 @@ pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Resume(arguments) => suspend::suspend(arguments, false).await,
         Command::Statement(arguments) => statement::statement(&arguments).await,
         Command::Statistics(arguments) => statistics::statistics(&arguments).await,
+        Command::Reload(config) => reload::reload(&config).await,
     }
 }

@@ -6,6 +6,7 @@ mod group_log_transfer;
 mod group_logs;
 mod group_wakes;
 mod key_packages;
+mod moving;
 mod prekeys;
 mod queues;
 mod tenants;
@@ -118,6 +119,8 @@ macro_rules! conformance_suite {
             what_has_ended_takes_nothing_new_and_loses_nothing,
             every_day_of_a_tenant_is_counted,
             an_export_carries_tenants,
+            an_envelope_is_moved_to_the_end_and_nothing_is_lost,
+            limits_are_set_anew,
         );
     };
     ($engine:ty: $($case:ident,)*) => {
@@ -135,6 +138,7 @@ pub(super) use self::group_log_transfer::*;
 pub(super) use self::group_logs::*;
 pub(super) use self::group_wakes::*;
 pub(super) use self::key_packages::*;
+pub(super) use self::moving::*;
 pub(super) use self::prekeys::*;
 pub(super) use self::queues::*;
 pub(super) use self::tenants::*;

@@ -4,6 +4,7 @@ mod blobs;
 mod group_logs;
 mod group_wakes;
 mod loading;
+mod operating;
 mod state;
 mod tenants;
 mod tokens;
@@ -31,9 +32,9 @@ use super::{
     CreateGroupLogError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, GroupAppend, GroupAppendError,
     GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupQuota, GroupUsage, ImportError, InspectedAccount,
     InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, NewBlob,
-    NewGroupLog, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
-    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenKeyPackage, TakenPrekeys, Taking,
+    NewGroupLog, OperatedStorage, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota,
+    QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
+    StorageError, StorageLimits, StoreMetrics, Submission, TakenKeyPackage, TakenPrekeys, Taking,
 };
 use crate::limits::{BLOBS_BYTES_MAX, FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX, INSPECT_GROUP_LOGS_MAX};
 
@@ -41,9 +42,8 @@ use crate::limits::{BLOBS_BYTES_MAX, FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX, 
 /// start of the process.
 #[derive(Debug)]
 pub struct MemoryStorage {
-    quota: QueueQuota,
-    blob_bytes_max: u64,
-    group_quota: GroupQuota,
+    limits: Mutex<StorageLimits>,
+    metrics: StoreMetrics,
     low_space: AtomicBool,
     state: Mutex<State>,
     failure: watch::Sender<Option<StorageError>>,
@@ -64,29 +64,29 @@ impl MemoryStorage {
     pub fn new(quota: QueueQuota, incarnation: [u8; 16]) -> Self {
         let state = State { incarnation, ..State::default() };
         let (state, failure) = (Mutex::new(state), watch::Sender::new(None));
-        let (blob_bytes_max, group_quota) = (BLOBS_BYTES_MAX, GroupQuota::default());
-        Self { quota, blob_bytes_max, group_quota, low_space: AtomicBool::new(false), state, failure }
+        let (groups, blob_bytes_max) = (GroupQuota::default(), BLOBS_BYTES_MAX);
+        let limits = Mutex::new(StorageLimits { queue: quota, blob_bytes_max, groups, free_space_floor: 0 });
+        let metrics = StoreMetrics::default();
+        Self { limits, metrics, low_space: AtomicBool::new(false), state, failure }
     }
 
     /// Bounds what group logs may hold.
     #[must_use]
     pub fn with_group_quota(self, group_quota: GroupQuota) -> Self {
-        Self { group_quota, ..self }
+        self.change_limits(|limits| limits.groups = group_quota);
+        self
     }
 
     /// Bounds the bytes of all blobs together.
     #[must_use]
     pub fn with_blob_bytes_max(self, blob_bytes_max: u64) -> Self {
-        Self { blob_bytes_max, ..self }
+        self.change_limits(|limits| limits.blob_bytes_max = blob_bytes_max);
+        self
     }
 
     /// Makes the disk full, or gives it room again: until then nothing new is taken.
     pub fn set_low_space(&self, low: bool) {
         self.low_space.store(low, Ordering::Relaxed);
-    }
-
-    fn check_space(&self) -> Result<(), StorageError> {
-        if self.low_space.load(Ordering::Relaxed) { Err(StorageError::LowSpace { floor: 0 }) } else { Ok(()) }
     }
 
     /// Makes the next commit fail. From then on every operation fails, until [`MemoryStorage::restart`].
@@ -130,6 +130,7 @@ impl MemoryStorage {
         if fault != Some(Fault::BeforeCommit) {
             *state = changed;
         }
+        self.measure(&state);
         if fault.is_some() {
             let failure = StorageError::Failed("a fault was injected".into());
             self.failure.send_replace(Some(failure.clone()));
@@ -269,7 +270,12 @@ impl Storage for MemoryStorage {
     async fn enqueue(&self, submission: Submission) -> Result<EnqueueOutcome, EnqueueError> {
         submission.check_lengths()?;
         self.check_space()?;
-        self.commit(|state| state.enqueue(submission, self.quota))
+        let envelopes = submission.envelopes.len() as u64;
+        let taken = self.commit(|state| state.enqueue(submission, self.limits().queue))?;
+        if taken == (EnqueueOutcome::Accepted { duplicate: false }) {
+            self.metrics.enqueued.inc_by(envelopes);
+        }
+        Ok(taken)
     }
 
     async fn fetch(
@@ -302,7 +308,7 @@ impl Storage for MemoryStorage {
         incarnation: [u8; 16],
         up_to: u64,
     ) -> Result<(), AcknowledgeError> {
-        self.commit(|state| {
+        let acknowledged = self.commit(|state| {
             let foreign = state.incarnation != incarnation;
             let device = state.device_mut(address, device).ok_or(AcknowledgeError::UnknownDevice)?;
             let highest = device.queue.highest_sequence;
@@ -312,9 +318,10 @@ impl Storage for MemoryStorage {
             if up_to > highest {
                 return Err(AcknowledgeError::BeyondAssigned { highest });
             }
-            device.drop_envelopes(|sequence, _| sequence <= up_to);
-            Ok(())
-        })
+            Ok::<_, AcknowledgeError>(device.drop_envelopes(|sequence, _| sequence <= up_to))
+        })?;
+        self.metrics.acknowledged.inc_by(acknowledged);
+        Ok(())
     }
 
     async fn watch(&self, address: &Address, device: u32) -> Result<watch::Receiver<u64>, QueueError> {
@@ -323,7 +330,9 @@ impl Storage for MemoryStorage {
     }
 
     async fn expire(&self, now_ms: u64) -> Result<ExpireCounts, StorageError> {
-        self.commit(|state| Ok(state.expire(now_ms)))
+        let counts = self.commit(|state| Ok::<_, StorageError>(state.expire(now_ms)))?;
+        self.metrics.expired.inc_by(counts.envelopes);
+        Ok(counts)
     }
 
     async fn expired_count(&self, address: &Address, device: u32) -> Result<u64, QueueError> {
@@ -349,7 +358,7 @@ impl Storage for MemoryStorage {
 
     async fn begin_blob(&self, blob: NewBlob) -> Result<BlobProgress, BeginBlobError> {
         self.check_space()?;
-        self.commit(|state| state.begin_blob(&blob, self.blob_bytes_max))
+        self.commit(|state| state.begin_blob(&blob, self.limits().blob_bytes_max))
     }
 
     async fn put_blob_piece(&self, piece: BlobPiece) -> Result<PieceOutcome, BlobError> {
@@ -408,13 +417,13 @@ impl Storage for MemoryStorage {
 
     async fn create_group_log(&self, log: NewGroupLog) -> Result<(), CreateGroupLogError> {
         self.check_space()?;
-        self.commit(|state| state.create_group_log(log, self.group_quota))
+        self.commit(|state| state.create_group_log(log, self.limits().groups))
     }
 
     async fn append_group_entry(&self, append: GroupAppend) -> Result<GroupAppendOutcome, GroupAppendError> {
         append.check_length()?;
         self.check_space()?;
-        self.commit(|state| state.append_group_entry(append, self.group_quota))
+        self.commit(|state| state.append_group_entry(append, self.limits().groups))
     }
 
     async fn group_epoch(&self, log_id: &[u8; 32], epoch: u64) -> Result<GroupEpoch, GroupLogError> {

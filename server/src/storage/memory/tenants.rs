@@ -10,7 +10,7 @@ use super::MemoryStorage;
 use super::state::State;
 use crate::limits::TENANT_DAYS_KEPT;
 use crate::storage::tenant::{check_terms, counted, day_of};
-use crate::storage::{StorageError, SuspendError, TenantError, TenantStorage};
+use crate::storage::{OperatedStorage as _, StorageError, SuspendError, TenantError, TenantStorage};
 
 /// What the store knows of tenants.
 #[derive(Debug, Clone, Default)]

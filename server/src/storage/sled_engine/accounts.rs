@@ -191,6 +191,7 @@ fn remove_device(records: &Records, changes: &mut Changes, queue: QueueKey) -> R
         changes.effects.released.push(envelope.segment);
         let bytes = u64::from(envelope.length);
         changes.effects.usage.push(UsageChange::Released { account: queue.account, bytes });
+        changes.effects.shrink(envelope.length);
     }
     for prefix in layout::everything_of_device(queue) {
         for item in records.scan(&prefix) {

@@ -26,7 +26,7 @@ const AT_ANY_TIME: u64 = 0;
 
 impl SledStorage {
     pub(super) async fn begin(&self, blob: NewBlob) -> Result<BlobProgress, BeginBlobError> {
-        let bytes_max = self.blob_bytes_max;
+        let bytes_max = self.limits().blob_bytes_max;
         let begun = self.commit(move |writer, changes| begin(writer, changes, &blob, bytes_max)).await?;
         let (blob, expires_ms) = (begun.blob, begun.blob.expires);
         if begun.new {

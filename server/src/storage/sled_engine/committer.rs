@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,7 +25,7 @@ use super::segment::{self, SegmentWriter};
 use super::tenants::TenantBook;
 use crate::fail_point::fail_point;
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
-use crate::storage::{BlobUsage, GroupUsage, StorageError};
+use crate::storage::{BlobUsage, GroupUsage, StorageError, StoreMetrics};
 
 /// What the committer shares with readers.
 #[derive(Debug)]
@@ -235,6 +236,7 @@ pub(super) struct Writer {
     /// Live bodies in each segment.
     pub(super) live: HashMap<u64, u64>,
     pub(super) batch_max: usize,
+    pub(super) metrics: StoreMetrics,
     /// Of changes that are not yet in the tree.
     pub(super) staged: Effects,
     /// Of changes that are in the tree and not yet on the disk.
@@ -252,7 +254,10 @@ impl Writer {
                 bytes += operation.body_bytes();
                 batch.push(operation);
             }
+            let began = Instant::now();
             let committed = self.commit(&mut batch);
+            self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+            self.metrics.commit_operations.observe(batch.len() as f64);
             fail_point!(BeforeCommitAnswer);
             for operation in batch {
                 operation.answer(committed.clone());
@@ -309,9 +314,11 @@ impl Writer {
 
     /// Puts the tree on the disk.
     pub(super) fn sync(&self) -> Result<(), StorageError> {
+        let began = Instant::now();
         self.flusher.flush().map_err(|error| self.records.fail("flushing sled", error))?;
         fail_point!(AfterFlush);
         self.file.sync_all().map_err(|error| self.records.fail("syncing sled's file", error))?;
+        self.metrics.sync_seconds.observe(began.elapsed().as_secs_f64());
         fail_point!(AfterFileSync);
         Ok(())
     }
@@ -320,6 +327,11 @@ impl Writer {
     fn publish(&mut self) -> Result<(), StorageError> {
         self.shared.unmark();
         let effects = std::mem::take(&mut self.applied);
+        self.metrics.queued.inc_by(effects.queued);
+        self.metrics.queued_bytes.inc_by(effects.queued_bytes);
+        self.metrics.enqueued.inc_by(effects.accepted);
+        self.metrics.acknowledged.inc_by(effects.acknowledged);
+        self.metrics.expired.inc_by(effects.expired);
         for segment in effects.stored {
             *self.live.entry(segment).or_default() += 1;
         }

@@ -26,12 +26,12 @@ use crate::storage::{
 
 impl SledStorage {
     pub(super) async fn create_log(&self, new: NewGroupLog) -> Result<(), CreateGroupLogError> {
-        let quota = self.group_quota;
+        let quota = self.limits().groups;
         self.commit(move |writer, changes| create(writer, changes, &new, quota)).await
     }
 
     pub(super) async fn append(&self, append: GroupAppend) -> Result<GroupAppendOutcome, GroupAppendError> {
-        let quota = self.group_quota;
+        let quota = self.limits().groups;
         let (append, body) = if append.entry.len() < GROUP_ENTRY_LARGE {
             (append, None)
         } else {

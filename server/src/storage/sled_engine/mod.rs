@@ -21,6 +21,7 @@ mod inspecting;
 mod key_packages;
 mod layout;
 mod opening;
+mod operating;
 mod prekeys;
 mod queues;
 mod records;
@@ -64,8 +65,8 @@ use super::{
     GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupQuota, GroupUsage, ImportError, InspectedAccount,
     InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, NewBlob,
     NewGroupLog, OpenError, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
-    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenKeyPackage, TakenPrekeys, Taking,
+    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, StorageLimits,
+    StoreMetrics, Submission, TakenKeyPackage, TakenPrekeys, Taking,
 };
 use crate::limits::{
     BLOB_SEGMENT_BYTES, BLOBS_BYTES_MAX, COMMIT_BATCH_MAX, COMMIT_QUEUE_MAX, EXPIRE_BATCH_MAX, FREE_SPACE_FLOOR,
@@ -118,10 +119,9 @@ impl StorageOptions {
 pub struct SledStorage {
     shared: Arc<Shared>,
     incarnation: RwLock<[u8; 16]>,
-    quota: QueueQuota,
-    blob_bytes_max: u64,
-    group_quota: GroupQuota,
+    limits: RwLock<StorageLimits>,
     space: SpaceFloor,
+    metrics: StoreMetrics,
     directory: PathBuf,
     operations: Option<mpsc::Sender<Box<dyn Operation>>>,
     committer: Option<JoinHandle<()>>,
@@ -171,7 +171,10 @@ impl SledStorage {
             None => create(&records, &database, &file)?,
         };
         segment::sync_directory(&sled_directory)?;
-        let ((live, next), (live_pieces, next_blob_segment)) = clean_segments(&records)?;
+        let ((live, next), (live_pieces, next_blob_segment), queued) = clean_segments(&records)?;
+        let metrics = StoreMetrics::default();
+        metrics.queued.set(queued.envelopes);
+        metrics.queued_bytes.set(queued.bytes);
         let piece_segments = Arc::new(PieceSegments::new(blob_segments.clone(), live_pieces));
         let pieces = SegmentWriter::new(blob_segments.clone(), options.blob_segment_bytes, next_blob_segment);
         let (blob_usage, group_usage) = (count_blobs(&records)?, count_group_logs(&records)?);
@@ -189,15 +192,20 @@ impl SledStorage {
             staged: Effects::default(),
             applied: Effects::default(),
             batch_max: options.commit_batch_max.max(1),
+            metrics: metrics.clone(),
         };
         let (operations, waiting) = mpsc::channel(COMMIT_QUEUE_MAX);
         let committer = std::thread::Builder::new().name("committer".into()).spawn(move || writer.serve(waiting))?;
         Ok(Self {
             shared,
             incarnation: RwLock::new(incarnation),
-            quota: options.quota,
-            blob_bytes_max: options.blob_bytes_max,
-            group_quota: options.group_quota,
+            limits: RwLock::new(StorageLimits {
+                queue: options.quota,
+                blob_bytes_max: options.blob_bytes_max,
+                groups: options.group_quota,
+                free_space_floor: options.free_space_floor,
+            }),
+            metrics,
             space: SpaceFloor::new(directory.clone(), options.free_space_floor, probe),
             directory,
             operations: Some(operations),
@@ -407,7 +415,7 @@ impl Storage for SledStorage {
     async fn enqueue(&self, submission: Submission) -> Result<EnqueueOutcome, EnqueueError> {
         submission.check_lengths()?;
         self.space.check()?;
-        let (operation, answer) = Enqueue::new(submission, self.quota);
+        let (operation, answer) = Enqueue::new(submission, self.limits().queue);
         self.submit(operation, answer).await
     }
 

@@ -104,13 +104,24 @@ pub(super) fn draw_incarnation() -> io::Result<[u8; 16]> {
 /// Segments with the number of live bodies in each, and the number that comes next.
 pub(super) type Live = (HashMap<u64, u64>, u64);
 
+/// What all queues hold.
+#[derive(Debug, Default)]
+pub(super) struct Queued {
+    /// Envelopes.
+    pub(super) envelopes: i64,
+    /// Bytes of them.
+    pub(super) bytes: i64,
+}
+
 /// Counts the live bodies of each segment, deletes the files without any, and says which number comes next: for the segments
-/// of envelopes and for those of blobs.
-pub(super) fn clean_segments(records: &Records) -> Result<(Live, Live), OpenError> {
-    let (mut live, mut pieces) = (HashMap::new(), HashMap::new());
+/// of envelopes and for those of blobs. With what the queues hold.
+pub(super) fn clean_segments(records: &Records) -> Result<(Live, Live, Queued), OpenError> {
+    let (mut live, mut pieces, mut queued) = (HashMap::new(), HashMap::new(), Queued::default());
     look_at(records, layout::ENVELOPES, "an envelope's record", |value| {
         let envelope = EnvelopeRecord::decode(value)?;
         count(&mut live, envelope.segment);
+        queued.envelopes += 1;
+        queued.bytes += i64::from(envelope.length);
         Ok(())
     })?;
     look_at(records, layout::BLOB_PIECES, "a piece of a blob", |value| {
@@ -123,7 +134,7 @@ pub(super) fn clean_segments(records: &Records) -> Result<(Live, Live), OpenErro
         count(if entry.large { &mut pieces } else { &mut live }, entry.segment);
         Ok(())
     })?;
-    Ok((clean(&records.segments, live)?, clean(&records.blob_segments, pieces)?))
+    Ok((clean(&records.segments, live)?, clean(&records.blob_segments, pieces)?, queued))
 }
 
 /// Counts the group logs, what they hold and who is woken.

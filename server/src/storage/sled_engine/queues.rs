@@ -95,6 +95,8 @@ impl Enqueue {
             changes.effects.enqueued.push((queue, sequence));
             changes.effects.stored.push(body.segment);
             changes.effects.usage.push(UsageChange::Stored { account, bytes: u64::from(body.length) });
+            changes.effects.grow(body.length);
+            changes.effects.accepted += 1;
         }
         tokens::put_spend(&mut changes, &submission.spend);
         let forget = submission.now_ms.saturating_add(SUBMISSION_RECORD_RETENTION_MS);
@@ -180,11 +182,37 @@ pub(super) fn acknowledge(
     for item in records.envelopes(queue, 0, up_to) {
         let (sequence, envelope) = item?;
         remove_envelope(changes, queue, sequence, &envelope, &mut counters);
+        changes.effects.acknowledged += 1;
     }
     if !changes.is_empty() {
         changes.put(layout::queue(queue), counters.encode());
     }
     Ok(())
+}
+
+/// See [`OperatedStorage::move_to_end`](crate::storage::OperatedStorage::move_to_end). The body stays where it is.
+pub(super) fn move_to_end(
+    records: &Records,
+    changes: &mut Changes,
+    queue: QueueKey,
+    sequence: u64,
+) -> Result<Option<u64>, QueueError> {
+    let Some((_, envelope)) = records.envelopes(queue, sequence, sequence).next().transpose()? else {
+        return Ok(None);
+    };
+    if records.envelopes(queue, sequence.saturating_add(1), u64::MAX).next().transpose()?.is_none() {
+        return Ok(None);
+    }
+    let mut counters = records.queue(queue)?;
+    counters.highest_sequence += 1;
+    let moved = counters.highest_sequence;
+    changes.remove(layout::envelope(queue, sequence));
+    changes.remove(layout::deadline(envelope.expires, Due::Envelope(queue, sequence)));
+    changes.put(layout::envelope(queue, moved), envelope.encode());
+    changes.put(layout::deadline(envelope.expires, Due::Envelope(queue, moved)), Vec::new());
+    changes.put(layout::queue(queue), counters.encode());
+    changes.effects.enqueued.push((queue, moved));
+    Ok(Some(moved))
 }
 
 /// Drops at most `limit` records that are due, and says whether there may be more.
@@ -235,6 +263,7 @@ pub(super) fn expire(
                 };
                 remove_envelope(changes, queue, sequence, &envelope, counters);
                 counters.expired += 1;
+                changes.effects.expired += 1;
                 counts.envelopes += 1;
             }
             Due::Submission(account, id) => {
@@ -326,6 +355,7 @@ fn remove_envelope(
     changes.effects.released.push(envelope.segment);
     let bytes = u64::from(envelope.length);
     changes.effects.usage.push(UsageChange::Released { account: queue.account, bytes });
+    changes.effects.shrink(envelope.length);
     counters.messages = counters.messages.saturating_sub(1);
     counters.bytes = counters.bytes.saturating_sub(u64::from(envelope.length));
     if envelope.request_lane {

@@ -413,6 +413,7 @@ impl<'a> Loader<'a> {
         self.changes.effects.stored.push(body.segment);
         let (account, bytes) = (queue.account, u64::from(body.length));
         self.changes.effects.usage.push(UsageChange::Stored { account, bytes });
+        self.changes.effects.grow(body.length);
         Ok(())
     }
 

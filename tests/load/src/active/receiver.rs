@@ -70,7 +70,7 @@ impl Receiver {
                         self.tally.delivered(&delivery.envelope, Instant::now());
                         come.send_replace(Some((incarnation, delivery.sequence)));
                     }
-                    SubscriptionEvent::Displaced => return,
+                    SubscriptionEvent::Displaced | SubscriptionEvent::GoAway { .. } => return,
                     SubscriptionEvent::QueueEmpty
                     | SubscriptionEvent::Expired(_)
                     | SubscriptionEvent::PrekeysWithheld(_) => {}
