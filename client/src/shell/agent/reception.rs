@@ -167,8 +167,9 @@ impl Agent {
                 SubscriptionEvent::Expired(count) => {
                     self.run(Input::Expired(count), show).await?;
                 }
-                // Nothing is lost by it; the server tells it again to the next subscription.
-                SubscriptionEvent::PrekeysWithheld(_) => {}
+                SubscriptionEvent::PrekeysWithheld(since) => {
+                    self.run(Input::PrekeysWithheld(since), show).await?;
+                }
                 SubscriptionEvent::Displaced => return Err(NetworkError::Displaced.into()),
                 SubscriptionEvent::GoAway { retry_after } => {
                     return Err(NetworkError::GoingAway { retry_after: Duration::from_millis(retry_after) }.into());
