@@ -138,6 +138,8 @@ pub const GROUP_EPOCHS_KEPT: usize = 5;
 pub const GROUP_SENDERS_KNOWN_MAX: usize = 128;
 /// Bytes of one MLS message in a group log; what is larger goes as a blob.
 pub const GROUP_MESSAGE_LENGTH_MAX: usize = 4 << 20;
+/// Bytes of an encoded group context: its five hashes and ids take 147.
+pub const GROUP_CONTEXT_LENGTH_MAX: usize = 256;
 /// Bytes of one entry of a group log: 4 MiB of plaintext, padded by Padme to a multiple of 128 KiB more, with nonce and tag.
 pub const GROUP_ENTRY_LENGTH_MAX: usize = (4 << 20) + (128 << 10) + 64;
 /// Bytes of a key package: a leaf with the longest certificate, two X-Wing keys and two signatures take about 4 KiB.

@@ -346,7 +346,7 @@ targets! {
 
     /// Messages of groups with their tags.
     franked_message(data) {
-        signed::franked(data);
+        group::franked(data);
     }
 
     /// Statements of organisations, and certificates of members.
