@@ -1,5 +1,6 @@
 //! The engine on a store: one event, one transaction.
 
+mod domains;
 mod groups;
 mod organisations;
 
@@ -11,7 +12,7 @@ use medipeps_core::kind::Settings;
 use medipeps_core::session::SessionId;
 use medipeps_core::wire::client_records::{
     AccountRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, LinkRecord, MessageRecord, OutboxRecord,
-    PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, UnconfirmedRecord, UndecryptableRecord, UploadRecord,
+    PrekeysRecord, QueueRecord, RestoreRecord, UnconfirmedRecord, UndecryptableRecord, UploadRecord,
 };
 use rand_core::CryptoRng;
 use thiserror::Error;
@@ -22,6 +23,8 @@ use crate::engine::{
     LocalId, MessageDetail, MessageSummary, Need, Outcome, Outgoing, PendingUpload, Record, Seed, Step, Time, class,
     key,
 };
+pub use domains::{DomainSource, DomainSummary, TrustListSummary};
+
 use crate::fail_point::fail_point;
 use crate::store::seal::{SealedStore, SealedTransaction};
 use crate::store::{Patch, RecordClass, Store, StoreError};
@@ -161,19 +164,6 @@ impl<S: Store> AccountStore<S> {
     /// [`HandleError::Store`]
     pub fn generation(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<u64, HandleError> {
         Ok(self.store.begin(now.0, rng)?.generation())
-    }
-
-    /// Where the accounts of another domain are reached.
-    ///
-    /// # Errors
-    /// [`HandleError`]
-    pub fn server(
-        &mut self,
-        domain: &str,
-        now: Time,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Option<ServerRecord>, HandleError> {
-        load(&self.store.begin(now.0, rng)?, &key::server(domain))
     }
 
     /// All messages, newest first.

@@ -268,3 +268,8 @@ pub const ORGANISATION_CHECK_MS: u64 = 3600 * 1000;
 /// Milliseconds after a statement within which certificates that lack a signature under it are signed again, and nobody is
 /// taken out of a group: two weeks, in which administrators come back from a holiday.
 pub const ORGANISATION_SIGN_AGAIN_MS: u64 = 14 * 24 * 3600 * 1000;
+/// Milliseconds after which the own server is asked for a newer trust list: for so long a domain that has left is still written
+/// to by a device that stays connected. It costs a request of some bytes. Every proof of device asks as well.
+pub const TRUST_LIST_ASK_MS: u64 = 5 * 60 * 1000;
+/// How long DNS is waited for.
+pub const LOOKUP_WAIT: Duration = Duration::from_secs(8);

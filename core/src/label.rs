@@ -175,6 +175,10 @@ labels! {
     ORGANISATION_MESSAGE = "Medipeps organisation message";
     /// Hashes what administrators are to sign into the id by which it is known.
     ORGANISATION_DRAFT = "Medipeps organisation draft";
+    /// Signs a trust list (the key of its signer).
+    TRUST_LIST = "Medipeps trust list";
+    /// Hashes a trust list, to tell it from another of the same number.
+    TRUST_LIST_DIGEST = "Medipeps digest of a trust list";
 }
 
 #[cfg(test)]

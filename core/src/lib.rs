@@ -91,6 +91,7 @@ pub mod proof;
 pub mod push_endpoint;
 pub mod session;
 pub mod spqr;
+pub mod trust_list;
 pub mod wire;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod capacity;
 mod error;
+mod federation;
 mod group;
 mod rates;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use capacity::{Blobs, Connections, Disk, Queue, Retention};
 pub use error::ConfigError;
+pub use federation::Federation;
 pub use group::Group;
 pub use rates::Rates;
 
@@ -67,6 +69,9 @@ pub struct Config {
     /// How often things may be asked.
     #[serde(default)]
     pub rate: Rates,
+    /// Other domains.
+    #[serde(default)]
+    pub federation: Federation,
 }
 
 /// How logs are written.
@@ -103,6 +108,7 @@ impl Config {
             storage: Disk::default(),
             connection: Connections::default(),
             rate: Rates::default(),
+            federation: Federation::default(),
         }
     }
 
@@ -117,8 +123,12 @@ impl Config {
             .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         let mut config = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        let certificate =
-            [config.certificate.as_mut(), config.private_key.as_mut(), config.group.wake_certificates.as_mut()];
+        let certificate = [
+            config.certificate.as_mut(),
+            config.private_key.as_mut(),
+            config.group.wake_certificates.as_mut(),
+            config.federation.trust_list.as_mut(),
+        ];
         for relative in certificate.into_iter().flatten().chain([&mut config.data_dir]) {
             *relative = folder.join(&*relative);
         }
@@ -150,6 +160,7 @@ impl Config {
             .chain(self.group.rules())
             .chain(self.connection.rules())
             .chain(self.rate.rules())
+            .chain(self.federation.rules())
             .find(|(kept, ..)| !kept)
             .map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
     }
@@ -238,6 +249,8 @@ mod tests {
         assert_eq!(shown.certificate.take(), Some("certificate.pem".into()));
         assert_eq!(shown.private_key.take(), Some("private-key.pem".into()));
         assert_eq!(shown.group.wake_certificates.take(), Some("push-authorities.pem".into()));
+        assert_eq!(shown.federation.trust_list.take(), Some("trust-list".into()));
+        assert!(shown.federation.trust_list_signer.take().is_some());
         assert_eq!(shown, minimal());
     }
 
@@ -247,6 +260,8 @@ mod tests {
         config.certificate = Some("c".into());
         config.private_key = Some("p".into());
         config.group.wake_certificates = Some("a".into());
+        config.federation.trust_list = Some("t".into());
+        config.federation.trust_list_signer = Some("k".into());
         let table = toml::Table::try_from(&config).unwrap();
         let mut keys: Vec<(String, String)> = Vec::new();
         for (name, value) in &table {
@@ -278,6 +293,8 @@ mod tests {
             (format!("{required}[group]\nwake_hosts = ['push.example:0']\n"), "group.wake_hosts"),
             (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
             (format!("{required}certificate = 'c.pem'\n"), "private_key"),
+            (format!("{required}[federation]\ntrust_list = 'list'\n"), "trust_list_signer"),
+            (format!("{required}[federation]\ntrust_list = 'l'\ntrust_list_signer = '00'\n"), "a public key"),
             (format!("{required}log_format = 'xml'\n"), "xml"),
             (format!("{required}[rate]\nsubmit_per_address = {{ burst = 0, per_minute = 1 }}\n"), "submit_per_address"),
             (required.replace("a.example", "A.example"), "domain"),

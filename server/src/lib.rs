@@ -20,6 +20,7 @@ mod server_key;
 pub mod service;
 pub mod storage;
 mod transport;
+pub mod trust_list;
 mod wake;
 
 pub use config::{Config, ConfigError};

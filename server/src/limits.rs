@@ -209,3 +209,5 @@ pub const CONTROL_ACCEPT_RETRY_MS: u64 = 100;
 pub const CONTROL_FRAME_LENGTH_MAX: usize = 64 << 20;
 /// Bytes of a configuration file: far more than anybody writes.
 pub const CONFIG_LENGTH_MAX: u64 = 1 << 20;
+/// Milliseconds between two looks at the file of the trust list.
+pub const TRUST_LIST_LOOK_INTERVAL_MS: u64 = 10_000;

@@ -26,6 +26,7 @@ use crate::service::Service;
 use crate::storage::{ExpireCounts, Storage, StorageError};
 use crate::transport::connection::{Close, Memory, Work, serve};
 use crate::transport::endpoint::{ListenError, listen};
+use crate::trust_list::{FollowedTrustList, TrustListFileError};
 use crate::wake::{PushError, Waker};
 
 /// Why a server does not start.
@@ -40,6 +41,9 @@ pub enum StartError {
     /// The control socket cannot be had.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The trust list is of no use.
+    #[error("the trust list: {0}")]
+    TrustList(#[from] TrustListFileError),
     /// Push services cannot be called.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -81,6 +85,7 @@ impl Server {
         let failed = |error| StartError::Listen(ListenError::Socket { address: config.listen, error });
         let local_address = endpoint.local_addr().map_err(failed)?;
         let service = Service::new(config, storage.clone(), server_key.clone(), environment.clone());
+        let trust_list = FollowedTrustList::open(config, environment.now_ms())?;
         let (work, finished) = mpsc::channel(1);
         let control =
             ControlSocket::open(config, storage.clone(), server_key.clone(), environment.clone(), work.downgrade())
@@ -91,8 +96,12 @@ impl Server {
         }
         let mut tasks = vec![
             tokio::spawn(accept(endpoint.clone(), Door::new(config), service.clone(), work.downgrade())),
-            tokio::spawn(expire(storage.clone(), environment)),
+            tokio::spawn(expire(storage.clone(), environment.clone())),
         ];
+        if let Some(trust_list) = trust_list {
+            service.follow(trust_list.clone());
+            tasks.push(tokio::spawn(trust_list.watch(environment)));
+        }
         tasks.extend(waker.map(|waker| tokio::spawn(waker.run())));
         Ok(Self {
             endpoint,

@@ -96,4 +96,6 @@ mod transfers;
 #[cfg(test)]
 mod two_processes;
 #[cfg(test)]
+mod two_servers;
+#[cfg(test)]
 mod wrong_use;

@@ -7,8 +7,8 @@ use medipeps_core::wire::client_records::{OutboxRecord, Revocation};
 use serde::Serialize;
 
 use super::mail::upload_percent;
-use super::{CommandError, output, time};
-use crate::account_store::Status;
+use super::{CommandError, domain, output, time};
+use crate::account_store::{Status, TrustListSummary};
 use crate::engine::{AccountSummary, LocalId};
 use crate::shell::agent::Agent;
 
@@ -45,6 +45,7 @@ struct StatusJson {
     expired_total: u64,
     unconfirmed: usize,
     kept_envelopes: usize,
+    trust_list: Option<domain::TrustListJson>,
 }
 
 /// What waits to be sent, as JSON has it.
@@ -79,13 +80,19 @@ struct UndecryptableJson {
 pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let (status, uploads) = (agent.status()?, uploading(&mut agent)?);
+    let list = agent.trust_list()?;
     let Some(account) = &status.account else {
         return Err(CommandError::Failed("there is no account here yet; run `account create` again".to_owned()));
     };
     if arguments.json {
-        return output::print_json(&json(&status, account, uploads));
+        return output::print_json(&json(&status, account, uploads, list));
     }
-    output::print(&text(&status, account, &uploads))
+    let mut text = text(&status, account, &uploads);
+    if let Some(warning) = list.as_ref().and_then(domain::warning) {
+        text.push_str(&warning);
+        text.push('\n');
+    }
+    output::print(&text)
 }
 
 /// The messages that wait for their files, and how far these have come.
@@ -106,7 +113,12 @@ fn uploading(agent: &mut Agent) -> Result<Vec<UploadJson>, CommandError> {
     Ok(messages.iter().map(of_message).collect())
 }
 
-fn json(status: &Status, account: &AccountSummary, uploads: Vec<UploadJson>) -> StatusJson {
+fn json(
+    status: &Status,
+    account: &AccountSummary,
+    uploads: Vec<UploadJson>,
+    list: Option<TrustListSummary>,
+) -> StatusJson {
     StatusJson {
         address: account.address.to_string(),
         name: account.name.clone(),
@@ -136,6 +148,7 @@ fn json(status: &Status, account: &AccountSummary, uploads: Vec<UploadJson>) -> 
         expired_total: status.queue.expired,
         unconfirmed: status.unconfirmed,
         kept_envelopes: status.kept_envelopes,
+        trust_list: list.map(domain::TrustListJson::from),
     }
 }
 

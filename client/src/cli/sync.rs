@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::group_told::Told;
-use super::{CommandError, org, output, progress};
+use super::{CommandError, domain, org, output, progress};
 use crate::engine::{ContactProblem, Event, GroupEvent};
 
 #[derive(Debug, clap::Args)]
@@ -93,6 +93,7 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
         Event::BodyFailed { id, code } => {
             notes.push(format!("the text of message {} cannot be had ({code})", output::id(id)));
         }
+        Event::Domain(event) => notes.extend(domain::told(event)),
         Event::QueueRestarted => notes.push("the server was restored from a backup".to_owned()),
         _ => {}
     }

@@ -15,6 +15,7 @@ mod composition;
 mod contact;
 mod device_name;
 mod device_sync;
+mod domain;
 mod group;
 mod kept_envelope;
 mod link;
@@ -58,6 +59,7 @@ pub use attachment::{Attachment, AttachmentSource, SealedCopy};
 pub(crate) use body::{check_domain as check_blob_domain, is_wanted as body_is_wanted};
 pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
+pub use domain::{DomainEvent, DomainInput, DomainProblem, DomainRecords, Place};
 pub(crate) use group::place_of_upload;
 pub use group::{
     CaseDetail, CaseFold, CaseList, CaseSummary, CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation,
@@ -286,6 +288,8 @@ pub enum Input {
     },
     /// Something about an organisation.
     Organisation(OrganisationInput),
+    /// Something about other domains.
+    Domain(DomainInput),
 }
 
 /// Which outgoing request an answer belongs to. It holds all that is needed to go on, so that nothing is lost when the
@@ -331,6 +335,8 @@ pub enum Correlation {
         /// The submission.
         submission_id: [u8; 16],
     },
+    /// The trust list that the own server follows.
+    FetchTrustList,
 }
 
 /// Handles one input.
@@ -358,8 +364,8 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::RevokeDevice(device_id) => revocation::revoke(transaction, *device_id),
         Input::NameDevice { device_id, name } => device_name::rename(transaction, *device_id, name),
         Input::CheckOwnStatement => check_own_statement(transaction),
-        Input::SetServer { domain, endpoint } => contact::set_server(transaction, domain, endpoint),
-        Input::PinServer { domain, server_key_hash } => contact::pin_server(transaction, domain, server_key_hash),
+        Input::SetServer { domain, endpoint } => domain::set(transaction, domain, endpoint, None),
+        Input::PinServer { domain, server_key_hash } => domain::pin(transaction, domain, server_key_hash),
         Input::AddContact { address, accept_new_key } => contact::add(transaction, address, *accept_new_key),
         Input::VerifyContact { address, evidence } => verification::verify(transaction, address, evidence),
         Input::ForgetVerification(address) => verification::forget(transaction, address),
@@ -395,6 +401,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             }
             go_on(link::tick_unattended(transaction))?;
             go_on(upload::expire(transaction))?;
+            go_on(domain::ask_due(transaction, unreachable))?;
             go_on(statement_check::ask_due(transaction, unreachable))?;
             go_on(owed::send_due(transaction, unreachable))?;
             go_on(unconfirmed::send_due(transaction))?;
@@ -414,6 +421,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::Expired(count) => receiving::count_expired(transaction, *count),
         Input::Reply { to, result } => reply(transaction, to, result),
         Input::Organisation(input) => organisation::handle(transaction, input),
+        Input::Domain(input) => domain::handle(transaction, input),
     }
 }
 
@@ -430,6 +438,7 @@ fn authenticated(
         own_statement::refresh(transaction, &own);
     }
     group::begin_key_packages(transaction);
+    domain::ask_now(transaction, &own)?;
     prekey_maintenance::begin(transaction)
 }
 
@@ -485,6 +494,8 @@ fn reply(
         (Correlation::Submit { content_id, recipient, submission_id }, Err(error)) => {
             outbox::refused(transaction, (content_id, recipient, submission_id), error)
         }
+        (Correlation::FetchTrustList, Ok(Response::FetchTrustList(reply))) => domain::list_fetched(transaction, reply),
+        (Correlation::FetchTrustList, Err(error)) => domain::list_refused(transaction, error),
         (Correlation::Link(request), result) => link::answered(transaction, request, result),
         (Correlation::Group(to), result) => match group::reply(transaction, to, result)? {
             true => Ok(()),

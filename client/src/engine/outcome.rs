@@ -13,6 +13,7 @@ use medipeps_core::linking::LinkingError;
 use medipeps_core::organisation::OrganisationId;
 use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::session::SessionId;
+use medipeps_core::trust_list::TrustListError;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{RecipientState, Revocation, UploadRecord, UploadRole};
 use medipeps_core::wire::transport::{ErrorReply, Request};
@@ -20,8 +21,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{
-    Correlation, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId, OrganisationEvent,
-    OrganisationProblem, VerifiedStatements,
+    Correlation, DomainEvent, DomainProblem, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId,
+    OrganisationEvent, OrganisationProblem, VerifiedStatements,
 };
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
@@ -427,6 +428,8 @@ pub enum Event {
         /// What.
         event: OrganisationEvent,
     },
+    /// Something happened to what is known of other domains.
+    Domain(DomainEvent),
 }
 
 /// Why a statement was not accepted.
@@ -586,10 +589,10 @@ pub enum EngineError {
         max: usize,
     },
     /// A recipient of another domain is no contact.
-    #[error("{0} is not a contact and belongs to another server; run `contact add {0} --server HOST:PORT` first")]
+    #[error("{0} is not a contact and belongs to another server; run `contact add {0}` first")]
     NotAContact(Address),
     /// The server of a domain is not known.
-    #[error("the server of {0} is not known; run `contact add ADDRESS@{0} --server HOST:PORT`")]
+    #[error("the server of {0} is not known; run `domain add {0} HOST:PORT`")]
     UnknownServer(String),
     /// The server of a domain has another key than before.
     #[error("the server of {0} has another key than the one that was pinned; nothing was sent to it")]
@@ -671,6 +674,18 @@ pub enum EngineError {
     /// Of an organisation.
     #[error(transparent)]
     Organisation(#[from] OrganisationProblem),
+    /// The accounts of a domain are not to be reached.
+    #[error(transparent)]
+    Domain(DomainProblem),
+    /// A trust list is not taken.
+    #[error(transparent)]
+    TrustList(TrustListError),
+    /// No trust list is followed.
+    #[error("no trust list is followed; `domain trust --signer KEY` begins")]
+    NoTrustList,
+    /// Nobody has said where a domain is.
+    #[error("nothing was set for {0}; `domain list` shows what is known")]
+    UnknownDomain(String),
 }
 
 fn revoked_message(reason: Revocation) -> &'static str {

@@ -12,12 +12,13 @@ use medipeps_core::organisation::OrganisationId;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
     AccountRecord, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, ContactRecord,
-    DeviceNameRecord, GroupDepartureRecord, GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord,
-    GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord, KeyPackagesRecord,
-    KnownDevicesRecord, LinkRecord, MailboxRecord, MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
-    OrganisationMemberRecord, OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord,
-    PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord,
-    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord,
+    DepartedDomainRecord, DeviceNameRecord, GroupDepartureRecord, GroupInvitationRecord, GroupJoinRecord,
+    GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord,
+    KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord, MessageRecord,
+    OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
+    OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord,
+    SettingsRecord, SyncPendingRecord, TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
+    UndecryptableRecord, UploadRecord, WakeRecord,
 };
 use zeroize::Zeroizing;
 
@@ -186,6 +187,9 @@ wire_records!(
     BodyFetchRecord,
     ContactRecord,
     ServerRecord,
+    TrustListRecord,
+    ListedDomainRecord,
+    DepartedDomainRecord,
     MessageRecord,
     OutboxRecord,
     OwnStatementRecord,

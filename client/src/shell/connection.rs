@@ -23,6 +23,9 @@ use medipeps_core::wire::transport::{
     Transport, WatchGroupLogs,
 };
 use quinn::{ConnectionError, Endpoint, RecvStream, VarInt, WriteError};
+use rustls::pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -46,6 +49,9 @@ pub enum ServerTrust {
     /// The one that has a certificate of the Web's PKI for its host. The caller pins
     /// [`Connection::server_key_hash`] from then on.
     WebPki,
+    /// The one that has a certificate of the Web's PKI for its domain ([`ServerExpectation::domain`]), whatever its host is
+    /// called: DNS said where it is, and nobody vouches for that. The caller pins it from then on.
+    DomainCertificate,
 }
 
 impl From<Option<[u8; 32]>> for ServerTrust {
@@ -97,6 +103,9 @@ pub enum ConnectError {
         /// Hash of the key that the server showed, whose possession has not been proved.
         found: [u8; 32],
     },
+    /// The server's certificate has none of the keys that the trust list has for its domain.
+    #[error("the server of {0} shows a certificate that the trust list does not have")]
+    CertificateKey(String),
     /// The server keeps the accounts of another domain.
     #[error("the server is for the domain {found}, not {expected}")]
     WrongDomain {
@@ -161,7 +170,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn anonymous(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await
+        Self::greet(server, &certificate_trust(server.trust)?, KEEP_ALIVE).await
     }
 
     /// [`Self::anonymous`] for one document's pieces: the server is asked for a sign of life so often that its silence says
@@ -170,7 +179,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn for_transfer(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        Self::greet(server, &certificate_trust(server.trust), TRANSFER_KEEP_ALIVE).await
+        Self::greet(server, &certificate_trust(server.trust)?, TRANSFER_KEEP_ALIVE).await
     }
 
     /// Connects, verifies the server, and proves the device over this connection's TLS exporter.
@@ -181,7 +190,7 @@ impl Connection {
         server: &ServerExpectation<'_>,
         device: &Device<'_>,
     ) -> Result<(Self, AuthenticateReply), ConnectError> {
-        let connection = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
+        let connection = Self::greet(server, &certificate_trust(server.trust)?, KEEP_ALIVE).await?;
         let channel = connection.channel();
         let proof = Authenticate {
             address: device.address.clone(),
@@ -207,6 +216,12 @@ impl Connection {
     #[must_use]
     pub fn server_key_hash(&self) -> [u8; 32] {
         server_key_hash(&self.server_key)
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo of the certificate that the server showed.
+    #[must_use]
+    pub fn certificate_key_hash(&self) -> Option<[u8; 32]> {
+        certificate_key_hash(self.quic.peer_identity()?)
     }
 
     /// The domain whose accounts this server keeps.
@@ -300,7 +315,11 @@ impl Connection {
         certificates: &CertificateTrust,
         keep_alive: Duration,
     ) -> Result<Self, ConnectError> {
-        let (endpoint, quic) = connect(server.address, certificates, keep_alive).await?;
+        let name = match (server.trust, server.domain) {
+            (ServerTrust::DomainCertificate, Some(domain)) => domain,
+            _ => &server.address.host,
+        };
+        let (endpoint, quic) = connect(server.address, name, certificates, keep_alive).await?;
         let reply = say_hello(&quic).await?;
         let server_key = verify_identity(server, &reply)?;
         let exporter = exporter(&quic)?;
@@ -375,10 +394,18 @@ fn exporter(quic: &quinn::Connection) -> Result<Exporter, ConnectError> {
     Ok(exporter)
 }
 
-fn certificate_trust(trust: ServerTrust) -> CertificateTrust {
+fn certificate_key_hash(identity: Box<dyn std::any::Any>) -> Option<[u8; 32]> {
+    let chain = identity.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    let certificate = ParsedCertificate::try_from(chain.first()?).ok()?;
+    Some(Sha256::digest(certificate.subject_public_key_info()).into())
+}
+
+fn certificate_trust(trust: ServerTrust) -> Result<CertificateTrust, ConnectError> {
     match trust {
-        ServerTrust::Pinned(_) | ServerTrust::Unknown => CertificateTrust::ServerKey,
-        ServerTrust::WebPki => CertificateTrust::web_pki(),
+        ServerTrust::Pinned(_) | ServerTrust::Unknown => Ok(CertificateTrust::ServerKey),
+        ServerTrust::WebPki | ServerTrust::DomainCertificate => {
+            CertificateTrust::web_pki().map_err(ConnectError::Certificate)
+        }
     }
 }
 
@@ -427,9 +454,11 @@ fn accepted(response: Response) -> Result<Response, RequestError> {
     }
 }
 
-/// Tries the host's network addresses one beside the other, each with a socket of its own, until one answers.
+/// Tries the host's network addresses one beside the other, each with a socket of its own, until one answers. Where
+/// certificates count, the server's must be for `name`.
 async fn connect(
     server: &ServerAddress,
+    name: &str,
     certificates: &CertificateTrust,
     keep_alive: Duration,
 ) -> Result<(Endpoint, quinn::Connection), ConnectError> {
@@ -437,11 +466,11 @@ async fn connect(
     let attempts = async {
         let mut attempts = JoinSet::new();
         for (index, address) in resolve(server).await?.into_iter().enumerate() {
-            let (host, certificates) = (server.host.clone(), certificates.clone());
+            let (name, certificates) = (name.to_owned(), certificates.clone());
             let stagger = CONNECT_STAGGER.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
             attempts.spawn(async move {
                 sleep(stagger).await;
-                attempt(address, &host, &certificates, keep_alive).await
+                attempt(address, &name, &certificates, keep_alive).await
             });
         }
         while let Some(attempted) = attempts.join_next().await {

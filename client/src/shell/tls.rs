@@ -12,6 +12,7 @@ use quinn::{ClientConfig, IdleTimeout, NoneTokenStore, TransportConfig, VarInt};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, PeerIncompatible, RootCertStore, SignatureScheme};
 
@@ -19,6 +20,9 @@ use crate::limits::IDLE_TIMEOUT;
 
 /// The protocol's name within TLS (RFC 7301).
 pub(super) const ALPN: &[u8] = b"medipeps/1";
+
+/// The variable that names a file with further certificate authorities, in PEM: a hospital group's own, for instance.
+pub(super) const AUTHORITIES_VARIABLE: &str = "MEDIPEPS_AUTHORITIES";
 
 /// Which certificates are good.
 #[derive(Debug, Clone)]
@@ -30,9 +34,18 @@ pub(super) enum CertificateTrust {
 }
 
 impl CertificateTrust {
-    /// The roots of the Web's PKI, as Mozilla has them.
-    pub(super) fn web_pki() -> Self {
-        Self::Roots(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
+    /// The roots of the Web's PKI, as Mozilla has them, and those in the file that [`AUTHORITIES_VARIABLE`] names. What is
+    /// wrong with that file is the error.
+    pub(super) fn web_pki() -> Result<Self, String> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        if let Some(path) = std::env::var_os(AUTHORITIES_VARIABLE) {
+            let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+            for certificate in CertificateDer::pem_file_iter(&path).map_err(|error| failed(&error))? {
+                let certificate = certificate.map_err(|error| failed(&error))?;
+                roots.add(certificate).map_err(|error| failed(&error))?;
+            }
+        }
+        Ok(Self::Roots(Arc::new(roots)))
     }
 }
 

@@ -8,6 +8,7 @@ mod inspect;
 mod invite;
 mod run;
 mod store;
+mod trust_list;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ enum Command {
     Export(export::Arguments),
     /// Load an export into an empty data directory.
     Import(import::Arguments),
+    /// Lists of trusted domains: make, sign, show and verify them.
+    #[command(subcommand)]
+    TrustList(trust_list::Command),
     /// Print a commented sample configuration.
     Config,
 }
@@ -114,6 +118,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Inspect(arguments) => inspect::inspect(&arguments).await,
         Command::Export(arguments) => export::export(&arguments).await,
         Command::Import(arguments) => import::import(&arguments).await,
+        Command::TrustList(command) => trust_list::run(command),
         Command::Config => print(SAMPLE),
     }
 }

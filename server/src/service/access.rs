@@ -68,6 +68,7 @@ rules! {
     DeleteAccount => Proved,
     Subscribe => Proved,
     Acknowledge => Proved,
+    FetchTrustList => Anonymous,
 }
 
 /// A request that the rules let through, with what they have established.
@@ -97,6 +98,7 @@ pub(super) enum Admission {
     DeleteAccount(Arc<ProvedDevice>, DeleteAccount),
     Subscribe(Arc<ProvedDevice>),
     Acknowledge(Arc<ProvedDevice>, Acknowledge),
+    FetchTrustList { known: u64 },
 }
 
 #[cfg(test)]

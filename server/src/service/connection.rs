@@ -148,6 +148,7 @@ fn admit_anonymous(nonce: [u8; 32], request: Request) -> Result<Admission, Error
         Request::WatchGroupLogs(request) => Admission::WatchGroupLogs { nonce, request },
         Request::SignalGroup(request) => Admission::SignalGroup { nonce, request },
         Request::SetGroupWake(request) => Admission::SetGroupWake { nonce, request },
+        Request::FetchTrustList { known } => Admission::FetchTrustList { known },
         _ => return Err(internal("a request is not anonymous")),
     })
 }

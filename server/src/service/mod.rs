@@ -17,6 +17,7 @@ mod fetch_group_entries;
 mod fetch_key_packages;
 mod fetch_prekeys;
 mod fetch_statement;
+mod fetch_trust_list;
 mod group_logs;
 mod group_signals;
 mod hello;
@@ -37,7 +38,7 @@ mod uploads;
 mod watch_group_logs;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
@@ -56,6 +57,7 @@ use crate::network_address::NetworkAddress;
 use crate::rate_limit::RateLimiter;
 use crate::server_key::ServerKey;
 use crate::storage::{QueueError, Storage, StorageError};
+use crate::trust_list::FollowedTrustList;
 use crate::wake::Wakes;
 use access::Admission;
 use connection::ProvedDevice;
@@ -84,6 +86,7 @@ pub struct Service {
     limiters: Limiters,
     subscriptions: Subscriptions,
     stopping: watch::Sender<bool>,
+    trust_list: OnceLock<Arc<FollowedTrustList>>,
 }
 
 struct Limiters {
@@ -178,7 +181,13 @@ impl Service {
             limiters,
             subscriptions: Subscriptions::default(),
             stopping: watch::Sender::new(false),
+            trust_list: OnceLock::new(),
         })
+    }
+
+    /// Hands out this trust list from now on, and takes vouchers by it. Only the first one counts.
+    pub fn follow(&self, trust_list: Arc<FollowedTrustList>) {
+        let _ = self.trust_list.set(trust_list);
     }
 
     /// Answers one request of a connection that comes from `address`.
@@ -240,6 +249,7 @@ impl Service {
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
             Admission::DeleteAccount(device, request) => self.delete_account(&device, &request).await?,
             Admission::Acknowledge(device, request) => self.acknowledge(&device, request).await?,
+            Admission::FetchTrustList { known } => self.fetch_trust_list(moment, known)?,
             Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
         };
         Ok(Answer::Response(response))

@@ -140,6 +140,7 @@ async fn request(test: &TestServer, name: &str, account: &Account, client: Optio
             address,
             statement_version: 2,
         }),
+        "FetchTrustList" => Request::FetchTrustList { known: 0 },
         "Subscribe" => Request::Subscribe,
         "Acknowledge" => Request::Acknowledge(Acknowledge { incarnation: [7; 16], up_to: 0, generation: 0 }),
         other => panic!("the matrix has no request {other}"),

@@ -96,6 +96,12 @@ pub const MAILBOX_POSTED: RecordClass = RecordClass::account(49);
 pub const GROUP_OWNER_SAID: RecordClass = RecordClass::account(50);
 /// Who went out of groups, by log id and the sequence of the commit.
 pub const GROUP_DEPARTURE: RecordClass = RecordClass::account(51);
+/// The trust list that is followed; one record.
+pub const TRUST_LIST: RecordClass = RecordClass::account(52);
+/// What it has of domains, by domain.
+pub const LISTED_DOMAIN: RecordClass = RecordClass::account(53);
+/// Domains that have left it, by domain.
+pub const DEPARTED_DOMAIN: RecordClass = RecordClass::account(54);
 /// What servers of groups were told of that, by log id.
 pub const GROUP_WAKE: RecordClass = RecordClass::state(27);
 /// Sessions, by id.

@@ -291,14 +291,15 @@ impl Agent {
         credentials: &Credentials,
         inputs: &mut VecDeque<Input>,
     ) -> Result<Connection, AgentError> {
-        let (endpoint, pin) = self.endpoint_of(domain, credentials)?;
-        let address: ServerAddress = endpoint.parse().map_err(NetworkError::from)?;
-        let expectation = ServerExpectation { address: &address, trust: pin.into(), domain: Some(domain) };
-        let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
-        if pin.is_none() {
-            let server_key_hash = connection.server_key_hash();
-            inputs.push_back(Input::PinServer { domain: domain.to_owned(), server_key_hash });
-        }
+        let connection = match domain == credentials.address.domain() {
+            true => {
+                let address: ServerAddress = credentials.server.parse().map_err(NetworkError::from)?;
+                let trust = ServerTrust::Pinned(credentials.server_key_hash);
+                let expectation = ServerExpectation { address: &address, trust, domain: Some(domain) };
+                Connection::anonymous(&expectation).await.map_err(NetworkError::from)?
+            }
+            false => self.connect_abroad(domain, inputs).await?.0,
+        };
         self.unreachable.remove(domain);
         Ok(connection)
     }
@@ -319,20 +320,6 @@ impl Agent {
         self.unreachable.remove(credentials.address.domain());
         self.own_devices = Some(connection.clone());
         Ok((connection, true))
-    }
-
-    /// Where the accounts of a domain are reached, and the hash of the server's key if that is known.
-    pub(super) fn endpoint_of(
-        &mut self,
-        domain: &str,
-        credentials: &Credentials,
-    ) -> Result<(String, Option<[u8; 32]>), AgentError> {
-        if domain == credentials.address.domain() {
-            return Ok((credentials.server.clone(), Some(credentials.server_key_hash)));
-        }
-        let server = self.store.server(domain, now(), &mut self.rng)?;
-        let server = server.ok_or_else(|| EngineError::UnknownServer(domain.to_owned()))?;
-        Ok((server.endpoint, server.server_key_hash))
     }
 
     /// Proves the device unless that is done; what the server says about the device's state goes to the engine.

@@ -4,6 +4,7 @@
 
 mod account;
 mod contact;
+mod domain;
 mod group;
 mod group_change;
 mod group_invitation;
@@ -27,6 +28,7 @@ mod transfer;
 
 pub use account::{AccountRecord, Revocation};
 pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord, VerifiedMark};
+pub use domain::{DepartedDomainRecord, ListedDomainRecord, TrustListRecord};
 pub use group::{GroupMemberRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord, GroupStanding};
 pub use group_change::{GroupChangeKind, GroupChangeRecord, GroupCommitRecord};
 pub use group_invitation::{GroupBlobRecord, GroupInvitationRecord, GroupJoinRecord};

@@ -17,8 +17,8 @@ pub use request::{
     FetchPrekeys, PutBlobPiece, Register, Request, Submit,
 };
 pub use response::{
-    AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, HelloReply, PrekeyStatusReply,
-    PutBlobPieceReply, Response, SubmitReply, SubscriptionEvent,
+    AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, FetchTrustListReply, HelloReply,
+    PrekeyStatusReply, PutBlobPieceReply, Response, SubmitReply, SubscriptionEvent,
 };
 
 use super::{WireError, proto};

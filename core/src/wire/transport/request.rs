@@ -65,6 +65,11 @@ pub enum Request {
     KeyPackageStatus,
     /// Statement and one key package a device; takes one-time ones.
     FetchKeyPackages(FetchKeyPackages),
+    /// The trust list that the server follows, if its number is above the known one.
+    FetchTrustList {
+        /// Number of the list that the client has; 0: none.
+        known: u64,
+    },
 }
 
 /// A proof of device.
@@ -303,6 +308,7 @@ impl Request {
                 address: fetch.address.to_string(),
                 payment: Some(fetch.payment.encode()),
             }),
+            Self::FetchTrustList { known } => R::FetchTrustList(proto::FetchTrustList { known }),
         };
         proto::Request { request: Some(request) }.encode_to_vec()
     }
@@ -400,6 +406,7 @@ impl Request {
                 address: address(&fetch.address)?,
                 payment: Payment::decode(fetch.payment)?,
             }),
+            R::FetchTrustList(fetch) => Self::FetchTrustList { known: fetch.known },
         })
     }
 }

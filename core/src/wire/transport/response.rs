@@ -5,7 +5,7 @@ use prost::Message;
 use super::group_log::{AppendGroupEntryReply, FetchGroupEntriesReply, GroupLogEntry, GroupLogEvent};
 use super::key_package::{FetchKeyPackagesReply, KeyPackageStatusReply};
 use super::{ErrorReply, StaleDevices, Transport, check_content, check_frame, statement};
-use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX};
+use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, TRUST_LIST_LENGTH_MAX};
 use crate::wire::{WireError, fixed, proto};
 
 /// Pieces of the largest blob.
@@ -48,6 +48,8 @@ pub enum Response {
     KeyPackageStatus(KeyPackageStatusReply),
     /// To [`Request::FetchKeyPackages`](super::Request::FetchKeyPackages).
     FetchKeyPackages(FetchKeyPackagesReply),
+    /// To [`Request::FetchTrustList`](super::Request::FetchTrustList).
+    FetchTrustList(FetchTrustListReply),
 }
 
 /// The server's nonce and the proof of its key.
@@ -126,6 +128,15 @@ pub struct FetchBlobReply {
     pub data: Vec<u8>,
     /// Bytes of the whole blob.
     pub blob_length: u64,
+}
+
+/// The trust list that a server follows. The server is not trusted for it: the list's signer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchTrustListReply {
+    /// Its number; 0: the server follows none.
+    pub number: u64,
+    /// An encoded `SignedTrustList` if the number is above the known one; empty otherwise.
+    pub list: Vec<u8>,
 }
 
 impl std::fmt::Debug for FetchBlobReply {
@@ -222,6 +233,9 @@ impl Response {
             Self::GroupLog(event) => R::GroupLog(event.to_proto()),
             Self::KeyPackageStatus(reply) => R::KeyPackageStatus(reply.to_proto()),
             Self::FetchKeyPackages(reply) => R::FetchKeyPackages(reply.to_proto()),
+            Self::FetchTrustList(reply) => {
+                R::FetchTrustList(proto::FetchTrustListReply { number: reply.number, list: reply.list })
+            }
         };
         proto::Response { response: Some(response) }.encode_to_vec()
     }
@@ -293,6 +307,12 @@ impl Response {
             R::GroupLog(event) => Self::GroupLog(GroupLogEvent::from_proto(event)?),
             R::KeyPackageStatus(reply) => Self::KeyPackageStatus(KeyPackageStatusReply::from_proto(&reply)),
             R::FetchKeyPackages(reply) => Self::FetchKeyPackages(FetchKeyPackagesReply::from_proto(reply)?),
+            R::FetchTrustList(reply) => {
+                if reply.list.len() > TRUST_LIST_LENGTH_MAX || (reply.number == 0 && !reply.list.is_empty()) {
+                    return Err(WireError::Bounds("list"));
+                }
+                Self::FetchTrustList(FetchTrustListReply { number: reply.number, list: reply.list })
+            }
         })
     }
 }
