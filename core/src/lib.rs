@@ -69,6 +69,7 @@ pub mod backup;
 pub mod braid;
 pub mod crypto;
 pub mod decoy;
+pub mod delivery_key;
 pub mod document;
 pub mod double_ratchet;
 pub mod envelope;
@@ -91,6 +92,7 @@ pub mod proof;
 pub mod push_endpoint;
 pub mod session;
 pub mod spqr;
+pub mod token;
 pub mod trust_list;
 pub mod wire;
 

@@ -5,6 +5,7 @@ mod error;
 mod federation;
 mod group;
 mod rates;
+mod tokens;
 
 use std::fs::File;
 use std::io::Read;
@@ -19,6 +20,7 @@ pub use error::ConfigError;
 pub use federation::Federation;
 pub use group::Group;
 pub use rates::Rates;
+pub use tokens::{Prices, Tokens};
 
 use crate::limits::CONFIG_LENGTH_MAX;
 use crate::storage::{GroupQuota, QueueQuota};
@@ -69,7 +71,10 @@ pub struct Config {
     /// How often things may be asked.
     #[serde(default)]
     pub rate: Rates,
-    /// Other domains.
+    /// Tokens that pay for anonymous requests.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Other servers.
     #[serde(default)]
     pub federation: Federation,
 }
@@ -108,6 +113,7 @@ impl Config {
             storage: Disk::default(),
             connection: Connections::default(),
             rate: Rates::default(),
+            tokens: Tokens::default(),
             federation: Federation::default(),
         }
     }
@@ -160,6 +166,7 @@ impl Config {
             .chain(self.group.rules())
             .chain(self.connection.rules())
             .chain(self.rate.rules())
+            .chain(self.tokens.rules())
             .chain(self.federation.rules())
             .find(|(kept, ..)| !kept)
             .map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
@@ -168,7 +175,12 @@ impl Config {
     /// What the store lets one queue hold.
     #[must_use]
     pub const fn queue_quota(&self) -> QueueQuota {
-        QueueQuota { messages_max: self.queue.messages_max, bytes_max: self.queue.bytes_max }
+        QueueQuota {
+            messages_max: self.queue.messages_max,
+            bytes_max: self.queue.bytes_max,
+            request_messages_max: self.queue.request_messages_max,
+            request_bytes_max: self.queue.request_bytes_max,
+        }
     }
 
     /// What the store lets group logs hold.
@@ -292,6 +304,9 @@ mod tests {
             (format!("{required}[group]\nwake_hosts = ['https://push.example']\n"), "group.wake_hosts"),
             (format!("{required}[group]\nwake_hosts = ['push.example:0']\n"), "group.wake_hosts"),
             (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
+            (format!("{required}[tokens]\nbatch = 0\n"), "tokens.batch"),
+            (format!("{required}[tokens]\nkey_days = 1\n"), "tokens.key_days"),
+            (format!("{required}[federation]\nvoucher_keys = {{ 'b.example' = 'AAAA' }}\n"), "federation.voucher_keys"),
             (format!("{required}certificate = 'c.pem'\n"), "private_key"),
             (format!("{required}[federation]\ntrust_list = 'list'\n"), "trust_list_signer"),
             (format!("{required}[federation]\ntrust_list = 'l'\ntrust_list_signer = '00'\n"), "a public key"),

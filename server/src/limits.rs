@@ -209,5 +209,25 @@ pub const CONTROL_ACCEPT_RETRY_MS: u64 = 100;
 pub const CONTROL_FRAME_LENGTH_MAX: usize = 64 << 20;
 /// Bytes of a configuration file: far more than anybody writes.
 pub const CONFIG_LENGTH_MAX: u64 = 1 << 20;
+/// Envelopes of the request lane of one device unless the configuration says otherwise: what strangers may leave for somebody
+/// who is away for a month, and what somebody can look through.
+pub const REQUEST_LANE_MESSAGES_MAX: u64 = 200;
+/// Bytes of them: as many of 16 KiB and some.
+pub const REQUEST_LANE_BYTES_MAX: u64 = 4 << 20;
+/// Tokens that an account may draw a day unless the configuration says otherwise: a busy day's messages and a few hundred MiB.
+pub const TOKENS_PER_DAY: u32 = 500;
+/// Vouchers that an account may draw a day at most, whatever the configuration says: their digests are kept in one record.
+pub const VOUCHERS_PER_DAY_MAX: u32 = 64;
+/// Issuer keys for which a token is looked up; with the days of the longest life.
+pub const ISSUER_KEY_DAYS_MAX: u32 = 14;
+/// Tokens of one payment that are verified at once without another thread: about half a millisecond.
+pub const TOKENS_VERIFIED_INLINE: usize = 4;
+/// Tokens of one batch that are evaluated without another thread: two milliseconds.
+pub const TOKENS_EVALUATED_INLINE: usize = 8;
+/// Payments from one network address that may be refused because a token is false or spent; past it what is paid counts
+/// against the limits of the address as if it were not.
+pub const REFUSED_PAYMENTS: crate::rate_limit::Rate = crate::rate_limit::Rate { burst: 600, per_minute: 600 };
+/// Domains whose vouchers may be configured.
+pub const VOUCHER_KEYS_MAX: usize = 4096;
 /// Milliseconds between two looks at the file of the trust list.
 pub const TRUST_LIST_LOOK_INTERVAL_MS: u64 = 10_000;

@@ -26,7 +26,7 @@ use crate::service::Service;
 use crate::storage::{ExpireCounts, Storage, StorageError};
 use crate::transport::connection::{Close, Memory, Work, serve};
 use crate::transport::endpoint::{ListenError, listen};
-use crate::trust_list::{FollowedTrustList, TrustListFileError};
+use crate::trust_list::{FollowedTrustList, TrustListFileError, TrustedVoucherKeys};
 use crate::wake::{PushError, Waker};
 
 /// Why a server does not start.
@@ -100,6 +100,8 @@ impl Server {
         ];
         if let Some(trust_list) = trust_list {
             service.follow(trust_list.clone());
+            let configured = config.federation.keys();
+            service.trust(Arc::new(TrustedVoucherKeys { configured, trust_list: trust_list.clone() }));
             tasks.push(tokio::spawn(trust_list.watch(environment)));
         }
         tasks.extend(waker.map(|waker| tokio::spawn(waker.run())));
@@ -175,8 +177,16 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
         ticks.tick().await;
         match storage.expire(environment.now_ms()).await {
             Ok(counts) if counts != ExpireCounts::default() => {
-                let ExpireCounts { envelopes, submissions, invitations, blobs, group_entries, group_logs, group_wakes } =
-                    counts;
+                let ExpireCounts {
+                    envelopes,
+                    submissions,
+                    invitations,
+                    blobs,
+                    group_entries,
+                    group_logs,
+                    group_wakes,
+                    tokens,
+                } = counts;
                 tracing::info!(
                     envelopes,
                     submissions,
@@ -185,6 +195,7 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
                     group_entries,
                     group_logs,
                     group_wakes,
+                    tokens,
                     "removed what has run out"
                 );
             }

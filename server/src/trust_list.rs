@@ -3,6 +3,7 @@
 //! The file is looked at from time to time. A list that is older, or not by the right signer, takes no place; the last one
 //! that was taken is kept in the data directory, so that no restart brings an older one back.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::limits::TRUST_LIST_LOOK_INTERVAL_MS;
+use crate::service::VoucherKeys;
 
 /// Name of the copy in the data directory.
 const KEPT: &str = "trust-list";
@@ -126,6 +128,19 @@ impl FollowedTrustList {
                 tracing::error!(%error, "the trust list is not taken; the one of before is followed");
             }
         }
+    }
+}
+
+/// Whose vouchers are taken: those whom the configuration names, and the domains of the trust list.
+#[derive(Debug)]
+pub(crate) struct TrustedVoucherKeys {
+    pub(crate) configured: BTreeMap<String, VerifyingKey>,
+    pub(crate) trust_list: Arc<FollowedTrustList>,
+}
+
+impl VoucherKeys for TrustedVoucherKeys {
+    fn voucher_key(&self, domain: &str, now_ms: u64) -> Option<VerifyingKey> {
+        self.configured.get(domain).copied().or_else(|| self.trust_list.voucher_key(domain, now_ms))
     }
 }
 

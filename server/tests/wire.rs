@@ -37,5 +37,9 @@ mod statement;
 mod stubborn_storage;
 #[path = "wire/subscription.rs"]
 mod subscription;
+#[path = "wire/tokens.rs"]
+mod tokens;
 #[path = "wire/transport.rs"]
 mod transport;
+#[path = "wire/vouchers.rs"]
+mod vouchers;

@@ -90,6 +90,8 @@ mod shutdown;
 #[cfg(test)]
 mod strace;
 #[cfg(test)]
+mod tokens_required;
+#[cfg(test)]
 mod transfer_crash;
 #[cfg(test)]
 mod transfers;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::mail::upload_percent;
 use super::{CommandError, domain, output, time};
 use crate::account_store::{Status, TrustListSummary};
-use crate::engine::{AccountSummary, LocalId};
+use crate::engine::{AccountSummary, LocalId, WalletSummary};
 use crate::shell::agent::Agent;
 
 /// Envelopes that could not be read, of which so many are listed.
@@ -46,6 +46,29 @@ struct StatusJson {
     unconfirmed: usize,
     kept_envelopes: usize,
     trust_list: Option<domain::TrustListJson>,
+    wallets: Vec<WalletJson>,
+}
+
+/// With what is paid at a server, as JSON has it.
+#[derive(Debug, Serialize)]
+struct WalletJson {
+    domain: String,
+    tokens: u32,
+    required: bool,
+    next_draw_at: Option<String>,
+    problem: Option<String>,
+}
+
+impl From<&WalletSummary> for WalletJson {
+    fn from(wallet: &WalletSummary) -> Self {
+        Self {
+            domain: wallet.domain.clone(),
+            tokens: wallet.tokens,
+            required: wallet.required,
+            next_draw_at: (wallet.next_draw > 0).then(|| time::iso(wallet.next_draw)),
+            problem: wallet.problem.clone(),
+        }
+    }
 }
 
 /// What waits to be sent, as JSON has it.
@@ -149,6 +172,7 @@ fn json(
         unconfirmed: status.unconfirmed,
         kept_envelopes: status.kept_envelopes,
         trust_list: list.map(domain::TrustListJson::from),
+        wallets: status.wallets.iter().map(WalletJson::from).collect(),
     }
 }
 
@@ -192,6 +216,11 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> St
     for upload in uploads {
         let UploadJson { id, files, bytes, percent } = upload;
         rows.push(row("", format!("{id}: {files} files, {bytes} bytes, {percent} % uploaded")));
+    }
+    for wallet in &status.wallets {
+        let needed = if wallet.required { "" } else { ", which are not required" };
+        let problem = wallet.problem.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+        rows.push(row("Tokens:", format!("{} for {}{needed}{problem}", wallet.tokens, wallet.domain)));
     }
     if account.rolled_back {
         rows.push(row("OLD COPY:", "the server has seen a later state; nothing can be sent or received".to_owned()));

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::group_told::Told;
 use super::{CommandError, domain, org, output, progress};
-use crate::engine::{ContactProblem, Event, GroupEvent};
+use crate::engine::{ContactProblem, Event, GroupEvent, WalletEvent};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -93,6 +93,9 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
         Event::BodyFailed { id, code } => {
             notes.push(format!("the text of message {} cannot be had ({code})", output::id(id)));
         }
+        Event::Wallet(WalletEvent::IssuerCheats { domain }) => notes.push(format!(
+            "the server of {domain} shows different keys for tokens to different connections; none are drawn there, because it could know you again by them"
+        )),
         Event::Domain(event) => notes.extend(domain::told(event)),
         Event::QueueRestarted => notes.push("the server was restored from a backup".to_owned()),
         _ => {}

@@ -26,6 +26,7 @@ mod outcome;
 mod owed;
 mod own_devices;
 mod own_statement;
+pub(crate) mod payment;
 mod placement;
 mod prekey_maintenance;
 mod receipt;
@@ -44,6 +45,7 @@ mod unconfirmed;
 mod upload;
 mod verification;
 mod verified_statements;
+mod wallet;
 
 #[cfg(test)]
 mod tests;
@@ -85,6 +87,7 @@ pub use transaction::Seed;
 pub use upload::PendingUpload;
 pub use verification::Evidence;
 pub use verified_statements::VerifiedStatements;
+pub use wallet::{WalletEvent, WalletStep, WalletSummary};
 
 use account::OwnDevice;
 use medipeps_core::Address;
@@ -290,6 +293,11 @@ pub enum Input {
     Organisation(OrganisationInput),
     /// Something about other domains.
     Domain(DomainInput),
+    /// Set tokens aside for an upload that is about to begin.
+    PayUpload {
+        /// Which.
+        blob_id: [u8; 32],
+    },
 }
 
 /// Which outgoing request an answer belongs to. It holds all that is needed to go on, so that nothing is lost when the
@@ -337,6 +345,13 @@ pub enum Correlation {
     },
     /// The trust list that the own server follows.
     FetchTrustList,
+    /// Something for a wallet.
+    Wallet {
+        /// Of which domain.
+        domain: String,
+        /// What.
+        step: WalletStep,
+    },
 }
 
 /// Handles one input.
@@ -345,7 +360,10 @@ pub enum Correlation {
 /// [`EngineError`]; nothing is changed then.
 pub fn handle(input: &Input, now: Time, seed: &Seed, view: &dyn View) -> Result<Outcome, EngineError> {
     let mut transaction = Transaction::new(view, now, seed);
-    let result = dispatch(&mut transaction, input);
+    // Each asks for its records, whatever the one before misses.
+    let result = go_on(payment::settle(&mut transaction, input))
+        .and_then(|()| dispatch(&mut transaction, input))
+        .and_then(|()| payment::pay_all(&mut transaction));
     match transaction.needs() {
         // What was decided after a miss was decided on too little.
         Some(needs) => Ok(Outcome::Needs(needs)),
@@ -402,6 +420,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             go_on(link::tick_unattended(transaction))?;
             go_on(upload::expire(transaction))?;
             go_on(domain::ask_due(transaction, unreachable))?;
+            go_on(wallet::tend_due(transaction, unreachable))?;
             go_on(statement_check::ask_due(transaction, unreachable))?;
             go_on(owed::send_due(transaction, unreachable))?;
             go_on(unconfirmed::send_due(transaction))?;
@@ -422,6 +441,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::Reply { to, result } => reply(transaction, to, result),
         Input::Organisation(input) => organisation::handle(transaction, input),
         Input::Domain(input) => domain::handle(transaction, input),
+        Input::PayUpload { blob_id } => payment::pay_upload(transaction, blob_id),
     }
 }
 
@@ -438,7 +458,8 @@ fn authenticated(
         own_statement::refresh(transaction, &own);
     }
     group::begin_key_packages(transaction);
-    domain::ask_now(transaction, &own)?;
+    go_on(domain::ask_now(transaction, &own))?;
+    go_on(wallet::authenticated(transaction, &own))?;
     prekey_maintenance::begin(transaction)
 }
 
@@ -496,6 +517,7 @@ fn reply(
         }
         (Correlation::FetchTrustList, Ok(Response::FetchTrustList(reply))) => domain::list_fetched(transaction, reply),
         (Correlation::FetchTrustList, Err(error)) => domain::list_refused(transaction, error),
+        (Correlation::Wallet { domain, step }, result) => wallet::answered(transaction, (domain, *step), result),
         (Correlation::Link(request), result) => link::answered(transaction, request, result),
         (Correlation::Group(to), result) => match group::reply(transaction, to, result)? {
             true => Ok(()),

@@ -87,6 +87,17 @@ pub(super) fn fail_domains(
     Ok(())
 }
 
+/// What was held up for a domain is due at once: what held it up is over.
+pub(super) fn due_again(transaction: &mut Transaction<'_>, domain: &str) -> Result<(), Stop> {
+    for mut entry in oldest_first(transaction)? {
+        if entry.recipient.domain() == domain && entry.attempts > 0 {
+            (entry.attempts, entry.next_attempt) = (0, 0);
+            store(transaction, &entry);
+        }
+    }
+    Ok(())
+}
+
 /// The recipient's statement and prekeys have come: sessions are made where there are none, and everything that waits
 /// for this recipient is encrypted.
 pub(super) fn prekeys_fetched(
@@ -514,7 +525,8 @@ fn encrypt(
         own_devices::add_decoy(transaction, own, &mut envelopes);
     }
     let id = transaction.random_id();
-    let submit = Submit { id, address: entry.recipient.clone(), envelopes, payment: Payment::None };
+    let address = entry.recipient.clone();
+    let submit = Submit { id, address, envelopes, payment: Payment::None, delivery_key: None };
     let request = Request::Submit(submit);
     transaction.store(&key::submission(&id), &Zeroizing::new(request.encode()));
     let entry = OutboxRecord { submission_id: Some(id), fetch_prekeys: false, ..entry.clone() };

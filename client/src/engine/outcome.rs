@@ -16,13 +16,13 @@ use medipeps_core::session::SessionId;
 use medipeps_core::trust_list::TrustListError;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{RecipientState, Revocation, UploadRecord, UploadRole};
-use medipeps_core::wire::transport::{ErrorReply, Request};
+use medipeps_core::wire::transport::{ErrorReply, Request, TokenRequest};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{
     Correlation, DomainEvent, DomainProblem, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId,
-    OrganisationEvent, OrganisationProblem, VerifiedStatements,
+    OrganisationEvent, OrganisationProblem, VerifiedStatements, WalletEvent,
 };
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
@@ -162,6 +162,15 @@ pub enum Send {
         /// Sealed.
         signal: Vec<u8>,
     },
+    /// A voucher and the batch that it pays for, signed for the connection.
+    RedeemVoucher {
+        /// Secret half of the voucher's key.
+        voucher_key: Secret<32>,
+        /// An encoded `SignedVoucher`.
+        voucher: Vec<u8>,
+        /// The batch.
+        request: TokenRequest,
+    },
     /// Where this device is woken for a group; the shell signs it for its connection.
     WakeGroup {
         /// For which group, and with which key.
@@ -198,6 +207,8 @@ pub enum Connection {
     /// To the server of this domain for the logs of groups; it proves no device, and shares nothing with the one over which
     /// people are written to.
     GroupLogs(String),
+    /// To the server of a domain, for a voucher alone: what it gives is spent over another one.
+    Redemption(String),
 }
 
 /// What a shell tells a person or a program.
@@ -430,6 +441,8 @@ pub enum Event {
     },
     /// Something happened to what is known of other domains.
     Domain(DomainEvent),
+    /// Something happened to what is paid with.
+    Wallet(WalletEvent),
 }
 
 /// Why a statement was not accepted.

@@ -16,9 +16,9 @@ use medipeps_core::wire::client_records::{
     GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord,
     KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord, MessageRecord,
     OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
-    OwedRecord, OwnStatementRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord,
-    SettingsRecord, SyncPendingRecord, TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
-    UndecryptableRecord, UploadRecord, WakeRecord,
+    OwedRecord, OwnStatementRecord, PaymentRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord,
+    SessionRecord, SettingsRecord, SyncPendingRecord, TokenPageRecord, TrustListRecord, UnconfirmedRecord,
+    UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, WalletRecord,
 };
 use zeroize::Zeroizing;
 
@@ -188,6 +188,9 @@ wire_records!(
     ContactRecord,
     ServerRecord,
     TrustListRecord,
+    WalletRecord,
+    TokenPageRecord,
+    PaymentRecord,
     ListedDomainRecord,
     DepartedDomainRecord,
     MessageRecord,

@@ -75,6 +75,8 @@ pub struct Agent {
     group_logs: BTreeMap<String, Connection>,
     /// For what goes to the other devices of the account; while a round lasts.
     own_devices: Option<Connection>,
+    /// For vouchers, by domain; while a round lasts.
+    redemptions: BTreeMap<String, Connection>,
     /// To the server of the account that a device is linked to.
     linking: Option<Connection>,
     /// By domain.
@@ -216,6 +218,7 @@ impl Agent {
             anonymous: BTreeMap::new(),
             group_logs: BTreeMap::new(),
             own_devices: None,
+            redemptions: BTreeMap::new(),
             linking: None,
             unreachable: BTreeMap::new(),
             home: folder.to_owned(),

@@ -218,6 +218,12 @@ impl Connection {
         server_key_hash(&self.server_key)
     }
 
+    /// The server's key, by which it has signed its hello.
+    #[must_use]
+    pub const fn server_key(&self) -> &VerifyingKey {
+        &self.server_key
+    }
+
     /// SHA-256 of the SubjectPublicKeyInfo of the certificate that the server showed.
     #[must_use]
     pub fn certificate_key_hash(&self) -> Option<[u8; 32]> {

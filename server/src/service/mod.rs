@@ -12,6 +12,7 @@ mod connection;
 mod create_group_log;
 mod delete_account;
 mod delete_blob;
+mod draw_tokens;
 mod fetch_blob;
 mod fetch_group_entries;
 mod fetch_key_packages;
@@ -22,13 +23,16 @@ mod group_logs;
 mod group_signals;
 mod hello;
 mod invite;
+mod issuer;
 mod key_package_status;
+mod payment;
 mod prekey_status;
 mod publish_key_packages;
 mod publish_prekeys;
 mod publish_statement;
 mod put_blob_piece;
 mod register;
+mod set_delivery_keys;
 mod set_group_wake;
 mod signal_group;
 mod submit;
@@ -38,13 +42,14 @@ mod uploads;
 mod watch_group_logs;
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub use connection::Connection;
+pub use draw_tokens::VoucherKeys;
 pub use invite::{InviteError, invite};
 pub use subscribe::{Sink, SinkClosed, Subscription};
 pub use watch_group_logs::GroupWatch;
@@ -52,7 +57,7 @@ pub use watch_group_logs::GroupWatch;
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::frame::FrameMemory;
-use crate::limits::{GROUP_ANSWER_MEMORY_MAX, SHUTDOWN_RETRY_MS, STORAGE_RETRY_MS};
+use crate::limits::{GROUP_ANSWER_MEMORY_MAX, REFUSED_PAYMENTS, SHUTDOWN_RETRY_MS, STORAGE_RETRY_MS};
 use crate::network_address::NetworkAddress;
 use crate::rate_limit::RateLimiter;
 use crate::server_key::ServerKey;
@@ -62,6 +67,7 @@ use crate::wake::Wakes;
 use access::Admission;
 use connection::ProvedDevice;
 use group_signals::GroupSignals;
+use issuer::Issuer;
 use subscriptions::Subscriptions;
 
 /// Milliseconds in a day.
@@ -84,6 +90,8 @@ pub struct Service {
     /// Bytes of entries of group logs that are on their way to readers.
     group_answers: FrameMemory,
     limiters: Limiters,
+    issuer: Issuer,
+    voucher_keys: RwLock<Arc<dyn VoucherKeys>>,
     subscriptions: Subscriptions,
     stopping: watch::Sender<bool>,
     trust_list: OnceLock<Arc<FollowedTrustList>>,
@@ -92,6 +100,10 @@ pub struct Service {
 struct Limiters {
     submit_per_recipient: RateLimiter<Address>,
     submit_per_address: RateLimiter<NetworkAddress>,
+    requests_per_recipient: RateLimiter<Address>,
+    redemptions_per_address: RateLimiter<NetworkAddress>,
+    /// Payments that were none; see [`payment`].
+    refused_payments: RateLimiter<NetworkAddress>,
     prekeys_per_recipient: RateLimiter<Address>,
     prekeys_per_address: RateLimiter<NetworkAddress>,
     statements_per_address: RateLimiter<NetworkAddress>,
@@ -147,6 +159,9 @@ impl Service {
         let limiters = Limiters {
             submit_per_recipient: RateLimiter::new(rates.submit_per_recipient),
             submit_per_address: RateLimiter::new(rates.submit_per_address),
+            requests_per_recipient: RateLimiter::new(rates.requests_per_recipient),
+            redemptions_per_address: RateLimiter::new(rates.redemptions_per_address),
+            refused_payments: RateLimiter::new(REFUSED_PAYMENTS),
             prekeys_per_recipient: RateLimiter::new(rates.prekeys_per_recipient),
             prekeys_per_address: RateLimiter::new(rates.prekeys_per_address),
             statements_per_address: RateLimiter::new(rates.statements_per_address),
@@ -179,6 +194,8 @@ impl Service {
             wakes: Wakes::new(&config.group),
             group_answers: FrameMemory::new(GROUP_ANSWER_MEMORY_MAX),
             limiters,
+            issuer: Issuer::new(config.tokens.clone()),
+            voucher_keys: RwLock::new(Arc::new(config.federation.keys())),
             subscriptions: Subscriptions::default(),
             stopping: watch::Sender::new(false),
             trust_list: OnceLock::new(),
@@ -249,6 +266,13 @@ impl Service {
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
             Admission::DeleteAccount(device, request) => self.delete_account(&device, &request).await?,
             Admission::Acknowledge(device, request) => self.acknowledge(&device, request).await?,
+            Admission::FetchIssuerKeys => self.fetch_issuer_keys(moment).await?,
+            Admission::DrawTokens(device, request) => self.draw_tokens(moment, &device, request).await?,
+            Admission::DrawVoucher(device, request) => self.draw_voucher(moment, &device, request).await?,
+            Admission::RedeemVoucher { nonce, request } => {
+                self.redeem_voucher(connection, moment, &nonce, request).await?
+            }
+            Admission::SetDeliveryKeys(device, hashes) => self.set_delivery_keys(&device, hashes).await?,
             Admission::FetchTrustList { known } => self.fetch_trust_list(moment, known)?,
             Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
         };
@@ -292,6 +316,14 @@ fn refuse(code: ErrorCode) -> ErrorReply {
         ErrorCode::GroupAccessRefused => "the signature is not by the key of the epoch",
         ErrorCode::StaleGroupEpoch => "the epoch is closed",
         ErrorCode::EntryIdReused => "the id has been used for another entry",
+        ErrorCode::UnknownIssuerKey => "no such issuer key, or it does not issue any more",
+        ErrorCode::TokenRefused => "a token does not verify",
+        ErrorCode::TokenSpent => "a token has been spent",
+        ErrorCode::TokensDrawn => "the tokens of this day have been drawn",
+        ErrorCode::VouchersDrawn => "the vouchers of this day have been drawn",
+        ErrorCode::VoucherRefused => "the voucher is not good here",
+        ErrorCode::VoucherExpired => "the voucher is of another day",
+        ErrorCode::VoucherSpent => "the voucher has paid for another batch",
         ErrorCode::WrongDomain => "the address is not of this server's domain",
         _ => "",
     };

@@ -73,6 +73,8 @@ pub struct Account {
     pub devices: Vec<u32>,
     /// When it was registered, in milliseconds since 1970.
     pub created_ms: u64,
+    /// Hashes of the delivery keys that it has set; none: whoever writes is taken as if he had one.
+    pub delivery_keys: Vec<[u8; 32]>,
 }
 
 /// Why an invitation was not created.

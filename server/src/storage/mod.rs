@@ -17,6 +17,7 @@ mod memory;
 mod prekey;
 mod queue;
 mod sled_engine;
+mod token;
 
 use std::io;
 
@@ -43,10 +44,14 @@ pub use queue::{
     AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, Submission,
 };
 pub use sled_engine::{SledStorage, StorageOptions};
+pub use token::{
+    DeliveryKeysError, DrawError, RedeemError, Redemption, Spend, SpendError, SpentToken, StoredIssuerKey, Taking,
+    TokenDraw, TokenStorage, VoucherDraw,
+};
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
-pub trait Storage: WakeStorage {
+pub trait Storage: WakeStorage + TokenStorage {
     /// The life of the store that cursors belong to: drawn when the store is created, and anew by an import.
     fn incarnation(&self) -> [u8; 16];
 
@@ -109,11 +114,12 @@ pub trait Storage: WakeStorage {
     ) -> Result<(), PrekeyError>;
 
     /// Takes one set of prekeys for each device that has any, in ascending order of the devices. Each one-time key is
-    /// given to exactly one caller, and is gone from the disk before the answer.
+    /// given to exactly one caller, and is gone from the disk before the answer. Where one-time keys are withheld the devices
+    /// have it told: see [`TokenStorage::withheld_since`].
     ///
     /// # Errors
     /// [`PrekeyError::UnknownDevice`] when no account has the address, and engine failure.
-    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError>;
+    async fn take_prekeys(&self, address: &Address, taking: Taking) -> Result<Vec<TakenPrekeys>, PrekeyError>;
 
     /// How many one-time prekeys a device has left.
     ///
@@ -236,7 +242,11 @@ pub trait Storage: WakeStorage {
     ///
     /// # Errors
     /// [`KeyPackageError::UnknownDevice`] when no account has the address, and engine failure.
-    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError>;
+    async fn take_key_packages(
+        &self,
+        address: &Address,
+        taking: Taking,
+    ) -> Result<Vec<TakenKeyPackage>, KeyPackageError>;
 
     /// How many one-time key packages a device has left.
     ///

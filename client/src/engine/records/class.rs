@@ -104,6 +104,12 @@ pub const LISTED_DOMAIN: RecordClass = RecordClass::account(53);
 pub const DEPARTED_DOMAIN: RecordClass = RecordClass::account(54);
 /// What servers of groups were told of that, by log id.
 pub const GROUP_WAKE: RecordClass = RecordClass::state(27);
+/// With what is paid at the servers of domains, by domain.
+pub const WALLET: RecordClass = RecordClass::state(28);
+/// Tokens, by issuer key and page.
+pub const TOKEN_PAGE: RecordClass = RecordClass::state(29);
+/// Tokens that are set aside, by what they pay for.
+pub const PAYMENT: RecordClass = RecordClass::state(30);
 /// Sessions, by id.
 pub const SESSION: RecordClass = RecordClass::state(1);
 /// Hint keys of sessions, by session id.

@@ -6,10 +6,10 @@ use super::{
     GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, HintKeys,
     KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord,
     MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationId, OrganisationMemberRecord,
-    OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord,
-    QueueRecord, RecordKey, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord,
-    TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, class,
-    kem, x_wing,
+    OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PaymentRecord, PeerRecord,
+    PrekeysRecord, QueueRecord, RecordKey, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord,
+    SyncPendingRecord, TokenPageRecord, TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
+    UndecryptableRecord, UploadRecord, WakeRecord, WalletRecord, class, kem, x_wing,
 };
 
 fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -44,6 +44,24 @@ pub fn listed_domain(domain: &str) -> Key<ListedDomainRecord> {
 #[must_use]
 pub fn departed_domain(domain: &str) -> Key<DepartedDomainRecord> {
     key(class::DEPARTED_DOMAIN, domain)
+}
+
+/// With what is paid at the server of a domain.
+#[must_use]
+pub fn wallet(domain: &str) -> Key<WalletRecord> {
+    key(class::WALLET, domain)
+}
+
+/// Tokens of an issuer key.
+#[must_use]
+pub fn token_page(key_id: &[u8; 32], page: u32) -> Key<TokenPageRecord> {
+    key(class::TOKEN_PAGE, [key_id.as_slice(), &page.to_be_bytes()].concat())
+}
+
+/// Tokens that are set aside for something.
+#[must_use]
+pub fn payment(what: &[u8]) -> Key<PaymentRecord> {
+    key(class::PAYMENT, what)
 }
 
 /// A contact.

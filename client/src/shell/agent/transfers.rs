@@ -210,8 +210,11 @@ impl Agent {
             }
         };
         let record = Box::new(pending.record.clone());
+        self.handle(&Input::PayUpload { blob_id: record.blob_id })?;
+        let payment = self.store.upload_payment(&record.blob_id, now(), &mut self.rng)?;
         let task = Upload {
             pending,
+            payment,
             name,
             server: self.blob_server(credentials.address.domain(), credentials)?,
             copies: self.copies.clone(),

@@ -25,6 +25,7 @@ mod session;
 mod settings;
 mod sync;
 mod transfer;
+mod wallet;
 
 pub use account::{AccountRecord, Revocation};
 pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord, VerifiedMark};
@@ -52,6 +53,7 @@ pub use session::{PeerDeviceRecord, PeerRecord, SessionRecord};
 pub use settings::SettingsRecord;
 pub use sync::{KnownDevicesRecord, SyncPendingRecord};
 pub use transfer::{BodyFetchRecord, FinishedUpload, UploadRecord, UploadRole, UploadSource};
+pub use wallet::{PaymentRecord, TokenBatchRecord, TokenDraw, TokenPageRecord, WalletRecord};
 
 use zeroize::Zeroizing;
 

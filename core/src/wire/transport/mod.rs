@@ -5,6 +5,7 @@ mod group_log;
 mod key_package;
 mod request;
 mod response;
+mod token;
 
 pub use error::{ErrorCode, ErrorReply, StaleDevices};
 pub use group_log::{
@@ -18,8 +19,9 @@ pub use request::{
 };
 pub use response::{
     AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, FetchTrustListReply, HelloReply,
-    PrekeyStatusReply, PutBlobPieceReply, Response, SubmitReply, SubscriptionEvent,
+    Lane, PrekeyStatusReply, PutBlobPieceReply, Response, SubmitReply, SubscriptionEvent,
 };
+pub use token::{DrawVoucher, Payment, RedeemVoucher, Token, TokenRequest, TokenResponse};
 
 use super::{WireError, proto};
 use crate::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX, STATEMENT_LENGTH_MAX};
@@ -29,13 +31,6 @@ use crate::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX, STATEMENT_LENGTH_M
 pub enum Transport {
     /// QUIC with ALPN `medipeps/1`; a TLS exporter can be had.
     Quic,
-}
-
-/// What pays for an anonymous request. Tokens come with a later version of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Payment {
-    /// Nothing; the request counts against the limits of the queue and of the network address.
-    None,
 }
 
 impl Transport {
@@ -51,21 +46,6 @@ impl Transport {
         match proto::Transport::try_from(number) {
             Ok(proto::Transport::Quic) => Ok(Self::Quic),
             Ok(proto::Transport::Unspecified) | Err(_) => Err(WireError::Bounds("transport")),
-        }
-    }
-}
-
-impl Payment {
-    fn encode(self) -> proto::Payment {
-        match self {
-            Self::None => proto::Payment { payment: Some(proto::payment::Payment::None(proto::NoPayment {})) },
-        }
-    }
-
-    fn decode(payment: Option<proto::Payment>) -> Result<Self, WireError> {
-        match payment.and_then(|payment| payment.payment) {
-            Some(proto::payment::Payment::None(_)) => Ok(Self::None),
-            None => Err(WireError::Missing("payment")),
         }
     }
 }

@@ -67,6 +67,7 @@ pub(super) fn register(
         organisation,
         created: registration.now_ms,
         devices,
+        delivery_keys: Vec::new(),
     };
     put_account(changes, &registration.address, record, &registration.statement);
     for device in registration.devices {
@@ -135,6 +136,7 @@ pub(super) fn delete_account(
         changes.remove(key);
     }
     remove_statement(changes, &account);
+    changes.remove(layout::draws(account.account));
     changes.remove(layout::account(address));
     changes.effects.accounts.push(account.account);
     Ok(())

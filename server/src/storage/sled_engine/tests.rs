@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::storage::MemoryStorage;
 use crate::storage::conformance::{Engine, ROOMY, conformance_suite, export, prekeys, register, submission};
+use crate::storage::{MemoryStorage, Spend};
 
 struct SledEngine {
     options: StorageOptions,
@@ -282,7 +282,7 @@ async fn both_engines_write_and_read_the_same_export() {
     for storage in [&**engine.sled() as &dyn Storage, &memory] {
         let who = register(storage, "a@x", &[1, 2]).await;
         assert_eq!(storage.enqueue(submission(&who, 1, &[(1, 100), (2, 100)])).await, ACCEPTED);
-        storage.take_prekeys(&who).await.unwrap();
+        storage.take_prekeys(&who, Taking::default()).await.unwrap();
     }
     let exported = export(&**engine.sled()).await;
     assert_eq!(exported, export(&memory).await);
@@ -355,7 +355,7 @@ async fn take(storage: &dyn Storage, step: &Step, clock: &mut u64, sequence: u64
         Step::PutPrekeys { device, first } => {
             format!("{:?}", storage.put_prekeys(&who, *device, sequence, prekeys(1, *first..*first + 3)).await)
         }
-        Step::TakePrekeys => format!("{:?}", storage.take_prekeys(&who).await),
+        Step::TakePrekeys => format!("{:?}", storage.take_prekeys(&who, Taking::default()).await),
         Step::BeginBlob { id, length, lives_ms } => {
             let blob = NewBlob {
                 id: [*id; 32],
@@ -364,6 +364,7 @@ async fn take(storage: &dyn Storage, step: &Step, clock: &mut u64, sequence: u64
                 now_ms: *clock,
                 expires_ms: *clock + 2 * lives_ms,
                 unfinished_expires_ms: *clock + lives_ms,
+                spend: Spend::default(),
             };
             format!("{:?}", storage.begin_blob(blob).await)
         }
@@ -387,7 +388,7 @@ proptest! {
     fn a_store_on_the_disk_is_the_store_of_the_model(steps in proptest::collection::vec(step(), 1..80)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let quota = QueueQuota { messages_max: 6, bytes_max: 1000 };
+            let quota = QueueQuota { messages_max: 6, bytes_max: 1000, ..QueueQuota::default() };
             let directory = tempfile::tempdir().unwrap();
             let options = StorageOptions {
                 quota,
