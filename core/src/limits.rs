@@ -273,6 +273,12 @@ pub const TOKENS_PER_PAYMENT_MAX: usize = 256;
 pub const ISSUER_KEYS_MAX: usize = 16;
 /// Delivery keys of an account at a time: the one in use, and those that contacts may still have.
 pub const DELIVERY_KEYS_MAX: usize = 4;
+/// Services that a tenant can opt in to, those of later versions included.
+pub const TENANT_SERVICES_MAX: usize = 64;
+/// Invitations that one order on the control socket makes: one commit of the store.
+pub const INVITATIONS_AT_ONCE_MAX: usize = 500;
+/// Envelopes of one answer about the own account, without their bytes: 40 KiB.
+pub const OWN_ENVELOPES_MAX: usize = 1000;
 /// Domains of a trust list: every operator of a country's space of trust, several times over.
 pub const TRUST_LIST_DOMAINS_MAX: usize = 4096;
 /// Bytes of a trust list, encoded: the domains above at 250 bytes each; it fits a frame.

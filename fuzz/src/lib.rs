@@ -28,6 +28,7 @@ use medipeps_core::linking::LinkingCode;
 use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
 use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::session::Session;
+use medipeps_core::tenant::{Tenant, TenantDay};
 use medipeps_core::trust_list::{TrustList, TrustListFields};
 use medipeps_core::wire::backup::{BackupHeader, BackupRecord};
 use medipeps_core::wire::client_store::PassphraseLock;
@@ -276,7 +277,7 @@ targets! {
             server_storage::SubmissionRecord, server_storage::ExportRecord, server_storage::BlobRecord,
             server_storage::BlobPieceRecord, server_storage::GroupLogRecord, server_storage::GroupEpochRecord,
             server_storage::GroupEntryRecord, server_storage::GroupEntryIdRecord, server_storage::KeyPackagesRecord,
-            server_storage::GroupWakeRecord,
+            server_storage::GroupWakeRecord, Tenant, TenantDay,
         );
     }
 

@@ -192,7 +192,12 @@ fn address(number: u64) -> Result<Address, Failed> {
 async fn register(storage: &SledStorage, number: u64) -> Result<(), Box<dyn Error>> {
     let mut invitation_hash = [0; 32];
     invitation_hash[..8].copy_from_slice(&number.to_be_bytes());
-    storage.create_invitation(invitation_hash, Invitation { organisation: None, expires_ms: NOW_MS + 1 }).await?;
+    storage
+        .create_invitation(
+            invitation_hash,
+            Invitation { organisation: None, expires_ms: NOW_MS + 1, tenant: 0, address: None },
+        )
+        .await?;
     let prekeys = PrekeySet {
         signed_prekey: vec![1; 100],
         last_resort_kem: vec![1; 1700],

@@ -6,6 +6,7 @@ mod federation;
 mod group;
 mod rates;
 mod tokens;
+mod transport;
 
 use std::fs::File;
 use std::io::Read;
@@ -21,6 +22,7 @@ pub use federation::Federation;
 pub use group::Group;
 pub use rates::Rates;
 pub use tokens::{Prices, Tokens};
+pub use transport::Transports;
 
 use crate::limits::CONFIG_LENGTH_MAX;
 use crate::storage::{GroupQuota, QueueQuota};
@@ -34,7 +36,7 @@ pub const SAMPLE: &str = include_str!("sample.toml");
 pub struct Config {
     /// The domain of the accounts, `local@domain`.
     pub domain: String,
-    /// The UDP address to listen on; port 0 takes a free one.
+    /// The address to listen on, UDP for QUIC and TCP for WebSocket; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The folder for the store and the keys. A relative one is taken from the folder of the configuration file.
     pub data_dir: PathBuf,
@@ -71,6 +73,9 @@ pub struct Config {
     /// How often things may be asked.
     #[serde(default)]
     pub rate: Rates,
+    /// Transports beside QUIC.
+    #[serde(default)]
+    pub transport: Transports,
     /// Tokens that pay for anonymous requests.
     #[serde(default)]
     pub tokens: Tokens,
@@ -113,6 +118,7 @@ impl Config {
             storage: Disk::default(),
             connection: Connections::default(),
             rate: Rates::default(),
+            transport: Transports::default(),
             tokens: Tokens::default(),
             federation: Federation::default(),
         }
@@ -166,6 +172,7 @@ impl Config {
             .chain(self.group.rules())
             .chain(self.connection.rules())
             .chain(self.rate.rules())
+            .chain(self.transport.rules())
             .chain(self.tokens.rules())
             .chain(self.federation.rules())
             .find(|(kept, ..)| !kept)
@@ -261,6 +268,7 @@ mod tests {
         assert_eq!(shown.certificate.take(), Some("certificate.pem".into()));
         assert_eq!(shown.private_key.take(), Some("private-key.pem".into()));
         assert_eq!(shown.group.wake_certificates.take(), Some("push-authorities.pem".into()));
+        assert_eq!(shown.transport.websocket_listen.take(), Some("0.0.0.0:443".parse().unwrap()));
         assert_eq!(shown.federation.trust_list.take(), Some("trust-list".into()));
         assert!(shown.federation.trust_list_signer.take().is_some());
         assert_eq!(shown, minimal());
@@ -272,6 +280,7 @@ mod tests {
         config.certificate = Some("c".into());
         config.private_key = Some("p".into());
         config.group.wake_certificates = Some("a".into());
+        config.transport.websocket_listen = Some(config.listen);
         config.federation.trust_list = Some("t".into());
         config.federation.trust_list_signer = Some("k".into());
         let table = toml::Table::try_from(&config).unwrap();
@@ -311,6 +320,11 @@ mod tests {
             (format!("{required}[federation]\ntrust_list = 'list'\n"), "trust_list_signer"),
             (format!("{required}[federation]\ntrust_list = 'l'\ntrust_list_signer = '00'\n"), "a public key"),
             (format!("{required}log_format = 'xml'\n"), "xml"),
+            (format!("{required}[transport]\nallowed_origins = ['*']\n"), "transport.allowed_origins"),
+            (
+                format!("{required}[transport]\nwebsocket = false\nwebsocket_listen = '127.0.0.1:1'\n"),
+                "transport.websocket_listen",
+            ),
             (format!("{required}[rate]\nsubmit_per_address = {{ burst = 0, per_minute = 1 }}\n"), "submit_per_address"),
             (required.replace("a.example", "A.example"), "domain"),
             (required.replace("127.0.0.1:0", "localhost"), "listen"),

@@ -146,6 +146,31 @@ pub const CONNECTION_RECEIVE_WINDOW: u32 = 1 << 20;
 pub const STREAM_RECEIVE_WINDOW: u32 = 512 << 10;
 /// Bytes that wait on one connection for a slow client to take them.
 pub const CONNECTION_SEND_WINDOW: u64 = 512 << 10;
+/// Bytes that a client may send ahead on one stream over WebSocket: with all streams 2 MiB, what one peer may put into memory.
+/// There is no smaller limit for the whole connection: qmux does not give back what a stream that was let go of had taken.
+pub const WEBSOCKET_STREAM_RECEIVE_WINDOW: u64 = 128 << 10;
+/// Bytes of one WebSocket message: a record of qmux, which has 16 382 at most.
+pub const WEBSOCKET_MESSAGE_LENGTH_MAX: usize = 16 << 10;
+/// Bytes of a WebSocket connection's read buffer, which is always there.
+pub const WEBSOCKET_READ_BUFFER: usize = 4 << 10;
+/// Bytes that are collected before they are written to a WebSocket connection.
+pub const WEBSOCKET_WRITE_BUFFER: usize = 32 << 10;
+/// Bytes that may wait in a WebSocket connection's write buffer; past it the connection is given up.
+pub const WEBSOCKET_WRITE_BUFFER_MAX: usize = 256 << 10;
+/// TCP connections that the kernel keeps until the server takes them: a hospital that comes back after a power cut.
+pub const TCP_BACKLOG: u32 = 4096;
+/// Milliseconds after which TCP connections are taken again where the system did not let it.
+pub const TCP_ACCEPT_RETRY_MS: u64 = 100;
+/// Free ports that are tried until one is free for UDP and for TCP, where the configuration leaves the port open.
+pub const FREE_PORT_ATTEMPTS: usize = 32;
+/// Handshakes on TCP under way from one network address: a quarter of all, so that whoever opens connections and says
+/// nothing holds up nobody else. A handshake takes milliseconds; 64 are enough for thousands behind one address.
+pub const TCP_HANDSHAKES_PER_ADDRESS_MAX: usize = 64;
+/// Streams of one direction that a client of HTTP/3 opens: its control stream and two of QPACK (RFC 9114 section 6.2). On
+/// `medipeps/1` there are none.
+pub const HTTP3_UNI_STREAMS_MAX: u32 = 3;
+/// Web origins that the configuration may allow.
+pub const ALLOWED_ORIGINS_MAX: usize = 64;
 /// Bytes of the socket's receive buffer, ten times what Linux gives; a burst on all connections waits in it. The kernel may
 /// give less.
 pub const SOCKET_RECEIVE_BUFFER: usize = 2 << 20;
@@ -201,6 +226,12 @@ pub const STORAGE_RETRY_MS: u64 = 10_000;
 pub const DRAIN_TIMEOUT_MS: u64 = 15_000;
 /// Milliseconds for which closed connections may linger when the server stops.
 pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
+/// Lines of a file of invitations: a territory.
+pub const INVITATION_LINES_MAX: usize = 100_000;
+/// Mistakes of such a file that are shown.
+pub const INVITATION_MISTAKES_SHOWN: usize = 20;
+/// Days for which it is kept what was counted of a tenant: three years, for as long as an invoice may be asked about.
+pub const TENANT_DAYS_KEPT: u32 = 1096;
 /// Accounts in one answer of the control socket: 8 of twenty full queues stay under the frame.
 pub const CONTROL_INSPECT_ACCOUNTS: u32 = 8;
 /// Milliseconds after which the control socket is listened to again where the system did not let it.

@@ -275,7 +275,7 @@ async fn too_many_open_files_on_the_server_is_refused_and_passes() {
     let connection = account.connect(&place).await.unwrap();
     let mut queue = Queue::open(&connection).await.unwrap();
     assert!(matches!(queue.next(PATIENCE).await, Err(Gone)));
-    let inspecting = Process::start(&mut server.command(&["inspect", "--json"]));
+    let inspecting = Process::start(&mut server.command(&["admin", "inspect", "--json"]));
 
     tokio::task::block_in_place(|| limit(1024));
     assert!(matches!(sender.request(&request).await.unwrap(), Response::Submit(_)));

@@ -42,18 +42,18 @@ async fn an_export_is_imported_and_clients_go_on() {
 
     let export = folder.path().join("export");
     let out = export.to_str().unwrap();
-    server.ask(&["export", "--out", out]).done();
-    server.ask(&["export", "--out", out]).with_code(1);
+    server.ask(&["admin", "export", "--out", out]).done();
+    server.ask(&["admin", "export", "--out", out]).with_code(1);
     karim.sync();
     server.stop();
     // Into a directory that is in use it does not go.
-    server.ask(&["import", "--in", out]).with_code(1);
+    server.ask(&["admin", "import", "--in", out]).with_code(1);
 
     let key = fs::read(server.data().join("server.key")).unwrap();
     server.move_to("restored");
     fs::create_dir(server.data()).unwrap();
     fs::write(server.data().join("server.key"), key).unwrap();
-    server.ask(&["import", "--in", out]).done();
+    server.ask(&["admin", "import", "--in", out]).done();
     server.run();
 
     assert_ne!(incarnation(&place, &bare).await, before, "a restored store has another life");

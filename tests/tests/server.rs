@@ -1,7 +1,7 @@
 //! A real server as a process: its configuration, its start, its sudden and its orderly end.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -175,7 +175,7 @@ impl Server {
     /// The code of a new invitation: the last line, alone.
     #[track_caller]
     pub fn invite(&self) -> String {
-        let said = self.ask(&["invite", "--org", "Intensive care"]).done().output;
+        let said = self.ask(&["admin", "invite", "--org", "Intensive care"]).done().output;
         said.lines().last().unwrap().to_owned()
     }
 
@@ -187,7 +187,7 @@ impl Server {
     /// What the server says that it knows.
     #[track_caller]
     pub fn inspect(&self) -> Value {
-        self.ask(&["inspect", "--json"]).done().json()
+        self.ask(&["admin", "inspect", "--json"]).done().json()
     }
 
     /// How many envelopes wait for an account.
@@ -228,7 +228,7 @@ impl Server {
     /// A subcommand, not run yet.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(medipeps_server());
-        command.arg(words[0]).arg("--config").arg(self.config()).args(&words[1..]);
+        command.args(words).arg("--config").arg(self.config());
         command
     }
 
@@ -259,14 +259,14 @@ impl Drop for Server {
     }
 }
 
-/// A UDP port that nobody has, below the ones that the system hands out by itself: a client's socket cannot take it
+/// A port that nobody has, for UDP and for TCP, below the ones that the system hands out by itself: a client's socket cannot take it
 /// while the server is away.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
     loop {
         let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }

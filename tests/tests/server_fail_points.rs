@@ -157,7 +157,7 @@ fn the_server_that_is_installed_has_no_fail_points() {
     // The same with the other program, so that the names above are the right ones.
     server.kill();
     server.run_by(server.run_command_with_fail_points(&all));
-    let mut invite = server.command(&["invite"]);
+    let mut invite = server.command(&["admin", "invite"]);
     let asking = std::thread::spawn(move || run(&mut invite));
     wait_until("a point is reached", || marker.exists());
     server.kill();

@@ -69,9 +69,9 @@ fn wrong_use_exits_with_two() {
         assert!(!ended.complaints.is_empty() && ended.output.is_empty(), "{ended:?}");
     }
     assert!(contents(&claire.home()) == before, "wrong use changed the home");
-    assert_eq!(server.ask(&["invite", "--no-such-flag"]).status.code(), Some(2));
+    assert_eq!(server.ask(&["admin", "invite", "--no-such-flag"]).status.code(), Some(2));
     fs::write(server.config(), "domain = 1").unwrap();
-    let ended = server.ask(&["invite"]).with_code(2);
+    let ended = server.ask(&["admin", "invite"]).with_code(2);
     assert!(ended.complaints.contains("server.toml"), "{ended:?}");
 }
 

@@ -45,7 +45,8 @@ impl RunningServer {
 
     pub(crate) fn invite(&self) -> String {
         let mut command = Command::new(&self.program);
-        let output = command.args(["invite", "--org", "Bench", "--config"]).arg(&self.config).output().unwrap();
+        let output =
+            command.args(["admin", "invite", "--org", "Bench", "--config"]).arg(&self.config).output().unwrap();
         String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned()
     }
 }

@@ -11,6 +11,7 @@ use super::{CommandError, domain, output, time};
 use crate::account_store::{Status, TrustListSummary};
 use crate::engine::{AccountSummary, LocalId, WalletSummary};
 use crate::shell::agent::Agent;
+use crate::shell::connection::{LastTransport, last_transport};
 
 /// Envelopes that could not be read, of which so many are listed.
 const UNDECRYPTABLE_SHOWN: usize = 10;
@@ -45,6 +46,7 @@ struct StatusJson {
     expired_total: u64,
     unconfirmed: usize,
     kept_envelopes: usize,
+    transport: Option<TransportJson>,
     trust_list: Option<domain::TrustListJson>,
     wallets: Vec<WalletJson>,
 }
@@ -69,6 +71,13 @@ impl From<&WalletSummary> for WalletJson {
             problem: wallet.problem.clone(),
         }
     }
+}
+
+/// What carried the last connection, as JSON has it.
+#[derive(Debug, Serialize)]
+struct TransportJson {
+    name: &'static str,
+    noted_at: String,
 }
 
 /// What waits to be sent, as JSON has it.
@@ -107,10 +116,11 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
     let Some(account) = &status.account else {
         return Err(CommandError::Failed("there is no account here yet; run `account create` again".to_owned()));
     };
+    let transport = last_transport(home);
     if arguments.json {
-        return output::print_json(&json(&status, account, uploads, list));
+        return output::print_json(&json(&status, account, uploads, transport, list));
     }
-    let mut text = text(&status, account, &uploads);
+    let mut text = text(&status, account, &uploads, transport);
     if let Some(warning) = list.as_ref().and_then(domain::warning) {
         text.push_str(&warning);
         text.push('\n');
@@ -140,6 +150,7 @@ fn json(
     status: &Status,
     account: &AccountSummary,
     uploads: Vec<UploadJson>,
+    transport: Option<LastTransport>,
     list: Option<TrustListSummary>,
 ) -> StatusJson {
     StatusJson {
@@ -171,6 +182,8 @@ fn json(
         expired_total: status.queue.expired,
         unconfirmed: status.unconfirmed,
         kept_envelopes: status.kept_envelopes,
+        transport: transport
+            .map(|last| TransportJson { name: last.transport.name(), noted_at: time::iso(last.at * 1000) }),
         trust_list: list.map(domain::TrustListJson::from),
         wallets: status.wallets.iter().map(WalletJson::from).collect(),
     }
@@ -188,7 +201,7 @@ fn waiting_json(entry: &OutboxRecord) -> WaitingJson {
     }
 }
 
-fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> String {
+fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson], transport: Option<LastTransport>) -> String {
     let registered = if account.registered {
         "registered"
     } else {
@@ -203,6 +216,9 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> St
         row("Contacts:", status.contacts.to_string()),
         row("Outbox:", format!("{} mails, {receipts} receipts", status.outbox.len() - receipts)),
     ];
+    if let Some(LastTransport { transport, at }) = transport {
+        rows.insert(2, row("Connected by:", format!("{}, noted {}", transport.name(), time::iso(at * 1000))));
+    }
     for entry in status.outbox.iter().filter(|entry| !entry.receipt) {
         let why = match &entry.blocked {
             Some(code) => format!("held: {code}"),

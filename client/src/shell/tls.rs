@@ -1,4 +1,4 @@
-//! TLS as the client wants it: 1.3, ALPN `medipeps/1`, no resumption, and two ways to trust a server.
+//! TLS as the client wants it: 1.3, no resumption, and two ways to trust a server. The same for QUIC and WebSocket.
 //!
 //! A server whose key is pinned may show any certificate: its hello is signed with the pinned key over this very TLS
 //! channel's exporter, so that whoever stands between cannot pass it on. TLS still verifies that the other end holds
@@ -18,8 +18,10 @@ use rustls::{DigitallySignedStruct, PeerIncompatible, RootCertStore, SignatureSc
 
 use crate::limits::IDLE_TIMEOUT;
 
-/// The protocol's name within TLS (RFC 7301).
-pub(super) const ALPN: &[u8] = b"medipeps/1";
+/// The protocol's name within the TLS of QUIC (RFC 7301).
+const ALPN: &[u8] = b"medipeps/1";
+/// What WebSocket begins with, within the TLS of TCP.
+pub(super) const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// The variable that names a file with further certificate authorities, in PEM: a hospital group's own, for instance.
 pub(super) const AUTHORITIES_VARIABLE: &str = "MEDIPEPS_AUTHORITIES";
@@ -31,12 +33,14 @@ pub(super) enum CertificateTrust {
     ServerKey,
     /// Those that lead to one of these roots and name the host.
     Roots(Arc<RootCertStore>),
+    /// Those that lead to one of these roots and are for this name, whatever the host is called.
+    RootsForName(Arc<RootCertStore>, String),
 }
 
 impl CertificateTrust {
     /// The roots of the Web's PKI, as Mozilla has them, and those in the file that [`AUTHORITIES_VARIABLE`] names. What is
-    /// wrong with that file is the error.
-    pub(super) fn web_pki() -> Result<Self, String> {
+    /// wrong with that file is the error. The certificate must be for this name, or for the host.
+    pub(super) fn web_pki(name: Option<&str>) -> Result<Self, String> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(path) = std::env::var_os(AUTHORITIES_VARIABLE) {
             let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
@@ -45,12 +49,21 @@ impl CertificateTrust {
                 roots.add(certificate).map_err(|error| failed(&error))?;
             }
         }
-        Ok(Self::Roots(Arc::new(roots)))
+        let roots = Arc::new(roots);
+        Ok(name.map_or(Self::Roots(roots.clone()), |name| Self::RootsForName(roots, name.to_owned())))
+    }
+
+    /// What TLS asks the host for, and what its certificate must name.
+    pub(super) fn name<'a>(&'a self, host: &'a str) -> &'a str {
+        match self {
+            Self::RootsForName(_, name) => name,
+            Self::ServerKey | Self::Roots(_) => host,
+        }
     }
 }
 
-/// The configuration of one connection. None is used for two, so that nothing TLS or QUIC remembers ties them.
-pub(super) fn client_config(trust: &CertificateTrust, keep_alive: Duration) -> Result<ClientConfig, rustls::Error> {
+/// The TLS configuration of one connection. None is used for two, so that nothing TLS or QUIC remembers ties them.
+pub(super) fn tls_config(trust: &CertificateTrust, alpn: &[u8]) -> Result<rustls::ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -59,10 +72,18 @@ pub(super) fn client_config(trust: &CertificateTrust, keep_alive: Duration) -> R
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate { provider }))
             .with_no_client_auth(),
-        CertificateTrust::Roots(roots) => builder.with_root_certificates(roots.clone()).with_no_client_auth(),
+        CertificateTrust::Roots(roots) | CertificateTrust::RootsForName(roots, _) => {
+            builder.with_root_certificates(roots.clone()).with_no_client_auth()
+        }
     };
-    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.alpn_protocols = vec![alpn.to_vec()];
     tls.resumption = Resumption::disabled();
+    Ok(tls)
+}
+
+/// The QUIC configuration of one connection.
+pub(super) fn quic_config(trust: &CertificateTrust, keep_alive: Duration) -> Result<ClientConfig, rustls::Error> {
+    let tls = tls_config(trust, ALPN)?;
     let quic = QuicClientConfig::try_from(tls).map_err(|error| rustls::Error::General(error.to_string()))?;
     let mut config = ClientConfig::new(Arc::new(quic));
     config.transport_config(Arc::new(transport_config(keep_alive))).token_store(Arc::new(NoneTokenStore));
@@ -100,7 +121,7 @@ impl ServerCertVerifier for AnyCertificate {
         Ok(ServerCertVerified::assertion())
     }
 
-    /// QUIC has no TLS 1.2 (RFC 9001 section 4.2).
+    /// Only TLS 1.3 is offered.
     fn verify_tls12_signature(
         &self,
         _: &[u8],

@@ -2,10 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong use, a configuration that is refused included.
 
-mod export;
-mod import;
-mod inspect;
-mod invite;
+mod admin;
 mod run;
 mod store;
 mod trust_list;
@@ -33,21 +30,9 @@ enum Command {
     /// Once it is ready it prints one line on standard output: `listening on ADDRESS:PORT, server key HASH`. Logs go to
     /// standard error.
     Run(ConfigArgument),
-    /// Make an invitation and print its code, alone, on the last line.
-    ///
-    /// The code opens one account and tells the client by which key to know this server. It works while the server runs
-    /// and while it does not.
-    Invite(invite::Arguments),
-    /// Print what the server knows: accounts, devices, queues, sizes and times.
-    Inspect(inspect::Arguments),
-    /// Write everything the server keeps, except one-time prekeys, into a new file.
-    ///
-    /// It works while the server runs; writes wait meanwhile. The file holds envelopes that nobody but their devices can
-    /// open, and addresses in clear: keep it as safe as the data directory. The keys in the data directory (server.key,
-    /// quic.key) are not in it; copy server.key apart, or clients will not know the restored server.
-    Export(export::Arguments),
-    /// Load an export into an empty data directory.
-    Import(import::Arguments),
+    /// What whoever runs the server does to it, whether it runs or not.
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Lists of trusted domains: make, sign, show and verify them.
     #[command(subcommand)]
     TrustList(trust_list::Command),
@@ -114,10 +99,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Run(config) => run::run(&config.load()?).await,
-        Command::Invite(arguments) => invite::invite(&arguments).await,
-        Command::Inspect(arguments) => inspect::inspect(&arguments).await,
-        Command::Export(arguments) => export::export(&arguments).await,
-        Command::Import(arguments) => import::import(&arguments).await,
+        Command::Admin(command) => admin::dispatch(command).await,
         Command::TrustList(command) => trust_list::run(command),
         Command::Config => print(SAMPLE),
     }

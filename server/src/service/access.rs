@@ -3,8 +3,8 @@
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{
     Acknowledge, AppendGroupEntry, Authenticate, BeginBlob, CreateGroupLog, DeleteAccount, DeleteBlob, DrawVoucher,
-    FetchBlob, FetchGroupEntries, FetchKeyPackages, FetchPrekeys, PutBlobPiece, RedeemVoucher, Register, Request,
-    SetGroupWake, SignalGroup, Submit, TokenRequest, WatchGroupLogs,
+    FetchBlob, FetchGroupEntries, FetchKeyPackages, FetchOwnData, FetchPrekeys, PutBlobPiece, RedeemVoucher, Register,
+    Request, SetGroupWake, SignalGroup, Submit, TokenRequest, WatchGroupLogs,
 };
 use std::sync::Arc;
 
@@ -76,6 +76,8 @@ rules! {
     DrawVoucher => Proved,
     SetDeliveryKeys => Proved,
     FetchIssuerKeys => Any,
+    FetchTenant => Proved,
+    FetchOwnData => Proved,
     FetchTrustList => Anonymous,
 }
 
@@ -111,6 +113,8 @@ pub(super) enum Admission {
     DrawVoucher(Arc<ProvedDevice>, DrawVoucher),
     RedeemVoucher { nonce: [u8; 32], request: RedeemVoucher },
     SetDeliveryKeys(Arc<ProvedDevice>, Vec<[u8; 32]>),
+    FetchTenant(Arc<ProvedDevice>),
+    FetchOwnData(Arc<ProvedDevice>, FetchOwnData),
     FetchTrustList { known: u64 },
 }
 

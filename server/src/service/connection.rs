@@ -166,6 +166,8 @@ fn admit_proved(device: Arc<ProvedDevice>, request: Request) -> Result<Admission
         Request::KeyPackageStatus => Admission::KeyPackageStatus(device),
         Request::DeleteAccount(deletion) => Admission::DeleteAccount(device, deletion),
         Request::Subscribe => Admission::Subscribe(device),
+        Request::FetchTenant => Admission::FetchTenant(device),
+        Request::FetchOwnData(fetch) => Admission::FetchOwnData(device, fetch),
         Request::Acknowledge(acknowledge) => Admission::Acknowledge(device, acknowledge),
         Request::DrawTokens(request) => Admission::DrawTokens(device, request),
         Request::DrawVoucher(request) => Admission::DrawVoucher(device, request),

@@ -16,8 +16,10 @@ mod draw_tokens;
 mod fetch_blob;
 mod fetch_group_entries;
 mod fetch_key_packages;
+mod fetch_own_data;
 mod fetch_prekeys;
 mod fetch_statement;
+mod fetch_tenant;
 mod fetch_trust_list;
 mod group_logs;
 mod group_signals;
@@ -50,7 +52,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub use connection::Connection;
 pub use draw_tokens::VoucherKeys;
-pub use invite::{InviteError, invite};
+pub use invite::{InviteError, NewInvitation, invite};
 pub use subscribe::{Sink, SinkClosed, Subscription};
 pub use watch_group_logs::GroupWatch;
 
@@ -262,6 +264,8 @@ impl Service {
             Admission::FetchKeyPackages(request) => self.fetch_key_packages(moment, request).await?,
             Admission::PublishKeyPackages(device, upload) => self.publish_key_packages(&device, &upload).await?,
             Admission::KeyPackageStatus(device) => self.key_package_status(&device).await?,
+            Admission::FetchTenant(device) => self.fetch_tenant(&device, moment).await?,
+            Admission::FetchOwnData(device, request) => self.fetch_own_data(&device, request).await?,
             Admission::PublishPrekeys(device, upload) => self.publish_prekeys(&device, &upload).await?,
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
             Admission::DeleteAccount(device, request) => self.delete_account(&device, &request).await?,
@@ -294,7 +298,23 @@ impl Service {
     async fn check_listed(&self, device: &ProvedDevice) -> Result<crate::storage::Account, ErrorReply> {
         let account = self.storage.account(&device.address).await.map_err(storage_failed)?;
         let account = account.ok_or_else(|| refuse(ErrorCode::UnknownDevice))?;
-        if device.is_listed_by(&account) { Ok(account) } else { Err(refuse(ErrorCode::UnknownDevice)) }
+        if !device.is_listed_by(&account) {
+            return Err(refuse(ErrorCode::UnknownDevice));
+        }
+        self.check_not_suspended(&account).await?;
+        Ok(account)
+    }
+
+    /// Refuses an account that is suspended, itself or with its tenant. One whose licence has ended may fetch what waits.
+    async fn check_not_suspended(&self, account: &crate::storage::Account) -> Result<(), ErrorReply> {
+        if account.suspended {
+            return Err(refuse(ErrorCode::AccountSuspended));
+        }
+        let tenant = self.storage.tenant(account.tenant).await.map_err(storage_failed)?;
+        if tenant.is_some_and(|tenant| tenant.terms.suspended) {
+            return Err(refuse(ErrorCode::TenantSuspended));
+        }
+        Ok(())
     }
 }
 
@@ -324,6 +344,8 @@ fn refuse(code: ErrorCode) -> ErrorReply {
         ErrorCode::VoucherRefused => "the voucher is not good here",
         ErrorCode::VoucherExpired => "the voucher is of another day",
         ErrorCode::VoucherSpent => "the voucher has paid for another batch",
+        ErrorCode::AccountSuspended => "the account is suspended",
+        ErrorCode::TenantSuspended => "the tenant is suspended",
         ErrorCode::WrongDomain => "the address is not of this server's domain",
         _ => "",
     };

@@ -80,6 +80,12 @@ fn refused(error: EnqueueError) -> ErrorReply {
             error.retry_after(QUEUE_FULL_RETRY_MS)
         }
         EnqueueError::Payment(_) => refuse(ErrorCode::TokenSpent),
+        EnqueueError::AccountSuspended => ErrorReply::new(ErrorCode::AccountSuspended, error.to_string()),
+        EnqueueError::TenantSuspended => ErrorReply::new(ErrorCode::TenantSuspended, error.to_string()),
+        EnqueueError::LicenceEnded => ErrorReply::new(ErrorCode::LicenceEnded, error.to_string()),
+        EnqueueError::TenantStorageFull => {
+            ErrorReply::new(ErrorCode::TenantStorageFull, error.to_string()).retry_after(QUEUE_FULL_RETRY_MS)
+        }
         EnqueueError::IdReused => ErrorReply::new(ErrorCode::SubmissionIdReused, error.to_string()),
         EnqueueError::Storage(error) => storage_failed(error),
     }

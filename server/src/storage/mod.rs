@@ -17,6 +17,7 @@ mod memory;
 mod prekey;
 mod queue;
 mod sled_engine;
+mod tenant;
 mod token;
 
 use std::io;
@@ -44,6 +45,7 @@ pub use queue::{
     AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, Submission,
 };
 pub use sled_engine::{SledStorage, StorageOptions};
+pub use tenant::{SuspendError, TenantError, TenantStorage};
 pub use token::{
     DeliveryKeysError, DrawError, RedeemError, Redemption, Spend, SpendError, SpentToken, StoredIssuerKey, Taking,
     TokenDraw, TokenStorage, VoucherDraw,
@@ -51,7 +53,7 @@ pub use token::{
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
-pub trait Storage: WakeStorage + TokenStorage {
+pub trait Storage: WakeStorage + TokenStorage + TenantStorage {
     /// The life of the store that cursors belong to: drawn when the store is created, and anew by an import.
     fn incarnation(&self) -> [u8; 16];
 
@@ -321,6 +323,12 @@ pub trait Storage: WakeStorage + TokenStorage {
     /// # Errors
     /// The engine failed.
     async fn inspect(&self, after: Option<&Address>, limit: usize) -> Result<Vec<InspectedAccount>, StorageError>;
+
+    /// What the store knows of one account.
+    ///
+    /// # Errors
+    /// The engine failed.
+    async fn inspect_account(&self, address: &Address) -> Result<Option<InspectedAccount>, StorageError>;
 
     /// What the store knows of group logs whose ids come after `after`, in their order, at most `limit` and at most
     /// `INSPECT_GROUP_LOGS_MAX` of them.

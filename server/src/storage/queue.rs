@@ -137,6 +137,18 @@ pub enum EnqueueError {
     /// The tokens do not pay for it.
     #[error(transparent)]
     Payment(#[from] SpendError),
+    /// Whoever runs the server has suspended the account.
+    #[error("the account is suspended")]
+    AccountSuspended,
+    /// Whoever runs the server has suspended the tenant.
+    #[error("the tenant is suspended")]
+    TenantSuspended,
+    /// The licence of the tenant has ended, and its grace is over.
+    #[error("the licence has ended")]
+    LicenceEnded,
+    /// The queues of the tenant would hold more than its licence allows.
+    #[error("the queues of the tenant are full")]
+    TenantStorageFull,
     /// The engine failed; whether the submission is stored is not known. A repeat with the same id finds out.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -4,7 +4,8 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::identity::DeviceSecretKeys;
 use medipeps_core::proof::{Channel, sign_deletion};
 use medipeps_core::wire::transport::{
-    Acknowledge, DeleteAccount, ErrorCode, FetchKeyPackages, FetchPrekeys, Payment, Request, Response, Transport,
+    Acknowledge, DeleteAccount, ErrorCode, FetchKeyPackages, FetchOwnData, FetchPrekeys, Payment, Request, Response,
+    Transport,
 };
 use medipeps_server::Rate;
 use medipeps_server::service::access::{Access, RULES, name, rule};
@@ -142,6 +143,8 @@ async fn request(test: &TestServer, name: &str, account: &Account, client: Optio
             address,
             statement_version: 2,
         }),
+        "FetchTenant" => Request::FetchTenant,
+        "FetchOwnData" => Request::FetchOwnData(FetchOwnData { device_id: 2, after: 0 }),
         "FetchTrustList" => Request::FetchTrustList { known: 0 },
         "Subscribe" => Request::Subscribe,
         "FetchIssuerKeys" => Request::FetchIssuerKeys,

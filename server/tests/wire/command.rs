@@ -70,9 +70,10 @@ impl Installation {
         server.wait().unwrap().code()
     }
 
+    /// An operator's command, `medipeps-server admin COMMAND`.
     fn run(&self, command: &str, more: &[&str]) -> Output {
         let config = self.config();
-        let mut arguments = vec![command, "--config", config.to_str().unwrap()];
+        let mut arguments = vec!["admin", command, "--config", config.to_str().unwrap()];
         arguments.extend(more);
         run(&arguments)
     }
@@ -196,13 +197,13 @@ fn wrong_use_and_wrong_configurations_exit_with_2() {
     failing(&["run", "--config", "/nonexistent/server.toml"], 2, "/nonexistent/server.toml");
     let config = installation.config();
     let config = config.to_str().unwrap();
-    failing(&["invite", "--config", config, "--valid-days", "0"], 2, "--valid-days");
-    failing(&["invite", "--config", config, "--org", ""], 2, "--org");
+    failing(&["admin", "invite", "--config", config, "--valid-days", "0"], 2, "--valid-days");
+    failing(&["admin", "invite", "--config", config, "--org", ""], 2, "--org");
     let sample = std::fs::read_to_string(config).unwrap();
     let rewrite = |text: String| std::fs::write(config, text).unwrap();
     rewrite(format!("colour = 1\n{sample}"));
-    for command in ["run", "invite", "inspect"] {
-        failing(&[command, "--config", config], 2, "colour");
+    for command in [&["run"][..], &["admin", "invite"], &["admin", "inspect"]] {
+        failing(&[command, &["--config", config]].concat(), 2, "colour");
     }
     rewrite(format!("log_filter = \"medipeps=loud\"\n{sample}"));
     failing(&["run", "--config", config], 2, "log_filter");
@@ -210,10 +211,15 @@ fn wrong_use_and_wrong_configurations_exit_with_2() {
     failing(&["run", "--config", config], 2, "none.pem");
     rewrite(sample);
     let absent = Path::new(config).with_file_name("absent");
-    failing(&["import", "--config", config, "--in", absent.to_str().unwrap()], 1, "absent");
-    let help = run(&["--help"]);
-    let text = String::from_utf8(help.stdout).unwrap();
-    for command in ["run", "invite", "inspect", "export", "import", "config"] {
-        assert!(text.contains(&format!("  {command} ")), "{text}");
+    failing(&["admin", "import", "--config", config, "--in", absent.to_str().unwrap()], 1, "absent");
+    let helps: [(&[&str], &[&str]); 2] = [
+        (&["--help"], &["run", "admin", "config"]),
+        (&["admin", "--help"], &["invite", "inspect", "export", "import"]),
+    ];
+    for (asked, commands) in helps {
+        let text = String::from_utf8(run(asked).stdout).unwrap();
+        for command in commands {
+            assert!(text.contains(&format!("  {command} ")), "{text}");
+        }
     }
 }

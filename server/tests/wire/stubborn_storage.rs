@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use medipeps_core::Address;
+use medipeps_core::tenant::{Tenant, TenantDay, TenantTerms, TenantUsage};
 use medipeps_server::storage::{
     Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage,
     CreateGroupLogError, DeliveryKeysError, DrawError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError,
@@ -13,8 +14,9 @@ use medipeps_server::storage::{
     GroupWakeError, ImportError, InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError,
     KeyPackageSet, KeyPackageStatus, MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, PieceOutcome, PrekeyError,
     PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope, RedeemError, Redemption, RegisterError, RegisterOutcome,
-    Registration, ReplaceOutcome, StatementError, Storage, StorageError, StoredIssuerKey, Submission, TakenKeyPackage,
-    TakenPrekeys, Taking, TokenDraw, TokenStorage, VoucherDraw, WakeStorage,
+    Registration, ReplaceOutcome, StatementError, Storage, StorageError, StoredIssuerKey, Submission, SuspendError,
+    TakenKeyPackage, TakenPrekeys, Taking, TenantError, TenantStorage, TokenDraw, TokenStorage, VoucherDraw,
+    WakeStorage,
 };
 use tokio::sync::watch;
 
@@ -176,6 +178,9 @@ impl Storage for StubbornStorage {
     async fn group_usage(&self) -> Result<GroupUsage, StorageError> {
         self.inner.group_usage().await
     }
+    async fn inspect_account(&self, address: &Address) -> Result<Option<InspectedAccount>, StorageError> {
+        self.inner.inspect_account(address).await
+    }
     async fn inspect_group_logs(
         &self,
         after: Option<[u8; 32]>,
@@ -229,5 +234,33 @@ impl WakeStorage for StubbornStorage {
     }
     async fn unsettled_group_wakes(&self, since_ms: u64) -> Result<Vec<GroupWake>, StorageError> {
         self.inner.unsettled_group_wakes(since_ms).await
+    }
+}
+
+#[async_trait]
+impl TenantStorage for StubbornStorage {
+    async fn create_tenant(&self, terms: TenantTerms, now_ms: u64) -> Result<u64, TenantError> {
+        self.inner.create_tenant(terms, now_ms).await
+    }
+    async fn change_tenant(&self, number: u64, terms: TenantTerms) -> Result<(), TenantError> {
+        self.inner.change_tenant(number, terms).await
+    }
+    async fn remove_tenant(&self, number: u64) -> Result<(), TenantError> {
+        self.inner.remove_tenant(number).await
+    }
+    async fn tenant(&self, number: u64) -> Result<Option<Tenant>, StorageError> {
+        self.inner.tenant(number).await
+    }
+    async fn tenants(&self) -> Result<Vec<(Tenant, TenantUsage)>, StorageError> {
+        self.inner.tenants().await
+    }
+    async fn count_tenants(&self, now_ms: u64) -> Result<(), StorageError> {
+        self.inner.count_tenants(now_ms).await
+    }
+    async fn tenant_days(&self, number: u64, first_day: u32, last_day: u32) -> Result<Vec<TenantDay>, StorageError> {
+        self.inner.tenant_days(number, first_day, last_day).await
+    }
+    async fn set_suspended(&self, address: &Address, suspended: bool) -> Result<(), SuspendError> {
+        self.inner.set_suspended(address, suspended).await
     }
 }

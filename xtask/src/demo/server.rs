@@ -95,7 +95,7 @@ impl Server {
 
     /// A new invitation.
     pub(super) fn invite(&self, organisation: &str) -> Result<String, DemoError> {
-        let mut command = self.command("invite");
+        let mut command = self.command(&["admin", "invite"]);
         command.args(["--org", organisation]);
         let said = answer(&mut command).and_then(|said| said.lines().last().map(str::to_owned));
         said.filter(|code| !code.is_empty()).ok_or_else(|| self.broken("it gave no invitation"))
@@ -103,7 +103,7 @@ impl Server {
 
     /// What the server itself says that it knows.
     pub(super) fn inspect(&self) -> Result<Value, DemoError> {
-        let mut command = self.command("inspect");
+        let mut command = self.command(&["admin", "inspect"]);
         command.arg("--json");
         let said = answer(&mut command).and_then(|said| serde_json::from_str(&said).ok());
         said.ok_or_else(|| DemoError::Command { command: as_typed(&command), problem: "no JSON came".to_owned() })
@@ -111,9 +111,10 @@ impl Server {
 
     /// Everything that it stores, as its own export has it. For a server that does not run.
     pub(super) fn export(&self, into: &Path) -> Result<(), DemoError> {
-        let mut command = self.command("export");
+        let mut command = self.command(&["admin", "export"]);
         command.arg("--out").arg(into);
-        let output = command.stdin(Stdio::null()).output().map_err(DemoError::system("medipeps-server export"))?;
+        let output =
+            command.stdin(Stdio::null()).output().map_err(DemoError::system("medipeps-server admin export"))?;
         let problem = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
         if output.status.success() {
             Ok(())
@@ -147,9 +148,9 @@ impl Server {
         self.child.as_ref().map(Child::id)
     }
 
-    fn command(&self, name: &str) -> Command {
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg(name).arg("--config").arg(self.config());
+        command.args(words).arg("--config").arg(self.config());
         command
     }
 
@@ -160,7 +161,7 @@ impl Server {
     }
 
     fn broken(&self, problem: &str) -> DemoError {
-        DemoError::Command { command: as_typed(&self.command("run")), problem: problem.to_owned() }
+        DemoError::Command { command: as_typed(&self.command(&["run"])), problem: problem.to_owned() }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::Address;
 use crate::limits::GROUP_ENTRY_LENGTH_MAX;
+use crate::tenant::{Tenant, TenantDay};
 use crate::wire::{WireError, fixed, proto};
 
 /// One record of an export.
@@ -87,6 +88,15 @@ pub enum ExportRecord {
     },
     /// An entry of the group log before.
     GroupEntry(ExportedGroupEntry),
+    /// A tenant.
+    Tenant(Tenant),
+    /// A day of a tenant that came before.
+    TenantDay {
+        /// The number of the tenant.
+        tenant: u64,
+        /// What was counted.
+        day: TenantDay,
+    },
     /// The end.
     End {
         /// Records before this one.
@@ -223,6 +233,10 @@ impl ExportRecord {
                 Record::GroupEpoch(proto::ExportedGroupEpoch { epoch: *epoch, record: Some(record.to_proto()) })
             }
             Self::GroupEntry(entry) => Record::GroupEntry(entry.to_proto()),
+            Self::Tenant(tenant) => Record::Tenant(tenant.to_proto()),
+            Self::TenantDay { tenant, day } => {
+                Record::TenantDay(proto::ExportedTenantDay { tenant: *tenant, day: Some(day.to_proto()) })
+            }
             Self::End { records } => Record::End(proto::ExportedEnd { records: *records }),
         };
         proto::ExportRecord { record: Some(record) }.encode_to_vec()
@@ -281,6 +295,11 @@ impl ExportRecord {
                 record: GroupEpochRecord::from_proto(message.record.as_ref().ok_or(WireError::Missing("record"))?)?,
             },
             Record::GroupEntry(message) => Self::GroupEntry(ExportedGroupEntry::from_proto(message)?),
+            Record::Tenant(message) => Self::Tenant(Tenant::from_proto(message)?),
+            Record::TenantDay(message) => Self::TenantDay {
+                tenant: message.tenant,
+                day: TenantDay::from_proto(message.day.ok_or(WireError::Missing("day"))?)?,
+            },
             Record::End(message) => Self::End { records: message.records },
         })
     }
@@ -300,6 +319,8 @@ mod tests {
             created: 1,
             devices: vec![1, 4],
             delivery_keys: vec![[5; 32]],
+            tenant: 5,
+            suspended: true,
         };
         let prekeys = PrekeysRecord {
             sequence: 2,
@@ -344,7 +365,13 @@ mod tests {
         vec![
             ExportRecord::Invitation {
                 hash: [1; 32],
-                invitation: InvitationRecord { organisation: None, expires: 5, used },
+                invitation: InvitationRecord {
+                    organisation: None,
+                    expires: 5,
+                    used,
+                    tenant: 5,
+                    address: Some("a@b".parse().unwrap()),
+                },
             },
             ExportRecord::Account { address: "a@b".parse().unwrap(), account, statement: vec![1, 2] },
             ExportRecord::Device { device_id: 1, queue, prekeys: Some(prekeys) },
@@ -359,6 +386,11 @@ mod tests {
                 record: GroupEpochRecord { access_key: [8; 32], entries: 1, closing_sequence: 9 },
             },
             ExportRecord::GroupEntry(group_entry),
+            ExportRecord::Tenant(Tenant::default_tenant()),
+            ExportRecord::TenantDay {
+                tenant: 5,
+                day: TenantDay { day: 1, seats: 2, seats_peak: 3, bytes_peak: 4, active: true, services: Vec::new() },
+            },
             ExportRecord::End { records: 8 },
         ]
     }
@@ -368,7 +400,13 @@ mod tests {
         for record in records() {
             assert_eq!(ExportRecord::decode(&record.encode()), Ok(record));
         }
-        let store = StoreRecord { incarnation: [9; 16], next_account: 2, next_blob: 3, import_unfinished: true };
+        let store = StoreRecord {
+            incarnation: [9; 16],
+            next_account: 2,
+            next_blob: 3,
+            next_tenant: 4,
+            import_unfinished: true,
+        };
         assert_eq!(StoreRecord::decode(&store.encode()), Ok(store));
         let envelope = EnvelopeRecord {
             segment: 1,

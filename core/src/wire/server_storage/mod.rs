@@ -3,6 +3,7 @@
 mod blob;
 mod export;
 mod group_log;
+mod tenant;
 mod token;
 
 use prost::Message;
@@ -14,7 +15,10 @@ pub use group_log::{
 };
 pub use token::{DrawRecord, DrawsRecord, IssuerKeyRecord, SpendRecord, VoucherRecord};
 
+pub(in crate::wire) use tenant::{decode_licence, encode_licence};
+
 use super::{WireError, fixed, proto};
+use crate::Address;
 
 /// The record of the store itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct StoreRecord {
     pub next_account: u64,
     /// The number of the next blob.
     pub next_blob: u64,
+    /// The number of the next tenant.
+    pub next_tenant: u64,
     /// Set while an import is loaded.
     pub import_unfinished: bool,
 }
@@ -38,6 +44,10 @@ pub struct InvitationRecord {
     pub expires: u64,
     /// Set once it has created an account.
     pub used: Option<InvitationUse>,
+    /// The number of the tenant that the account will belong to.
+    pub tenant: u64,
+    /// The only address that it can be used for.
+    pub address: Option<Address>,
 }
 
 /// What an invitation was used for.
@@ -66,6 +76,10 @@ pub struct AccountRecord {
     pub devices: Vec<u32>,
     /// Hashes of the delivery keys that the account has set.
     pub delivery_keys: Vec<[u8; 32]>,
+    /// The number of the tenant that it belongs to.
+    pub tenant: u64,
+    /// The operator lets nothing in or out.
+    pub suspended: bool,
 }
 
 /// The prekeys of a device that are not one-time.
@@ -140,6 +154,7 @@ impl StoreRecord {
             incarnation: self.incarnation.to_vec(),
             next_account: self.next_account,
             next_blob: self.next_blob,
+            next_tenant: self.next_tenant,
             import_unfinished: self.import_unfinished,
         }
         .encode_to_vec()
@@ -159,6 +174,7 @@ impl StoreRecord {
             next_account: message.next_account,
             // A store from before there were blobs has none.
             next_blob: message.next_blob.max(1),
+            next_tenant: message.next_tenant.max(1),
             import_unfinished: message.import_unfinished,
         })
     }
@@ -185,6 +201,8 @@ impl InvitationRecord {
             expires: self.expires,
             account: self.used.map_or(0, |used| used.account),
             statement_digest: self.used.map(|used| used.statement_digest.to_vec()).unwrap_or_default(),
+            tenant: self.tenant,
+            address: self.address.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 
@@ -196,7 +214,14 @@ impl InvitationRecord {
                 Some(InvitationUse { account, statement_digest: fixed(&message.statement_digest, "statement_digest")? })
             }
         };
-        Ok(Self { organisation: some_text(message.organisation), expires: message.expires, used })
+        let address = some_text(message.address).map(|address| Address::from_canonical(&address)).transpose();
+        Ok(Self {
+            organisation: some_text(message.organisation),
+            expires: message.expires,
+            used,
+            tenant: message.tenant,
+            address: address.map_err(|_| WireError::Bounds("address"))?,
+        })
     }
 }
 
@@ -224,6 +249,8 @@ impl AccountRecord {
             created: self.created,
             devices: self.devices.clone(),
             delivery_keys: self.delivery_keys.iter().map(|hash| hash.to_vec()).collect(),
+            tenant: self.tenant,
+            suspended: self.suspended,
         }
     }
 
@@ -246,6 +273,8 @@ impl AccountRecord {
                 .iter()
                 .map(|hash| fixed(hash, "delivery_keys"))
                 .collect::<Result<_, _>>()?,
+            tenant: message.tenant,
+            suspended: message.suspended,
         })
     }
 }

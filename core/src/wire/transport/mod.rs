@@ -3,6 +3,7 @@
 mod error;
 mod group_log;
 mod key_package;
+mod own_account;
 mod request;
 mod response;
 mod token;
@@ -13,6 +14,7 @@ pub use group_log::{
     GroupLogEntry, GroupLogEvent, GroupLogPush, SetGroupWake, SignalGroup, WatchGroupLogs, WatchedGroupLog,
 };
 pub use key_package::{DeviceKeyPackage, FetchKeyPackagesReply, KeyPackageStatusReply};
+pub use own_account::{FetchOwnData, FetchOwnDataReply, FetchTenantReply, OwnDeviceData, OwnEnvelopeData};
 pub use request::{
     Acknowledge, Authenticate, BeginBlob, DeleteAccount, DeleteBlob, DeviceEnvelope, FetchBlob, FetchKeyPackages,
     FetchPrekeys, PutBlobPiece, Register, Request, Submit,
@@ -31,6 +33,12 @@ use crate::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX, STATEMENT_LENGTH_M
 pub enum Transport {
     /// QUIC with ALPN `medipeps/1`; a TLS exporter can be had.
     Quic,
+    /// WebTransport over HTTP/3, as a browser has it, which gives no TLS exporter.
+    WebTransport,
+    /// WebSocket over TLS by a program that is no browser; a TLS exporter can be had.
+    WebSocket,
+    /// WebSocket over TLS by a browser, which gives no TLS exporter.
+    BrowserWebSocket,
 }
 
 impl Transport {
@@ -39,12 +47,35 @@ impl Transport {
     pub const fn encode(self) -> i32 {
         match self {
             Self::Quic => proto::Transport::Quic as i32,
+            Self::WebTransport => proto::Transport::Webtransport as i32,
+            Self::WebSocket => proto::Transport::Websocket as i32,
+            Self::BrowserWebSocket => proto::Transport::BrowserWebsocket as i32,
+        }
+    }
+
+    /// Whether its TLS exporter is part of what hello and proof of device sign.
+    #[must_use]
+    pub const fn has_exporter(self) -> bool {
+        matches!(self, Self::Quic | Self::WebSocket)
+    }
+
+    /// What people and logs call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::WebTransport => "webtransport",
+            Self::WebSocket => "websocket",
+            Self::BrowserWebSocket => "browser-websocket",
         }
     }
 
     fn decode(number: i32) -> Result<Self, WireError> {
         match proto::Transport::try_from(number) {
             Ok(proto::Transport::Quic) => Ok(Self::Quic),
+            Ok(proto::Transport::Webtransport) => Ok(Self::WebTransport),
+            Ok(proto::Transport::Websocket) => Ok(Self::WebSocket),
+            Ok(proto::Transport::BrowserWebsocket) => Ok(Self::BrowserWebSocket),
             Ok(proto::Transport::Unspecified) | Err(_) => Err(WireError::Bounds("transport")),
         }
     }

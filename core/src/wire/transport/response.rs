@@ -4,6 +4,7 @@ use prost::Message;
 
 use super::group_log::{AppendGroupEntryReply, FetchGroupEntriesReply, GroupLogEntry, GroupLogEvent};
 use super::key_package::{FetchKeyPackagesReply, KeyPackageStatusReply};
+use super::own_account::{FetchOwnDataReply, FetchTenantReply};
 use super::token::TokenResponse;
 use super::{ErrorReply, StaleDevices, Transport, check_content, check_frame, statement};
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, TRUST_LIST_LENGTH_MAX};
@@ -56,6 +57,10 @@ pub enum Response {
     DrawTokens(TokenResponse),
     /// To [`Request::DrawVoucher`](super::Request::DrawVoucher): an encoded `SignedVoucher`.
     DrawVoucher(Vec<u8>),
+    /// To [`Request::FetchTenant`](super::Request::FetchTenant).
+    FetchTenant(FetchTenantReply),
+    /// To [`Request::FetchOwnData`](super::Request::FetchOwnData).
+    FetchOwnData(FetchOwnDataReply),
     /// To [`Request::FetchTrustList`](super::Request::FetchTrustList).
     FetchTrustList(FetchTrustListReply),
 }
@@ -262,6 +267,8 @@ impl Response {
             Self::FetchIssuerKeys(keys) => R::FetchIssuerKeys(proto::FetchIssuerKeysReply { keys }),
             Self::DrawTokens(reply) => R::DrawTokens(proto::DrawTokensReply { response: Some(reply.to_proto()) }),
             Self::DrawVoucher(voucher) => R::DrawVoucher(proto::DrawVoucherReply { voucher }),
+            Self::FetchTenant(reply) => R::FetchTenant(reply.to_proto()),
+            Self::FetchOwnData(reply) => R::FetchOwnData(reply.to_proto()),
             Self::FetchTrustList(reply) => {
                 R::FetchTrustList(proto::FetchTrustListReply { number: reply.number, list: reply.list })
             }
@@ -343,6 +350,8 @@ impl Response {
             R::FetchIssuerKeys(reply) => Self::FetchIssuerKeys(reply.keys),
             R::DrawTokens(reply) => Self::DrawTokens(TokenResponse::from_proto(reply.response)?),
             R::DrawVoucher(reply) => Self::DrawVoucher(reply.voucher),
+            R::FetchTenant(reply) => Self::FetchTenant(FetchTenantReply::from_proto(reply)?),
+            R::FetchOwnData(reply) => Self::FetchOwnData(FetchOwnDataReply::from_proto(reply)?),
             R::FetchTrustList(reply) => {
                 if reply.list.len() > TRUST_LIST_LENGTH_MAX || (reply.number == 0 && !reply.list.is_empty()) {
                     return Err(WireError::Bounds("list"));

@@ -7,7 +7,7 @@ pub(in crate::storage) async fn registration_uses_up_an_invitation<E: Engine>() 
     let storage = engine.storage();
     let first = registration("a@x", [1; 32], &[1, 2]);
     assert_eq!(storage.register(first.clone()).await, Err(RegisterError::InvitationUnknown));
-    let invitation = Invitation { organisation: Some("CHU".into()), expires_ms: NOW + 1 };
+    let invitation = Invitation { organisation: Some("CHU".into()), expires_ms: NOW + 1, tenant: 0, address: None };
     storage.create_invitation([1; 32], invitation.clone()).await.unwrap();
     assert_eq!(storage.create_invitation([1; 32], invitation.clone()).await, Err(InvitationError::Exists));
     let twice = registration("a@x", [1; 32], &[1, 1]);
@@ -29,6 +29,8 @@ pub(in crate::storage) async fn registration_uses_up_an_invitation<E: Engine>() 
             devices: vec![1, 2],
             created_ms: NOW,
             delivery_keys: vec![],
+            tenant: 0,
+            suspended: false,
         }
     );
 
@@ -117,7 +119,7 @@ pub(in crate::storage) async fn a_deleted_account_leaves_nothing<E: Engine>() {
     let repeat = storage.register(registration("a@x", hash, &[1, 2])).await;
     assert_eq!(repeat, Err(RegisterError::InvitationUsed), "a repeat must not raise the dead");
 
-    let invitation = Invitation { organisation: None, expires_ms: NOW + 1 };
+    let invitation = Invitation { organisation: None, expires_ms: NOW + 1, tenant: 0, address: None };
     storage.create_invitation([9; 32], invitation).await.unwrap();
     storage.register(registration("a@x", [9; 32], &[1])).await.unwrap();
     assert_eq!(sequences(&*storage, &who, 1).await, [0; 0]);

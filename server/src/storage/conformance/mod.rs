@@ -8,6 +8,7 @@ mod group_wakes;
 mod key_packages;
 mod prekeys;
 mod queues;
+mod tenants;
 mod tokens;
 mod transfer;
 
@@ -110,6 +111,13 @@ macro_rules! conformance_suite {
             vouchers_are_drawn_and_redeemed_once,
             strangers_have_a_lane_of_their_own,
             withheld_prekeys_are_told_until_settled,
+            tenants_have_numbers_and_names_of_their_own,
+            seats_are_never_given_twice,
+            an_invitation_may_be_bound_to_an_address,
+            the_room_of_a_tenant_is_counted_over_its_queues,
+            what_has_ended_takes_nothing_new_and_loses_nothing,
+            every_day_of_a_tenant_is_counted,
+            an_export_carries_tenants,
         );
     };
     ($engine:ty: $($case:ident,)*) => {
@@ -129,6 +137,7 @@ pub(super) use self::group_wakes::*;
 pub(super) use self::key_packages::*;
 pub(super) use self::prekeys::*;
 pub(super) use self::queues::*;
+pub(super) use self::tenants::*;
 pub(super) use self::tokens::*;
 pub(super) use self::transfer::*;
 pub(super) use conformance_suite;
@@ -171,7 +180,7 @@ pub(super) fn registration(name: &str, invitation_hash: [u8; 32], devices: &[u32
 pub(super) async fn register(storage: &dyn Storage, name: &str, devices: &[u32]) -> Address {
     let mut hash = [0; 32];
     hash[..name.len()].copy_from_slice(name.as_bytes());
-    let invitation = Invitation { organisation: Some("CHU".into()), expires_ms: NOW + DAY };
+    let invitation = Invitation { organisation: Some("CHU".into()), expires_ms: NOW + DAY, tenant: 0, address: None };
     storage.create_invitation(hash, invitation).await.unwrap();
     storage.register(registration(name, hash, devices)).await.unwrap();
     address(name)

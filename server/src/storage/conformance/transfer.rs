@@ -70,7 +70,10 @@ async fn filled<E: Engine>() -> (E, Address) {
     let storage = engine.storage();
     let who = register(&*storage, "b@x", &[1, 4]).await;
     register(&*storage, "a@x", &[1]).await;
-    storage.create_invitation([3; 32], Invitation { organisation: None, expires_ms: NOW + DAY }).await.unwrap();
+    storage
+        .create_invitation([3; 32], Invitation { organisation: None, expires_ms: NOW + DAY, tenant: 0, address: None })
+        .await
+        .unwrap();
     for id in 1..=6 {
         assert_eq!(storage.enqueue(submission(&who, id, &[(1, 5000), (4, 70)])).await, TAKEN);
     }

@@ -103,6 +103,13 @@ impl Loading {
                     log.add(entry);
                 }
             }
+            ExportRecord::Tenant(tenant) => {
+                self.state.tenants.last_tenant = self.state.tenants.last_tenant.max(tenant.number);
+                self.state.tenants.tenants.insert(tenant.number, tenant);
+            }
+            ExportRecord::TenantDay { tenant, day } => {
+                self.state.tenants.days.insert((tenant, day.day), day);
+            }
             ExportRecord::End { .. } => {}
         }
     }

@@ -5,6 +5,7 @@ mod group_logs;
 mod group_wakes;
 mod loading;
 mod state;
+mod tenants;
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,8 +163,10 @@ impl Storage for MemoryStorage {
             if state.invitations.contains_key(&hash) {
                 return Err(InvitationError::Exists);
             }
-            let Invitation { organisation, expires_ms: expires } = invitation;
-            state.invitations.insert(hash, InvitationRecord { organisation, expires, used: None });
+            let Invitation { organisation, expires_ms: expires, tenant, address } = invitation;
+            state.tenants.get(tenant).ok_or(InvitationError::UnknownTenant)?;
+            let record = InvitationRecord { organisation, expires, used: None, tenant, address };
+            state.invitations.insert(hash, record);
             Ok(())
         })
     }
@@ -182,6 +185,8 @@ impl Storage for MemoryStorage {
             devices: account.record.devices.clone(),
             created_ms: account.record.created,
             delivery_keys: account.record.delivery_keys.clone(),
+            tenant: account.record.tenant,
+            suspended: account.record.suspended,
         }))
     }
 
@@ -438,6 +443,11 @@ impl Storage for MemoryStorage {
     async fn export(&self, writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
         let state = self.read()?;
         let mut export = ExportWriter::new(writer)?;
+        for tenant in state.tenants.all() {
+            let number = tenant.number;
+            let days = state.tenants.days.range((number, 0)..=(number, u32::MAX)).map(|(_, day)| day.clone());
+            export.write_tenant(tenant, days.map(|day| ExportRecord::TenantDay { tenant: number, day }))?;
+        }
         for (hash, invitation) in &state.invitations {
             export.write(&ExportRecord::Invitation { hash: *hash, invitation: invitation.clone() })?;
         }
@@ -512,6 +522,7 @@ impl Storage for MemoryStorage {
         let mut loaded = loading.finish();
         self.commit(|state| {
             let accounts = state.accounts.is_empty() && state.invitations.is_empty();
+            let accounts = accounts && state.tenants.tenants.is_empty();
             if !accounts || !state.blobs.is_empty() || !state.group_logs.is_empty() {
                 return Err(ImportError::NotEmpty);
             }
@@ -532,6 +543,10 @@ impl Storage for MemoryStorage {
             .take(limit.min(INSPECT_ACCOUNTS_MAX))
             .map(|(address, account)| account.inspect(address))
             .collect())
+    }
+
+    async fn inspect_account(&self, address: &Address) -> Result<Option<InspectedAccount>, StorageError> {
+        Ok(self.read()?.accounts.get(address).map(|account| account.inspect(address)))
     }
 
     async fn inspect_group_logs(

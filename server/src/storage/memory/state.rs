@@ -13,11 +13,13 @@ use tokio::sync::watch;
 
 use super::blobs::MemoryBlob;
 use super::group_logs::MemoryGroupLog;
+use super::tenants::MemoryTenants;
 use crate::limits::{
     INVITATION_RECORD_RETENTION_MS, KEY_PACKAGES_STORED_MAX, ONE_TIME_PREKEYS_STORED_MAX,
     SUBMISSION_RECORD_RETENTION_MS,
 };
 use crate::storage::account::distinct_devices;
+use crate::storage::tenant::{check_room, check_seat};
 use crate::storage::{
     EnqueueError, EnqueueOutcome, ExpireCounts, Fault, GroupUsage, InspectedAccount, InspectedDevice,
     InspectedEnvelope, KeyPackageError, KeyPackageSet, PrekeyError, PrekeySet, QueueQuota, RegisterError,
@@ -39,6 +41,7 @@ pub(super) struct State {
     /// What each has paid for.
     pub(super) spends: BTreeMap<SpentToken, [u8; 32]>,
     pub(super) vouchers: BTreeMap<[u8; 32], VoucherRecord>,
+    pub(super) tenants: MemoryTenants,
     pub(super) fault: Option<Fault>,
 }
 
@@ -91,7 +94,7 @@ impl State {
         let devices = distinct_devices(registration.devices.iter().map(|device| device.device_id))
             .ok_or(RegisterError::Devices)?;
         let invitation =
-            self.invitations.get_mut(&registration.invitation_hash).ok_or(RegisterError::InvitationUnknown)?;
+            self.invitations.get(&registration.invitation_hash).ok_or(RegisterError::InvitationUnknown)?.clone();
         let existing = self.accounts.get(&registration.address).map(|account| account.record.account);
         if let Some(used) = invitation.used {
             let same = existing == Some(used.account) && used.statement_digest == statement_digest;
@@ -103,8 +106,14 @@ impl State {
         if existing.is_some() {
             return Err(RegisterError::AddressTaken);
         }
+        if invitation.address.as_ref().is_some_and(|bound| *bound != registration.address) {
+            return Err(RegisterError::InvitationBound);
+        }
+        let tenant = self.tenant_of(invitation.tenant)?;
+        check_seat(&tenant, self.tenant_usage(tenant.number), registration.now_ms)?;
         self.last_account += 1;
-        invitation.used = Some(InvitationUse { account: self.last_account, statement_digest });
+        let used = Some(InvitationUse { account: self.last_account, statement_digest });
+        self.invitations.insert(registration.invitation_hash, InvitationRecord { used, ..invitation.clone() });
         let record = AccountRecord {
             account: self.last_account,
             statement_version: registration.statement_version,
@@ -113,6 +122,8 @@ impl State {
             created: registration.now_ms,
             devices,
             delivery_keys: Vec::new(),
+            tenant: tenant.number,
+            suspended: false,
         };
         let mut account = MemoryAccount {
             record,
@@ -130,6 +141,7 @@ impl State {
             account.devices.insert(device.device_id, stored);
         }
         self.accounts.insert(registration.address, account);
+        self.count_day(&tenant, registration.now_ms);
         Ok(RegisterOutcome { repeated: false })
     }
 
@@ -138,11 +150,18 @@ impl State {
         submission: Submission,
         quota: QueueQuota,
     ) -> Result<EnqueueOutcome, EnqueueError> {
+        let (tenant, suspended) = match self.accounts.get(&submission.address) {
+            Some(account) => (self.tenant_of(account.record.tenant)?, account.record.suspended),
+            None => return Err(EnqueueError::UnknownRecipient),
+        };
+        let usage = self.tenant_usage(tenant.number);
         let account = self.accounts.get_mut(&submission.address).ok_or(EnqueueError::UnknownRecipient)?;
         if let Some(before) = account.submissions.get(&submission.id) {
             let same = before.digest == submission.digest;
             return if same { Ok(EnqueueOutcome::Accepted { duplicate: true }) } else { Err(EnqueueError::IdReused) };
         }
+        let bytes = submission.envelopes.iter().map(|(_, envelope)| envelope.len() as u64).sum();
+        check_room(&tenant, suspended, usage, bytes, submission.now_ms)?;
         let listed: Vec<(u32, bool)> =
             account.devices.iter().map(|(id, device)| (*id, device.prekeys.is_some())).collect();
         submission.check_devices(&listed, account.record.statement_version)?;

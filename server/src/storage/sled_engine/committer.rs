@@ -21,6 +21,7 @@ use super::hints::Hints;
 use super::layout::QueueKey;
 use super::records::{Changes, Effects, Records};
 use super::segment::{self, SegmentWriter};
+use super::tenants::TenantBook;
 use crate::fail_point::fail_point;
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
 use crate::storage::{BlobUsage, GroupUsage, StorageError};
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     blob_usage: Mutex<BlobUsage>,
     /// The same for group logs.
     group_usage: Mutex<GroupUsage>,
+    /// The same for the accounts of tenants.
+    tenants: Mutex<TenantBook>,
     /// Exports that read pieces of blobs.
     exports: AtomicUsize,
     pub(super) piece_segments: Arc<PieceSegments>,
@@ -63,6 +66,7 @@ impl Shared {
         records: Records,
         blob_usage: BlobUsage,
         group_usage: GroupUsage,
+        tenants: TenantBook,
         piece_segments: Arc<PieceSegments>,
     ) -> Self {
         Self {
@@ -72,6 +76,7 @@ impl Shared {
             group_hints: Hints::default(),
             blob_usage: Mutex::new(blob_usage),
             group_usage: Mutex::new(group_usage),
+            tenants: Mutex::new(tenants),
             exports: AtomicUsize::new(0),
             piece_segments,
         }
@@ -80,6 +85,11 @@ impl Shared {
     /// What all group logs together take; only the committer changes it.
     pub(super) fn group_usage(&self) -> MutexGuard<'_, GroupUsage> {
         lock(&self.group_usage)
+    }
+
+    /// What the accounts of tenants take; only the committer changes it.
+    pub(super) fn tenants(&self) -> MutexGuard<'_, TenantBook> {
+        lock(&self.tenants)
     }
 
     /// What all blobs together take; only the committer changes it.
@@ -266,8 +276,12 @@ impl Writer {
     }
 
     /// Adds changes to those that the next [`Writer::apply`] puts into the tree.
-    pub(super) fn stage(&mut self, changes: Changes) {
+    pub(super) fn stage(&mut self, mut changes: Changes) {
         self.records.pending.extend(changes.puts);
+        if !changes.effects.usage.is_empty() {
+            let mut tenants = self.shared.tenants();
+            std::mem::take(&mut changes.effects.usage).into_iter().for_each(|change| tenants.apply(change));
+        }
         self.staged.add(changes.effects);
     }
 

@@ -4,8 +4,11 @@
 
 use medipeps_core::Address;
 
-/// The format that this version writes and the only one that it reads.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this version writes. Older ones are brought up to it when a store is opened; an older version of the
+/// server refuses it, because it would lose what it does not know of.
+pub(super) const FORMAT: u32 = 2;
+/// The oldest format that can be brought up to [`FORMAT`].
+pub(super) const OLDEST_FORMAT: u32 = 1;
 /// Holds [`FORMAT`] as four big-endian bytes.
 pub(super) const FORMAT_KEY: &[u8] = b"0format";
 /// Holds a `StoredStore`.
@@ -82,6 +85,8 @@ const ISSUER_KEY: u8 = b'j';
 const SPEND: u8 = b'v';
 const VOUCHER: u8 = b'z';
 const DRAWS_OF_ACCOUNT: u8 = b'r';
+const TENANT: u8 = b'T';
+const TENANT_DAY: u8 = b'D';
 
 /// Every invitation.
 pub(super) const INVITATIONS: &[u8] = &[INVITATION];
@@ -107,6 +112,8 @@ pub(super) const SPENDS: &[u8] = &[SPEND];
 pub(super) const VOUCHERS: &[u8] = &[VOUCHER];
 /// The draws of every account.
 pub(super) const DRAWS: &[u8] = &[DRAWS_OF_ACCOUNT];
+/// Every tenant but the default one, which is there if it was changed.
+pub(super) const TENANTS: &[u8] = &[TENANT];
 /// Every deadline, the earliest first.
 pub(super) const DEADLINES: &[u8] = &[DEADLINE];
 
@@ -118,6 +125,21 @@ pub(super) fn invitation(hash: &[u8; 32]) -> Vec<u8> {
 /// The key of an account.
 pub(super) fn account(address: &Address) -> Vec<u8> {
     key(ACCOUNT, &[address.as_str().as_bytes()])
+}
+
+/// The key of a tenant.
+pub(super) fn tenant(number: u64) -> Vec<u8> {
+    key(TENANT, &[&number.to_be_bytes()])
+}
+
+/// What the keys of a tenant's days begin with; the days follow.
+pub(super) fn tenant_days(number: u64) -> Vec<u8> {
+    key(TENANT_DAY, &[&number.to_be_bytes()])
+}
+
+/// The key of a day of a tenant.
+pub(super) fn tenant_day(number: u64, day: u32) -> Vec<u8> {
+    key(TENANT_DAY, &[&number.to_be_bytes(), &day.to_be_bytes()])
 }
 
 /// The key of a piece of a statement.

@@ -26,6 +26,7 @@ mod queues;
 mod records;
 mod segment;
 mod space;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -49,7 +50,9 @@ use self::committer::{Operation, Plain, Shared, Writer};
 use self::flusher::Flusher;
 use self::inspecting::{inspect_account, inspect_group_logs};
 use self::layout::QueueKey;
-use self::opening::{clean_segments, count_blobs, count_group_logs, create, draw_incarnation, open_sled, read_format};
+use self::opening::{
+    clean_segments, count_blobs, count_group_logs, create, draw_incarnation, migrate, open_sled, read_format,
+};
 use self::queues::Enqueue;
 use self::records::{Changes, Effects, Records, corrupt};
 use self::segment::SegmentWriter;
@@ -161,7 +164,10 @@ impl SledStorage {
         };
         let (records, committer_records, piece_records) = (records(), records(), records());
         let incarnation = match read_format(&records)? {
-            Some(store) => store.incarnation,
+            Some(store) => {
+                migrate(&records, &database, &file)?;
+                store.incarnation
+            }
             None => create(&records, &database, &file)?,
         };
         segment::sync_directory(&sled_directory)?;
@@ -169,8 +175,9 @@ impl SledStorage {
         let piece_segments = Arc::new(PieceSegments::new(blob_segments.clone(), live_pieces));
         let pieces = SegmentWriter::new(blob_segments.clone(), options.blob_segment_bytes, next_blob_segment);
         let (blob_usage, group_usage) = (count_blobs(&records)?, count_group_logs(&records)?);
+        let tenants = tenants::count(&records).map_err(|error| OpenError::Corrupt(error.to_string()))?;
         let (piece_writer, piece_thread) = PieceWriter::start(piece_records, pieces, Arc::clone(&piece_segments))?;
-        let shared = Arc::new(Shared::new(records, blob_usage, group_usage, piece_segments));
+        let shared = Arc::new(Shared::new(records, blob_usage, group_usage, tenants, piece_segments));
         let writer = Writer {
             flusher: Flusher::new(database)?,
             file,
@@ -320,7 +327,7 @@ impl Storage for SledStorage {
     async fn register(&self, registration: Registration) -> Result<RegisterOutcome, RegisterError> {
         registration.check_lengths()?;
         self.space.check()?;
-        self.commit(move |writer, changes| accounts::register(&writer.records, changes, registration)).await
+        self.commit(move |writer, changes| accounts::register(writer, changes, registration)).await
     }
 
     async fn account(&self, address: &Address) -> Result<Option<Account>, StorageError> {
@@ -335,6 +342,8 @@ impl Storage for SledStorage {
                 devices: record.devices,
                 created_ms: record.created,
                 delivery_keys: record.delivery_keys,
+                tenant: record.tenant,
+                suspended: record.suspended,
             };
             Ok((Some(account), number))
         })
@@ -636,6 +645,15 @@ impl Storage for SledStorage {
                     inspect_account(records, transfer::account_address(key)?, account)
                 })
                 .collect()
+        })
+        .await
+    }
+
+    async fn inspect_account(&self, address: &Address) -> Result<Option<InspectedAccount>, StorageError> {
+        let address = address.clone();
+        self.read(move |shared| {
+            let account = shared.records.account(&address)?;
+            account.map(|account| inspect_account(&shared.records, address, account)).transpose()
         })
         .await
     }

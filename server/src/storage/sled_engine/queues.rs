@@ -15,8 +15,10 @@ use super::group_wakes;
 use super::layout::{self, Due, QueueKey};
 use super::records::{Changes, Records};
 use super::segment::{BodyReference, SegmentReader};
+use super::tenants::UsageChange;
 use super::tokens;
 use crate::limits::{FETCH_ENVELOPES_MAX, SUBMISSION_RECORD_RETENTION_MS};
+use crate::storage::tenant::check_room;
 use crate::storage::token::Spending;
 use crate::storage::{
     AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, SpendError,
@@ -44,12 +46,15 @@ impl Enqueue {
 
     /// Whether the submission is to be stored: the number of the account, and for each envelope the counters of its
     /// queue as they will be. `None` for a duplicate.
-    fn admit(&self, records: &Records) -> Result<Option<(u64, Vec<QueueRecord>)>, EnqueueError> {
-        let submission = &self.submission;
+    fn admit(&self, writer: &Writer) -> Result<Option<(u64, Vec<QueueRecord>)>, EnqueueError> {
+        let (submission, records) = (&self.submission, &writer.records);
         let account = records.account(&submission.address)?.ok_or(EnqueueError::UnknownRecipient)?;
         if let Some(before) = records.submission(account.account, &submission.id)? {
             return if before.digest == submission.digest { Ok(None) } else { Err(EnqueueError::IdReused) };
         }
+        let tenant = records.tenant_of(account.tenant)?;
+        let usage = writer.shared.tenants().usage(tenant.number);
+        check_room(&tenant, account.suspended, usage, self.body_bytes() as u64, submission.now_ms)?;
         let mut devices = Vec::with_capacity(account.devices.len());
         for device in account.devices {
             let key = layout::prekeys(QueueKey { account: account.account, device });
@@ -89,6 +94,7 @@ impl Enqueue {
             changes.put(layout::queue(queue), counters.encode());
             changes.effects.enqueued.push((queue, sequence));
             changes.effects.stored.push(body.segment);
+            changes.effects.usage.push(UsageChange::Stored { account, bytes: u64::from(body.length) });
         }
         tokens::put_spend(&mut changes, &submission.spend);
         let forget = submission.now_ms.saturating_add(SUBMISSION_RECORD_RETENTION_MS);
@@ -103,7 +109,7 @@ impl Operation for Enqueue {
     }
 
     fn run(&mut self, writer: &mut Writer) -> Changes {
-        let admitted = self.admit(&writer.records);
+        let admitted = self.admit(writer);
         self.outcome = match &admitted {
             Ok(admitted) => Ok(EnqueueOutcome::Accepted { duplicate: admitted.is_none() }),
             Err(error) => Err(error.clone()),
@@ -318,6 +324,8 @@ fn remove_envelope(
     changes.remove(layout::envelope(queue, sequence));
     changes.remove(layout::deadline(envelope.expires, Due::Envelope(queue, sequence)));
     changes.effects.released.push(envelope.segment);
+    let bytes = u64::from(envelope.length);
+    changes.effects.usage.push(UsageChange::Released { account: queue.account, bytes });
     counters.messages = counters.messages.saturating_sub(1);
     counters.bytes = counters.bytes.saturating_sub(u64::from(envelope.length));
     if envelope.request_lane {

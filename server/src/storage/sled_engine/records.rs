@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::layout::{self, OneTimeKind, QueueKey};
 use super::segment::{AppendError, BodyError, BodyReference, SegmentReader};
+use super::tenants::UsageChange;
 use crate::storage::StorageError;
 
 type KeyAndValue = Result<(Vec<u8>, Vec<u8>), StorageError>;
@@ -61,6 +62,8 @@ pub(super) struct Effects {
     pub(super) group_entries: Vec<([u8; 32], u64)>,
     /// Group logs that are no more.
     pub(super) closed_group_logs: Vec<[u8; 32]>,
+    /// What the accounts of tenants take more or less. It holds for the next operation already.
+    pub(super) usage: Vec<UsageChange>,
 }
 
 impl Effects {
@@ -76,6 +79,7 @@ impl Effects {
         self.group_logs.extend(later.group_logs);
         self.group_entries.extend(later.group_entries);
         self.closed_group_logs.extend(later.closed_group_logs);
+        self.usage.extend(later.usage);
     }
 }
 

@@ -19,6 +19,7 @@ use super::layout::{self, Due, OneTimeKind, QueueKey};
 use super::queues::put_submission;
 use super::records::{Changes, Records, corrupt};
 use super::segment::SegmentReader;
+use super::tenants::{UsageChange, put as put_tenant};
 use super::tokens;
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
 use crate::storage::export::{ExportWriter, read_export};
@@ -42,6 +43,10 @@ pub(super) fn export(
     writer: Box<dyn Write + Send>,
 ) -> Result<ExportUnderWay, ExportError> {
     let mut export = ExportWriter::new(writer)?;
+    for tenant in records.tenants()? {
+        let (number, days) = (tenant.number, records.tenant_days(tenant.number, 0, u32::MAX)?);
+        export.write_tenant(tenant, days.into_iter().map(|day| ExportRecord::TenantDay { tenant: number, day }))?;
+    }
     for item in records.scan(layout::INVITATIONS) {
         let (key, value) = item?;
         let hash = key.get(1..).and_then(|hash| hash.try_into().ok());
@@ -189,7 +194,7 @@ pub(super) fn import(
     incarnation: [u8; 16],
 ) -> Result<(), ImportError> {
     let records = &writer.records;
-    for prefix in [layout::INVITATIONS, layout::ACCOUNTS, layout::BLOBS, layout::GROUP_LOGS] {
+    for prefix in [layout::INVITATIONS, layout::ACCOUNTS, layout::BLOBS, layout::GROUP_LOGS, layout::TENANTS] {
         if records.scan(prefix).next().transpose()?.is_some() {
             return Err(ImportError::NotEmpty);
         }
@@ -208,8 +213,8 @@ pub(super) fn import(
     loader.end_blob();
     loader.end_group_log();
     loader.flush()?;
-    let (next_account, next_blob) = (loader.next_account, loader.next_blob);
-    let finished = StoreRecord { incarnation, next_account, next_blob, import_unfinished: false };
+    let (next_account, next_blob, next_tenant) = (loader.next_account, loader.next_blob, loader.next_tenant);
+    let finished = StoreRecord { incarnation, next_account, next_blob, next_tenant, import_unfinished: false };
     changes.put(layout::STORE_KEY.to_vec(), finished.encode());
     Ok(())
 }
@@ -225,6 +230,7 @@ struct Loader<'a> {
     account: u64,
     device: Option<(QueueKey, QueueRecord)>,
     next_blob: u64,
+    next_tenant: u64,
     blob: Option<([u8; 32], BlobRecord)>,
     group_log: Option<LoadedGroupLog>,
 }
@@ -248,6 +254,7 @@ impl<'a> Loader<'a> {
             account: 0,
             device: None,
             next_blob: 1,
+            next_tenant: 1,
             blob: None,
             group_log: None,
         }
@@ -264,6 +271,8 @@ impl<'a> Loader<'a> {
                 self.end_device();
                 self.account = account.account;
                 self.next_account = self.next_account.max(account.account.saturating_add(1));
+                let usage = UsageChange::Joined { account: account.account, tenant: account.tenant };
+                self.changes.effects.usage.push(usage);
                 put_account(&mut self.changes, &address, account, &statement);
             }
             ExportRecord::Device { device_id, queue, prekeys } => {
@@ -324,6 +333,13 @@ impl<'a> Loader<'a> {
                 }
             }
             ExportRecord::GroupEntry(entry) => self.add_group_entry(&entry)?,
+            ExportRecord::Tenant(tenant) => {
+                self.next_tenant = self.next_tenant.max(tenant.number.saturating_add(1));
+                put_tenant(&mut self.changes, &tenant);
+            }
+            ExportRecord::TenantDay { tenant, day } => {
+                self.changes.put(layout::tenant_day(tenant, day.day), day.encode());
+            }
             ExportRecord::End { .. } => {}
         }
         self.pending += 1;
@@ -395,6 +411,8 @@ impl<'a> Loader<'a> {
         self.changes.put(layout::envelope(*queue, sequence), envelope.encode());
         self.changes.put(layout::deadline(expires, Due::Envelope(*queue, sequence)), Vec::new());
         self.changes.effects.stored.push(body.segment);
+        let (account, bytes) = (queue.account, u64::from(body.length));
+        self.changes.effects.usage.push(UsageChange::Stored { account, bytes });
         Ok(())
     }
 

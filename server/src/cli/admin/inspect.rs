@@ -1,15 +1,15 @@
-//! `medipeps-server inspect`
+//! `medipeps-server admin inspect`
 
 use clap::Args;
 use data_encoding::HEXLOWER;
 use medipeps_core::wire::control::{ControlAccount, ControlGroupLog, ControlRequest, ControlResponse};
 use serde::Serialize;
 
-use super::store::Orders;
-use super::{ConfigArgument, Failure, print};
+use crate::cli::store::Orders;
+use crate::cli::{ConfigArgument, Failure, print};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
     /// Print JSON: {accounts: [{address, organisation, statement_version, created_ms, devices: [{device_id, queued,

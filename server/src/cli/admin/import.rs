@@ -1,4 +1,4 @@
-//! `medipeps-server import`
+//! `medipeps-server admin import`
 
 use std::fs::File;
 use std::io::BufReader;
@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ConfigArgument, Failure, store};
+use crate::cli::{ConfigArgument, Failure, store};
 use crate::environment::SystemEnvironment;
 use crate::server_key::ServerKey;
 use crate::storage::Storage;
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
     /// The export to load.

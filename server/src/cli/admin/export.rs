@@ -1,14 +1,14 @@
-//! `medipeps-server export`
+//! `medipeps-server admin export`
 
 use std::path::PathBuf;
 
 use clap::Args;
 use medipeps_core::wire::control::{ControlRequest, ControlResponse};
 
-use super::{ConfigArgument, Failure, store};
+use crate::cli::{ConfigArgument, Failure, store};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
     /// The file to write; there must be no such file.

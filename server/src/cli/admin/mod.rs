@@ -1,0 +1,61 @@
+//! `medipeps-server admin`: one file a subcommand, for whoever runs the server.
+
+mod date;
+mod export;
+mod import;
+mod inspect;
+mod invitation_file;
+mod invite;
+mod statement;
+mod statistics;
+mod suspend;
+mod tenant;
+mod tenants;
+
+use clap::Subcommand;
+
+use super::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make an invitation and print its code, alone, on the last line.
+    ///
+    /// The code opens one account and tells the client by which key to know this server. It works while the server runs
+    /// and while it does not.
+    Invite(invite::Arguments),
+    /// Print what the server knows: accounts, devices, queues, sizes and times.
+    Inspect(inspect::Arguments),
+    /// Write everything the server keeps, except one-time prekeys, into a new file.
+    ///
+    /// It works while the server runs; writes wait meanwhile. The file holds envelopes that nobody but their devices can
+    /// open, and addresses in clear: keep it as safe as the data directory. The keys in the data directory (server.key,
+    /// quic.key) are not in it; copy server.key apart, or clients will not know the restored server.
+    Export(export::Arguments),
+    /// Load an export into an empty data directory.
+    Import(import::Arguments),
+    /// The customers of whoever runs the server, and what was agreed with them.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Let nothing in or out of an account until `resume`; what waits in its queues stays.
+    Suspend(suspend::Arguments),
+    /// Take a suspended account up again.
+    Resume(suspend::Arguments),
+    /// Print what a tenant took in a month, for its invoice.
+    Statement(statement::Arguments),
+    /// Print how many accounts, bytes, blobs and group logs there are, by tenant and altogether; no account is named.
+    Statistics(statistics::Arguments),
+}
+
+pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Invite(arguments) => invite::invite(arguments).await,
+        Command::Inspect(arguments) => inspect::inspect(&arguments).await,
+        Command::Export(arguments) => export::export(&arguments).await,
+        Command::Import(arguments) => import::import(&arguments).await,
+        Command::Tenant(command) => tenant::run(command).await,
+        Command::Suspend(arguments) => suspend::suspend(arguments, true).await,
+        Command::Resume(arguments) => suspend::suspend(arguments, false).await,
+        Command::Statement(arguments) => statement::statement(&arguments).await,
+        Command::Statistics(arguments) => statistics::statistics(&arguments).await,
+    }
+}
