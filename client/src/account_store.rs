@@ -1,5 +1,6 @@
 //! The engine on a store: one event, one transaction.
 
+mod domains;
 mod groups;
 mod organisations;
 
@@ -11,17 +12,20 @@ use medipeps_core::kind::Settings;
 use medipeps_core::session::SessionId;
 use medipeps_core::wire::client_records::{
     AccountRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, LinkRecord, MessageRecord, OutboxRecord,
-    PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, UnconfirmedRecord, UndecryptableRecord, UploadRecord,
+    PrekeysRecord, QueueRecord, RestoreRecord, UnconfirmedRecord, UndecryptableRecord, UploadRecord,
 };
+use medipeps_core::wire::transport::Payment;
 use rand_core::CryptoRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::engine::{
     self, AccountSummary, ContactSummary, Credentials, DeviceSummary, EngineError, Event, Input, Key, LoadedRecords,
-    LocalId, MessageDetail, MessageSummary, Need, Outcome, Outgoing, PendingUpload, Record, Seed, Step, Time, class,
-    key,
+    LocalId, MessageDetail, MessageSummary, Need, Outcome, Outgoing, PendingUpload, Record, Seed, Step, Time,
+    WalletSummary, class, key,
 };
+pub use domains::{DomainSource, DomainSummary, TrustListSummary};
+
 use crate::fail_point::fail_point;
 use crate::store::seal::{SealedStore, SealedTransaction};
 use crate::store::{Patch, RecordClass, Store, StoreError};
@@ -76,6 +80,8 @@ pub struct Status {
     pub unconfirmed: usize,
     /// Envelopes of no session that are kept for a while.
     pub kept_envelopes: usize,
+    /// With what is paid at servers, by domain.
+    pub wallets: Vec<WalletSummary>,
 }
 
 /// Why an event was not handled.
@@ -161,19 +167,6 @@ impl<S: Store> AccountStore<S> {
     /// [`HandleError::Store`]
     pub fn generation(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<u64, HandleError> {
         Ok(self.store.begin(now.0, rng)?.generation())
-    }
-
-    /// Where the accounts of another domain are reached.
-    ///
-    /// # Errors
-    /// [`HandleError`]
-    pub fn server(
-        &mut self,
-        domain: &str,
-        now: Time,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Option<ServerRecord>, HandleError> {
-        load(&self.store.begin(now.0, rng)?, &key::server(domain))
     }
 
     /// All messages, newest first.
@@ -331,6 +324,11 @@ impl<S: Store> AccountStore<S> {
         let unconfirmed = self.all(class::UNCONFIRMED, now, rng)?.iter().filter(|record| to_others(record)).count();
         let mut transaction = self.store.begin(now.0, rng)?;
         let kept_envelopes = transaction.scan(class::KEPT_ENVELOPE)?.len();
+        let mut wallets = Vec::new();
+        for (name, value) in transaction.scan(class::WALLET)?.iter() {
+            let Ok(domain) = String::from_utf8(name.to_vec()) else { continue };
+            wallets.push(WalletSummary::of(domain, &decode(class::WALLET, value)?, now.0));
+        }
         Ok(Status {
             account: account.as_ref().map(AccountSummary::of),
             generation: transaction.generation(),
@@ -343,7 +341,23 @@ impl<S: Store> AccountStore<S> {
             undecryptable,
             unconfirmed,
             kept_envelopes,
+            wallets,
         })
+    }
+
+    /// What is set aside to pay for an upload.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn upload_payment(
+        &mut self,
+        blob_id: &[u8; 32],
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Payment, HandleError> {
+        let name = engine::payment::upload(blob_id);
+        let payment = load(&self.store.begin(now.0, rng)?, &key::payment(&name))?;
+        Ok(payment.map_or(Payment::None, |payment| Payment::Tokens(payment.tokens)))
     }
 
     /// What the device knows about its prekeys; `None` before the account is made.

@@ -294,3 +294,24 @@ pub const ORGANISATION_CHECK_MS: u64 = 3600 * 1000;
 /// Milliseconds after a statement within which certificates that lack a signature under it are signed again, and nobody is
 /// taken out of a group: two weeks, in which administrators come back from a holiday.
 pub const ORGANISATION_SIGN_AGAIN_MS: u64 = 14 * 24 * 3600 * 1000;
+/// Milliseconds after which the own server is asked for a newer trust list: for so long a domain that has left is still written
+/// to by a device that stays connected. It costs a request of some bytes. Every proof of device asks as well.
+pub const TRUST_LIST_ASK_MS: u64 = 5 * 60 * 1000;
+/// How long DNS is waited for.
+pub const LOOKUP_WAIT: Duration = Duration::from_secs(8);
+/// Tokens in one record of the store: some 3 KiB, written once for each that is spent.
+pub const TOKEN_PAGE: u32 = 32;
+/// Tokens that a device draws at its own server at once, at most.
+pub const WALLET_BATCH_MAX: u32 = 1000;
+/// Milliseconds for which issuer keys and prices are not asked for again: they change once a day.
+pub const ISSUER_KEYS_FRESH_MS: u64 = 6 * 3600 * 1000;
+/// Milliseconds between two questions for issuer keys.
+pub const ISSUER_KEYS_ASK_MS: u64 = 60_000;
+/// Milliseconds after the time for a draw at which a device that does not prove itself anew draws all the same.
+pub const TOKEN_DRAW_LATE_MS: u64 = 2 * 3600 * 1000;
+/// Milliseconds before its end from which a token is not used any more: the server's clock may be ahead.
+pub const TOKEN_MARGIN_MS: u64 = 10 * 60 * 1000;
+/// A wallet at another server is filled when fewer than this part of a voucher's tokens are left.
+pub const TOKENS_LOW_PART: u32 = 4;
+/// Milliseconds between two vouchers for one domain.
+pub const VOUCHER_PAUSE_MS: u64 = 10 * 60 * 1000;

@@ -189,6 +189,10 @@ labels! {
     VOUCHER_REDEMPTION = "Medipeps voucher redemption";
     /// Hashes a delivery key, which the server keeps only as this hash.
     DELIVERY_KEY_HASH = "Medipeps delivery key hash";
+    /// Signs a trust list (the key of its signer).
+    TRUST_LIST = "Medipeps trust list";
+    /// Hashes a trust list, to tell it from another of the same number.
+    TRUST_LIST_DIGEST = "Medipeps digest of a trust list";
 }
 
 #[cfg(test)]

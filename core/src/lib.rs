@@ -94,6 +94,7 @@ pub mod session;
 pub mod spqr;
 pub mod tenant;
 pub mod token;
+pub mod trust_list;
 pub mod wire;
 
 #[cfg(test)]

@@ -281,3 +281,12 @@ pub const TENANT_SERVICES_MAX: usize = 64;
 pub const INVITATIONS_AT_ONCE_MAX: usize = 500;
 /// Envelopes of one answer about the own account, without their bytes: 40 KiB.
 pub const OWN_ENVELOPES_MAX: usize = 1000;
+/// Domains of a trust list: every operator of a country's space of trust, several times over.
+pub const TRUST_LIST_DOMAINS_MAX: usize = 4096;
+/// Bytes of a trust list, encoded: the domains above at 250 bytes each; it fits a frame.
+pub const TRUST_LIST_LENGTH_MAX: usize = 1 << 20;
+/// Milliseconds from a trust list's issue to its end, at most: for so long a domain that has left can be kept in by who
+/// withholds newer lists. 400 days, a year and the time to be late.
+pub const TRUST_LIST_DURATION_MAX_MS: u64 = 400 * 86_400_000;
+/// Certificate keys of one server in a trust list: the present one, the next one, and the same for another transport.
+pub const SPKI_PINS_MAX: usize = 4;

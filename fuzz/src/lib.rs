@@ -18,6 +18,7 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
 use medipeps_core::backup::{Opener, RecoveryCode, Sealer};
 use medipeps_core::crypto::secret::Secret;
+use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::crypto::x_wing;
 use medipeps_core::envelope::{Envelope, HintKey, VERSION};
 use medipeps_core::identity::{Statement, VerificationCode};
@@ -29,6 +30,7 @@ use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::session::Session;
 use medipeps_core::tenant::{Tenant, TenantDay};
 use medipeps_core::token::{IssuerSecretKey, TokenBatch};
+use medipeps_core::trust_list::{TrustList, TrustListFields};
 use medipeps_core::wire::backup::{BackupHeader, BackupRecord};
 use medipeps_core::wire::client_store::PassphraseLock;
 use medipeps_core::wire::handshake::InitialMessageFields;
@@ -36,7 +38,7 @@ use medipeps_core::wire::identity::DeviceCertificateFields;
 use medipeps_core::wire::key_package::{KeyPackageUpload, SignedKeyPackageUpload};
 use medipeps_core::wire::prekey::{KemPrekey, OneTimePrekey, SealPrekey, SignedPrekey, UploadFields};
 use medipeps_core::wire::transport::{Request, Response, TokenRequest, TokenResponse};
-use medipeps_core::wire::{client_records, client_store, control, linking, server_storage, token};
+use medipeps_core::wire::{client_records, client_store, control, linking, server_storage, token, trust_list};
 use rand_core::SeedableRng;
 
 /// Reads with the decoder that the first byte selects; what is read must survive being written and read again.
@@ -176,6 +178,19 @@ targets! {
             linking::LinkOffer, linking::LinkAnswer, linking::LinkReveal, linking::LinkGrant,
             client_records::LinkRecord, client_records::DeviceNameRecord,
         );
+    }
+
+    /// Trust lists, and what a client keeps of them.
+    trust_list(data) {
+        select_decoder!(data:
+            trust_list::SignedTrustList, client_records::TrustListRecord, client_records::ListedDomainRecord,
+            client_records::DepartedDomainRecord,
+        );
+        if let Ok(fields) = TrustListFields::decode(data) {
+            assert_eq!(TrustListFields::decode(&fields.encode()), Ok(fields));
+        }
+        let key = SigningKey::from_secret(&Secret::from([4; 32])).verifying_key();
+        assert!(TrustList::verify(data, &key).is_err());
     }
 
     /// Requests of clients.

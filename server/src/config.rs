@@ -145,8 +145,12 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let mut config = Self::parse(&read(path)?, path)?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        let certificate =
-            [config.certificate.as_mut(), config.private_key.as_mut(), config.group.wake_certificates.as_mut()];
+        let certificate = [
+            config.certificate.as_mut(),
+            config.private_key.as_mut(),
+            config.group.wake_certificates.as_mut(),
+            config.federation.trust_list.as_mut(),
+        ];
         for relative in certificate.into_iter().flatten().chain([&mut config.data_dir]) {
             *relative = folder.join(&*relative);
         }
@@ -305,6 +309,8 @@ mod tests {
         assert_eq!(shown.transport.websocket_listen.take(), Some("0.0.0.0:443".parse().unwrap()));
         assert_eq!(shown.admin.listen.take(), Some("127.0.0.1:9464".parse().unwrap()));
         assert_eq!(shown.telemetry.otlp_endpoint.take(), Some("http://127.0.0.1:4318/v1/traces".to_owned()));
+        assert_eq!(shown.federation.trust_list.take(), Some("trust-list".into()));
+        assert!(shown.federation.trust_list_signer.take().is_some());
         assert_eq!(shown, minimal());
     }
 
@@ -317,6 +323,8 @@ mod tests {
         config.transport.websocket_listen = Some(config.listen);
         config.admin.listen = Some("127.0.0.1:1".parse().unwrap());
         config.telemetry.otlp_endpoint = Some("http://a".to_owned());
+        config.federation.trust_list = Some("t".into());
+        config.federation.trust_list_signer = Some("k".into());
         let table = toml::Table::try_from(&config).unwrap();
         let mut keys: Vec<(String, String)> = Vec::new();
         for (name, value) in &table {
@@ -351,6 +359,8 @@ mod tests {
             (format!("{required}[tokens]\nkey_days = 1\n"), "tokens.key_days"),
             (format!("{required}[federation]\nvoucher_keys = {{ 'b.example' = 'AAAA' }}\n"), "federation.voucher_keys"),
             (format!("{required}certificate = 'c.pem'\n"), "private_key"),
+            (format!("{required}[federation]\ntrust_list = 'list'\n"), "trust_list_signer"),
+            (format!("{required}[federation]\ntrust_list = 'l'\ntrust_list_signer = '00'\n"), "a public key"),
             (format!("{required}log_format = 'xml'\n"), "xml"),
             (format!("{required}[transport]\nallowed_origins = ['*']\n"), "transport.allowed_origins"),
             (

@@ -24,6 +24,7 @@ pub mod service;
 pub mod storage;
 mod telemetry;
 mod transport;
+pub mod trust_list;
 mod wake;
 
 pub use activation::ActivatedSockets;

@@ -296,3 +296,5 @@ pub const TOKENS_EVALUATED_INLINE: usize = 8;
 pub const REFUSED_PAYMENTS: crate::rate_limit::Rate = crate::rate_limit::Rate { burst: 600, per_minute: 600 };
 /// Domains whose vouchers may be configured.
 pub const VOUCHER_KEYS_MAX: usize = 4096;
+/// Milliseconds between two looks at the file of the trust list.
+pub const TRUST_LIST_LOOK_INTERVAL_MS: u64 = 10_000;

@@ -28,6 +28,7 @@ use crate::transport::door::Door;
 use crate::transport::endpoint::{ListenError, Listeners, accept_config, listen};
 use crate::transport::link::Close;
 use crate::transport::quic::accept_quic;
+use crate::trust_list::{FollowedTrustList, TrustListFileError, TrustedVoucherKeys};
 use crate::wake::{PushError, Waker};
 
 /// Why a server does not start.
@@ -42,6 +43,9 @@ pub enum StartError {
     /// The control socket cannot be had.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The trust list is of no use.
+    #[error("the trust list: {0}")]
+    TrustList(#[from] TrustListFileError),
     /// Push services cannot be called.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -134,6 +138,7 @@ impl Server {
         let websocket_address = websocket.as_ref().map(|listener| listener.local_address().map_err(failed));
         let websocket_address = websocket_address.transpose()?;
         let service = Service::new(config, storage.clone(), server_key.clone(), environment.clone());
+        let trust_list = FollowedTrustList::open(config, environment.now_ms())?;
         let (work, finished) = mpsc::channel(1);
         let (reloads, reload_orders) = mpsc::channel(1);
         let store = crate::control::Store {
@@ -174,6 +179,12 @@ impl Server {
         };
         tasks.extend(admin.map(|listener| tokio::spawn(port.serve(listener))));
         service.metrics().reloaded(true, environment.now_ms());
+        if let Some(trust_list) = trust_list {
+            service.follow(trust_list.clone());
+            let configured = config.federation.keys();
+            service.trust(Arc::new(TrustedVoucherKeys { configured, trust_list: trust_list.clone() }));
+            tasks.push(tokio::spawn(trust_list.watch(environment.clone())));
+        }
         Ok(Self {
             config: config.clone(),
             endpoint,

@@ -17,8 +17,11 @@ const SAFETY_NUMBER_DIGITS: usize = 60;
 pub struct Person {
     pub name: &'static str,
     local: &'static str,
+    domain: &'static str,
     folder: PathBuf,
     program: PathBuf,
+    /// Variables of every command.
+    environment: Vec<(&'static str, String)>,
 }
 
 /// A mail to be sent.
@@ -48,19 +51,24 @@ impl Person {
     pub fn new(folder: &Path, name: &'static str, local: &'static str) -> Self {
         let folder = folder.join(local);
         fs::create_dir_all(&folder).unwrap();
-        Self { name, local, folder, program: medipeps() }
+        Self { name, local, domain: DOMAIN, folder, program: medipeps(), environment: Vec::new() }
     }
 
     /// Someone with an account.
     #[track_caller]
     pub fn with_account(folder: &Path, server: &Server, name: &'static str, local: &'static str) -> Self {
-        let person = Self::new(folder, name, local);
+        let person = Self { domain: server.domain(), ..Self::new(folder, name, local) };
         person.create_account(server, &server.invite()).done();
         person
     }
 
+    /// Sets a variable for every command from now on.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
+    }
+
     pub fn address(&self) -> String {
-        format!("{}@{DOMAIN}", self.local)
+        format!("{}@{}", self.local, self.domain)
     }
 
     /// What opens the home.
@@ -96,6 +104,8 @@ impl Person {
         command.arg("--home").arg(self.home()).args(words);
         command.env("MEDIPEPS_PASSPHRASE", self.passphrase()).env_remove("FAILPOINTS");
         command.env("XDG_STATE_HOME", self.state()).env_remove("HTTPS_PROXY").env_remove("https_proxy");
+        command.env("MEDIPEPS_RESOLVER", "off");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -205,7 +215,8 @@ impl Person {
 
     /// The same person with another build of the command.
     pub fn with_program(&self, program: PathBuf) -> Self {
-        Self { name: self.name, local: self.local, folder: self.folder.clone(), program }
+        let (folder, environment) = (self.folder.clone(), self.environment.clone());
+        Self { name: self.name, local: self.local, domain: self.domain, folder, program, environment }
     }
 }
 

@@ -35,6 +35,7 @@ pub const NO_LIMITS: &str = "[queue]\nmessages_max = 1000000\n[rate]\n\
 #[derive(Debug)]
 pub struct Server {
     folder: PathBuf,
+    domain: &'static str,
     data_dir: &'static str,
     port: u16,
     process: Option<Process>,
@@ -57,12 +58,25 @@ impl Server {
         server
     }
 
+    /// A server of another domain that runs.
+    #[track_caller]
+    pub fn start_for(domain: &'static str, folder: &Path, settings: &str) -> Self {
+        let mut server = Self::configured_for(domain, folder, settings);
+        server.run();
+        server
+    }
+
     /// A server that does not run yet.
     pub fn configured(folder: &Path, settings: &str) -> Self {
+        Self::configured_for(DOMAIN, folder, settings)
+    }
+
+    /// The same for another domain.
+    pub fn configured_for(domain: &'static str, folder: &Path, settings: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
         let (port, data_dir) = (free_port(), "data");
         let folder = folder.to_owned();
-        let server = Self { folder, data_dir, port, process: None, said_before: String::new() };
+        let server = Self { folder, domain, data_dir, port, process: None, said_before: String::new() };
         server.write_config(settings);
         server
     }
@@ -190,6 +204,11 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Of its accounts.
+    pub const fn domain(&self) -> &'static str {
+        self.domain
+    }
+
     /// Where it keeps everything.
     pub fn data(&self) -> PathBuf {
         self.folder.join(self.data_dir)
@@ -213,9 +232,14 @@ impl Server {
         command
     }
 
+    /// Another configuration; a server that runs keeps to the one of before.
+    pub fn configure(&self, settings: &str) {
+        self.write_config(settings);
+    }
+
     fn write_config(&self, settings: &str) {
-        let (host, data_dir) = (self.host(), self.data_dir);
-        let required = format!("domain = \"{DOMAIN}\"\nlisten = \"{host}\"\ndata_dir = \"{data_dir}\"\n");
+        let (host, data_dir, domain) = (self.host(), self.data_dir, self.domain);
+        let required = format!("domain = \"{domain}\"\nlisten = \"{host}\"\ndata_dir = \"{data_dir}\"\n");
         fs::write(self.config(), required + settings).unwrap();
     }
 

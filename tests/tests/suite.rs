@@ -94,10 +94,14 @@ mod strace;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod tokens_required;
+#[cfg(test)]
 mod transfer_crash;
 #[cfg(test)]
 mod transfers;
 #[cfg(test)]
 mod two_processes;
+#[cfg(test)]
+mod two_servers;
 #[cfg(test)]
 mod wrong_use;

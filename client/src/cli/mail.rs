@@ -303,6 +303,12 @@ fn explain(recipients: &[RecipientRecord], percent: Option<u64>, problem: Option
             (RecipientState::Failed, Some("unknown_account")) => {
                 eprintln!("{address}: its server does not know this address");
             }
+            (RecipientState::Failed, Some("domain_left")) => {
+                let domain = address.domain();
+                eprintln!(
+                    "{address}: failed: {domain} has left the trust list, and nothing is sent there (domain_left)"
+                );
+            }
             (RecipientState::Failed, Some(code)) if failure_of_upload(code).is_some() => {
                 eprintln!("{address}: {}", failure_of_upload(code).unwrap_or_default());
             }

@@ -9,6 +9,7 @@ mod chat;
 mod chat_file;
 mod contact;
 mod device;
+mod domain;
 mod export;
 mod group;
 mod group_change;
@@ -81,6 +82,9 @@ enum Command {
     /// Other accounts, and the keys they are known by
     #[command(subcommand)]
     Contact(contact::Command),
+    /// Other domains: where their servers are, and the list of those that are trusted
+    #[command(subcommand)]
+    Domain(domain::Command),
     /// Compare keys with a contact, face to face or over the phone
     Verify(verify::Arguments),
     /// Write mail
@@ -214,7 +218,9 @@ impl CommandError {
                 ConnectError::Certificate(_) => Some(
                     "a server of another domain is known at first by a certificate of a public authority; ask whoever runs it",
                 ),
-                ConnectError::ServerKeyChanged { .. } | ConnectError::HelloSignature => {
+                ConnectError::ServerKeyChanged { .. }
+                | ConnectError::CertificateKey(_)
+                | ConnectError::HelloSignature => {
                     Some("nothing was sent; ask whoever runs the server before you do anything else")
                 }
                 _ => None,
@@ -299,6 +305,7 @@ async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), Comma
         Command::Account(command) => account::run(home, command).await,
         Command::Device(command) => device::run(home, command).await,
         Command::Contact(command) => contact::run(home, command).await,
+        Command::Domain(command) => domain::run(home, command).await,
         Command::Verify(arguments) => verify::run(home, arguments).await,
         Command::Mail(command) => mail::run(home, command).await,
         Command::Group(command) => group::run(home, command).await,

@@ -7,9 +7,9 @@ use medipeps_core::wire::client_records::{OutboxRecord, Revocation};
 use serde::Serialize;
 
 use super::mail::upload_percent;
-use super::{CommandError, output, time};
-use crate::account_store::Status;
-use crate::engine::{AccountSummary, LocalId};
+use super::{CommandError, domain, output, time};
+use crate::account_store::{Status, TrustListSummary};
+use crate::engine::{AccountSummary, LocalId, WalletSummary};
 use crate::shell::agent::Agent;
 use crate::shell::connection::{LastTransport, last_transport};
 
@@ -47,6 +47,30 @@ struct StatusJson {
     unconfirmed: usize,
     kept_envelopes: usize,
     transport: Option<TransportJson>,
+    trust_list: Option<domain::TrustListJson>,
+    wallets: Vec<WalletJson>,
+}
+
+/// With what is paid at a server, as JSON has it.
+#[derive(Debug, Serialize)]
+struct WalletJson {
+    domain: String,
+    tokens: u32,
+    required: bool,
+    next_draw_at: Option<String>,
+    problem: Option<String>,
+}
+
+impl From<&WalletSummary> for WalletJson {
+    fn from(wallet: &WalletSummary) -> Self {
+        Self {
+            domain: wallet.domain.clone(),
+            tokens: wallet.tokens,
+            required: wallet.required,
+            next_draw_at: (wallet.next_draw > 0).then(|| time::iso(wallet.next_draw)),
+            problem: wallet.problem.clone(),
+        }
+    }
 }
 
 /// What carried the last connection, as JSON has it.
@@ -88,14 +112,20 @@ struct UndecryptableJson {
 pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let (status, uploads) = (agent.status()?, uploading(&mut agent)?);
+    let list = agent.trust_list()?;
     let Some(account) = &status.account else {
         return Err(CommandError::Failed("there is no account here yet; run `account create` again".to_owned()));
     };
     let transport = last_transport(home);
     if arguments.json {
-        return output::print_json(&json(&status, account, uploads, transport));
+        return output::print_json(&json(&status, account, uploads, transport, list));
     }
-    output::print(&text(&status, account, &uploads, transport))
+    let mut text = text(&status, account, &uploads, transport);
+    if let Some(warning) = list.as_ref().and_then(domain::warning) {
+        text.push_str(&warning);
+        text.push('\n');
+    }
+    output::print(&text)
 }
 
 /// The messages that wait for their files, and how far these have come.
@@ -121,6 +151,7 @@ fn json(
     account: &AccountSummary,
     uploads: Vec<UploadJson>,
     transport: Option<LastTransport>,
+    list: Option<TrustListSummary>,
 ) -> StatusJson {
     StatusJson {
         address: account.address.to_string(),
@@ -153,6 +184,8 @@ fn json(
         kept_envelopes: status.kept_envelopes,
         transport: transport
             .map(|last| TransportJson { name: last.transport.name(), noted_at: time::iso(last.at * 1000) }),
+        trust_list: list.map(domain::TrustListJson::from),
+        wallets: status.wallets.iter().map(WalletJson::from).collect(),
     }
 }
 
@@ -199,6 +232,11 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson], trans
     for upload in uploads {
         let UploadJson { id, files, bytes, percent } = upload;
         rows.push(row("", format!("{id}: {files} files, {bytes} bytes, {percent} % uploaded")));
+    }
+    for wallet in &status.wallets {
+        let needed = if wallet.required { "" } else { ", which are not required" };
+        let problem = wallet.problem.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+        rows.push(row("Tokens:", format!("{} for {}{needed}{problem}", wallet.tokens, wallet.domain)));
     }
     if account.rolled_back {
         rows.push(row("OLD COPY:", "the server has seen a later state; nothing can be sent or received".to_owned()));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::group_told::Told;
-use super::{CommandError, org, output, progress, time};
-use crate::engine::{ContactProblem, Event, GroupEvent};
+use super::{CommandError, domain, org, output, progress, time};
+use crate::engine::{ContactProblem, Event, GroupEvent, WalletEvent};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -99,6 +99,10 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
             notes.push(format!("somebody asks for your keys far too often since {since}; new senders can still write to you"));
             report.prekeys_withheld_since = Some(since);
         }
+        Event::Wallet(WalletEvent::IssuerCheats { domain }) => notes.push(format!(
+            "the server of {domain} shows different keys for tokens to different connections; none are drawn there, because it could know you again by them"
+        )),
+        Event::Domain(event) => notes.extend(domain::told(event)),
         Event::QueueRestarted => notes.push("the server was restored from a backup".to_owned()),
         _ => {}
     }

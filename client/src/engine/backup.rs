@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use medipeps_core::kind::Content;
 use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, GroupDepartureRecord, GroupMessageRecord, GroupMessageState,
-    GroupRecord, GroupRosterRecord, MessageRecord, RecipientState, ServerRecord, SettingsRecord, UnconfirmedRecord,
-    UnconfirmedSenderRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, DepartedDomainRecord, GroupDepartureRecord, GroupMessageRecord,
+    GroupMessageState, GroupRecord, GroupRosterRecord, ListedDomainRecord, MessageRecord, RecipientState, ServerRecord,
+    SettingsRecord, TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
 };
 use medipeps_core::wire::identity::SignedDeviceCertificate;
 use zeroize::Zeroizing;
@@ -21,8 +21,11 @@ use crate::store::{RecordClass, RecordKey};
 /// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
 /// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
 /// they belong to, because others wait there to be sent. A group comes after its messages, because it counts them.
-pub(crate) const CLASSES: [RecordClass; 18] = [
+pub(crate) const CLASSES: [RecordClass; 21] = [
     class::SERVER,
+    class::TRUST_LIST,
+    class::LISTED_DOMAIN,
+    class::DEPARTED_DOMAIN,
     class::CONTACT,
     class::UNCONFIRMED_SENDER,
     class::RECEIVED,
@@ -110,6 +113,9 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
     let is_id = name.len() == size_of::<LocalId>();
     let value = match class {
         class::SERVER => again::<ServerRecord>(&entry.value, |_| !name.is_empty()),
+        class::TRUST_LIST => again::<TrustListRecord>(&entry.value, |_| name == key::trust_list().name()),
+        class::LISTED_DOMAIN => again::<ListedDomainRecord>(&entry.value, |listed| listed.0.domain.as_bytes() == name),
+        class::DEPARTED_DOMAIN => again::<DepartedDomainRecord>(&entry.value, |_| !name.is_empty()),
         class::CONTACT => again::<ContactRecord>(&entry.value, |contact| contact.address.as_str().as_bytes() == name),
         class::UNCONFIRMED_SENDER => again::<UnconfirmedSenderRecord>(&entry.value, |sender| {
             name.len() > 32 && &name[32..] == sender.address.as_str().as_bytes()

@@ -21,7 +21,7 @@ use super::outcome::{EngineError, Event};
 use super::records::{Bytes, key};
 use super::transaction::{Stop, Transaction};
 use super::upload::{self, UPLOADING};
-use super::{LocalId, organisation, own_devices, receipt};
+use super::{LocalId, domain, organisation, own_devices, receipt};
 
 /// The number of the kind `mail`.
 pub(super) const KIND_MAIL: u32 = 1;
@@ -412,6 +412,7 @@ pub(super) fn check_reachable(
     own: &OwnDevice,
     address: &Address,
 ) -> Result<(), Stop> {
+    domain::check_not_left(transaction, address.domain())?;
     if address.domain() == own.address().domain() || transaction.exists(&key::contact(address))? {
         return Ok(());
     }

@@ -3,14 +3,14 @@
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::identity::{Change, Statement, StatementError, VerificationCode, safety_number};
-use medipeps_core::wire::client_records::{AccountRecord, ContactRecord, ServerRecord};
+use medipeps_core::wire::client_records::{AccountRecord, ContactRecord};
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request};
 
 use super::account::OwnDevice;
 use super::outcome::{Connection, ContactProblem, EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, device_sync, group, organisation, outbox, outcome, sesame, statement_check};
+use super::{Correlation, device_sync, domain, group, organisation, outbox, outcome, sesame, statement_check, wallet};
 
 /// The code of messages that wait for `contact add --accept-new-key`.
 pub(super) const KEY_CHANGED: &str = "recipient_key_changed";
@@ -74,44 +74,14 @@ pub(super) enum Pinned {
     Refused(ContactProblem),
 }
 
-/// Notes where the accounts of a domain are reached. Another place means that its key is to be pinned anew only if it
-/// was never pinned: a server may move, its key stays.
-pub(super) fn set_server(transaction: &mut Transaction<'_>, domain: &str, endpoint: &str) -> Result<(), Stop> {
-    let own = OwnDevice::load(transaction)?;
-    if domain == own.address().domain() {
-        return Ok(());
-    }
-    let known = transaction.load(&key::server(domain))?;
-    let server_key_hash = known.and_then(|server| server.server_key_hash);
-    let record = ServerRecord { endpoint: endpoint.to_owned(), server_key_hash };
-    transaction.store(&key::server(domain), &record);
-    Ok(())
-}
-
-/// Pins the key of another domain's server on first use.
-pub(super) fn pin_server(transaction: &mut Transaction<'_>, domain: &str, hash: &[u8; 32]) -> Result<(), Stop> {
-    let mut record =
-        transaction.load(&key::server(domain))?.ok_or_else(|| EngineError::UnknownServer(domain.to_owned()))?;
-    match record.server_key_hash {
-        Some(known) if known != *hash => Err(EngineError::ServerKeyChanged(domain.to_owned()).into()),
-        Some(_) => Ok(()),
-        None => {
-            record.server_key_hash = Some(*hash);
-            transaction.store(&key::server(domain), &record);
-            Ok(())
-        }
-    }
-}
-
 /// Asks for the statement of a contact to be.
 pub(super) fn add(transaction: &mut Transaction<'_>, address: &Address, accept_new_key: bool) -> Result<(), Stop> {
     let own = OwnDevice::load_working(transaction)?;
     if address == own.address() {
         return Err(EngineError::OwnAddress(address.clone()).into());
     }
-    if address.domain() != own.address().domain() && !transaction.exists(&key::server(address.domain()))? {
-        return Err(EngineError::UnknownServer(address.domain().to_owned()).into());
-    }
+    domain::check(transaction, &own, address.domain())?;
+    wallet::begin(transaction, &own, address.domain())?;
     ask(transaction, address, accept_new_key);
     Ok(())
 }

@@ -266,7 +266,7 @@ fn introduce(transaction: &mut Transaction<'_>, own: &OwnDevice) -> Result<(), S
 }
 
 fn synced(transaction: &mut Transaction<'_>, record: ContactRecord) -> Result<SyncedContact, Stop> {
-    let server = transaction.load(&key::server(record.address.domain()))?;
+    let server = transaction.load(&key::server(record.address.domain()))?.filter(|server| !server.by_dns);
     let server = server.map(|server| SyncedServer { endpoint: server.endpoint, key_hash: server.server_key_hash });
     Ok(SyncedContact {
         address: record.address,
@@ -285,10 +285,13 @@ fn apply_contact(transaction: &mut Transaction<'_>, own: &OwnDevice, synced: &Sy
     if synced.address == *own.address() || *statement.address() != synced.address {
         return Ok(());
     }
-    if domain != own.address().domain() && !transaction.exists(&key::server(domain))? {
-        // Without its server a contact is of no use.
-        let Some(server) = &synced.server else { return Ok(()) };
-        let record = ServerRecord { endpoint: server.endpoint.clone(), server_key_hash: server.key_hash };
+    // Where there is none the trust list or DNS tells this device too.
+    if domain != own.address().domain()
+        && !transaction.exists(&key::server(domain))?
+        && let Some(server) = &synced.server
+    {
+        let record =
+            ServerRecord { endpoint: server.endpoint.clone(), server_key_hash: server.key_hash, by_dns: false };
         transaction.store(&key::server(domain), &record);
     }
     let known = contact::pinned(transaction, &synced.address)?;

@@ -15,6 +15,7 @@ mod composition;
 mod contact;
 mod device_name;
 mod device_sync;
+mod domain;
 mod group;
 mod kept_envelope;
 mod link;
@@ -25,6 +26,7 @@ mod outcome;
 mod owed;
 mod own_devices;
 mod own_statement;
+pub(crate) mod payment;
 mod placement;
 mod prekey_maintenance;
 mod receipt;
@@ -43,6 +45,7 @@ mod unconfirmed;
 mod upload;
 mod verification;
 mod verified_statements;
+mod wallet;
 
 #[cfg(test)]
 mod tests;
@@ -58,6 +61,7 @@ pub use attachment::{Attachment, AttachmentSource, SealedCopy};
 pub(crate) use body::{check_domain as check_blob_domain, is_wanted as body_is_wanted};
 pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
+pub use domain::{DomainEvent, DomainInput, DomainProblem, DomainRecords, Place};
 pub(crate) use group::place_of_upload;
 pub use group::{
     CaseDetail, CaseFold, CaseList, CaseSummary, CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation,
@@ -83,6 +87,7 @@ pub use transaction::Seed;
 pub use upload::PendingUpload;
 pub use verification::Evidence;
 pub use verified_statements::VerifiedStatements;
+pub use wallet::{WalletEvent, WalletStep, WalletSummary};
 
 use account::OwnDevice;
 use medipeps_core::Address;
@@ -288,6 +293,13 @@ pub enum Input {
     },
     /// Something about an organisation.
     Organisation(OrganisationInput),
+    /// Something about other domains.
+    Domain(DomainInput),
+    /// Set tokens aside for an upload that is about to begin.
+    PayUpload {
+        /// Which.
+        blob_id: [u8; 32],
+    },
 }
 
 /// Which outgoing request an answer belongs to. It holds all that is needed to go on, so that nothing is lost when the
@@ -333,6 +345,15 @@ pub enum Correlation {
         /// The submission.
         submission_id: [u8; 16],
     },
+    /// The trust list that the own server follows.
+    FetchTrustList,
+    /// Something for a wallet.
+    Wallet {
+        /// Of which domain.
+        domain: String,
+        /// What.
+        step: WalletStep,
+    },
 }
 
 /// Handles one input.
@@ -341,7 +362,10 @@ pub enum Correlation {
 /// [`EngineError`]; nothing is changed then.
 pub fn handle(input: &Input, now: Time, seed: &Seed, view: &dyn View) -> Result<Outcome, EngineError> {
     let mut transaction = Transaction::new(view, now, seed);
-    let result = dispatch(&mut transaction, input);
+    // Each asks for its records, whatever the one before misses.
+    let result = go_on(payment::settle(&mut transaction, input))
+        .and_then(|()| dispatch(&mut transaction, input))
+        .and_then(|()| payment::pay_all(&mut transaction));
     match transaction.needs() {
         // What was decided after a miss was decided on too little.
         Some(needs) => Ok(Outcome::Needs(needs)),
@@ -360,8 +384,8 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::RevokeDevice(device_id) => revocation::revoke(transaction, *device_id),
         Input::NameDevice { device_id, name } => device_name::rename(transaction, *device_id, name),
         Input::CheckOwnStatement => check_own_statement(transaction),
-        Input::SetServer { domain, endpoint } => contact::set_server(transaction, domain, endpoint),
-        Input::PinServer { domain, server_key_hash } => contact::pin_server(transaction, domain, server_key_hash),
+        Input::SetServer { domain, endpoint } => domain::set(transaction, domain, endpoint, None),
+        Input::PinServer { domain, server_key_hash } => domain::pin(transaction, domain, server_key_hash),
         Input::AddContact { address, accept_new_key } => contact::add(transaction, address, *accept_new_key),
         Input::VerifyContact { address, evidence } => verification::verify(transaction, address, evidence),
         Input::ForgetVerification(address) => verification::forget(transaction, address),
@@ -397,6 +421,8 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             }
             go_on(link::tick_unattended(transaction))?;
             go_on(upload::expire(transaction))?;
+            go_on(domain::ask_due(transaction, unreachable))?;
+            go_on(wallet::tend_due(transaction, unreachable))?;
             go_on(statement_check::ask_due(transaction, unreachable))?;
             go_on(owed::send_due(transaction, unreachable))?;
             go_on(unconfirmed::send_due(transaction))?;
@@ -420,6 +446,8 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         }
         Input::Reply { to, result } => reply(transaction, to, result),
         Input::Organisation(input) => organisation::handle(transaction, input),
+        Input::Domain(input) => domain::handle(transaction, input),
+        Input::PayUpload { blob_id } => payment::pay_upload(transaction, blob_id),
     }
 }
 
@@ -436,6 +464,8 @@ fn authenticated(
         own_statement::refresh(transaction, &own);
     }
     group::begin_key_packages(transaction);
+    go_on(domain::ask_now(transaction, &own))?;
+    go_on(wallet::authenticated(transaction, &own))?;
     prekey_maintenance::begin(transaction)
 }
 
@@ -491,6 +521,9 @@ fn reply(
         (Correlation::Submit { content_id, recipient, submission_id }, Err(error)) => {
             outbox::refused(transaction, (content_id, recipient, submission_id), error)
         }
+        (Correlation::FetchTrustList, Ok(Response::FetchTrustList(reply))) => domain::list_fetched(transaction, reply),
+        (Correlation::FetchTrustList, Err(error)) => domain::list_refused(transaction, error),
+        (Correlation::Wallet { domain, step }, result) => wallet::answered(transaction, (domain, *step), result),
         (Correlation::Link(request), result) => link::answered(transaction, request, result),
         (Correlation::Group(to), result) => match group::reply(transaction, to, result)? {
             true => Ok(()),

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::account::OwnDevice;
 use super::contact::{self, KEY_CHANGED, Pinned};
+use super::domain::{self, DOMAIN_LEFT};
 use super::outcome::{Connection, ContactProblem, Event, error_code_name};
 use super::records::{Key, class, key};
 use super::sesame::{self, PeerDevice};
@@ -51,10 +52,47 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet
             finish(transaction, &entry, RecipientState::Failed, Some(code))?;
             continue;
         }
+        if entry.recipient.domain() != own.address().domain() {
+            match domain::has_left(transaction, entry.recipient.domain()) {
+                Ok(true) => {
+                    go_on(finish(transaction, &entry, RecipientState::Failed, Some(DOMAIN_LEFT)))?;
+                    continue;
+                }
+                other => go_on(other)?,
+            }
+        }
         // An entry that misses a record does not keep the others from asking for theirs.
         match send_entry(transaction, &own, &entry, &mut fetched) {
             Ok(()) | Err(Stop::Needs) => {}
             Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What waits for accounts of these domains is given up.
+pub(super) fn fail_domains(
+    transaction: &mut Transaction<'_>,
+    domains: &BTreeSet<String>,
+    code: &str,
+) -> Result<(), Stop> {
+    if domains.is_empty() {
+        return Ok(());
+    }
+    for entry in oldest_first(transaction)? {
+        if domains.contains(entry.recipient.domain()) {
+            go_on(finish(transaction, &entry, RecipientState::Failed, Some(code)))?;
+        }
+    }
+    Ok(())
+}
+
+/// What was held up for a domain is due at once: what held it up is over.
+pub(super) fn due_again(transaction: &mut Transaction<'_>, domain: &str) -> Result<(), Stop> {
+    for mut entry in oldest_first(transaction)? {
+        if entry.recipient.domain() == domain && entry.attempts > 0 {
+            (entry.attempts, entry.next_attempt) = (0, 0);
+            store(transaction, &entry);
         }
     }
     Ok(())

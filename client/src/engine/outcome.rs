@@ -13,15 +13,16 @@ use medipeps_core::linking::LinkingError;
 use medipeps_core::organisation::OrganisationId;
 use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::session::SessionId;
+use medipeps_core::trust_list::TrustListError;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{RecipientState, Revocation, UploadRecord, UploadRole};
-use medipeps_core::wire::transport::{ErrorReply, Request};
+use medipeps_core::wire::transport::{ErrorReply, Request, TokenRequest};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{
-    Correlation, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId, OrganisationEvent,
-    OrganisationProblem, VerifiedStatements,
+    Correlation, DomainEvent, DomainProblem, GroupEvent, GroupId, GroupProblem, GroupReader, LinkProblem, LocalId,
+    OrganisationEvent, OrganisationProblem, VerifiedStatements, WalletEvent,
 };
 use crate::store::seal::ClassRecords;
 use crate::store::{Patch, RecordClass, RecordKey};
@@ -161,6 +162,15 @@ pub enum Send {
         /// Sealed.
         signal: Vec<u8>,
     },
+    /// A voucher and the batch that it pays for, signed for the connection.
+    RedeemVoucher {
+        /// Secret half of the voucher's key.
+        voucher_key: Secret<32>,
+        /// An encoded `SignedVoucher`.
+        voucher: Vec<u8>,
+        /// The batch.
+        request: TokenRequest,
+    },
     /// Where this device is woken for a group; the shell signs it for its connection.
     WakeGroup {
         /// For which group, and with which key.
@@ -197,6 +207,8 @@ pub enum Connection {
     /// To the server of this domain for the logs of groups; it proves no device, and shares nothing with the one over which
     /// people are written to.
     GroupLogs(String),
+    /// To the server of a domain, for a voucher alone: what it gives is spent over another one.
+    Redemption(String),
 }
 
 /// What a shell tells a person or a program.
@@ -433,6 +445,10 @@ pub enum Event {
         /// What.
         event: OrganisationEvent,
     },
+    /// Something happened to what is known of other domains.
+    Domain(DomainEvent),
+    /// Something happened to what is paid with.
+    Wallet(WalletEvent),
 }
 
 /// Why a statement was not accepted.
@@ -592,10 +608,10 @@ pub enum EngineError {
         max: usize,
     },
     /// A recipient of another domain is no contact.
-    #[error("{0} is not a contact and belongs to another server; run `contact add {0} --server HOST:PORT` first")]
+    #[error("{0} is not a contact and belongs to another server; run `contact add {0}` first")]
     NotAContact(Address),
     /// The server of a domain is not known.
-    #[error("the server of {0} is not known; run `contact add ADDRESS@{0} --server HOST:PORT`")]
+    #[error("the server of {0} is not known; run `domain add {0} HOST:PORT`")]
     UnknownServer(String),
     /// The server of a domain has another key than before.
     #[error("the server of {0} has another key than the one that was pinned; nothing was sent to it")]
@@ -677,6 +693,18 @@ pub enum EngineError {
     /// Of an organisation.
     #[error(transparent)]
     Organisation(#[from] OrganisationProblem),
+    /// The accounts of a domain are not to be reached.
+    #[error(transparent)]
+    Domain(DomainProblem),
+    /// A trust list is not taken.
+    #[error(transparent)]
+    TrustList(TrustListError),
+    /// No trust list is followed.
+    #[error("no trust list is followed; `domain trust --signer KEY` begins")]
+    NoTrustList,
+    /// Nobody has said where a domain is.
+    #[error("nothing was set for {0}; `domain list` shows what is known")]
+    UnknownDomain(String),
 }
 
 fn revoked_message(reason: Revocation) -> &'static str {

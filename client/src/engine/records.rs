@@ -12,12 +12,13 @@ use medipeps_core::organisation::OrganisationId;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
     AccountRecord, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, ContactRecord,
-    DeviceNameRecord, GroupDepartureRecord, GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord,
-    GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord, KeyPackagesRecord,
-    KnownDevicesRecord, LinkRecord, MailboxRecord, MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
-    OrganisationMemberRecord, OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PeerRecord,
-    PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord,
-    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord,
+    DepartedDomainRecord, DeviceNameRecord, GroupDepartureRecord, GroupInvitationRecord, GroupJoinRecord,
+    GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord,
+    KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord, MessageRecord,
+    OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
+    OwedRecord, OwnStatementRecord, PaymentRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord,
+    SessionRecord, SettingsRecord, SyncPendingRecord, TokenPageRecord, TrustListRecord, UnconfirmedRecord,
+    UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, WalletRecord,
 };
 use zeroize::Zeroizing;
 
@@ -186,6 +187,12 @@ wire_records!(
     BodyFetchRecord,
     ContactRecord,
     ServerRecord,
+    TrustListRecord,
+    WalletRecord,
+    TokenPageRecord,
+    PaymentRecord,
+    ListedDomainRecord,
+    DepartedDomainRecord,
     MessageRecord,
     OutboxRecord,
     OwnStatementRecord,

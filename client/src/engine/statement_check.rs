@@ -12,7 +12,7 @@ use super::outbox::{is_due, next_attempt};
 use super::outcome::Event;
 use super::records::{Key, class, key};
 use super::transaction::{Stop, Transaction, go_on};
-use super::{LocalId, contact, owed, receipt, sesame};
+use super::{LocalId, contact, domain, owed, receipt, sesame};
 use crate::limits::UNCHECKED_MESSAGES_MAX;
 
 /// The statement under which an unchecked sender wrote.
@@ -54,9 +54,8 @@ pub(super) fn ask_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet<
     senders.sort_by(|(_, one), (_, other)| one.address.cmp(&other.address));
     for (_, sender) in senders {
         let address = sender.address;
-        let known =
-            address.domain() == own.address().domain() || transaction.load(&key::server(address.domain()))?.is_some();
-        let reachable = known && !unreachable.contains(address.domain());
+        let reachable =
+            domain::is_familiar(transaction, &own, address.domain())? && !unreachable.contains(address.domain());
         if reachable && is_due(sender.next_attempt, transaction.now.0) && asked.as_ref() != Some(&address) {
             contact::ask(transaction, &address, false);
             asked = Some(address);

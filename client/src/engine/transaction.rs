@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chacha20::ChaCha20Rng;
+use medipeps_core::crypto::secret::Secret;
 use medipeps_core::envelope::Hint;
 use medipeps_core::identity::{Statement, StatementError};
 use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::session::SessionId;
-use medipeps_core::wire::transport::Request;
+use medipeps_core::wire::transport::{Request, TokenRequest};
 use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
@@ -220,6 +221,28 @@ impl<'a> Transaction<'a> {
         reply_to: Correlation,
     ) {
         self.outgoing.push(Outgoing { connection, reply_to, send: Send::WakeGroup { reader, handle, wake } });
+    }
+
+    /// Redeems a voucher after the commit: its secret key, itself, and the batch that it pays for.
+    pub(super) fn redeem_voucher(
+        &mut self,
+        domain: &str,
+        (voucher_key, voucher, request): (Secret<32>, Vec<u8>, TokenRequest),
+        reply_to: Correlation,
+    ) {
+        let connection = Connection::Redemption(domain.to_owned());
+        let send = Send::RedeemVoucher { voucher_key, voucher, request };
+        self.outgoing.push(Outgoing { connection, reply_to, send });
+    }
+
+    /// Takes what is to be sent so far, to put it back.
+    pub(super) fn take_outgoing(&mut self) -> Vec<Outgoing> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Sends this after the commit.
+    pub(super) fn put_outgoing(&mut self, outgoing: Outgoing) {
+        self.outgoing.push(outgoing);
     }
 
     /// Whether this step sends a request with this correlation already.

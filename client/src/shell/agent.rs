@@ -7,6 +7,7 @@ mod anchoring;
 mod backup;
 pub mod cases;
 mod documents;
+mod domains;
 mod exchange;
 mod group_watch;
 mod groups;
@@ -33,13 +34,15 @@ use tokio::time::Instant;
 use super::address::{ServerAddress, ServerAddressError};
 use super::backup_file::BackupFileError;
 use super::connection::{ConnectError, Connection, RequestError, ServerExpectation, ServerTrust};
+use super::domain_lookup::{DomainLookup, LookupError};
 use super::presence::Presence;
 use super::transfer::sealed_copy::SealedCopies;
 use super::transfer::{FetchError, SaveError, SealedCopyError, SourceError};
 use super::wipe;
 use crate::account_store::{AccountStore, HandleError, Status};
 use crate::engine::{
-    ContactSummary, Credentials, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary, PendingUpload, Time,
+    ContactSummary, Credentials, DomainProblem, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary,
+    PendingUpload, Time,
 };
 use crate::limits::OUTBOX_ROUNDS_MAX;
 use crate::store::StoreError;
@@ -52,6 +55,7 @@ use transfers::Transfers;
 
 pub use backup::{BackupOrder, BackupSummary};
 pub use documents::Saved;
+pub use domains::FoundServer;
 pub use recovery::{Recovered, Recovery};
 pub use restore::{RestoreOutcome, verify_backup};
 pub use sending::{Document, DocumentPlace};
@@ -71,6 +75,8 @@ pub struct Agent {
     group_logs: BTreeMap<String, Connection>,
     /// For what goes to the other devices of the account; while a round lasts.
     own_devices: Option<Connection>,
+    /// For vouchers, by domain; while a round lasts.
+    redemptions: BTreeMap<String, Connection>,
     /// To the server of the account that a device is linked to.
     linking: Option<Connection>,
     /// By domain.
@@ -79,6 +85,7 @@ pub struct Agent {
     copies: SealedCopies,
     transfers: Transfers,
     group_watch: GroupWatch,
+    lookup: DomainLookup,
     /// The server has answered a proof of this process, and the store is no old copy.
     proof_answered: bool,
     anchored: Anchored,
@@ -139,6 +146,12 @@ pub enum NetworkError {
     /// A stored server address cannot be read.
     #[error(transparent)]
     Address(#[from] ServerAddressError),
+    /// A domain is not to be reached.
+    #[error(transparent)]
+    Domain(#[from] DomainProblem),
+    /// DNS does not say where the server of a domain is.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -211,12 +224,14 @@ impl Agent {
             anonymous: BTreeMap::new(),
             group_logs: BTreeMap::new(),
             own_devices: None,
+            redemptions: BTreeMap::new(),
             linking: None,
             unreachable: BTreeMap::new(),
             home: folder.to_owned(),
             copies: SealedCopies::of_home(folder),
             transfers: Transfers::new(),
             group_watch: GroupWatch::default(),
+            lookup: DomainLookup::from_environment(),
             proof_answered: false,
             anchored: Anchored::default(),
             _presence: presence,

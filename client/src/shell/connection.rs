@@ -55,6 +55,9 @@ pub enum ServerTrust {
     /// The one that has a certificate of the Web's PKI for its host. The caller pins
     /// [`Connection::server_key_hash`] from then on.
     WebPki,
+    /// The one that has a certificate of the Web's PKI for its domain ([`ServerExpectation::domain`]), whatever its host is
+    /// called: DNS said where it is, and nobody vouches for that. The caller pins it from then on.
+    DomainCertificate,
 }
 
 impl From<Option<[u8; 32]>> for ServerTrust {
@@ -109,6 +112,9 @@ pub enum ConnectError {
         /// Hash of the key that the server showed, whose possession has not been proved.
         found: [u8; 32],
     },
+    /// The server's certificate has none of the keys that the trust list has for its domain.
+    #[error("the server of {0} shows a certificate that the trust list does not have")]
+    CertificateKey(String),
     /// The server keeps the accounts of another domain.
     #[error("the server is for the domain {found}, not {expected}")]
     WrongDomain {
@@ -163,7 +169,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn anonymous(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await
+        Self::greet(server, &certificate_trust(server)?, KEEP_ALIVE).await
     }
 
     /// [`Self::anonymous`] for one document's pieces: the server is asked for a sign of life so often that its silence says
@@ -172,7 +178,7 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn for_transfer(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        Self::greet(server, &certificate_trust(server.trust), TRANSFER_KEEP_ALIVE).await
+        Self::greet(server, &certificate_trust(server)?, TRANSFER_KEEP_ALIVE).await
     }
 
     /// Connects, verifies the server, and proves the device over this connection's TLS exporter.
@@ -183,7 +189,7 @@ impl Connection {
         server: &ServerExpectation<'_>,
         device: &Device<'_>,
     ) -> Result<(Self, AuthenticateReply), ConnectError> {
-        let connection = Self::greet(server, &certificate_trust(server.trust), KEEP_ALIVE).await?;
+        let connection = Self::greet(server, &certificate_trust(server)?, KEEP_ALIVE).await?;
         let channel = connection.channel();
         let proof = Authenticate {
             address: device.address.clone(),
@@ -215,6 +221,18 @@ impl Connection {
     #[must_use]
     pub fn server_key_hash(&self) -> [u8; 32] {
         server_key_hash(&self.server_key)
+    }
+
+    /// The server's key, by which it has signed its hello.
+    #[must_use]
+    pub const fn server_key(&self) -> &VerifyingKey {
+        &self.server_key
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo of the certificate that the server showed.
+    #[must_use]
+    pub fn certificate_key_hash(&self) -> Option<[u8; 32]> {
+        self.link.certificate_key_hash()
     }
 
     /// The domain whose accounts this server keeps.
@@ -375,11 +393,13 @@ impl GroupWatch {
     }
 }
 
-fn certificate_trust(trust: ServerTrust) -> CertificateTrust {
-    match trust {
-        ServerTrust::Pinned(_) | ServerTrust::Unknown => CertificateTrust::ServerKey,
-        ServerTrust::WebPki => CertificateTrust::web_pki(),
-    }
+fn certificate_trust(server: &ServerExpectation<'_>) -> Result<CertificateTrust, ConnectError> {
+    let name = match server.trust {
+        ServerTrust::Pinned(_) | ServerTrust::Unknown => return Ok(CertificateTrust::ServerKey),
+        ServerTrust::DomainCertificate => server.domain,
+        ServerTrust::WebPki => None,
+    };
+    CertificateTrust::web_pki(name).map_err(ConnectError::Certificate)
 }
 
 /// The server's key, if it is the pinned one. That the server holds it is for the signature to show.

@@ -12,6 +12,7 @@ use quinn::{ClientConfig, IdleTimeout, NoneTokenStore, TransportConfig, VarInt};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, PeerIncompatible, RootCertStore, SignatureScheme};
 
@@ -22,6 +23,9 @@ const ALPN: &[u8] = b"medipeps/1";
 /// What WebSocket begins with, within the TLS of TCP.
 pub(super) const ALPN_HTTP1: &[u8] = b"http/1.1";
 
+/// The variable that names a file with further certificate authorities, in PEM: a hospital group's own, for instance.
+pub(super) const AUTHORITIES_VARIABLE: &str = "MEDIPEPS_AUTHORITIES";
+
 /// Which certificates are good.
 #[derive(Debug, Clone)]
 pub(super) enum CertificateTrust {
@@ -29,12 +33,32 @@ pub(super) enum CertificateTrust {
     ServerKey,
     /// Those that lead to one of these roots and name the host.
     Roots(Arc<RootCertStore>),
+    /// Those that lead to one of these roots and are for this name, whatever the host is called.
+    RootsForName(Arc<RootCertStore>, String),
 }
 
 impl CertificateTrust {
-    /// The roots of the Web's PKI, as Mozilla has them.
-    pub(super) fn web_pki() -> Self {
-        Self::Roots(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }))
+    /// The roots of the Web's PKI, as Mozilla has them, and those in the file that [`AUTHORITIES_VARIABLE`] names. What is
+    /// wrong with that file is the error. The certificate must be for this name, or for the host.
+    pub(super) fn web_pki(name: Option<&str>) -> Result<Self, String> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        if let Some(path) = std::env::var_os(AUTHORITIES_VARIABLE) {
+            let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+            for certificate in CertificateDer::pem_file_iter(&path).map_err(|error| failed(&error))? {
+                let certificate = certificate.map_err(|error| failed(&error))?;
+                roots.add(certificate).map_err(|error| failed(&error))?;
+            }
+        }
+        let roots = Arc::new(roots);
+        Ok(name.map_or(Self::Roots(roots.clone()), |name| Self::RootsForName(roots, name.to_owned())))
+    }
+
+    /// What TLS asks the host for, and what its certificate must name.
+    pub(super) fn name<'a>(&'a self, host: &'a str) -> &'a str {
+        match self {
+            Self::RootsForName(_, name) => name,
+            Self::ServerKey | Self::Roots(_) => host,
+        }
     }
 }
 
@@ -48,7 +72,9 @@ pub(super) fn tls_config(trust: &CertificateTrust, alpn: &[u8]) -> Result<rustls
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate { provider }))
             .with_no_client_auth(),
-        CertificateTrust::Roots(roots) => builder.with_root_certificates(roots.clone()).with_no_client_auth(),
+        CertificateTrust::Roots(roots) | CertificateTrust::RootsForName(roots, _) => {
+            builder.with_root_certificates(roots.clone()).with_no_client_auth()
+        }
     };
     tls.alpn_protocols = vec![alpn.to_vec()];
     tls.resumption = Resumption::disabled();

@@ -6,6 +6,7 @@ mod admin;
 mod check_config;
 mod run;
 mod store;
+mod trust_list;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -39,6 +40,9 @@ enum Command {
     /// What whoever runs the server does to it, whether it runs or not.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Lists of trusted domains: make, sign, show and verify them.
+    #[command(subcommand)]
+    TrustList(trust_list::Command),
     /// Print a commented sample configuration.
     Config,
 }
@@ -104,6 +108,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Run(config) => run::run(&config.config).await,
         Command::CheckConfig(config) => check_config::check_config(&config.load()?),
         Command::Admin(command) => admin::dispatch(command).await,
+        Command::TrustList(command) => trust_list::run(command),
         Command::Config => print(SAMPLE),
     }
 }

@@ -17,7 +17,6 @@ const RELOADABLE: &[&str] = &[
     "storage",
     "connection",
     "rate",
-    "federation",
 ];
 
 /// Why a running server does not take a configuration over. It goes on with the one that it has, as a whole.

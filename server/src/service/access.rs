@@ -78,6 +78,7 @@ rules! {
     FetchIssuerKeys => Any,
     FetchTenant => Proved,
     FetchOwnData => Proved,
+    FetchTrustList => Anonymous,
 }
 
 /// A request that the rules let through, with what they have established.
@@ -114,6 +115,7 @@ pub(super) enum Admission {
     SetDeliveryKeys(Arc<ProvedDevice>, Vec<[u8; 32]>),
     FetchTenant(Arc<ProvedDevice>),
     FetchOwnData(Arc<ProvedDevice>, FetchOwnData),
+    FetchTrustList { known: u64 },
 }
 
 #[cfg(test)]

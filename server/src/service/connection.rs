@@ -190,6 +190,7 @@ fn admit_anonymous(nonce: [u8; 32], request: Request) -> Result<Admission, Error
         Request::SignalGroup(request) => Admission::SignalGroup { nonce, request },
         Request::SetGroupWake(request) => Admission::SetGroupWake { nonce, request },
         Request::RedeemVoucher(request) => Admission::RedeemVoucher { nonce, request },
+        Request::FetchTrustList { known } => Admission::FetchTrustList { known },
         _ => return Err(internal("a request is not anonymous")),
     })
 }

@@ -22,6 +22,7 @@ mod fetch_own_data;
 mod fetch_prekeys;
 mod fetch_statement;
 mod fetch_tenant;
+mod fetch_trust_list;
 mod group_logs;
 mod group_signals;
 mod hello;
@@ -47,7 +48,7 @@ mod uploads;
 mod watch_group_logs;
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
@@ -68,6 +69,7 @@ use crate::network_address::NetworkAddress;
 use crate::rate_limit::RateLimiter;
 use crate::server_key::ServerKey;
 use crate::storage::{QueueError, Storage, StorageError};
+use crate::trust_list::FollowedTrustList;
 use crate::wake::Wakes;
 use access::Admission;
 use connection::ProvedDevice;
@@ -102,6 +104,7 @@ pub struct Service {
     delivery_loops: DeliveryLoops,
     drain: Drain,
     metrics: Arc<Metrics>,
+    trust_list: OnceLock<Arc<FollowedTrustList>>,
 }
 
 /// What a request is answered with.
@@ -160,6 +163,7 @@ impl Service {
             delivery_loops: DeliveryLoops::default(),
             drain: Drain::new(),
             metrics: Arc::new(metrics),
+            trust_list: OnceLock::new(),
         })
     }
 
@@ -168,7 +172,11 @@ impl Service {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Settings::of(config);
         self.limiters.set(&config.rate);
         self.wakes.set_hosts(&config.group);
-        self.trust(Arc::new(config.federation.keys()));
+    }
+
+    /// Hands out this trust list from now on, and takes vouchers by it. Only the first one counts.
+    pub fn follow(&self, trust_list: Arc<FollowedTrustList>) {
+        let _ = self.trust_list.set(trust_list);
     }
 
     /// Answers one request of a connection that comes from `address`.
@@ -268,6 +276,7 @@ impl Service {
                 self.redeem_voucher(connection, moment, &nonce, request).await?
             }
             Admission::SetDeliveryKeys(device, hashes) => self.set_delivery_keys(&device, hashes).await?,
+            Admission::FetchTrustList { known } => self.fetch_trust_list(moment, known)?,
             Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
         };
         Ok(Answer::Response(response))

@@ -145,6 +145,7 @@ async fn request(test: &TestServer, name: &str, account: &Account, client: Optio
         }),
         "FetchTenant" => Request::FetchTenant,
         "FetchOwnData" => Request::FetchOwnData(FetchOwnData { device_id: 2, after: 0 }),
+        "FetchTrustList" => Request::FetchTrustList { known: 0 },
         "Subscribe" => Request::Subscribe,
         "FetchIssuerKeys" => Request::FetchIssuerKeys,
         "DrawTokens" => Request::DrawTokens(tokens::batch(test, 1).await.request().clone()),

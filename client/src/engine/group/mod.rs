@@ -32,6 +32,7 @@ mod wake;
 use std::collections::BTreeSet;
 
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRecord, GroupStanding};
+use medipeps_core::wire::transport::ErrorCode;
 
 use super::account::OwnDevice;
 use super::outcome::Event;
@@ -87,6 +88,23 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, unreachable: &BTreeSet
         let Ok(group) = load(transaction, &group.log_id) else { continue };
         // A group that misses a record does not keep the others from asking for theirs.
         go_on(send_due_of(transaction, &own, group))?;
+    }
+    Ok(())
+}
+
+/// Where a group's log is.
+pub(super) fn domain_of(transaction: &mut Transaction<'_>, group_id: &GroupId) -> Result<Option<String>, Stop> {
+    Ok(transaction.load(&key::group(group_id))?.map(|group| group.domain))
+}
+
+/// Tokens have come for a domain: what waited for them is due at once.
+pub(super) fn due_again(transaction: &mut Transaction<'_>, domain: &str) -> Result<(), Stop> {
+    let unpaid = ErrorCode::PriceNotPaid.name();
+    for (_, mut group) in transaction.scan::<GroupRecord>(class::GROUP)? {
+        if group.domain == domain && group.problem.as_deref() == Some(unpaid) {
+            (group.attempts, group.next_attempt, group.problem) = (0, 0, None);
+            store(transaction, &group);
+        }
     }
     Ok(())
 }

@@ -96,8 +96,20 @@ pub const MAILBOX_POSTED: RecordClass = RecordClass::account(49);
 pub const GROUP_OWNER_SAID: RecordClass = RecordClass::account(50);
 /// Who went out of groups, by log id and the sequence of the commit.
 pub const GROUP_DEPARTURE: RecordClass = RecordClass::account(51);
+/// The trust list that is followed; one record.
+pub const TRUST_LIST: RecordClass = RecordClass::account(52);
+/// What it has of domains, by domain.
+pub const LISTED_DOMAIN: RecordClass = RecordClass::account(53);
+/// Domains that have left it, by domain.
+pub const DEPARTED_DOMAIN: RecordClass = RecordClass::account(54);
 /// What servers of groups were told of that, by log id.
 pub const GROUP_WAKE: RecordClass = RecordClass::state(27);
+/// With what is paid at the servers of domains, by domain.
+pub const WALLET: RecordClass = RecordClass::state(28);
+/// Tokens, by issuer key and page.
+pub const TOKEN_PAGE: RecordClass = RecordClass::state(29);
+/// Tokens that are set aside, by what they pay for.
+pub const PAYMENT: RecordClass = RecordClass::state(30);
 /// Sessions, by id.
 pub const SESSION: RecordClass = RecordClass::state(1);
 /// Hint keys of sessions, by session id.

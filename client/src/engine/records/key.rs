@@ -2,13 +2,14 @@
 
 use super::{
     AccountRecord, Address, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, Bytes,
-    ContactRecord, DeviceNameRecord, DhSecretKey, GroupDepartureRecord, GroupInvitationRecord, GroupJoinRecord,
-    GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, HintKeys,
-    KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, MailboxRecord, MessageRecord,
-    OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationId, OrganisationMemberRecord, OrganisationRecord,
-    OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PeerRecord, PrekeysRecord, QueueRecord, RecordKey,
-    RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord, UnconfirmedRecord,
-    UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, class, kem, x_wing,
+    ContactRecord, DepartedDomainRecord, DeviceNameRecord, DhSecretKey, GroupDepartureRecord, GroupInvitationRecord,
+    GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, HintKeys,
+    KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord,
+    MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationId, OrganisationMemberRecord,
+    OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PaymentRecord, PeerRecord,
+    PrekeysRecord, QueueRecord, RecordKey, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord,
+    SyncPendingRecord, TokenPageRecord, TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
+    UndecryptableRecord, UploadRecord, WakeRecord, WalletRecord, class, kem, x_wing,
 };
 
 fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -25,6 +26,42 @@ pub fn account() -> Key<AccountRecord> {
 #[must_use]
 pub fn own_statement() -> Key<OwnStatementRecord> {
     key(class::OWN_STATEMENT, *b"statement")
+}
+
+/// The trust list that is followed.
+#[must_use]
+pub fn trust_list() -> Key<TrustListRecord> {
+    key(class::TRUST_LIST, *b"list")
+}
+
+/// What the trust list has of a domain.
+#[must_use]
+pub fn listed_domain(domain: &str) -> Key<ListedDomainRecord> {
+    key(class::LISTED_DOMAIN, domain)
+}
+
+/// That a domain has left the trust list.
+#[must_use]
+pub fn departed_domain(domain: &str) -> Key<DepartedDomainRecord> {
+    key(class::DEPARTED_DOMAIN, domain)
+}
+
+/// With what is paid at the server of a domain.
+#[must_use]
+pub fn wallet(domain: &str) -> Key<WalletRecord> {
+    key(class::WALLET, domain)
+}
+
+/// Tokens of an issuer key.
+#[must_use]
+pub fn token_page(key_id: &[u8; 32], page: u32) -> Key<TokenPageRecord> {
+    key(class::TOKEN_PAGE, [key_id.as_slice(), &page.to_be_bytes()].concat())
+}
+
+/// Tokens that are set aside for something.
+#[must_use]
+pub fn payment(what: &[u8]) -> Key<PaymentRecord> {
+    key(class::PAYMENT, what)
 }
 
 /// A contact.

@@ -75,7 +75,8 @@ fn a_contact_of_one_device_is_a_contact_of_all_with_its_server() {
     // One of another domain, which the test's server does not keep.
     let foreign = foreign_contact(1, "b.example", 1);
     let (address, now) = (foreign.address.clone(), world.now);
-    let server = ServerRecord { endpoint: "server.b.example:4433".into(), server_key_hash: Some([4; 32]) };
+    let server =
+        ServerRecord { endpoint: "server.b.example:4433".into(), server_key_hash: Some([4; 32]), by_dns: false };
     world.clients[0].put(&key::server("b.example"), &server, now);
     world.clients[0].put(&key::contact(&address), &foreign, now);
     let third = world.join_device(0);

@@ -8,6 +8,7 @@ mod delivery;
 mod device_names;
 mod device_sync;
 mod devices;
+mod domains;
 mod group_cases;
 mod group_crowd;
 mod group_files;

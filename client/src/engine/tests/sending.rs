@@ -7,7 +7,7 @@ use rand_core::SeedableRng;
 
 use super::world::{World, engine_error, mail, tick};
 use crate::account_store::decide;
-use crate::engine::{Attachment, AttachmentSource, EngineError, Event, Input, SendMail, Time};
+use crate::engine::{Attachment, AttachmentSource, Connection, EngineError, Event, Input, SendMail, Time};
 use crate::limits::{OUTBOX_TRIED_MS, RETRY_MAX_MS};
 use crate::store::memory::CommitFault;
 
@@ -77,9 +77,11 @@ fn a_stranger_of_another_domain_must_be_a_contact_first() {
     let stranger = "eve@other.example".parse().unwrap();
     let refused = engine_error(world.run(0, &Input::SendMail(mail(&stranger, "hello"))));
     assert_eq!(refused, EngineError::NotAContact(stranger.clone()));
-    assert!(refused.to_string().contains("contact add eve@other.example --server"));
-    let refused = engine_error(world.run(0, &Input::AddContact { address: stranger, accept_new_key: false }));
-    assert_eq!(refused, EngineError::UnknownServer("other.example".into()));
+    assert!(refused.to_string().contains("contact add eve@other.example"));
+    // Where the server is, if nobody has said it, the shell looks up.
+    let add = Input::AddContact { address: stranger, accept_new_key: false };
+    let handled = world.clients[0].handle(&add, world.now).unwrap();
+    assert_eq!(handled.outgoing[0].connection, Connection::Anonymous("other.example".into()));
 }
 
 #[test]

@@ -4,7 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use medipeps_core::wire::transport::{Acknowledge, ErrorCode, ErrorReply, Request, Response};
+use medipeps_core::crypto::secret::Secret;
+use medipeps_core::crypto::signature::SigningKey;
+use medipeps_core::token::IssuerKeys;
+use medipeps_core::wire::transport::{
+    Acknowledge, ErrorCode, ErrorReply, RedeemVoucher, Request, Response, TokenRequest,
+};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -72,10 +77,11 @@ impl Agent {
         }
         // The last handle dropped closes it.
         self.own_devices = None;
+        self.redemptions.clear();
         Ok(round)
     }
 
-    fn handle(&mut self, input: &Input) -> Result<Handled, AgentError> {
+    pub(super) fn handle(&mut self, input: &Input) -> Result<Handled, AgentError> {
         let mut handle = || {
             let mut events = self.hold_against_anchor()?;
             let mut handled = self.store.handle(input, now(), &mut self.rng)?;
@@ -153,6 +159,7 @@ impl Agent {
         mut answer: Answer,
         inputs: &mut VecDeque<Input>,
     ) -> Result<Result<Response, ErrorReply>, AgentError> {
+        let mut server_key = *ready.connection.server_key();
         if matches!(answer, Err(RequestError::Closed(_))) && !ready.fresh {
             self.forget(&outgoing.connection, Some(&ready.connection));
             let connection = self.connection(&outgoing.connection, inputs).await?.0;
@@ -167,11 +174,19 @@ impl Agent {
                 Send::WakeGroup { reader, handle, wake } => {
                     Request::SetGroupWake(reader.wake(&connection.channel(), *handle, wake.clone()))
                 }
+                Send::RedeemVoucher { voucher_key, voucher, request } => {
+                    Request::RedeemVoucher(redemption(&connection, voucher_key, voucher, request))
+                }
                 _ => ready.request,
             };
+            server_key = *connection.server_key();
             answer = connection.request(&again).await;
         }
         let failure = match answer {
+            // Nobody but the server itself says with what it issues tokens.
+            Ok(Response::FetchIssuerKeys(keys)) if IssuerKeys::verify(&keys, &server_key).is_err() => {
+                return Ok(Err(ErrorReply::new(ErrorCode::Internal, "the issuer keys are not signed by the server")));
+            }
             Ok(response) => return Ok(Ok(response)),
             // What cannot be read counts as a failure of the server, so that it is not asked again at once.
             Err(error @ (RequestError::Wire(_) | RequestError::Unexpected)) => {
@@ -205,7 +220,9 @@ impl Agent {
         tracing::debug!(%error, "a request was not sent");
         failed.insert(connection.clone());
         let domain = match connection {
-            engine::Connection::Anonymous(domain) | engine::Connection::GroupLogs(domain) => Some(domain.clone()),
+            engine::Connection::Anonymous(domain)
+            | engine::Connection::GroupLogs(domain)
+            | engine::Connection::Redemption(domain) => Some(domain.clone()),
             engine::Connection::OwnDevices | engine::Connection::Registration => self.own_domain(),
             engine::Connection::Proved | engine::Connection::Linking => None,
         };
@@ -251,6 +268,7 @@ impl Agent {
             engine::Connection::Anonymous(domain) => self.anonymous_connection(domain, &credentials, inputs).await,
             engine::Connection::GroupLogs(domain) => self.group_connection(domain, &credentials, inputs).await,
             engine::Connection::OwnDevices => self.own_devices_connection(&credentials).await,
+            engine::Connection::Redemption(domain) => self.redemption_connection(domain, &credentials, inputs).await,
             engine::Connection::Linking => self.linking_connection().await,
         }
     }
@@ -284,6 +302,22 @@ impl Agent {
         Ok((connection, true))
     }
 
+    /// As anonymous, and another one: what a voucher gives is spent where nobody can tell by whom it was redeemed. It lasts for
+    /// one round.
+    async fn redemption_connection(
+        &mut self,
+        domain: &str,
+        credentials: &Credentials,
+        inputs: &mut VecDeque<Input>,
+    ) -> Result<(Connection, bool), AgentError> {
+        if let Some(connection) = self.redemptions.get(domain) {
+            return Ok((connection.clone(), false));
+        }
+        let connection = self.connect_to(domain, credentials, inputs).await?;
+        self.redemptions.insert(domain.to_owned(), connection.clone());
+        Ok((connection, true))
+    }
+
     /// A connection to the server of a domain, which proves nothing.
     async fn connect_to(
         &mut self,
@@ -291,14 +325,15 @@ impl Agent {
         credentials: &Credentials,
         inputs: &mut VecDeque<Input>,
     ) -> Result<Connection, AgentError> {
-        let (endpoint, pin) = self.endpoint_of(domain, credentials)?;
-        let address: ServerAddress = endpoint.parse().map_err(NetworkError::from)?;
-        let expectation = ServerExpectation { address: &address, trust: pin.into(), domain: Some(domain) };
-        let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
-        if pin.is_none() {
-            let server_key_hash = connection.server_key_hash();
-            inputs.push_back(Input::PinServer { domain: domain.to_owned(), server_key_hash });
-        }
+        let connection = match domain == credentials.address.domain() {
+            true => {
+                let address: ServerAddress = credentials.server.parse().map_err(NetworkError::from)?;
+                let trust = ServerTrust::Pinned(credentials.server_key_hash);
+                let expectation = ServerExpectation { address: &address, trust, domain: Some(domain) };
+                Connection::anonymous(&expectation).await.map_err(NetworkError::from)?
+            }
+            false => self.connect_abroad(domain, inputs).await?.0,
+        };
         self.unreachable.remove(domain);
         Ok(connection)
     }
@@ -319,20 +354,6 @@ impl Agent {
         self.unreachable.remove(credentials.address.domain());
         self.own_devices = Some(connection.clone());
         Ok((connection, true))
-    }
-
-    /// Where the accounts of a domain are reached, and the hash of the server's key if that is known.
-    pub(super) fn endpoint_of(
-        &mut self,
-        domain: &str,
-        credentials: &Credentials,
-    ) -> Result<(String, Option<[u8; 32]>), AgentError> {
-        if domain == credentials.address.domain() {
-            return Ok((credentials.server.clone(), Some(credentials.server_key_hash)));
-        }
-        let server = self.store.server(domain, now(), &mut self.rng)?;
-        let server = server.ok_or_else(|| EngineError::UnknownServer(domain.to_owned()))?;
-        Ok((server.endpoint, server.server_key_hash))
     }
 
     /// Proves the device unless that is done; what the server says about the device's state goes to the engine.
@@ -387,6 +408,11 @@ impl Agent {
                     self.own_devices = None;
                 }
             }
+            engine::Connection::Redemption(domain) => {
+                if self.redemptions.get(domain).is_some_and(is_meant) {
+                    self.redemptions.remove(domain);
+                }
+            }
             // It ends with its request.
             engine::Connection::Registration => {}
             engine::Connection::Linking => self.linking = None,
@@ -426,11 +452,25 @@ fn request(outgoing: &Outgoing, generation: u64, connection: &Connection) -> Req
         Send::WakeGroup { reader, handle, wake } => {
             Request::SetGroupWake(reader.wake(&connection.channel(), *handle, wake.clone()))
         }
+        Send::RedeemVoucher { voucher_key, voucher, request } => {
+            Request::RedeemVoucher(redemption(connection, voucher_key, voucher, request))
+        }
         Send::Acknowledge { incarnation, up_to } => {
             fail_point!(BeforeAcknowledge);
             Request::Acknowledge(Acknowledge { incarnation: *incarnation, up_to: *up_to, generation })
         }
     }
+}
+
+/// A voucher, and the batch that it pays for, signed for a connection.
+fn redemption(
+    connection: &Connection,
+    voucher_key: &Secret<32>,
+    voucher: &[u8],
+    request: &TokenRequest,
+) -> RedeemVoucher {
+    let key = SigningKey::from_secret(voucher_key);
+    RedeemVoucher::sign(&key, &connection.channel(), voucher.to_vec(), request.clone())
 }
 
 /// What may not overtake one another has the same line: everything for one recipient.

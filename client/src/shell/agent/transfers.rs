@@ -16,6 +16,7 @@ use crate::account_store::HandleError;
 use crate::engine::{Credentials, EngineError, Event, Input, LocalId, PendingUpload};
 use crate::limits::{TRANSFER_PATIENCE, TRANSFERS_AT_ONCE_MAX};
 use crate::shell::address::ServerAddress;
+use crate::shell::connection::ServerTrust;
 use crate::shell::transfer::body::{BodyEnd, fetch_body};
 use crate::shell::transfer::pipeline::BlobServer;
 use crate::shell::transfer::upload::{Upload, UploadEnd, delete, upload};
@@ -209,8 +210,11 @@ impl Agent {
             }
         };
         let record = Box::new(pending.record.clone());
+        self.handle(&Input::PayUpload { blob_id: record.blob_id })?;
+        let payment = self.store.upload_payment(&record.blob_id, now(), &mut self.rng)?;
         let task = Upload {
             pending,
+            payment,
             name,
             server: self.blob_server(credentials.address.domain(), credentials)?,
             copies: self.copies.clone(),
@@ -324,6 +328,9 @@ impl Agent {
                 self.delete_blob(record.clone())?;
             }
         }
+        if let Some(event) = super::domains::domain_event(event) {
+            self.follow_domains(event);
+        }
         if let Event::LinkedAnew { .. } | Event::Revoked { .. } = event {
             // It was proved for a device that this store is no more.
             self.proved = None;
@@ -360,9 +367,14 @@ impl Agent {
 
     /// The server that keeps the blobs of a domain.
     pub(super) fn blob_server(&mut self, domain: &str, credentials: &Credentials) -> Result<BlobServer, AgentError> {
-        let (endpoint, pin) = self.endpoint_of(domain, credentials)?;
-        let address: ServerAddress = endpoint.parse().map_err(NetworkError::from)?;
-        Ok(BlobServer { address, trust: pin.into(), domain: domain.to_owned() })
+        let (address, trust) = match domain == credentials.address.domain() {
+            true => {
+                let address: ServerAddress = credentials.server.parse().map_err(NetworkError::from)?;
+                (address, ServerTrust::Pinned(credentials.server_key_hash))
+            }
+            false => self.blob_place(domain)?,
+        };
+        Ok(BlobServer { address, trust, domain: domain.to_owned() })
     }
 }
 

@@ -9,6 +9,9 @@ use medipeps_core::label;
 use medipeps_core::proof::{EXPORTER_LENGTH, Exporter};
 use medipeps_core::wire::transport::Transport;
 use quinn::{ConnectionError, Endpoint, ReadError, VarInt, WriteError};
+use rustls::pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
+use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 use web_transport_trait::{RecvStream as _, SendStream as _, Session as _};
 
@@ -35,6 +38,8 @@ pub(super) struct QuicLink {
 pub(super) struct WebSocketLink {
     pub(super) session: qmux::Session,
     pub(super) exporter: Exporter,
+    /// Of the certificate that the server showed.
+    pub(super) certificate_key_hash: Option<[u8; 32]>,
     /// How often something was read from the socket.
     pub(super) arrivals: Arc<AtomicU64>,
 }
@@ -43,6 +48,12 @@ impl fmt::Debug for WebSocketLink {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("WebSocketLink").finish_non_exhaustive()
     }
+}
+
+/// SHA-256 of the SubjectPublicKeyInfo of the first certificate of a chain.
+pub(super) fn key_hash(chain: Option<&[CertificateDer<'_>]>) -> Option<[u8; 32]> {
+    let certificate = ParsedCertificate::try_from(chain?.first()?).ok()?;
+    Some(Sha256::digest(certificate.subject_public_key_info()).into())
 }
 
 impl Link {
@@ -65,6 +76,17 @@ impl Link {
                 Ok(exporter)
             }
             Self::WebSocket(link) => Ok(link.exporter),
+        }
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo of the certificate that the server showed.
+    pub(super) fn certificate_key_hash(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Quic(link) => {
+                let chain = link.connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+                key_hash(Some(&chain))
+            }
+            Self::WebSocket(link) => link.certificate_key_hash,
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) async fn connect(
     let silence = |_| Err(ConnectError::Unreachable(format!("no answer to the look-up of {}", server.host)));
     let addresses = timeout_at(deadline, resolve(server)).await.unwrap_or_else(silence)?;
     let network = route.network_to(addresses.first().copied());
-    let by_quic = in_time(boxed(quic::connect(&server.host, &addresses, certificates, keep_alive)));
+    let by_quic = in_time(boxed(quic::connect(certificates.name(&server.host), &addresses, certificates, keep_alive)));
     let by_websocket = in_time(boxed(websocket::connect(server, &addresses, certificates, keep_alive)));
     let link = if route.prefers_websocket(network) {
         race(by_websocket, by_quic, TRANSPORT_HEAD_START).await

@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
 use super::ConnectError;
-use super::link::{Link, WebSocketLink, websocket_keep_alive};
+use super::link::{Link, WebSocketLink, key_hash, websocket_keep_alive};
 use super::proxy::Proxy;
 use super::race::more_telling;
 use crate::limits::{
@@ -96,10 +96,11 @@ async fn upgrade(
     let socket = Counted { socket, arrivals: arrivals.clone() };
     let protocol = |error: &dyn std::fmt::Display| ConnectError::Protocol(format!("{server} (TCP): {error}"));
     let config = tls_config(certificates, ALPN_HTTP1).map_err(|error| protocol(&error))?;
-    let name = ServerName::try_from(server.host.clone()).map_err(|error| protocol(&error))?;
+    let name = ServerName::try_from(certificates.name(&server.host).to_owned()).map_err(|error| protocol(&error))?;
     let tls = TlsConnector::from(Arc::new(config)).connect(name, socket).await;
     let tls = tls.map_err(|error| tls_refusal(server, &error))?;
     let exporter = exporter(tls.get_ref().1).ok_or_else(|| protocol(&"TLS gives no exporter"))?;
+    let certificate_key_hash = key_hash(tls.get_ref().1.peer_certificates());
     let url = format!("wss://{server}{PATH}").parse().map_err(|error| protocol(&error))?;
     let request = ClientRequestBuilder::new(url).with_sub_protocol(SUBPROTOCOL);
     let upgraded = client_async_with_config(request, tls, Some(socket_config())).await;
@@ -112,7 +113,7 @@ async fn upgrade(
         .with_keep_alive(websocket_keep_alive(IDLE_TIMEOUT))
         .with_session_config(session_config(keep_alive))
         .connect();
-    Ok(Link::WebSocket(Arc::new(WebSocketLink { session, exporter, arrivals })))
+    Ok(Link::WebSocket(Arc::new(WebSocketLink { session, exporter, certificate_key_hash, arrivals })))
 }
 
 fn exporter(tls: &rustls::ClientConnection) -> Option<Exporter> {

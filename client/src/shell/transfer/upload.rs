@@ -35,6 +35,8 @@ const PIECE: u64 = BLOB_PIECE_LENGTH as u64;
 #[derive(Debug)]
 pub(crate) struct Upload {
     pub(crate) pending: PendingUpload,
+    /// What pays for the blob.
+    pub(crate) payment: Payment,
     /// What a person calls it.
     pub(crate) name: String,
     pub(crate) server: BlobServer,
@@ -73,7 +75,7 @@ impl From<UploadEnd> for Stop {
 
 /// Runs an upload for as long as the server can be reached sooner or later.
 pub(crate) async fn upload(upload: Upload, rng: &mut impl CryptoRng) -> UploadEnd {
-    let Upload { pending, name, server, copies, shared, reports } = upload;
+    let Upload { pending, payment, name, server, copies, shared, reports } = upload;
     let record = Arc::new(pending.record);
     let Ok(layout) = Layout::new(record.length) else { return failed("file_too_large") };
     let progress = Progress {
@@ -94,6 +96,7 @@ pub(crate) async fn upload(upload: Upload, rng: &mut impl CryptoRng) -> UploadEn
     };
     let mut run = Run {
         record,
+        payment,
         layout,
         digests: pending.digests,
         reader: Some(reader),
@@ -121,6 +124,7 @@ pub(crate) async fn delete(record: UploadRecord, server: BlobServer, shared: Sha
 
 struct Run {
     record: Arc<UploadRecord>,
+    payment: Payment,
     layout: Layout,
     digests: Vec<Option<[u8; 32]>>,
     /// Away while a part is prepared.
@@ -180,7 +184,7 @@ impl Run {
             id: self.record.blob_id,
             upload_secret: self.record.upload_secret,
             length: self.layout.sealed_length(),
-            payment: Payment::None,
+            payment: self.payment.clone(),
         });
         match self.pipeline.ask(&request).await {
             Ok(Response::BeginBlob(reply)) => Ok(reply),

@@ -56,6 +56,8 @@ pub struct ServerRecord {
     pub endpoint: String,
     /// SHA-256 of the server's key, once it is pinned.
     pub server_key_hash: Option<[u8; 32]>,
+    /// DNS said where it is; otherwise a person.
+    pub by_dns: bool,
 }
 
 impl ContactRecord {
@@ -132,6 +134,7 @@ impl ServerRecord {
         proto::ClientServer {
             endpoint: self.endpoint.clone(),
             server_key_hash: self.server_key_hash.map(|hash| hash.to_vec()).unwrap_or_default(),
+            by_dns: self.by_dns,
         }
         .encode_to_vec()
     }
@@ -143,6 +146,6 @@ impl ServerRecord {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let record = proto::ClientServer::decode(bytes)?;
         let hash = some_bytes(record.server_key_hash).map(|hash| fixed(&hash, "server_key_hash"));
-        Ok(Self { endpoint: record.endpoint, server_key_hash: hash.transpose()? })
+        Ok(Self { endpoint: record.endpoint, server_key_hash: hash.transpose()?, by_dns: record.by_dns })
     }
 }

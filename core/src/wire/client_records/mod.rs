@@ -4,6 +4,7 @@
 
 mod account;
 mod contact;
+mod domain;
 mod group;
 mod group_change;
 mod group_invitation;
@@ -24,9 +25,11 @@ mod session;
 mod settings;
 mod sync;
 mod transfer;
+mod wallet;
 
 pub use account::{AccountRecord, Revocation};
 pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord, VerifiedMark};
+pub use domain::{DepartedDomainRecord, ListedDomainRecord, TrustListRecord};
 pub use group::{GroupMemberRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord, GroupStanding};
 pub use group_change::{GroupChangeKind, GroupChangeRecord, GroupCommitRecord};
 pub use group_invitation::{GroupBlobRecord, GroupInvitationRecord, GroupJoinRecord};
@@ -50,6 +53,7 @@ pub use session::{PeerDeviceRecord, PeerRecord, SessionRecord};
 pub use settings::SettingsRecord;
 pub use sync::{KnownDevicesRecord, SyncPendingRecord};
 pub use transfer::{BodyFetchRecord, FinishedUpload, UploadRecord, UploadRole, UploadSource};
+pub use wallet::{PaymentRecord, TokenBatchRecord, TokenDraw, TokenPageRecord, WalletRecord};
 
 use zeroize::Zeroizing;
 

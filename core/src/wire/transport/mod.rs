@@ -20,8 +20,8 @@ pub use request::{
     FetchPrekeys, PutBlobPiece, Register, Request, Submit,
 };
 pub use response::{
-    AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, HelloReply, Lane,
-    PrekeyStatusReply, PutBlobPieceReply, Response, SubmitReply, SubscriptionEvent,
+    AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, FetchTrustListReply, HelloReply,
+    Lane, PrekeyStatusReply, PutBlobPieceReply, Response, SubmitReply, SubscriptionEvent,
 };
 pub use token::{DrawVoucher, Payment, RedeemVoucher, Token, TokenRequest, TokenResponse};
 

@@ -83,6 +83,11 @@ pub enum Request {
     FetchTenant,
     /// Everything that the server has of the own account.
     FetchOwnData(FetchOwnData),
+    /// The trust list that the server follows, if its number is above the known one.
+    FetchTrustList {
+        /// Number of the list that the client has; 0: none.
+        known: u64,
+    },
 }
 
 /// A proof of device.
@@ -333,6 +338,7 @@ impl Request {
             }
             Self::FetchTenant => R::FetchTenant(proto::FetchTenant {}),
             Self::FetchOwnData(fetch) => R::FetchOwnData(fetch.to_proto()),
+            Self::FetchTrustList { known } => R::FetchTrustList(proto::FetchTrustList { known }),
         };
         proto::Request { request: Some(request) }.encode_to_vec()
     }
@@ -438,6 +444,7 @@ impl Request {
             R::DrawVoucher(draw) => Self::DrawVoucher(DrawVoucher::from_proto(draw)?),
             R::RedeemVoucher(redeem) => Self::RedeemVoucher(RedeemVoucher::from_proto(redeem)?),
             R::SetDeliveryKeys(keys) => Self::SetDeliveryKeys(delivery_key_hashes(&keys.hashes)?),
+            R::FetchTrustList(fetch) => Self::FetchTrustList { known: fetch.known },
         })
     }
 }

@@ -7,7 +7,7 @@ use super::key_package::{FetchKeyPackagesReply, KeyPackageStatusReply};
 use super::own_account::{FetchOwnDataReply, FetchTenantReply};
 use super::token::TokenResponse;
 use super::{ErrorReply, StaleDevices, Transport, check_content, check_frame, statement};
-use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX};
+use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, TRUST_LIST_LENGTH_MAX};
 use crate::wire::{WireError, fixed, proto};
 
 /// Pieces of the largest blob.
@@ -61,6 +61,8 @@ pub enum Response {
     FetchTenant(FetchTenantReply),
     /// To [`Request::FetchOwnData`](super::Request::FetchOwnData).
     FetchOwnData(FetchOwnDataReply),
+    /// To [`Request::FetchTrustList`](super::Request::FetchTrustList).
+    FetchTrustList(FetchTrustListReply),
 }
 
 /// The server's nonce and the proof of its key.
@@ -141,6 +143,15 @@ pub struct FetchBlobReply {
     pub data: Vec<u8>,
     /// Bytes of the whole blob.
     pub blob_length: u64,
+}
+
+/// The trust list that a server follows. The server is not trusted for it: the list's signer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchTrustListReply {
+    /// Its number; 0: the server follows none.
+    pub number: u64,
+    /// An encoded `SignedTrustList` if the number is above the known one; empty otherwise.
+    pub list: Vec<u8>,
 }
 
 impl std::fmt::Debug for FetchBlobReply {
@@ -263,6 +274,9 @@ impl Response {
             Self::DrawVoucher(voucher) => R::DrawVoucher(proto::DrawVoucherReply { voucher }),
             Self::FetchTenant(reply) => R::FetchTenant(reply.to_proto()),
             Self::FetchOwnData(reply) => R::FetchOwnData(reply.to_proto()),
+            Self::FetchTrustList(reply) => {
+                R::FetchTrustList(proto::FetchTrustListReply { number: reply.number, list: reply.list })
+            }
         };
         proto::Response { response: Some(response) }.encode_to_vec()
     }
@@ -343,6 +357,12 @@ impl Response {
             R::DrawVoucher(reply) => Self::DrawVoucher(reply.voucher),
             R::FetchTenant(reply) => Self::FetchTenant(FetchTenantReply::from_proto(reply)?),
             R::FetchOwnData(reply) => Self::FetchOwnData(FetchOwnDataReply::from_proto(reply)?),
+            R::FetchTrustList(reply) => {
+                if reply.list.len() > TRUST_LIST_LENGTH_MAX || (reply.number == 0 && !reply.list.is_empty()) {
+                    return Err(WireError::Bounds("list"));
+                }
+                Self::FetchTrustList(FetchTrustListReply { number: reply.number, list: reply.list })
+            }
         })
     }
 }
