@@ -46,6 +46,10 @@ mod mail;
 #[cfg(test)]
 mod mailbox;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
+mod networks;
+#[cfg(test)]
 mod organisations;
 #[cfg(test)]
 mod own_account;

@@ -6,7 +6,9 @@ use crate::demo;
 use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
-use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, PUBLIC_API, RUSTFMT, STRACE, VECTORS, VERIFPAL, WASM, XMLLINT};
+use crate::suite::need::{
+    CLIPPY, CXX, DENY, FUZZ, NAMESPACES, PUBLIC_API, RUSTFMT, STRACE, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
+};
 use crate::suite::report::Ended;
 use crate::suite::{Run, Suite, Work, deny, fuzz, model, public_api, published, wasm};
 
@@ -65,7 +67,8 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[],
         minutes: 7.0,
         work: Work::Commands(|run| {
-            let skipped: Vec<&str> = CRASH_TESTS.iter().flat_map(|name| ["--skip", name]).collect();
+            let elsewhere = CRASH_TESTS.iter().chain(NETWORK_TESTS);
+            let skipped: Vec<&str> = elsewhere.flat_map(|name| ["--skip", name]).collect();
             across_crates(run, &skipped)
         }),
     },
@@ -75,6 +78,13 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[&STRACE],
         minutes: 8.0,
         work: Work::Commands(|run| across_crates(run, CRASH_TESTS)),
+    },
+    Suite {
+        name: "networks",
+        checks: "networks as hospitals have them: UDP blocked, small packets, changing addresses, an HTTP proxy",
+        needs: &[&NAMESPACES, &TINYPROXY],
+        minutes: 3.0,
+        work: Work::Commands(|run| across_crates(run, NETWORK_TESTS)),
     },
     Suite {
         name: "published-vectors",
@@ -151,6 +161,8 @@ pub(super) static SUITES: &[Suite] = &[
 
 /// What the names of the tests have that kill processes or make disks fail.
 const CRASH_TESTS: &[&str] = &["crash", "fault_", "fail_point", "fsync"];
+/// What tests across crates that need a network of their own have in their names.
+const NETWORK_TESTS: &[&str] = &["networks::"];
 
 /// Builds the commands, then runs those tests across crates that the words choose.
 fn across_crates(run: &Run, words: &[&str]) -> Vec<Command> {
