@@ -12,6 +12,8 @@ mod bare_group;
 #[cfg(test)]
 mod blocking;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod client_crash;

@@ -7,7 +7,8 @@ use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
 use crate::suite::need::{
-    CLIPPY, CXX, DENY, FUZZ, NAMESPACES, PUBLIC_API, RUSTFMT, STRACE, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
+    CHROMIUM, CLIPPY, CXX, DENY, FUZZ, NAMESPACES, PUBLIC_API, RUSTFMT, STRACE, TINYPROXY, VECTORS, VERIFPAL, WASM,
+    XMLLINT,
 };
 use crate::suite::report::Ended;
 use crate::suite::{Run, Suite, Work, deny, fuzz, model, public_api, published, wasm};
@@ -67,7 +68,7 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[],
         minutes: 7.0,
         work: Work::Commands(|run| {
-            let elsewhere = CRASH_TESTS.iter().chain(NETWORK_TESTS);
+            let elsewhere = CRASH_TESTS.iter().chain(NETWORK_TESTS).chain(BROWSER_TESTS);
             let skipped: Vec<&str> = elsewhere.flat_map(|name| ["--skip", name]).collect();
             across_crates(run, &skipped)
         }),
@@ -85,6 +86,13 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[&NAMESPACES, &TINYPROXY],
         minutes: 3.0,
         work: Work::Commands(|run| across_crates(run, NETWORK_TESTS)),
+    },
+    Suite {
+        name: "browser",
+        checks: "Chromium's WebTransport against the real server",
+        needs: &[&CHROMIUM],
+        minutes: 1.0,
+        work: Work::Commands(|run| across_crates(run, BROWSER_TESTS)),
     },
     Suite {
         name: "published-vectors",
@@ -163,6 +171,8 @@ pub(super) static SUITES: &[Suite] = &[
 const CRASH_TESTS: &[&str] = &["crash", "fault_", "fail_point", "fsync"];
 /// What tests across crates that need a network of their own have in their names.
 const NETWORK_TESTS: &[&str] = &["networks::"];
+/// What tests across crates that need a browser have in their names.
+const BROWSER_TESTS: &[&str] = &["browser::"];
 
 /// Builds the commands, then runs those tests across crates that the words choose.
 fn across_crates(run: &Run, words: &[&str]) -> Vec<Command> {

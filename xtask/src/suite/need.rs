@@ -164,6 +164,15 @@ pub(super) static NAMESPACES: Need = Need {
     megabytes: 10,
 };
 
+/// Chromium, which has WebTransport.
+pub(super) static CHROMIUM: Need = Need {
+    name: "Chromium",
+    probe: |project| succeeds(project.command("chromium").arg("--version")),
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["chromium"])]),
+    minutes: 1.0,
+    megabytes: 400,
+};
+
 /// tinyproxy, an HTTP proxy.
 pub(super) static TINYPROXY: Need = Need {
     name: "tinyproxy",
