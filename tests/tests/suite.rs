@@ -12,6 +12,8 @@ mod bare_group;
 #[cfg(test)]
 mod blocking;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod client_crash;
@@ -47,6 +49,10 @@ mod load;
 mod mail;
 #[cfg(test)]
 mod mailbox;
+#[cfg(test)]
+mod network;
+#[cfg(test)]
+mod networks;
 #[cfg(test)]
 mod organisations;
 #[cfg(test)]

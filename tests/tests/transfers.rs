@@ -43,14 +43,14 @@ fn write_document(path: &Path, seed: u64, length: u64) {
     file.flush().unwrap();
 }
 
-fn document(person: &Person, name: &str, seed: u64, length: u64) -> PathBuf {
+pub fn document(person: &Person, name: &str, seed: u64, length: u64) -> PathBuf {
     let path = person.folder().join(name);
     write_document(&path, seed, length);
     path
 }
 
 /// Whether two files are the same, byte by byte.
-fn same(one: &Path, other: &Path) -> bool {
+pub fn same(one: &Path, other: &Path) -> bool {
     let open = |path| BufReader::with_capacity(1 << 20, File::open(path).unwrap());
     let (mut one, mut other) = (open(one), open(other));
     let (mut left, mut right) = (vec![0; 1 << 20], vec![0; 1 << 20]);

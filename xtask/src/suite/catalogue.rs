@@ -7,8 +7,8 @@ use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
 use crate::suite::need::{
-    BUILDAH, CARGO_DEB, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, PUBLIC_API, RUSTFMT, STRACE, SYSTEMD, VECTORS,
-    VERIFPAL, WASM, XMLLINT,
+    BUILDAH, CARGO_DEB, CHROMIUM, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, NAMESPACES, PUBLIC_API, RUSTFMT,
+    STRACE, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
 };
 use crate::suite::report::Ended;
 use crate::suite::{Run, Suite, Work, deny, fuzz, installation, model, public_api, published, wasm};
@@ -68,7 +68,8 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[],
         minutes: 7.0,
         work: Work::Commands(|run| {
-            let skipped: Vec<&str> = CRASH_TESTS.iter().flat_map(|name| ["--skip", name]).collect();
+            let elsewhere = CRASH_TESTS.iter().chain(NETWORK_TESTS).chain(BROWSER_TESTS);
+            let skipped: Vec<&str> = elsewhere.flat_map(|name| ["--skip", name]).collect();
             across_crates(run, &skipped)
         }),
     },
@@ -78,6 +79,20 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[&STRACE],
         minutes: 8.0,
         work: Work::Commands(|run| across_crates(run, CRASH_TESTS)),
+    },
+    Suite {
+        name: "networks",
+        checks: "networks as hospitals have them: UDP blocked, small packets, changing addresses, an HTTP proxy",
+        needs: &[&NAMESPACES, &TINYPROXY],
+        minutes: 3.0,
+        work: Work::Commands(|run| across_crates(run, NETWORK_TESTS)),
+    },
+    Suite {
+        name: "browser",
+        checks: "Chromium's WebTransport against the real server",
+        needs: &[&CHROMIUM],
+        minutes: 1.0,
+        work: Work::Commands(|run| across_crates(run, BROWSER_TESTS)),
     },
     Suite {
         name: "published-vectors",
@@ -161,6 +176,10 @@ pub(super) static SUITES: &[Suite] = &[
 
 /// What the names of the tests have that kill processes or make disks fail.
 const CRASH_TESTS: &[&str] = &["crash", "fault_", "fail_point", "fsync"];
+/// What tests across crates that need a network of their own have in their names.
+const NETWORK_TESTS: &[&str] = &["networks::"];
+/// What tests across crates that need a browser have in their names.
+const BROWSER_TESTS: &[&str] = &["browser::"];
 
 /// Builds the commands, then runs those tests across crates that the words choose.
 fn across_crates(run: &Run, words: &[&str]) -> Vec<Command> {

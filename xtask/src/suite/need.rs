@@ -153,6 +153,38 @@ pub(super) static STRACE: Need = Need {
     megabytes: 3,
 };
 
+/// Network namespaces, and what changes a network's rules in one.
+pub(super) static NAMESPACES: Need = Need {
+    name: "network namespaces (unshare, nsenter, ip, iptables)",
+    probe: |project| {
+        let changes = "ip link set lo up && iptables -A INPUT -p udp -j DROP";
+        let mut command = project.command("unshare");
+        succeeds(command.args(["--map-root-user", "--net", "sh", "-c", changes]))
+            && succeeds(project.command("nsenter").arg("-V"))
+    },
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["util-linux", "iproute2", "iptables"])]),
+    minutes: 0.3,
+    megabytes: 10,
+};
+
+/// Chromium, which has WebTransport.
+pub(super) static CHROMIUM: Need = Need {
+    name: "Chromium",
+    probe: |project| succeeds(project.command("chromium").arg("--version")),
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["chromium"])]),
+    minutes: 1.0,
+    megabytes: 400,
+};
+
+/// tinyproxy, an HTTP proxy.
+pub(super) static TINYPROXY: Need = Need {
+    name: "tinyproxy",
+    probe: |project| succeeds(project.command("tinyproxy").arg("-v")),
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["tinyproxy-bin"])]),
+    minutes: 0.2,
+    megabytes: 1,
+};
+
 /// cargo-public-api, and the Rust whose rustdoc it understands.
 pub(super) static PUBLIC_API: Need = Need {
     name: "cargo-public-api 0.52.0 with Rust 1.95.0",
