@@ -175,6 +175,8 @@ labels! {
     ORGANISATION_MESSAGE = "Medipeps organisation message";
     /// Hashes what administrators are to sign into the id by which it is known.
     ORGANISATION_DRAFT = "Medipeps organisation draft";
+    /// Hashes a deleted account into what stands for it at its server.
+    DELETED_ACCOUNT = "Medipeps deleted account";
 }
 
 #[cfg(test)]

@@ -200,6 +200,12 @@ impl Config {
     pub fn control_socket(&self) -> PathBuf {
         self.data_dir.join("control.sock")
     }
+
+    /// Which accounts were deleted, so that no backup of before raises them.
+    #[must_use]
+    pub fn deletion_log(&self) -> PathBuf {
+        self.data_dir.join("deletions.log")
+    }
 }
 
 /// Whether it holds, the key, and what must be.

@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod config;
 mod control;
+mod deletion_log;
 pub mod environment;
 #[cfg(feature = "failpoints")]
 pub mod fail_point;

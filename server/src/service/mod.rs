@@ -51,6 +51,7 @@ pub use subscribe::{Sink, SinkClosed, Subscription};
 pub use watch_group_logs::GroupWatch;
 
 use crate::config::Config;
+use crate::deletion_log::DeletionLog;
 use crate::environment::Environment;
 use crate::frame::FrameMemory;
 use crate::limits::{GROUP_ANSWER_MEMORY_MAX, SHUTDOWN_RETRY_MS, STORAGE_RETRY_MS};
@@ -85,6 +86,7 @@ pub struct Service {
     group_answers: FrameMemory,
     limiters: Limiters,
     subscriptions: Subscriptions,
+    deletion_log: DeletionLog,
     stopping: watch::Sender<bool>,
 }
 
@@ -179,6 +181,7 @@ impl Service {
             group_answers: FrameMemory::new(GROUP_ANSWER_MEMORY_MAX),
             limiters,
             subscriptions: Subscriptions::default(),
+            deletion_log: DeletionLog::at(config.deletion_log()),
             stopping: watch::Sender::new(false),
         })
     }
@@ -242,7 +245,7 @@ impl Service {
             Admission::FetchOwnData(device, request) => self.fetch_own_data(&device, request).await?,
             Admission::PublishPrekeys(device, upload) => self.publish_prekeys(&device, &upload).await?,
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
-            Admission::DeleteAccount(device, request) => self.delete_account(&device, &request).await?,
+            Admission::DeleteAccount(device, request) => self.delete_account(&device, moment, &request).await?,
             Admission::Acknowledge(device, request) => self.acknowledge(&device, request).await?,
             Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
         };

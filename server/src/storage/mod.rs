@@ -8,6 +8,7 @@ mod account;
 mod blob;
 #[cfg(test)]
 mod conformance;
+mod deletion;
 mod export;
 mod group_log;
 mod group_wake;
@@ -18,6 +19,7 @@ mod prekey;
 mod queue;
 mod sled_engine;
 mod tenant;
+mod verification;
 
 use std::io;
 
@@ -31,6 +33,7 @@ pub use account::{
     StatementError,
 };
 pub use blob::{BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, NewBlob, PieceOutcome};
+pub(crate) use deletion::copy_without;
 pub use group_log::{
     CreateGroupLogError, GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEntry, GroupEpoch,
     GroupLogError, GroupQuota, GroupUsage, NewGroupLog,
@@ -45,10 +48,11 @@ pub use queue::{
 };
 pub use sled_engine::{SledStorage, StorageOptions};
 pub use tenant::{SuspendError, TenantError, TenantStorage};
+pub use verification::{Verification, VerifyStorage};
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
-pub trait Storage: WakeStorage + TenantStorage {
+pub trait Storage: WakeStorage + TenantStorage + VerifyStorage {
     /// The life of the store that cursors belong to: drawn when the store is created, and anew by an import.
     fn incarnation(&self) -> [u8; 16];
 

@@ -14,7 +14,8 @@ use medipeps_server::storage::{
     InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus,
     MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError,
     QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
-    StorageError, Submission, SuspendError, TakenKeyPackage, TakenPrekeys, TenantError, TenantStorage, WakeStorage,
+    StorageError, Submission, SuspendError, TakenKeyPackage, TakenPrekeys, TenantError, TenantStorage, Verification,
+    VerifyStorage, WakeStorage,
 };
 use tokio::sync::watch;
 
@@ -228,5 +229,12 @@ impl TenantStorage for StubbornStorage {
     }
     async fn set_suspended(&self, address: &Address, suspended: bool) -> Result<(), SuspendError> {
         self.inner.set_suspended(address, suspended).await
+    }
+}
+
+#[async_trait]
+impl VerifyStorage for StubbornStorage {
+    async fn verify(&self) -> Result<Verification, StorageError> {
+        self.inner.verify().await
     }
 }

@@ -11,6 +11,7 @@ mod statistics;
 mod suspend;
 mod tenant;
 mod tenants;
+mod verify;
 
 use clap::Subcommand;
 
@@ -31,7 +32,7 @@ pub(super) enum Command {
     /// open, and addresses in clear: keep it as safe as the data directory. The keys in the data directory (server.key,
     /// quic.key) are not in it; copy server.key apart, or clients will not know the restored server.
     Export(export::Arguments),
-    /// Load an export into an empty data directory.
+    /// Load an export into an empty data directory, without accounts that were deleted after it was written.
     Import(import::Arguments),
     /// The customers of whoever runs the server, and what was agreed with them.
     #[command(subcommand)]
@@ -44,6 +45,9 @@ pub(super) enum Command {
     Statement(statement::Arguments),
     /// Print how many accounts, bytes, blobs and group logs there are, by tenant and altogether; no account is named.
     Statistics(statistics::Arguments),
+    /// Hold what the store says of itself against what is there: counters, references, checksums. It changes nothing, and
+    /// ends with exit code 1 if something is not as it should be.
+    Verify(verify::Arguments),
 }
 
 pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
@@ -57,5 +61,6 @@ pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Resume(arguments) => suspend::suspend(arguments, false).await,
         Command::Statement(arguments) => statement::statement(&arguments).await,
         Command::Statistics(arguments) => statistics::statistics(&arguments).await,
+        Command::Verify(arguments) => verify::verify(&arguments).await,
     }
 }

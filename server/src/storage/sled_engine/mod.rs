@@ -30,6 +30,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod verifying;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
