@@ -192,6 +192,9 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> St
             "REVOKED:",
             "the account was recovered with its recovery key; nothing can be sent or received".to_owned(),
         )),
+        Some(Revocation::AccountDeleted) => {
+            rows.push(row("DELETED:", "the account is no more; nothing can be sent or received".to_owned()));
+        }
         None => {}
     }
     if status.queue.undecryptable > 0 {
