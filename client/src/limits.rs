@@ -107,6 +107,32 @@ pub const CONNECT_WAIT: Duration = Duration::from_secs(4);
 pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
 /// Network addresses of one host that are tried.
 pub const CONNECT_ADDRESSES_MAX: usize = 4;
+/// How long the transport that is tried first goes alone: QUIC, or what won in this network the last time. Longer than a
+/// handshake over a poor mobile network takes as a rule; whoever waits hardly notices.
+pub const TRANSPORT_HEAD_START: Duration = Duration::from_millis(500);
+/// How long WebSocket has the head start in a network where it won: an hour. Then QUIC has it once more, in case it gets
+/// through again.
+pub const WEBSOCKET_REMEMBERED: Duration = Duration::from_secs(3600);
+/// How old the note that QUIC won in a network must be to be written anew.
+pub const NETWORK_NOTED_AGAIN: Duration = Duration::from_secs(600);
+/// Networks of which it is remembered which transport won; the oldest go first.
+pub const NETWORKS_REMEMBERED_MAX: usize = 32;
+/// Bytes of the head of a proxy's answer.
+pub const PROXY_ANSWER_LENGTH_MAX: usize = 16 << 10;
+/// Headers of a proxy's answer.
+pub const PROXY_HEADERS_MAX: usize = 64;
+/// Bytes taken from a stream at a time.
+pub const READ_LENGTH: usize = 64 << 10;
+/// Bytes that the server may send ahead on one stream over WebSocket: a piece of a blob, and as much again on its way.
+pub const WEBSOCKET_STREAM_RECEIVE_WINDOW: u64 = 1 << 20;
+/// Bytes of one WebSocket message: a record of qmux, which has 16 382 at most.
+pub const WEBSOCKET_MESSAGE_LENGTH_MAX: usize = 16 << 10;
+/// Bytes of a WebSocket's read buffer, and of what is collected before it is written.
+pub const WEBSOCKET_BUFFER: usize = 32 << 10;
+/// Bytes that may wait in a WebSocket's write buffer.
+pub const WEBSOCKET_WRITE_BUFFER_MAX: usize = 256 << 10;
+/// How long a closing WebSocket has to hand its last words to the system.
+pub const WEBSOCKET_CLOSE_WAIT: Duration = Duration::from_millis(20);
 /// How long a request may take: a megabyte over a poor mobile network, and the server's disk.
 pub const REQUEST_WAIT: Duration = Duration::from_secs(15);
 /// How often an idle connection is kept alive: under the 30 s after which common address translators forget a UDP flow.

@@ -177,6 +177,24 @@ labels! {
     ORGANISATION_DRAFT = "Medipeps organisation draft";
     /// Hashes a deleted account into what stands for it at its server.
     DELETED_ACCOUNT = "Medipeps deleted account";
+    /// Derives the key pair of an issuer key from its seed (RFC 9497 section 3.2.1, info).
+    ISSUER_KEY_PAIR = "Medipeps issuer key pair";
+    /// Hashes an issuer's public key and its day into its id.
+    ISSUER_KEY_ID = "Medipeps issuer key id";
+    /// Signs the list of a server's issuer keys (server key).
+    ISSUER_KEY_LIST = "Medipeps issuer key list";
+    /// Goes before what the VOPRF is evaluated on for a token.
+    TOKEN_INPUT = "Medipeps token input";
+    /// Hashes what a token has paid for, for the record of it.
+    TOKEN_PURPOSE = "Medipeps token purpose";
+    /// Signs a voucher for another server (server key).
+    VOUCHER_ISSUE = "Medipeps voucher issue";
+    /// Hashes a voucher into the id under which it is spent.
+    VOUCHER_ID = "Medipeps voucher id";
+    /// Signs a batch of blinded elements that a voucher is to pay for, for one connection (key of the voucher).
+    VOUCHER_REDEMPTION = "Medipeps voucher redemption";
+    /// Hashes a delivery key, which the server keeps only as this hash.
+    DELIVERY_KEY_HASH = "Medipeps delivery key hash";
 }
 
 #[cfg(test)]

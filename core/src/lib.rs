@@ -69,6 +69,7 @@ pub mod backup;
 pub mod braid;
 pub mod crypto;
 pub mod decoy;
+pub mod delivery_key;
 pub mod document;
 pub mod double_ratchet;
 pub mod envelope;
@@ -92,6 +93,7 @@ pub mod push_endpoint;
 pub mod session;
 pub mod spqr;
 pub mod tenant;
+pub mod token;
 pub mod wire;
 
 #[cfg(test)]

@@ -265,6 +265,14 @@ pub const ORGANISATION_MESSAGE_LENGTH_MAX: usize = 1 << 20;
 pub const ORGANISATION_PIECE_LENGTH: usize = 44 << 10;
 /// Bytes of the reason and of the subject of a broken glass, in UTF-8.
 pub const BREAK_GLASS_TEXT_LENGTH_MAX: usize = 2048;
+/// Tokens in one batch: two days of a busy practice; 64 KiB each way, and a few tenths of a second of the server's time.
+pub const TOKENS_PER_BATCH_MAX: usize = 2048;
+/// Tokens that pay for one request: 16 GiB at the default of 64 MiB a token.
+pub const TOKENS_PER_PAYMENT_MAX: usize = 256;
+/// Issuer keys in a list: those of the days for which tokens live, and some that a restore or a wrong clock drew.
+pub const ISSUER_KEYS_MAX: usize = 16;
+/// Delivery keys of an account at a time: the one in use, and those that contacts may still have.
+pub const DELIVERY_KEYS_MAX: usize = 4;
 /// Services that a tenant can opt in to, those of later versions included.
 pub const TENANT_SERVICES_MAX: usize = 64;
 /// Invitations that one order on the control socket makes: one commit of the store.

@@ -20,8 +20,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use medipeps_core::Address;
+use medipeps_core::wire::transport::Lane;
 use medipeps_server::storage::{
-    DeviceRecord, Invitation, PrekeySet, QueueQuota, Registration, SledStorage, Storage, StorageOptions, Submission,
+    DeviceRecord, Invitation, PrekeySet, QueueQuota, Registration, SledStorage, Spend, Storage, StorageOptions,
+    Submission,
 };
 use serde_json::{Value, json};
 
@@ -148,7 +150,7 @@ async fn measure_store(
     duration: Duration,
     uploading: bool,
 ) -> Result<(f64, Latencies, f64), Box<dyn Error>> {
-    let quota = QueueQuota { messages_max: u64::MAX, bytes_max: u64::MAX };
+    let quota = QueueQuota { messages_max: u64::MAX, bytes_max: u64::MAX, ..QueueQuota::default() };
     let storage = Arc::new(SledStorage::open(&StorageOptions { quota, ..StorageOptions::new(directory) })?);
     for number in 0..ACCOUNTS {
         register(&storage, number).await?;
@@ -237,6 +239,8 @@ fn submission(number: u64) -> Result<Submission, Failed> {
         digest,
         now_ms: NOW_MS + number / 10,
         expires_ms: NOW_MS + number / 10 + 30 * 24 * 3600 * 1000,
+        lane: Lane::Normal,
+        spend: Spend::default(),
     })
 }
 

@@ -2,8 +2,11 @@
 
 mod capacity;
 mod error;
+mod federation;
 mod group;
 mod rates;
+mod tokens;
+mod transport;
 
 use std::fs::File;
 use std::io::Read;
@@ -15,8 +18,11 @@ use serde::{Deserialize, Serialize};
 
 pub use capacity::{Blobs, Connections, Disk, Queue, Retention};
 pub use error::ConfigError;
+pub use federation::Federation;
 pub use group::Group;
 pub use rates::Rates;
+pub use tokens::{Prices, Tokens};
+pub use transport::Transports;
 
 use crate::limits::CONFIG_LENGTH_MAX;
 use crate::storage::{GroupQuota, QueueQuota};
@@ -30,7 +36,7 @@ pub const SAMPLE: &str = include_str!("sample.toml");
 pub struct Config {
     /// The domain of the accounts, `local@domain`.
     pub domain: String,
-    /// The UDP address to listen on; port 0 takes a free one.
+    /// The address to listen on, UDP for QUIC and TCP for WebSocket; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The folder for the store and the keys. A relative one is taken from the folder of the configuration file.
     pub data_dir: PathBuf,
@@ -67,6 +73,15 @@ pub struct Config {
     /// How often things may be asked.
     #[serde(default)]
     pub rate: Rates,
+    /// Transports beside QUIC.
+    #[serde(default)]
+    pub transport: Transports,
+    /// Tokens that pay for anonymous requests.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Other servers.
+    #[serde(default)]
+    pub federation: Federation,
 }
 
 /// How logs are written.
@@ -103,6 +118,9 @@ impl Config {
             storage: Disk::default(),
             connection: Connections::default(),
             rate: Rates::default(),
+            transport: Transports::default(),
+            tokens: Tokens::default(),
+            federation: Federation::default(),
         }
     }
 
@@ -150,6 +168,9 @@ impl Config {
             .chain(self.group.rules())
             .chain(self.connection.rules())
             .chain(self.rate.rules())
+            .chain(self.transport.rules())
+            .chain(self.tokens.rules())
+            .chain(self.federation.rules())
             .find(|(kept, ..)| !kept)
             .map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
     }
@@ -157,7 +178,12 @@ impl Config {
     /// What the store lets one queue hold.
     #[must_use]
     pub const fn queue_quota(&self) -> QueueQuota {
-        QueueQuota { messages_max: self.queue.messages_max, bytes_max: self.queue.bytes_max }
+        QueueQuota {
+            messages_max: self.queue.messages_max,
+            bytes_max: self.queue.bytes_max,
+            request_messages_max: self.queue.request_messages_max,
+            request_bytes_max: self.queue.request_bytes_max,
+        }
     }
 
     /// What the store lets group logs hold.
@@ -244,6 +270,7 @@ mod tests {
         assert_eq!(shown.certificate.take(), Some("certificate.pem".into()));
         assert_eq!(shown.private_key.take(), Some("private-key.pem".into()));
         assert_eq!(shown.group.wake_certificates.take(), Some("push-authorities.pem".into()));
+        assert_eq!(shown.transport.websocket_listen.take(), Some("0.0.0.0:443".parse().unwrap()));
         assert_eq!(shown, minimal());
     }
 
@@ -253,6 +280,7 @@ mod tests {
         config.certificate = Some("c".into());
         config.private_key = Some("p".into());
         config.group.wake_certificates = Some("a".into());
+        config.transport.websocket_listen = Some(config.listen);
         let table = toml::Table::try_from(&config).unwrap();
         let mut keys: Vec<(String, String)> = Vec::new();
         for (name, value) in &table {
@@ -283,8 +311,16 @@ mod tests {
             (format!("{required}[group]\nwake_hosts = ['https://push.example']\n"), "group.wake_hosts"),
             (format!("{required}[group]\nwake_hosts = ['push.example:0']\n"), "group.wake_hosts"),
             (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
+            (format!("{required}[tokens]\nbatch = 0\n"), "tokens.batch"),
+            (format!("{required}[tokens]\nkey_days = 1\n"), "tokens.key_days"),
+            (format!("{required}[federation]\nvoucher_keys = {{ 'b.example' = 'AAAA' }}\n"), "federation.voucher_keys"),
             (format!("{required}certificate = 'c.pem'\n"), "private_key"),
             (format!("{required}log_format = 'xml'\n"), "xml"),
+            (format!("{required}[transport]\nallowed_origins = ['*']\n"), "transport.allowed_origins"),
+            (
+                format!("{required}[transport]\nwebsocket = false\nwebsocket_listen = '127.0.0.1:1'\n"),
+                "transport.websocket_listen",
+            ),
             (format!("{required}[rate]\nsubmit_per_address = {{ burst = 0, per_minute = 1 }}\n"), "submit_per_address"),
             (required.replace("a.example", "A.example"), "domain"),
             (required.replace("127.0.0.1:0", "localhost"), "listen"),

@@ -9,6 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::REQUEST_READ_STEP;
 
+/// Bytes of a frame's length.
+const LENGTH_LENGTH: usize = 4;
+
 /// Bytes of frames that may be in memory at once, over all who share it.
 #[derive(Debug, Clone)]
 pub(crate) struct FrameMemory(Arc<Semaphore>);
@@ -52,9 +55,21 @@ impl FrameMemory {
     }
 }
 
+/// Where frames come from: a stream of any transport, or whatever tokio reads.
+pub(crate) trait ReadSome {
+    /// Appends what there is next, at most so many bytes; 0 where the stream ends.
+    async fn read_some(&mut self, bytes: &mut Vec<u8>, at_most: usize) -> io::Result<usize>;
+}
+
+impl<R: AsyncRead + Unpin> ReadSome for R {
+    async fn read_some(&mut self, bytes: &mut Vec<u8>, at_most: usize) -> io::Result<usize> {
+        self.take(at_most as u64).read_buf(bytes).await
+    }
+}
+
 /// Reads one frame of at most `limit` bytes. Memory is taken as the bytes come, not as the length claims.
 pub(crate) async fn read_frame(
-    reader: &mut (impl AsyncRead + Unpin),
+    reader: &mut impl ReadSome,
     limit: usize,
     memory: &FrameMemory,
 ) -> Result<Frame, FrameError> {
@@ -63,19 +78,16 @@ pub(crate) async fn read_frame(
 }
 
 /// Reads the length of a frame of at most `limit` bytes.
-pub(crate) async fn read_length(reader: &mut (impl AsyncRead + Unpin), limit: usize) -> Result<usize, FrameError> {
-    let mut length = [0; 4];
-    reader.read_exact(&mut length).await.map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => FrameError::Truncated,
-        _ => FrameError::Read(error),
-    })?;
-    let length = u32::from_be_bytes(length) as usize;
+pub(crate) async fn read_length(reader: &mut impl ReadSome, limit: usize) -> Result<usize, FrameError> {
+    let mut bytes = Vec::with_capacity(LENGTH_LENGTH);
+    fill(reader, &mut bytes, LENGTH_LENGTH).await?;
+    let length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
     if length > limit { Err(FrameError::TooLong { length }) } else { Ok(length) }
 }
 
 /// Reads what follows a length.
 pub(crate) async fn read_body(
-    reader: &mut (impl AsyncRead + Unpin),
+    reader: &mut impl ReadSome,
     length: usize,
     memory: &FrameMemory,
 ) -> Result<Frame, FrameError> {
@@ -83,10 +95,8 @@ pub(crate) async fn read_body(
     let mut share: Option<OwnedSemaphorePermit> = None;
     while bytes.len() < length {
         let step = REQUEST_READ_STEP.min(length - bytes.len());
-        let count = (&mut *reader).take(step as u64).read_to_end(&mut bytes).await?;
-        if count < step {
-            return Err(FrameError::Truncated);
-        }
+        let there = bytes.len() + step;
+        fill(reader, &mut bytes, there).await?;
         // Counted when it is there: whoever only claims a length takes nothing from others.
         let more = memory.share(step).ok_or(FrameError::NoMemory)?;
         match &mut share {
@@ -95,6 +105,16 @@ pub(crate) async fn read_body(
         }
     }
     Ok(Frame { bytes, _share: share })
+}
+
+/// Reads until there are so many bytes.
+async fn fill(reader: &mut impl ReadSome, bytes: &mut Vec<u8>, length: usize) -> Result<(), FrameError> {
+    while bytes.len() < length {
+        if reader.read_some(bytes, length - bytes.len()).await? == 0 {
+            return Err(FrameError::Truncated);
+        }
+    }
+    Ok(())
 }
 
 /// Writes one frame.

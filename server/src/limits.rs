@@ -146,6 +146,31 @@ pub const CONNECTION_RECEIVE_WINDOW: u32 = 1 << 20;
 pub const STREAM_RECEIVE_WINDOW: u32 = 512 << 10;
 /// Bytes that wait on one connection for a slow client to take them.
 pub const CONNECTION_SEND_WINDOW: u64 = 512 << 10;
+/// Bytes that a client may send ahead on one stream over WebSocket: with all streams 2 MiB, what one peer may put into memory.
+/// There is no smaller limit for the whole connection: qmux does not give back what a stream that was let go of had taken.
+pub const WEBSOCKET_STREAM_RECEIVE_WINDOW: u64 = 128 << 10;
+/// Bytes of one WebSocket message: a record of qmux, which has 16 382 at most.
+pub const WEBSOCKET_MESSAGE_LENGTH_MAX: usize = 16 << 10;
+/// Bytes of a WebSocket connection's read buffer, which is always there.
+pub const WEBSOCKET_READ_BUFFER: usize = 4 << 10;
+/// Bytes that are collected before they are written to a WebSocket connection.
+pub const WEBSOCKET_WRITE_BUFFER: usize = 32 << 10;
+/// Bytes that may wait in a WebSocket connection's write buffer; past it the connection is given up.
+pub const WEBSOCKET_WRITE_BUFFER_MAX: usize = 256 << 10;
+/// TCP connections that the kernel keeps until the server takes them: a hospital that comes back after a power cut.
+pub const TCP_BACKLOG: u32 = 4096;
+/// Milliseconds after which TCP connections are taken again where the system did not let it.
+pub const TCP_ACCEPT_RETRY_MS: u64 = 100;
+/// Free ports that are tried until one is free for UDP and for TCP, where the configuration leaves the port open.
+pub const FREE_PORT_ATTEMPTS: usize = 32;
+/// Handshakes on TCP under way from one network address: a quarter of all, so that whoever opens connections and says
+/// nothing holds up nobody else. A handshake takes milliseconds; 64 are enough for thousands behind one address.
+pub const TCP_HANDSHAKES_PER_ADDRESS_MAX: usize = 64;
+/// Streams of one direction that a client of HTTP/3 opens: its control stream and two of QPACK (RFC 9114 section 6.2). On
+/// `medipeps/1` there are none.
+pub const HTTP3_UNI_STREAMS_MAX: u32 = 3;
+/// Web origins that the configuration may allow.
+pub const ALLOWED_ORIGINS_MAX: usize = 64;
 /// Bytes of the socket's receive buffer, ten times what Linux gives; a burst on all connections waits in it. The kernel may
 /// give less.
 pub const SOCKET_RECEIVE_BUFFER: usize = 2 << 20;
@@ -217,3 +242,23 @@ pub const CONTROL_ACCEPT_RETRY_MS: u64 = 100;
 pub const CONTROL_FRAME_LENGTH_MAX: usize = 64 << 20;
 /// Bytes of a configuration file: far more than anybody writes.
 pub const CONFIG_LENGTH_MAX: u64 = 1 << 20;
+/// Envelopes of the request lane of one device unless the configuration says otherwise: what strangers may leave for somebody
+/// who is away for a month, and what somebody can look through.
+pub const REQUEST_LANE_MESSAGES_MAX: u64 = 200;
+/// Bytes of them: as many of 16 KiB and some.
+pub const REQUEST_LANE_BYTES_MAX: u64 = 4 << 20;
+/// Tokens that an account may draw a day unless the configuration says otherwise: a busy day's messages and a few hundred MiB.
+pub const TOKENS_PER_DAY: u32 = 500;
+/// Vouchers that an account may draw a day at most, whatever the configuration says: their digests are kept in one record.
+pub const VOUCHERS_PER_DAY_MAX: u32 = 64;
+/// Issuer keys for which a token is looked up; with the days of the longest life.
+pub const ISSUER_KEY_DAYS_MAX: u32 = 14;
+/// Tokens of one payment that are verified at once without another thread: about half a millisecond.
+pub const TOKENS_VERIFIED_INLINE: usize = 4;
+/// Tokens of one batch that are evaluated without another thread: two milliseconds.
+pub const TOKENS_EVALUATED_INLINE: usize = 8;
+/// Payments from one network address that may be refused because a token is false or spent; past it what is paid counts
+/// against the limits of the address as if it were not.
+pub const REFUSED_PAYMENTS: crate::rate_limit::Rate = crate::rate_limit::Rate { burst: 600, per_minute: 600 };
+/// Domains whose vouchers may be configured.
+pub const VOUCHER_KEYS_MAX: usize = 4096;

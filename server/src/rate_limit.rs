@@ -46,6 +46,18 @@ impl<K: Eq + Hash> RateLimiter<K> {
         self.take_many(key, 1, now_ms)
     }
 
+    /// Whether there is none left in the bucket of the key. Takes none.
+    pub(crate) fn is_empty(&self, key: &K, now_ms: u64) -> bool {
+        let now = now_ms.saturating_mul(UNITS_PER_MILLISECOND);
+        let one = 60_000 * UNITS_PER_MILLISECOND / u64::from(self.rate.per_minute.max(1));
+        let allowance = one.saturating_mul(u64::from(self.rate.burst.max(1)) - 1);
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        match buckets.full_at.get(key) {
+            Some(full_at) => full_at.saturating_sub(now) > allowance,
+            None => buckets.full_at.len() >= self.keys_max,
+        }
+    }
+
     /// The same for something that counts as many. What counts for more than a whole bucket takes the whole.
     pub(crate) fn take_many(&self, key: K, count: u32, now_ms: u64) -> Result<(), u64> {
         let now = now_ms.saturating_mul(UNITS_PER_MILLISECOND);
@@ -102,6 +114,18 @@ mod tests {
         assert_eq!(limiter.take(1, 10_999), Err(1));
         assert_eq!(limiter.take(1, 11_000), Ok(()));
         assert_eq!(limiter.take(1, 11_000), Err(1000));
+    }
+
+    #[test]
+    fn an_empty_bucket_is_seen_and_not_touched() {
+        let limiter = limiter(2, 60);
+        assert!(!limiter.is_empty(&1, 10_000));
+        for _ in 0..2 {
+            assert!(!limiter.is_empty(&1, 10_000));
+            assert_eq!(limiter.take(1, 10_000), Ok(()));
+        }
+        assert!(limiter.is_empty(&1, 10_000) && limiter.is_empty(&1, 10_999) && !limiter.is_empty(&1, 11_000));
+        assert_eq!(limiter.take(1, 11_000), Ok(()));
     }
 
     #[test]

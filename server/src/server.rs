@@ -1,31 +1,28 @@
 //! A running server: its endpoint, its control socket, and how it stops.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Endpoint, Incoming};
+use quinn::Endpoint;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::config::Config;
 use crate::control::{ControlError, ControlSocket};
 use crate::environment::{Environment, SystemEnvironment};
-use crate::frame::FrameMemory;
 use crate::key_file::KeyFileError;
-use crate::limits::{
-    BLOB_ANSWER_MEMORY_MAX, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS, HANDSHAKE_TIMEOUT_MS,
-    HANDSHAKES_BEFORE_RETRY, LARGE_REQUEST_MEMORY_MAX, REQUEST_MEMORY_MAX,
-};
-use crate::network_address::NetworkAddress;
+use crate::limits::{CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS};
 use crate::server_key::ServerKey;
 use crate::service::Service;
 use crate::storage::{ExpireCounts, Storage, StorageError};
-use crate::transport::connection::{Close, Memory, Work, serve};
-use crate::transport::endpoint::{ListenError, listen};
+use crate::transport::connection::{Host, Memory, Work};
+use crate::transport::door::Door;
+use crate::transport::endpoint::{ListenError, Listeners, listen};
+use crate::transport::link::Close;
+use crate::transport::quic::accept_quic;
 use crate::wake::{PushError, Waker};
 
 /// Why a server does not start.
@@ -49,6 +46,9 @@ pub enum StartError {
 pub struct Server {
     endpoint: Endpoint,
     local_address: SocketAddr,
+    websocket_address: Option<SocketAddr>,
+    /// Becomes true when every connection is to be closed.
+    closing: watch::Sender<bool>,
     server_key: ServerKey,
     service: Arc<Service>,
     storage: Arc<dyn Storage>,
@@ -56,6 +56,8 @@ pub struct Server {
     work: Option<Work>,
     finished: mpsc::Receiver<()>,
     tasks: Vec<JoinHandle<()>>,
+    /// Take connections.
+    accepting: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -77,9 +79,11 @@ impl Server {
         environment: Arc<dyn Environment>,
     ) -> Result<Self, StartError> {
         let server_key = ServerKey::load_or_create(&config.data_dir, environment.as_ref())?;
-        let endpoint = listen(config, environment.as_ref())?;
+        let Listeners { endpoint, websocket } = listen(config, environment.as_ref())?;
         let failed = |error| StartError::Listen(ListenError::Socket { address: config.listen, error });
         let local_address = endpoint.local_addr().map_err(failed)?;
+        let websocket_address = websocket.as_ref().map(|listener| listener.local_address().map_err(failed));
+        let websocket_address = websocket_address.transpose()?;
         let service = Service::new(config, storage.clone(), server_key.clone(), environment.clone());
         let (work, finished) = mpsc::channel(1);
         let control =
@@ -89,14 +93,24 @@ impl Server {
         if let Some(waker) = &mut waker {
             waker.catch_up().await;
         }
-        let mut tasks = vec![
-            tokio::spawn(accept(endpoint.clone(), Door::new(config), service.clone(), work.downgrade())),
-            tokio::spawn(expire(storage.clone(), environment)),
-        ];
+        let door = Arc::new(Door::new(config));
+        let closing = watch::Sender::new(false);
+        let host = Host {
+            service: service.clone(),
+            memory: Memory::new(),
+            work: work.downgrade(),
+            closing: closing.subscribe(),
+            allowed_origins: config.transport.allowed_origins.clone().into(),
+        };
+        let mut accepting = vec![tokio::spawn(accept_quic(endpoint.clone(), door.clone(), host.clone()))];
+        accepting.extend(websocket.map(|listener| tokio::spawn(listener.accept(door, host))));
+        let mut tasks = vec![tokio::spawn(expire(storage.clone(), environment))];
         tasks.extend(waker.map(|waker| tokio::spawn(waker.run())));
         Ok(Self {
             endpoint,
             local_address,
+            websocket_address,
+            closing,
             server_key,
             service,
             storage,
@@ -104,13 +118,20 @@ impl Server {
             work: Some(work),
             finished,
             tasks,
+            accepting,
         })
     }
 
-    /// The address that the server listens on.
+    /// The UDP address that the server listens on.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local_address
+    }
+
+    /// The TCP address that the server takes WebSocket on; `None` if it does not.
+    #[must_use]
+    pub const fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.websocket_address
     }
 
     /// The key by which clients know the server.
@@ -125,9 +146,10 @@ impl Server {
     }
 
     /// Stops: no new connections, open subscriptions are told, requests under way are finished, then everything closes.
-    /// It takes at most 18 seconds.
+    /// It takes at most 21 seconds.
     pub async fn shutdown(mut self) {
         self.endpoint.set_server_config(None);
+        self.accepting.iter().for_each(JoinHandle::abort);
         self.service.stop();
         if let Some(control) = self.control.take() {
             control.close().await;
@@ -137,15 +159,19 @@ impl Server {
         if drained.is_err() {
             tracing::warn!("requests were still under way when the time to stop was up");
         }
-        self.endpoint.close(Close::ShuttingDown.code(), b"the server is stopping");
+        self.closing.send_replace(true);
+        // Every connection holds a receiver until it has told its client.
+        let _ = timeout(Duration::from_millis(CLOSE_TIMEOUT_MS), self.closing.closed()).await;
+        self.endpoint.close(Close::ShuttingDown.code(), Close::ShuttingDown.reason().as_bytes());
         let _ = timeout(Duration::from_millis(CLOSE_TIMEOUT_MS), self.endpoint.wait_idle()).await;
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.endpoint.close(Close::ShuttingDown.code(), b"the server is stopping");
-        for task in &self.tasks {
+        self.closing.send_replace(true);
+        self.endpoint.close(Close::ShuttingDown.code(), Close::ShuttingDown.reason().as_bytes());
+        for task in self.tasks.iter().chain(&self.accepting) {
             task.abort();
         }
     }
@@ -169,8 +195,16 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
         }
         match storage.expire(environment.now_ms()).await {
             Ok(counts) if counts != ExpireCounts::default() => {
-                let ExpireCounts { envelopes, submissions, invitations, blobs, group_entries, group_logs, group_wakes } =
-                    counts;
+                let ExpireCounts {
+                    envelopes,
+                    submissions,
+                    invitations,
+                    blobs,
+                    group_entries,
+                    group_logs,
+                    group_wakes,
+                    tokens,
+                } = counts;
                 tracing::info!(
                     envelopes,
                     submissions,
@@ -179,112 +213,12 @@ async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
                     group_entries,
                     group_logs,
                     group_wakes,
+                    tokens,
                     "removed what has run out"
                 );
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "what has run out cannot be removed"),
         }
-    }
-}
-
-/// Who may come in.
-struct Door {
-    handshakes: Arc<Semaphore>,
-    handshakes_max: usize,
-    connections: Arc<Semaphore>,
-    per_address_max: usize,
-    per_address: Arc<Mutex<HashMap<NetworkAddress, usize>>>,
-}
-
-/// The places that one connection takes.
-struct Places {
-    _connection: OwnedSemaphorePermit,
-    address: NetworkAddress,
-    per_address: Arc<Mutex<HashMap<NetworkAddress, usize>>>,
-}
-
-impl Door {
-    fn new(config: &Config) -> Self {
-        Self {
-            handshakes: Arc::new(Semaphore::new(config.connection.handshakes_max)),
-            handshakes_max: config.connection.handshakes_max,
-            connections: Arc::new(Semaphore::new(config.connection.connections_max)),
-            per_address_max: config.connection.connections_per_address_max,
-            per_address: Arc::default(),
-        }
-    }
-
-    /// Whether so many handshakes are under way that a client must first show that its address is its own.
-    fn is_busy(&self) -> bool {
-        self.handshakes_max - self.handshakes.available_permits() >= HANDSHAKES_BEFORE_RETRY.min(self.handshakes_max)
-    }
-
-    fn enter(&self, address: NetworkAddress) -> Option<Places> {
-        let connection = self.connections.clone().try_acquire_owned().ok()?;
-        let mut per_address = self.per_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = per_address.entry(address).or_default();
-        if *count >= self.per_address_max {
-            return None;
-        }
-        *count += 1;
-        Some(Places { _connection: connection, address, per_address: self.per_address.clone() })
-    }
-}
-
-impl Drop for Places {
-    fn drop(&mut self) {
-        let mut per_address = self.per_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = per_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                per_address.remove(&self.address);
-            }
-        }
-    }
-}
-
-async fn accept(endpoint: Endpoint, door: Door, service: Arc<Service>, work: mpsc::WeakSender<()>) {
-    let memory = Memory {
-        requests: FrameMemory::new(REQUEST_MEMORY_MAX),
-        large_requests: FrameMemory::new(LARGE_REQUEST_MEMORY_MAX),
-        blobs: FrameMemory::new(BLOB_ANSWER_MEMORY_MAX),
-    };
-    while let Some(incoming) = endpoint.accept().await {
-        if door.is_busy() && incoming.may_retry() && !incoming.remote_address_validated() {
-            // It can fail only for a client that has shown its address.
-            let _ = incoming.retry();
-            continue;
-        }
-        let Ok(handshake) = door.handshakes.clone().try_acquire_owned() else {
-            incoming.refuse();
-            continue;
-        };
-        let Some(places) = door.enter(incoming.remote_address().ip().into()) else {
-            tracing::debug!("a connection was refused: too many are open");
-            incoming.refuse();
-            continue;
-        };
-        let (service, memory, work) = (service.clone(), memory.clone(), work.clone());
-        tokio::spawn(async move {
-            let quic = shake_hands(incoming).await;
-            drop(handshake);
-            if let Some(quic) = quic {
-                serve(quic, service, memory, work).await;
-            }
-            drop(places);
-        });
-    }
-}
-
-async fn shake_hands(incoming: Incoming) -> Option<quinn::Connection> {
-    let connecting = incoming.accept().ok()?;
-    match timeout(Duration::from_millis(HANDSHAKE_TIMEOUT_MS), connecting).await {
-        Ok(Ok(quic)) => Some(quic),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a handshake failed");
-            None
-        }
-        Err(_) => None,
     }
 }

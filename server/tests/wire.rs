@@ -1,4 +1,4 @@
-//! Tests of the server over the wire, with a client that knows QUIC and frames and nothing else.
+//! Tests of the server over the wire, with clients that know streams and frames and nothing else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, reason = "these are tests")]
 
 #[path = "wire/access.rs"]
@@ -39,5 +39,17 @@ mod stubborn_storage;
 mod subscription;
 #[path = "wire/tenants.rs"]
 mod tenants;
+#[path = "wire/tokens.rs"]
+mod tokens;
 #[path = "wire/transport.rs"]
 mod transport;
+#[path = "wire/transports.rs"]
+mod transports;
+#[path = "wire/vouchers.rs"]
+mod vouchers;
+#[path = "wire/websocket.rs"]
+mod websocket;
+#[path = "wire/webtransport.rs"]
+mod webtransport;
+#[path = "wire/wire_client.rs"]
+mod wire_client;

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("medipeps-fuzz", &["medipeps-core", "medipeps-client"]),
     ("medipeps-peers", &["medipeps-core"]),
     ("medipeps-tests", &["medipeps-core", "medipeps-client", "medipeps-server"]),
+    ("medipeps-load", &["medipeps-core", "medipeps-client"]),
     ("xtask", &["medipeps-core"]),
 ];
 

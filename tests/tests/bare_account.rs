@@ -176,7 +176,7 @@ pub fn submission((to, device_id): (&Address, u32), id: [u8; 16]) -> Request {
     let mut envelope = id.to_vec();
     envelope.resize(4096, 0xa5);
     let envelopes = vec![DeviceEnvelope { device_id, envelope }];
-    Request::Submit(Submit { id, address: to.clone(), envelopes, payment: Payment::None })
+    Request::Submit(Submit { id, address: to.clone(), envelopes, payment: Payment::None, delivery_key: None })
 }
 
 /// The id of the submission that an envelope of [`submission`] came with.

@@ -24,6 +24,11 @@ pub fn medipeps_server() -> PathBuf {
     program("medipeps-server", "cargo build -p medipeps-server -p medipeps-client")
 }
 
+/// The load generator.
+pub fn medipeps_load() -> PathBuf {
+    program("medipeps-load", "cargo build -p medipeps-server -p medipeps-load")
+}
+
 /// The command `medipeps` with its fail points switched on.
 pub fn medipeps_with_fail_points() -> PathBuf {
     program("examples/medipeps_fail_points", "cargo build -p medipeps-tests --examples")
@@ -142,7 +147,16 @@ impl Process {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let status = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// SIGINT, as by ^C.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().unwrap();
         assert!(status.success());
     }
 

@@ -44,6 +44,8 @@ mod linking;
 #[cfg(test)]
 mod linking_crash;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod mailbox;

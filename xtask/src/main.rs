@@ -1,9 +1,12 @@
-//! What a person types in this project: `cargo xtask test`, `cargo xtask bench` and `cargo xtask demo` (also `cargo demo`).
+//! What a person types in this project: `cargo xtask test`, `cargo xtask bench`, `cargo xtask load`
+//! and `cargo xtask demo` (also `cargo demo`).
 //!
 //! Exit codes: 0 done, 1 something failed or could not run, 2 wrong use.
 
 mod bench;
 mod demo;
+mod load;
+mod package;
 mod process;
 mod project;
 mod readme;
@@ -30,8 +33,12 @@ enum Command {
     Test(suite::Arguments),
     /// Run the benches and print each as a ratio to named primitives of the same run.
     Bench(bench::Arguments),
+    /// Open idle and active clients at a server, and print throughput, latencies, memory and CPU.
+    Load(load::Arguments),
     /// Say how the public API of medipeps-core differs from core/public-api.txt, or write that file.
     PublicApi(suite::public_api::Arguments),
+    /// Build the Debian package of the server, and a container's files from it.
+    Package(package::Arguments),
     /// Show the whole: a real server, three professionals, mail, a crash, and a search of what the server kept.
     Demo(demo::Arguments),
 }
@@ -41,7 +48,9 @@ fn main() -> ExitCode {
     let done = Project::find().map_err(Into::into).and_then(|project| match arguments.command {
         Command::Test(arguments) => suite::run(&project, &arguments),
         Command::Bench(arguments) => bench::run(&project, &arguments),
+        Command::Load(arguments) => load::run(&project, &arguments),
         Command::PublicApi(arguments) => suite::public_api::command(&project, &arguments),
+        Command::Package(arguments) => package::run(&project, &arguments),
         Command::Demo(arguments) => demo::run(&project, &arguments),
     });
     match done {
@@ -76,5 +85,7 @@ mod tests {
             let parsed = Arguments::try_parse_from(without_separator(words.iter().map(OsString::from)));
             assert!(matches!(parsed.unwrap().command, Command::Demo(_)));
         }
+        let parsed = Arguments::try_parse_from(["x", "load", "--help", "--idle", "5"].map(OsString::from));
+        assert!(matches!(parsed.unwrap().command, Command::Load(_)), "the generator explains its flags itself");
     }
 }

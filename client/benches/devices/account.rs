@@ -12,7 +12,7 @@ use medipeps_client::store::{Patch, RecordClass, RecordKey};
 use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::invitation::Invitation;
-use medipeps_core::wire::transport::{Delivery, PrekeyStatusReply, Request, Response};
+use medipeps_core::wire::transport::{Delivery, Lane, PrekeyStatusReply, Request, Response};
 use rand_core::SeedableRng;
 
 use crate::timed;
@@ -83,7 +83,7 @@ impl Account {
         let received = self.now;
         let delivery = |envelope| {
             self.sequence += 1;
-            Delivery { sequence: self.sequence, received, envelope }
+            Delivery { sequence: self.sequence, received, envelope, lane: Lane::Normal }
         };
         let batch: Vec<Delivery> = envelopes.into_iter().map(delivery).collect();
         let input = Input::Deliveries { incarnation: INCARNATION, batch };

@@ -56,7 +56,7 @@ impl Peer {
     /// What the server says when it is asked for prekeys.
     pub(crate) fn prekeys(&self) -> FetchPrekeysReply {
         let bundles = self.devices.iter().map(|device| device.prekeys.bundle(0).encode()).collect();
-        FetchPrekeysReply { statement: self.statement.encoded().to_vec(), bundles }
+        FetchPrekeysReply { statement: self.statement.encoded().to_vec(), bundles, one_time_withheld: false }
     }
 
     /// The first device's prekeys, as whoever writes to it verifies them.

@@ -52,7 +52,7 @@ use crate::engine::EngineError;
 use crate::limits::{LOCK_GRACE, LOCK_LOOK_INTERVAL};
 use crate::shell::address::ServerAddressError;
 use crate::shell::agent::{Agent, AgentError, NetworkError};
-use crate::shell::connection::ConnectError;
+use crate::shell::connection::{ConnectError, Route, set_route};
 use crate::shell::presence::LockMark;
 use crate::store::StoreError;
 
@@ -65,6 +65,9 @@ struct Arguments {
     /// Folder of the account on this machine
     #[arg(long, global = true, env = "MEDIPEPS_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
+    /// HTTP proxy to reach servers through, http://HOST:PORT, or `none`; otherwise HTTPS_PROXY and NO_PROXY count
+    #[arg(long, global = true, env = "MEDIPEPS_PROXY", hide_env_values = true, value_name = "URL")]
+    proxy: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -269,6 +272,8 @@ async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::Wipe(arguments) => return lock::wipe(&home, &arguments),
         _ => {}
     }
+    let route = Route::new(Some(&home), arguments.proxy.as_deref());
+    set_route(route.map_err(|error| CommandError::Use(error.to_string()))?);
     let mark = LockMark::now(&home);
     end_when_locked(&home, mark.clone());
     tokio::select! {

@@ -11,6 +11,7 @@ use super::{CommandError, output, time};
 use crate::account_store::Status;
 use crate::engine::{AccountSummary, LocalId};
 use crate::shell::agent::Agent;
+use crate::shell::connection::{LastTransport, last_transport};
 
 /// Envelopes that could not be read, of which so many are listed.
 const UNDECRYPTABLE_SHOWN: usize = 10;
@@ -45,6 +46,14 @@ struct StatusJson {
     expired_total: u64,
     unconfirmed: usize,
     kept_envelopes: usize,
+    transport: Option<TransportJson>,
+}
+
+/// What carried the last connection, as JSON has it.
+#[derive(Debug, Serialize)]
+struct TransportJson {
+    name: &'static str,
+    noted_at: String,
 }
 
 /// What waits to be sent, as JSON has it.
@@ -82,10 +91,11 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
     let Some(account) = &status.account else {
         return Err(CommandError::Failed("there is no account here yet; run `account create` again".to_owned()));
     };
+    let transport = last_transport(home);
     if arguments.json {
-        return output::print_json(&json(&status, account, uploads));
+        return output::print_json(&json(&status, account, uploads, transport));
     }
-    output::print(&text(&status, account, &uploads))
+    output::print(&text(&status, account, &uploads, transport))
 }
 
 /// The messages that wait for their files, and how far these have come.
@@ -106,7 +116,12 @@ fn uploading(agent: &mut Agent) -> Result<Vec<UploadJson>, CommandError> {
     Ok(messages.iter().map(of_message).collect())
 }
 
-fn json(status: &Status, account: &AccountSummary, uploads: Vec<UploadJson>) -> StatusJson {
+fn json(
+    status: &Status,
+    account: &AccountSummary,
+    uploads: Vec<UploadJson>,
+    transport: Option<LastTransport>,
+) -> StatusJson {
     StatusJson {
         address: account.address.to_string(),
         name: account.name.clone(),
@@ -136,6 +151,8 @@ fn json(status: &Status, account: &AccountSummary, uploads: Vec<UploadJson>) -> 
         expired_total: status.queue.expired,
         unconfirmed: status.unconfirmed,
         kept_envelopes: status.kept_envelopes,
+        transport: transport
+            .map(|last| TransportJson { name: last.transport.name(), noted_at: time::iso(last.at * 1000) }),
     }
 }
 
@@ -151,7 +168,7 @@ fn waiting_json(entry: &OutboxRecord) -> WaitingJson {
     }
 }
 
-fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> String {
+fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson], transport: Option<LastTransport>) -> String {
     let registered = if account.registered {
         "registered"
     } else {
@@ -166,6 +183,9 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson]) -> St
         row("Contacts:", status.contacts.to_string()),
         row("Outbox:", format!("{} mails, {receipts} receipts", status.outbox.len() - receipts)),
     ];
+    if let Some(LastTransport { transport, at }) = transport {
+        rows.insert(2, row("Connected by:", format!("{}, noted {}", transport.name(), time::iso(at * 1000))));
+    }
     for entry in status.outbox.iter().filter(|entry| !entry.receipt) {
         let why = match &entry.blocked {
             Some(code) => format!("held: {code}"),

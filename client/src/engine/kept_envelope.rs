@@ -3,7 +3,7 @@
 
 use medipeps_core::envelope::Envelope;
 use medipeps_core::wire::client_records::{KeptEnvelopeRecord, QueueRecord};
-use medipeps_core::wire::transport::Delivery;
+use medipeps_core::wire::transport::{Delivery, Lane};
 
 use super::account::OwnDevice;
 use super::agenda::{self, Matter};
@@ -92,7 +92,7 @@ pub(super) fn try_again(
             opened |= matches!(came_to, Opened::Message { .. });
             forget(transaction, &key, &record)?;
             let KeptEnvelopeRecord { sequence, received, envelope, .. } = record;
-            let delivery = Delivery { sequence, received, envelope };
+            let delivery = Delivery { sequence, received, envelope, lane: Lane::Normal };
             receiving::conclude(transaction, own, queue, (&delivery, came_to))?;
         }
         if !opened {

@@ -491,7 +491,8 @@ fn encrypt(
         own_devices::add_decoy(transaction, own, &mut envelopes);
     }
     let id = transaction.random_id();
-    let submit = Submit { id, address: entry.recipient.clone(), envelopes, payment: Payment::None };
+    let address = entry.recipient.clone();
+    let submit = Submit { id, address, envelopes, payment: Payment::None, delivery_key: None };
     let request = Request::Submit(submit);
     transaction.store(&key::submission(&id), &Zeroizing::new(request.encode()));
     let entry = OutboxRecord { submission_id: Some(id), fetch_prekeys: false, ..entry.clone() };

@@ -1,4 +1,4 @@
-//! A connection to a server over QUIC. `spec/transport.md`.
+//! A connection to a server, over QUIC or WebSocket, whichever gets through. `spec/transport.md`.
 //!
 //! A client keeps two to its own server, and they share nothing that would tie them: not the socket, not TLS tickets,
 //! not QUIC tokens.
@@ -10,29 +10,38 @@
 //! Either begins with the server's hello, and does not come about unless the hello is signed over this very TLS
 //! channel by the key that the client expects.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod link;
+mod network;
+mod proxy;
+mod quic;
+mod race;
+mod route;
+mod websocket;
+
 use std::time::Duration;
 
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::{SigningKey, VerifyingKey};
-use medipeps_core::label;
-use medipeps_core::proof::{Channel, EXPORTER_LENGTH, Exporter, server_key_hash};
+use medipeps_core::proof::{Channel, Exporter, server_key_hash};
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::transport::{
     Authenticate, AuthenticateReply, ErrorReply, GroupLogEvent, HelloReply, Request, Response, SubscriptionEvent,
     Transport, WatchGroupLogs,
 };
-use quinn::{ConnectionError, Endpoint, RecvStream, VarInt, WriteError};
 use thiserror::Error;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::address::ServerAddress;
 use super::frame::{FrameReader, frame};
-use super::tls::{CertificateTrust, client_config};
-use crate::limits::{
-    CLOSE_WAIT, CONNECT_ADDRESSES_MAX, CONNECT_STAGGER, CONNECT_WAIT, KEEP_ALIVE, REQUEST_WAIT, TRANSFER_KEEP_ALIVE,
-};
+use super::tls::CertificateTrust;
+use crate::limits::{CONNECT_WAIT, KEEP_ALIVE, REQUEST_WAIT, TRANSFER_KEEP_ALIVE};
+use link::Link;
+
+pub(super) use link::ReceiveStream;
+pub(crate) use network::FILE_NAME as NETWORKS_FILE_NAME;
+pub use network::LastTransport;
+pub use proxy::{Proxy, ProxyError};
+pub use route::{Route, RouteError, last_transport, set as set_route};
 
 /// Which server is the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +97,9 @@ pub enum ConnectError {
     /// The host's certificate is not one of the Web's PKI, and no server key is pinned.
     #[error("the server's certificate is not trusted: {0}")]
     Certificate(String),
+    /// The proxy on the way does not let the connection through.
+    #[error("the proxy does not let it through: {0}")]
+    Proxy(String),
     /// Something answers there that does not speak this protocol.
     #[error("there is no Medipeps server there: {0}")]
     Protocol(String),
@@ -134,20 +146,10 @@ pub enum RequestError {
     Unexpected,
 }
 
-impl RequestError {
-    pub(super) fn closed(error: &ConnectionError) -> Self {
-        match error {
-            ConnectionError::TimedOut => Self::TimedOut,
-            other => Self::Closed(other.to_string()),
-        }
-    }
-}
-
 /// An open connection, its server verified. Clones share it; the last one dropped closes it.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    endpoint: Endpoint,
-    quic: quinn::Connection,
+    link: Link,
     server_key: VerifyingKey,
     domain: String,
     /// Of the server's hello: what is signed for this connection is signed over it.
@@ -165,7 +167,7 @@ impl Connection {
     }
 
     /// [`Self::anonymous`] for one document's pieces: the server is asked for a sign of life so often that its silence says
-    /// something ([`Self::datagrams_received`]).
+    /// something ([`Self::arrivals`]).
     ///
     /// # Errors
     /// [`ConnectError`]
@@ -186,7 +188,7 @@ impl Connection {
         let proof = Authenticate {
             address: device.address.clone(),
             device_id: device.device_id,
-            transport: Transport::Quic,
+            transport: connection.transport(),
             exporter_bound: true,
             signature: channel.sign_proof(device.key, device.address, device.device_id, device.generation),
             generation: device.generation,
@@ -200,7 +202,13 @@ impl Connection {
     /// Whether both are clones of one connection.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        self.quic.stable_id() == other.quic.stable_id()
+        self.link.is(&other.link)
+    }
+
+    /// What carries it.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        self.link.transport()
     }
 
     /// The hash by which to pin this server.
@@ -218,7 +226,8 @@ impl Connection {
     /// The connection as signatures see it.
     #[must_use]
     pub fn channel(&self) -> Channel<'_> {
-        Channel { nonce: &self.nonce, domain: &self.domain, transport: Transport::Quic, exporter: Some(&self.exporter) }
+        let transport = self.transport();
+        Channel { nonce: &self.nonce, domain: &self.domain, transport, exporter: Some(&self.exporter) }
     }
 
     /// Sends one request on a stream of its own and waits for its answer, at most
@@ -247,18 +256,18 @@ impl Connection {
     pub async fn request_owned(&self, request: Request, wait: Duration) -> Result<Response, RequestError> {
         let bytes = frame(&request.encode());
         drop(request);
-        timeout(wait, answer(send(&self.quic, bytes))).await.unwrap_or(Err(RequestError::TimedOut))
+        timeout(wait, answer(self.link.send(bytes))).await.unwrap_or(Err(RequestError::TimedOut))
     }
 
-    /// Datagrams that have come from the server so far. One that lives confirms what it gets, keep-alives included.
+    /// How often something has come from the server so far. One that lives answers what it gets, keep-alives included.
     #[must_use]
-    pub fn datagrams_received(&self) -> u64 {
-        self.quic.stats().udp_rx.datagrams
+    pub fn arrivals(&self) -> u64 {
+        self.link.arrivals()
     }
 
     /// Closes the connection without waiting for anybody.
     pub fn abandon(&self) {
-        self.quic.close(VarInt::from_u32(0), b"");
+        self.link.abandon();
     }
 
     /// Opens the push of the device's queue.
@@ -284,14 +293,12 @@ impl Connection {
 
     /// Waits until the connection is gone, and tells why.
     pub async fn closed(&self) -> RequestError {
-        RequestError::closed(&self.quic.closed().await)
+        self.link.closed().await
     }
 
     /// Closes the connection and gives the server a moment to learn of it.
     pub async fn close(self) {
-        self.quic.close(VarInt::from_u32(0), b"");
-        // A server that does not answer forgets the connection by itself.
-        let _ = timeout(CLOSE_WAIT, self.endpoint.wait_idle()).await;
+        self.link.close().await;
     }
 
     /// Connects and verifies the server's hello.
@@ -300,11 +307,11 @@ impl Connection {
         certificates: &CertificateTrust,
         keep_alive: Duration,
     ) -> Result<Self, ConnectError> {
-        let (endpoint, quic) = connect(server.address, certificates, keep_alive).await?;
-        let reply = say_hello(&quic).await?;
+        let link = race::connect(server.address, certificates, keep_alive).await?;
+        let reply = say_hello(&link).await?;
         let server_key = verify_identity(server, &reply)?;
-        let exporter = exporter(&quic)?;
-        let connection = Self { endpoint, quic, server_key, domain: reply.domain, nonce: reply.nonce, exporter };
+        let exporter = link.exporter()?;
+        let connection = Self { link, server_key, domain: reply.domain, nonce: reply.nonce, exporter };
         connection
             .channel()
             .verify_hello(&connection.server_key, &reply.signature)
@@ -317,8 +324,8 @@ impl Connection {
         }
     }
 
-    async fn send(&self, request: &Request) -> Result<RecvStream, RequestError> {
-        send(&self.quic, frame(&request.encode())).await
+    async fn send(&self, request: &Request) -> Result<ReceiveStream, RequestError> {
+        self.link.send(frame(&request.encode())).await
     }
 }
 
@@ -368,13 +375,6 @@ impl GroupWatch {
     }
 }
 
-fn exporter(quic: &quinn::Connection) -> Result<Exporter, ConnectError> {
-    let mut exporter = [0; EXPORTER_LENGTH];
-    quic.export_keying_material(&mut exporter, label::TLS_EXPORTER.as_bytes(), b"")
-        .map_err(|_| ConnectError::Protocol("TLS gives no exporter".to_owned()))?;
-    Ok(exporter)
-}
-
 fn certificate_trust(trust: ServerTrust) -> CertificateTrust {
     match trust {
         ServerTrust::Pinned(_) | ServerTrust::Unknown => CertificateTrust::ServerKey,
@@ -392,8 +392,8 @@ fn verify_identity(server: &ServerExpectation<'_>, reply: &HelloReply) -> Result
     }
 }
 
-async fn say_hello(quic: &quinn::Connection) -> Result<HelloReply, ConnectError> {
-    let hello = send(quic, frame(&Request::Hello.encode()));
+async fn say_hello(link: &Link) -> Result<HelloReply, ConnectError> {
+    let hello = link.send(frame(&Request::Hello.encode()));
     match timeout(CONNECT_WAIT, answer(hello)).await.unwrap_or(Err(RequestError::TimedOut))? {
         Response::Hello(reply) => Ok(reply),
         _ => Err(RequestError::Unexpected.into()),
@@ -401,114 +401,16 @@ async fn say_hello(quic: &quinn::Connection) -> Result<HelloReply, ConnectError>
 }
 
 /// Waits until a request is sent, and for its answer.
-async fn answer(sent: impl Future<Output = Result<RecvStream, RequestError>>) -> Result<Response, RequestError> {
+async fn answer(sent: impl Future<Output = Result<ReceiveStream, RequestError>>) -> Result<Response, RequestError> {
     let mut frames = FrameReader::new(sent.await?);
     let answer = frames.next().await?.ok_or(WireError::Missing("frame"))?;
     accepted(Response::decode(&answer)?)
-}
-
-/// Writes a request's frame on a new stream. The server may stop reading early; its answer says why.
-async fn send(quic: &quinn::Connection, frame: Vec<u8>) -> Result<RecvStream, RequestError> {
-    let (mut sending, receiving) = quic.open_bi().await.map_err(|error| RequestError::closed(&error))?;
-    match sending.write_chunk(frame.into()).await {
-        Ok(()) | Err(WriteError::Stopped(_)) => {}
-        Err(WriteError::ConnectionLost(error)) => return Err(RequestError::closed(&error)),
-        Err(error) => return Err(RequestError::Closed(error.to_string())),
-    }
-    // It fails only on a stream that was stopped.
-    let _ = sending.finish();
-    Ok(receiving)
 }
 
 fn accepted(response: Response) -> Result<Response, RequestError> {
     match response {
         Response::Error(error) => Err(RequestError::Refused(error)),
         other => Ok(other),
-    }
-}
-
-/// Tries the host's network addresses one beside the other, each with a socket of its own, until one answers.
-async fn connect(
-    server: &ServerAddress,
-    certificates: &CertificateTrust,
-    keep_alive: Duration,
-) -> Result<(Endpoint, quinn::Connection), ConnectError> {
-    let mut last = ConnectError::Unreachable("no answer".to_owned());
-    let attempts = async {
-        let mut attempts = JoinSet::new();
-        for (index, address) in resolve(server).await?.into_iter().enumerate() {
-            let (host, certificates) = (server.host.clone(), certificates.clone());
-            let stagger = CONNECT_STAGGER.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
-            attempts.spawn(async move {
-                sleep(stagger).await;
-                attempt(address, &host, &certificates, keep_alive).await
-            });
-        }
-        while let Some(attempted) = attempts.join_next().await {
-            match attempted {
-                Ok(Ok(connected)) => return Ok(connected),
-                // An answer that was refused says more than silence.
-                Ok(Err(error)) if !matches!(error, ConnectError::Unreachable(_)) => last = error,
-                Ok(Err(error)) if matches!(last, ConnectError::Unreachable(_)) => last = error,
-                Ok(Err(_)) | Err(_) => {}
-            }
-        }
-        Err(last)
-    };
-    timeout(CONNECT_WAIT, attempts)
-        .await
-        .unwrap_or_else(|_| Err(ConnectError::Unreachable(format!("no answer from {server}"))))
-}
-
-/// The network addresses of a host, families in turn.
-async fn resolve(server: &ServerAddress) -> Result<Vec<SocketAddr>, ConnectError> {
-    let found = tokio::net::lookup_host((server.host.as_str(), server.port)).await;
-    let found: Vec<_> =
-        found.map_err(|error| ConnectError::Unreachable(format!("{}: {error}", server.host)))?.collect();
-    let (six, four): (Vec<_>, Vec<_>) = found.into_iter().partition(SocketAddr::is_ipv6);
-    let mut addresses = Vec::new();
-    for index in 0..six.len().max(four.len()) {
-        addresses.extend(six.get(index).into_iter().chain(four.get(index)));
-    }
-    addresses.truncate(CONNECT_ADDRESSES_MAX);
-    Ok(addresses)
-}
-
-async fn attempt(
-    address: SocketAddr,
-    host: &str,
-    certificates: &CertificateTrust,
-    keep_alive: Duration,
-) -> Result<(Endpoint, quinn::Connection), ConnectError> {
-    let local = match address {
-        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    let unreachable = |error: &dyn std::fmt::Display| ConnectError::Unreachable(format!("{address}: {error}"));
-    let config = client_config(certificates, keep_alive).map_err(|error| ConnectError::Protocol(error.to_string()))?;
-    let endpoint = Endpoint::client(SocketAddr::new(local, 0)).map_err(|error| unreachable(&error))?;
-    let connecting = endpoint.connect_with(config, address, host).map_err(|error| unreachable(&error))?;
-    match connecting.await {
-        Ok(quic) => Ok((endpoint, quic)),
-        Err(error) => Err(refusal(&error, address)),
-    }
-}
-
-/// TLS alerts (RFC 8446 section 6.2) as QUIC carries them: 0x100 and the alert (RFC 9001 section 4.8).
-fn refusal(error: &ConnectionError, address: SocketAddr) -> ConnectError {
-    const TLS_ALERT: u64 = 0x100;
-    const CERTIFICATE_ALERTS: std::ops::RangeInclusive<u64> = 42..=48;
-    let said = || format!("{address}: {error}");
-    match error {
-        ConnectionError::TransportError(local) => match u64::from(local.code).checked_sub(TLS_ALERT) {
-            Some(alert) if CERTIFICATE_ALERTS.contains(&alert) => ConnectError::Certificate(local.reason.clone()),
-            _ => ConnectError::Protocol(said()),
-        },
-        ConnectionError::ConnectionClosed(close) if u64::from(close.error_code) >= TLS_ALERT => {
-            ConnectError::Protocol(said())
-        }
-        ConnectionError::VersionMismatch => ConnectError::Protocol(said()),
-        _ => ConnectError::Unreachable(said()),
     }
 }
 

@@ -1,15 +1,12 @@
-//! Frames on a QUIC stream: four bytes of length, big-endian, and so many bytes. `spec/transport.md`.
+//! Frames on a stream: four bytes of length, big-endian, and so many bytes. `spec/transport.md`.
 
 use medipeps_core::limits::GROUP_FRAME_LENGTH_MAX;
 use medipeps_core::wire::WireError;
-use quinn::{ReadError, RecvStream};
 
-use super::connection::RequestError;
+use super::connection::{ReceiveStream, RequestError};
 
 /// Bytes of a frame's length.
 const LENGTH_LENGTH: usize = 4;
-/// Bytes taken from the stream at a time.
-const CHUNK_LENGTH: usize = 64 << 10;
 
 /// One frame with its length.
 pub(super) fn frame(body: &[u8]) -> Vec<u8> {
@@ -20,12 +17,12 @@ pub(super) fn frame(body: &[u8]) -> Vec<u8> {
 /// Reads frame after frame from a stream. Dropping the future of [`Self::next`] loses nothing.
 #[derive(Debug)]
 pub(super) struct FrameReader {
-    stream: RecvStream,
+    stream: ReceiveStream,
     buffer: Vec<u8>,
 }
 
 impl FrameReader {
-    pub(super) const fn new(stream: RecvStream) -> Self {
+    pub(super) const fn new(stream: ReceiveStream) -> Self {
         Self { stream, buffer: Vec::new() }
     }
 
@@ -36,13 +33,10 @@ impl FrameReader {
             if let Some(body) = take_frame(&mut self.buffer)? {
                 return Ok(Some(body));
             }
-            match self.stream.read_chunk(CHUNK_LENGTH, true).await {
-                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk.bytes),
-                Ok(None) if self.buffer.is_empty() => return Ok(None),
-                Ok(None) => return Err(RequestError::Wire(WireError::Bounds("frame"))),
-                Err(ReadError::ConnectionLost(error)) => return Err(RequestError::closed(&error)),
-                Err(error) => return Err(RequestError::Closed(error.to_string())),
+            if self.stream.read_into(&mut self.buffer).await? {
+                continue;
             }
+            return if self.buffer.is_empty() { Ok(None) } else { Err(RequestError::Wire(WireError::Bounds("frame"))) };
         }
     }
 }

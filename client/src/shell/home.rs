@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::shell::connection::NETWORKS_FILE_NAME;
 use crate::shell::transfer::sealed_copy::FOLDER;
 use crate::store::sqlite::FILE_NAME;
 
@@ -24,6 +25,7 @@ pub fn remove_store(home: &Path) -> io::Result<()> {
     for file in store_files(home) {
         remove_file(&file)?;
     }
+    remove_file(&home.join(NETWORKS_FILE_NAME))?;
     remove_copies(home)
 }
 
@@ -83,7 +85,7 @@ mod tests {
         for name in ours.iter().chain(&foreign) {
             fs::write(copies.join(name), b"x").unwrap();
         }
-        for name in ["store.sqlite", "store.sqlite-wal", "store.sqlite-shm", "letter.odt"] {
+        for name in ["store.sqlite", "store.sqlite-wal", "store.sqlite-shm", "networks", "letter.odt"] {
             fs::write(home.path().join(name), b"x").unwrap();
         }
         remove_store(home.path()).unwrap();
@@ -94,5 +96,6 @@ mod tests {
         expected.sort();
         assert_eq!(left, expected);
         assert!(home.path().join("letter.odt").exists() && !home.path().join("store.sqlite").exists());
+        assert!(!home.path().join("networks").exists());
     }
 }

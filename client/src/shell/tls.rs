@@ -1,4 +1,4 @@
-//! TLS as the client wants it: 1.3, ALPN `medipeps/1`, no resumption, and two ways to trust a server.
+//! TLS as the client wants it: 1.3, no resumption, and two ways to trust a server. The same for QUIC and WebSocket.
 //!
 //! A server whose key is pinned may show any certificate: its hello is signed with the pinned key over this very TLS
 //! channel's exporter, so that whoever stands between cannot pass it on. TLS still verifies that the other end holds
@@ -17,8 +17,10 @@ use rustls::{DigitallySignedStruct, PeerIncompatible, RootCertStore, SignatureSc
 
 use crate::limits::IDLE_TIMEOUT;
 
-/// The protocol's name within TLS (RFC 7301).
-pub(super) const ALPN: &[u8] = b"medipeps/1";
+/// The protocol's name within the TLS of QUIC (RFC 7301).
+const ALPN: &[u8] = b"medipeps/1";
+/// What WebSocket begins with, within the TLS of TCP.
+pub(super) const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// Which certificates are good.
 #[derive(Debug, Clone)]
@@ -36,8 +38,8 @@ impl CertificateTrust {
     }
 }
 
-/// The configuration of one connection. None is used for two, so that nothing TLS or QUIC remembers ties them.
-pub(super) fn client_config(trust: &CertificateTrust, keep_alive: Duration) -> Result<ClientConfig, rustls::Error> {
+/// The TLS configuration of one connection. None is used for two, so that nothing TLS or QUIC remembers ties them.
+pub(super) fn tls_config(trust: &CertificateTrust, alpn: &[u8]) -> Result<rustls::ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -48,8 +50,14 @@ pub(super) fn client_config(trust: &CertificateTrust, keep_alive: Duration) -> R
             .with_no_client_auth(),
         CertificateTrust::Roots(roots) => builder.with_root_certificates(roots.clone()).with_no_client_auth(),
     };
-    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.alpn_protocols = vec![alpn.to_vec()];
     tls.resumption = Resumption::disabled();
+    Ok(tls)
+}
+
+/// The QUIC configuration of one connection.
+pub(super) fn quic_config(trust: &CertificateTrust, keep_alive: Duration) -> Result<ClientConfig, rustls::Error> {
+    let tls = tls_config(trust, ALPN)?;
     let quic = QuicClientConfig::try_from(tls).map_err(|error| rustls::Error::General(error.to_string()))?;
     let mut config = ClientConfig::new(Arc::new(quic));
     config.transport_config(Arc::new(transport_config(keep_alive))).token_store(Arc::new(NoneTokenStore));
@@ -87,7 +95,7 @@ impl ServerCertVerifier for AnyCertificate {
         Ok(ServerCertVerified::assertion())
     }
 
-    /// QUIC has no TLS 1.2 (RFC 9001 section 4.2).
+    /// Only TLS 1.3 is offered.
     fn verify_tls12_signature(
         &self,
         _: &[u8],

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::connection::NETWORKS_FILE_NAME;
 use super::home::{remove_copies, remove_empty_folder, remove_file, store_files};
 use super::presence;
 use crate::fail_point::fail_point;
@@ -58,6 +59,7 @@ pub fn wipe(home: &Path) -> io::Result<Wiped> {
         remove_file(&file)?;
     }
     fail_point!(AfterStoreRemoved);
+    remove_file(&home.join(NETWORKS_FILE_NAME))?;
     remove_copies(home)?;
     presence::remove(home)?;
     remove_file(&home.join(WIPE_MARK))?;

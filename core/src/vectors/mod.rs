@@ -9,6 +9,7 @@ mod linking;
 mod prekey;
 mod ratchet;
 mod session;
+mod tokens;
 mod transport;
 
 use std::path::PathBuf;

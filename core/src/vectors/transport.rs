@@ -9,8 +9,8 @@ use crate::invitation::Invitation;
 use crate::proof::{Channel, server_key_hash, sign_deletion};
 use crate::wire::transport::{
     Acknowledge, Authenticate, BeginBlob, BeginBlobReply, DeleteBlob, Delivery, DeviceEnvelope, ErrorCode, ErrorReply,
-    FetchBlob, FetchBlobReply, FetchPrekeys, Payment, PutBlobPiece, PutBlobPieceReply, Request, Response, StaleDevices,
-    Submit, SubscriptionEvent, Transport,
+    FetchBlob, FetchBlobReply, FetchPrekeys, Lane, Payment, PutBlobPiece, PutBlobPieceReply, Request, Response,
+    StaleDevices, Submit, SubscriptionEvent, Transport,
 };
 
 #[test]
@@ -47,6 +47,7 @@ fn transport_vectors() {
                 address: address.clone(),
                 envelopes: vec![DeviceEnvelope { device_id: 1, envelope: vec![0; 4096] }],
                 payment: Payment::None,
+                delivery_key: None,
             }),
         ),
         (
@@ -81,6 +82,7 @@ fn transport_vectors() {
                 sequence: 7,
                 received: 1_700_000_000_000,
                 envelope: vec![0; 4096],
+                lane: Lane::Normal,
             })),
         ),
         ("begin_blob", Response::BeginBlob(BeginBlobReply { stored_pieces: vec![0b101], expires: 1_700_000_000_000 })),

@@ -15,6 +15,7 @@ pub mod prekey;
 pub mod server_storage;
 pub(crate) mod session;
 mod spqr;
+pub mod token;
 pub(crate) mod transcript;
 pub mod transport;
 

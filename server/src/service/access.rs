@@ -2,9 +2,9 @@
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{
-    Acknowledge, AppendGroupEntry, Authenticate, BeginBlob, CreateGroupLog, DeleteAccount, DeleteBlob, FetchBlob,
-    FetchGroupEntries, FetchKeyPackages, FetchOwnData, FetchPrekeys, PutBlobPiece, Register, Request, SetGroupWake,
-    SignalGroup, Submit, WatchGroupLogs,
+    Acknowledge, AppendGroupEntry, Authenticate, BeginBlob, CreateGroupLog, DeleteAccount, DeleteBlob, DrawVoucher,
+    FetchBlob, FetchGroupEntries, FetchKeyPackages, FetchOwnData, FetchPrekeys, PutBlobPiece, RedeemVoucher, Register,
+    Request, SetGroupWake, SignalGroup, Submit, TokenRequest, WatchGroupLogs,
 };
 use std::sync::Arc;
 
@@ -21,6 +21,9 @@ pub enum Access {
     Anonymous,
     /// A proof of device.
     Proved,
+    /// Hello, and whatever else: it changes nothing, its answer is the same for everybody, and it settles nothing about the
+    /// connection.
+    Any,
 }
 
 macro_rules! rules {
@@ -61,6 +64,7 @@ rules! {
     WatchGroupLogs => Anonymous,
     SignalGroup => Anonymous,
     SetGroupWake => Anonymous,
+    RedeemVoucher => Anonymous,
     PublishPrekeys => Proved,
     PrekeyStatus => Proved,
     PublishKeyPackages => Proved,
@@ -68,6 +72,10 @@ rules! {
     DeleteAccount => Proved,
     Subscribe => Proved,
     Acknowledge => Proved,
+    DrawTokens => Proved,
+    DrawVoucher => Proved,
+    SetDeliveryKeys => Proved,
+    FetchIssuerKeys => Any,
     FetchTenant => Proved,
     FetchOwnData => Proved,
 }
@@ -99,6 +107,11 @@ pub(super) enum Admission {
     DeleteAccount(Arc<ProvedDevice>, DeleteAccount),
     Subscribe(Arc<ProvedDevice>),
     Acknowledge(Arc<ProvedDevice>, Acknowledge),
+    FetchIssuerKeys,
+    DrawTokens(Arc<ProvedDevice>, TokenRequest),
+    DrawVoucher(Arc<ProvedDevice>, DrawVoucher),
+    RedeemVoucher { nonce: [u8; 32], request: RedeemVoucher },
+    SetDeliveryKeys(Arc<ProvedDevice>, Vec<[u8; 32]>),
     FetchTenant(Arc<ProvedDevice>),
     FetchOwnData(Arc<ProvedDevice>, FetchOwnData),
 }

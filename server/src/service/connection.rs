@@ -103,6 +103,10 @@ impl Connection {
                 *state = State::Anonymous { nonce };
                 admit_anonymous(nonce, request)
             }
+            Access::Any => match request {
+                Request::FetchIssuerKeys => Ok(Admission::FetchIssuerKeys),
+                _ => Err(internal("a request is not for any connection")),
+            },
             Access::Proved => match &*state {
                 State::Proved(device) => admit_proved(device.clone(), request),
                 _ => Err(refuse(ErrorCode::ProofRequired)),
@@ -148,6 +152,7 @@ fn admit_anonymous(nonce: [u8; 32], request: Request) -> Result<Admission, Error
         Request::WatchGroupLogs(request) => Admission::WatchGroupLogs { nonce, request },
         Request::SignalGroup(request) => Admission::SignalGroup { nonce, request },
         Request::SetGroupWake(request) => Admission::SetGroupWake { nonce, request },
+        Request::RedeemVoucher(request) => Admission::RedeemVoucher { nonce, request },
         _ => return Err(internal("a request is not anonymous")),
     })
 }
@@ -163,6 +168,9 @@ fn admit_proved(device: Arc<ProvedDevice>, request: Request) -> Result<Admission
         Request::FetchTenant => Admission::FetchTenant(device),
         Request::FetchOwnData(fetch) => Admission::FetchOwnData(device, fetch),
         Request::Acknowledge(acknowledge) => Admission::Acknowledge(device, acknowledge),
+        Request::DrawTokens(request) => Admission::DrawTokens(device, request),
+        Request::DrawVoucher(request) => Admission::DrawVoucher(device, request),
+        Request::SetDeliveryKeys(hashes) => Admission::SetDeliveryKeys(device, hashes),
         _ => return Err(internal("a request needs no proof")),
     })
 }

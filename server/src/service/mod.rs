@@ -12,6 +12,7 @@ mod connection;
 mod create_group_log;
 mod delete_account;
 mod delete_blob;
+mod draw_tokens;
 mod fetch_blob;
 mod fetch_group_entries;
 mod fetch_key_packages;
@@ -23,13 +24,16 @@ mod group_logs;
 mod group_signals;
 mod hello;
 mod invite;
+mod issuer;
 mod key_package_status;
+mod payment;
 mod prekey_status;
 mod publish_key_packages;
 mod publish_prekeys;
 mod publish_statement;
 mod put_blob_piece;
 mod register;
+mod set_delivery_keys;
 mod set_group_wake;
 mod signal_group;
 mod submit;
@@ -39,13 +43,15 @@ mod uploads;
 mod watch_group_logs;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use medipeps_core::Address;
+use medipeps_core::tenant::Standing;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub use connection::Connection;
+pub use draw_tokens::VoucherKeys;
 pub use invite::{InviteError, NewInvitation, invite};
 pub use subscribe::{Sink, SinkClosed, Subscription};
 pub use watch_group_logs::GroupWatch;
@@ -54,7 +60,7 @@ use crate::config::Config;
 use crate::deletion_log::DeletionLog;
 use crate::environment::Environment;
 use crate::frame::FrameMemory;
-use crate::limits::{GROUP_ANSWER_MEMORY_MAX, SHUTDOWN_RETRY_MS, STORAGE_RETRY_MS};
+use crate::limits::{GROUP_ANSWER_MEMORY_MAX, REFUSED_PAYMENTS, SHUTDOWN_RETRY_MS, STORAGE_RETRY_MS};
 use crate::network_address::NetworkAddress;
 use crate::rate_limit::RateLimiter;
 use crate::server_key::ServerKey;
@@ -63,6 +69,7 @@ use crate::wake::Wakes;
 use access::Admission;
 use connection::ProvedDevice;
 use group_signals::GroupSignals;
+use issuer::Issuer;
 use subscriptions::Subscriptions;
 
 /// Milliseconds in a day.
@@ -85,6 +92,8 @@ pub struct Service {
     /// Bytes of entries of group logs that are on their way to readers.
     group_answers: FrameMemory,
     limiters: Limiters,
+    issuer: Issuer,
+    voucher_keys: RwLock<Arc<dyn VoucherKeys>>,
     subscriptions: Subscriptions,
     deletion_log: DeletionLog,
     stopping: watch::Sender<bool>,
@@ -93,6 +102,10 @@ pub struct Service {
 struct Limiters {
     submit_per_recipient: RateLimiter<Address>,
     submit_per_address: RateLimiter<NetworkAddress>,
+    requests_per_recipient: RateLimiter<Address>,
+    redemptions_per_address: RateLimiter<NetworkAddress>,
+    /// Payments that were none; see [`payment`].
+    refused_payments: RateLimiter<NetworkAddress>,
     prekeys_per_recipient: RateLimiter<Address>,
     prekeys_per_address: RateLimiter<NetworkAddress>,
     statements_per_address: RateLimiter<NetworkAddress>,
@@ -148,6 +161,9 @@ impl Service {
         let limiters = Limiters {
             submit_per_recipient: RateLimiter::new(rates.submit_per_recipient),
             submit_per_address: RateLimiter::new(rates.submit_per_address),
+            requests_per_recipient: RateLimiter::new(rates.requests_per_recipient),
+            redemptions_per_address: RateLimiter::new(rates.redemptions_per_address),
+            refused_payments: RateLimiter::new(REFUSED_PAYMENTS),
             prekeys_per_recipient: RateLimiter::new(rates.prekeys_per_recipient),
             prekeys_per_address: RateLimiter::new(rates.prekeys_per_address),
             statements_per_address: RateLimiter::new(rates.statements_per_address),
@@ -180,6 +196,8 @@ impl Service {
             wakes: Wakes::new(&config.group),
             group_answers: FrameMemory::new(GROUP_ANSWER_MEMORY_MAX),
             limiters,
+            issuer: Issuer::new(config.tokens.clone()),
+            voucher_keys: RwLock::new(Arc::new(config.federation.keys())),
             subscriptions: Subscriptions::default(),
             deletion_log: DeletionLog::at(config.deletion_log()),
             stopping: watch::Sender::new(false),
@@ -247,6 +265,13 @@ impl Service {
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
             Admission::DeleteAccount(device, request) => self.delete_account(&device, moment, &request).await?,
             Admission::Acknowledge(device, request) => self.acknowledge(&device, request).await?,
+            Admission::FetchIssuerKeys => self.fetch_issuer_keys(moment).await?,
+            Admission::DrawTokens(device, request) => self.draw_tokens(moment, &device, request).await?,
+            Admission::DrawVoucher(device, request) => self.draw_voucher(moment, &device, request).await?,
+            Admission::RedeemVoucher { nonce, request } => {
+                self.redeem_voucher(connection, moment, &nonce, request).await?
+            }
+            Admission::SetDeliveryKeys(device, hashes) => self.set_delivery_keys(&device, hashes).await?,
             Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
         };
         Ok(Answer::Response(response))
@@ -272,6 +297,13 @@ impl Service {
         }
         self.check_not_suspended(&account).await?;
         Ok(account)
+    }
+
+    /// Refuses an account whose tenant's licence has ended, with its grace: it draws nothing more with which to send.
+    async fn check_licence(&self, account: &crate::storage::Account, moment: Moment) -> Result<(), ErrorReply> {
+        let tenant = self.storage.tenant(account.tenant).await.map_err(storage_failed)?;
+        let ended = tenant.is_some_and(|tenant| tenant.terms.standing(moment.now_ms) == Standing::Ended);
+        if ended { Err(refuse(ErrorCode::LicenceEnded)) } else { Ok(()) }
     }
 
     /// Refuses an account that is suspended, itself or with its tenant. One whose licence has ended may fetch what waits.
@@ -305,8 +337,17 @@ fn refuse(code: ErrorCode) -> ErrorReply {
         ErrorCode::GroupAccessRefused => "the signature is not by the key of the epoch",
         ErrorCode::StaleGroupEpoch => "the epoch is closed",
         ErrorCode::EntryIdReused => "the id has been used for another entry",
+        ErrorCode::UnknownIssuerKey => "no such issuer key, or it does not issue any more",
+        ErrorCode::TokenRefused => "a token does not verify",
+        ErrorCode::TokenSpent => "a token has been spent",
+        ErrorCode::TokensDrawn => "the tokens of this day have been drawn",
+        ErrorCode::VouchersDrawn => "the vouchers of this day have been drawn",
+        ErrorCode::VoucherRefused => "the voucher is not good here",
+        ErrorCode::VoucherExpired => "the voucher is of another day",
+        ErrorCode::VoucherSpent => "the voucher has paid for another batch",
         ErrorCode::AccountSuspended => "the account is suspended",
         ErrorCode::TenantSuspended => "the tenant is suspended",
+        ErrorCode::LicenceEnded => "the licence has ended",
         ErrorCode::WrongDomain => "the address is not of this server's domain",
         _ => "",
     };

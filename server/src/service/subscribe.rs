@@ -57,6 +57,10 @@ struct Progress {
     told_expired: u64,
     /// Acknowledgements seen when it was told.
     told_expired_at: u64,
+    /// Since when one-time prekeys were withheld, as the device was told and has not confirmed by an acknowledgement.
+    told_withheld: u64,
+    /// Acknowledgements seen when it was told.
+    told_withheld_at: u64,
 }
 
 /// Why a subscription ends.
@@ -114,6 +118,9 @@ impl Subscription {
         if sink.send(&Response::Subscription(open)).await.is_err() {
             return End::Closed;
         }
+        if let Err(end) = self.tell_withheld(sink, &mut progress).await {
+            return end;
+        }
         loop {
             if let Err(end) = self.pass(sink, &mut progress).await {
                 return end;
@@ -131,6 +138,7 @@ impl Subscription {
             self.check_end()?;
             self.service.check_listed(&self.device).await?;
             self.settle_expired(progress).await?;
+            self.settle_withheld(progress).await?;
             progress.acknowledge(self.signals.borrow_and_update().up_to);
             let room = UNACKNOWLEDGED_MAX - progress.in_flight.len();
             if room == 0 {
@@ -152,8 +160,12 @@ impl Subscription {
             }
             for queued in batch {
                 progress.push(queued.sequence);
-                let delivery =
-                    Delivery { sequence: queued.sequence, received: queued.received_ms, envelope: queued.envelope };
+                let delivery = Delivery {
+                    sequence: queued.sequence,
+                    received: queued.received_ms,
+                    envelope: queued.envelope,
+                    lane: queued.lane,
+                };
                 sink.send(&Response::Subscription(SubscriptionEvent::Delivery(delivery))).await?;
                 fail_point!(AfterDelivery);
             }
@@ -178,7 +190,10 @@ impl Subscription {
             _ = self.signals.changed() => Ok(()),
             () = stopped => Ok(()),
             () = sink.closed() => Err(End::Closed),
-            _ = rescan.tick() => self.catch_up(progress).await,
+            _ = rescan.tick() => {
+                self.tell_withheld(sink, progress).await?;
+                self.catch_up(progress).await
+            }
         }
     }
 
@@ -216,6 +231,30 @@ impl Subscription {
             let told = progress.told_expired;
             self.service.storage.settle_expired(address, device_id, told).await.map_err(queue_failed)?;
             progress.told_expired = 0;
+        }
+        Ok(())
+    }
+
+    /// Tells, once a subscription, that somebody drains the account's one-time prekeys.
+    async fn tell_withheld(&self, sink: &mut impl Sink, progress: &mut Progress) -> Result<(), End> {
+        let (address, device_id) = (&self.device.address, self.device.device_id);
+        let since = self.service.storage.withheld_since(address, device_id).await.map_err(queue_failed)?;
+        if since != 0 && since != progress.told_withheld {
+            sink.send(&Response::Subscription(SubscriptionEvent::PrekeysWithheld(since))).await?;
+            progress.told_withheld = since;
+            progress.told_withheld_at = self.signals.borrow().acknowledgements;
+        }
+        Ok(())
+    }
+
+    /// Forgets it once the device has acknowledged anything after it.
+    async fn settle_withheld(&self, progress: &mut Progress) -> Result<(), End> {
+        let confirmed = self.signals.borrow().acknowledgements > progress.told_withheld_at;
+        if progress.told_withheld > 0 && confirmed {
+            let (address, device_id) = (&self.device.address, self.device.device_id);
+            let told = progress.told_withheld;
+            self.service.storage.settle_withheld(address, device_id, told).await.map_err(queue_failed)?;
+            progress.told_withheld = 0;
         }
         Ok(())
     }

@@ -77,6 +77,8 @@ pub struct Account {
     pub devices: Vec<u32>,
     /// When it was registered, in milliseconds since 1970.
     pub created_ms: u64,
+    /// Hashes of the delivery keys that it has set; none: whoever writes is taken as if he had one.
+    pub delivery_keys: Vec<[u8; 32]>,
     /// The number of the tenant that it belongs to.
     pub tenant: u64,
     /// Whoever runs the server lets nothing in or out.

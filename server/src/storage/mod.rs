@@ -19,6 +19,7 @@ mod prekey;
 mod queue;
 mod sled_engine;
 mod tenant;
+mod token;
 mod verification;
 
 use std::io;
@@ -48,11 +49,15 @@ pub use queue::{
 };
 pub use sled_engine::{SledStorage, StorageOptions};
 pub use tenant::{SuspendError, TenantError, TenantStorage};
+pub use token::{
+    DeliveryKeysError, DrawError, RedeemError, Redemption, Spend, SpendError, SpentToken, StoredIssuerKey, Taking,
+    TokenDraw, TokenStorage, VoucherDraw,
+};
 pub use verification::{Verification, VerifyStorage};
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
-pub trait Storage: WakeStorage + TenantStorage + VerifyStorage {
+pub trait Storage: WakeStorage + TokenStorage + TenantStorage + VerifyStorage {
     /// The life of the store that cursors belong to: drawn when the store is created, and anew by an import.
     fn incarnation(&self) -> [u8; 16];
 
@@ -115,11 +120,12 @@ pub trait Storage: WakeStorage + TenantStorage + VerifyStorage {
     ) -> Result<(), PrekeyError>;
 
     /// Takes one set of prekeys for each device that has any, in ascending order of the devices. Each one-time key is
-    /// given to exactly one caller, and is gone from the disk before the answer.
+    /// given to exactly one caller, and is gone from the disk before the answer. Where one-time keys are withheld the devices
+    /// have it told: see [`TokenStorage::withheld_since`].
     ///
     /// # Errors
     /// [`PrekeyError::UnknownDevice`] when no account has the address, and engine failure.
-    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError>;
+    async fn take_prekeys(&self, address: &Address, taking: Taking) -> Result<Vec<TakenPrekeys>, PrekeyError>;
 
     /// How many one-time prekeys a device has left.
     ///
@@ -242,7 +248,11 @@ pub trait Storage: WakeStorage + TenantStorage + VerifyStorage {
     ///
     /// # Errors
     /// [`KeyPackageError::UnknownDevice`] when no account has the address, and engine failure.
-    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError>;
+    async fn take_key_packages(
+        &self,
+        address: &Address,
+        taking: Taking,
+    ) -> Result<Vec<TakenKeyPackage>, KeyPackageError>;
 
     /// How many one-time key packages a device has left.
     ///

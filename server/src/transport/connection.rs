@@ -1,22 +1,21 @@
-//! One QUIC connection: every stream is read, answered and finished on its own, so that a slow one holds up no other.
+//! One connection, whatever carries it: every stream is read, answered and finished on its own, so that a slow one holds up no other.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use medipeps_core::label;
 use medipeps_core::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX};
-use medipeps_core::proof::{EXPORTER_LENGTH, Exporter};
+use medipeps_core::proof::Exporter;
 use medipeps_core::wire::WireError;
-use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response, Transport};
-use quinn::{RecvStream, SendStream, VarInt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::link::{Close, Link, ReceiveHalf, SendHalf, StreamGone};
 use crate::fail_point::fail_point;
-use crate::frame::{Frame, FrameError, FrameMemory, read_body, read_length, write_frame};
+use crate::frame::{Frame, FrameError, FrameMemory, read_body, read_length};
 use crate::limits::{
-    FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, LARGE_REQUEST_TIMEOUT_MS, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX,
-    REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS,
+    BLOB_ANSWER_MEMORY_MAX, FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, LARGE_REQUEST_MEMORY_MAX, LARGE_REQUEST_TIMEOUT_MS,
+    REQUEST_MEMORY_MAX, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX, REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS,
 };
 use crate::service::{Answer, Connection, Service, Sink, SinkClosed, access};
 
@@ -35,6 +34,15 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// The server's.
+    pub(crate) fn new() -> Self {
+        Self {
+            requests: FrameMemory::new(REQUEST_MEMORY_MAX),
+            large_requests: FrameMemory::new(LARGE_REQUEST_MEMORY_MAX),
+            blobs: FrameMemory::new(BLOB_ANSWER_MEMORY_MAX),
+        }
+    }
+
     /// The share of the answer to a request, to be held until it is written.
     fn share_of_answer(&self, request: &Request) -> Result<Option<OwnedSemaphorePermit>, ErrorReply> {
         match request {
@@ -45,66 +53,79 @@ impl Memory {
     }
 }
 
-/// Why the server closes a connection, as QUIC application error codes. `spec/transport.md`, section "Connection".
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Close {
-    /// The server stops.
-    ShuttingDown = 1,
-    /// Nobody said Hello.
-    NoHello = 2,
-    /// TLS gave no exporter.
-    NoExporter = 3,
+/// What all connections are served with.
+#[derive(Clone)]
+pub(crate) struct Host {
+    /// Answers requests.
+    pub(crate) service: Arc<Service>,
+    /// Of requests and answers.
+    pub(crate) memory: Memory,
+    /// Held by everything that shutdown waits for.
+    pub(crate) work: mpsc::WeakSender<()>,
+    /// Becomes true when every connection is to be closed.
+    pub(crate) closing: watch::Receiver<bool>,
+    /// Web origins whose pages may connect.
+    pub(crate) allowed_origins: Arc<[String]>,
 }
 
-impl Close {
-    pub(crate) fn code(self) -> VarInt {
-        VarInt::from_u32(self as u32)
+impl Host {
+    /// Waits until every connection is to be closed, or the server is gone.
+    async fn closes(&mut self) {
+        let _ = self.closing.wait_for(|closing| *closing).await;
     }
 }
 
-/// Serves one connection until it closes.
-pub(crate) async fn serve(quic: quinn::Connection, service: Arc<Service>, memory: Memory, work: mpsc::WeakSender<()>) {
-    let mut exporter: Exporter = [0; EXPORTER_LENGTH];
-    if quic.export_keying_material(&mut exporter, label::TLS_EXPORTER.as_bytes(), b"").is_err() {
-        quic.close(Close::NoExporter.code(), b"no TLS exporter");
+/// Serves one connection until it closes. `exporter` is what the TLS exporter gave, where the transport has one.
+pub(crate) async fn serve(link: Link, exporter: Option<Exporter>, mut host: Host) {
+    if exporter.is_some() != link.transport().has_exporter() {
+        link.close(Close::NoExporter);
         return;
     }
-    let connection = Arc::new(Connection::new(Transport::Quic, Some(exporter)));
+    let connection = Arc::new(Connection::new(link.transport(), exporter));
     let hello_deadline = Instant::now() + Duration::from_millis(HELLO_TIMEOUT_MS);
-    // A client may reset a stream while its request is still under way, and open another: QUIC's limit alone does not
-    // bound the tasks.
+    // A client may reset a stream while its request is still under way, and open another: the transport's limit alone does
+    // not bound the tasks.
     let tasks = Arc::new(Semaphore::new(REQUEST_TASKS_MAX));
+    let mut hello_is_due = true;
     loop {
         let Ok(task) = tasks.clone().acquire_owned().await else { return };
         let stream = tokio::select! {
-            stream = quic.accept_bi() => stream,
-            () = sleep_until(hello_deadline), if !connection.is_greeted() => {
-                quic.close(Close::NoHello.code(), b"no Hello");
+            stream = link.accept() => stream,
+            () = sleep_until(hello_deadline), if hello_is_due => {
+                if connection.is_greeted() {
+                    hello_is_due = false;
+                    continue;
+                }
+                link.close(Close::NoHello);
+                return;
+            }
+            () = host.closes() => {
+                link.close(Close::ShuttingDown);
+                link.closed().await;
                 return;
             }
         };
-        let Ok((send, receive)) = stream else { return };
-        let stream = Stream { quic: quic.clone(), service: service.clone(), connection: connection.clone(), send };
-        let (work, memory) = (work.clone(), memory.clone());
+        let Some((send, receive)) = stream else { return };
+        let stream = Stream { link: link.clone(), connection: connection.clone(), send };
+        let host = host.clone();
         tokio::spawn(async move {
-            stream.serve(receive, &memory, &work).await;
+            stream.serve(receive, &host).await;
             drop(task);
         });
     }
 }
 
 struct Stream {
-    quic: quinn::Connection,
-    service: Arc<Service>,
+    link: Link,
     connection: Arc<Connection>,
-    send: SendStream,
+    send: SendHalf,
 }
 
 impl Stream {
-    async fn serve(mut self, mut receive: RecvStream, memory: &Memory, work: &mpsc::WeakSender<()>) {
-        let read = read_request(&mut receive, memory).await;
-        // Whatever follows the frame is of no interest; on a finished stream this does nothing.
-        let _ = receive.stop(VarInt::from_u32(0));
+    async fn serve(mut self, mut receive: ReceiveHalf, host: &Host) {
+        let read = read_request(&mut receive, &host.memory).await;
+        // Whatever follows the frame is of no interest.
+        receive.stop();
         // The frame's share of the memory is held until the request has been answered.
         let frame;
         let request = match read {
@@ -117,13 +138,13 @@ impl Stream {
             Err(FrameError::Truncated | FrameError::Read(_)) => return,
         };
         // From here on a stopping server waits for the answer. When nobody can hold work any more, it is too late.
-        let Some(_work) = work.upgrade() else { return };
+        let Some(_work) = host.work.upgrade() else { return };
         // Held until the answer is written.
-        let admitted = request.and_then(|request| Ok((memory.share_of_answer(&request)?, request)));
+        let admitted = request.and_then(|request| Ok((host.memory.share_of_answer(&request)?, request)));
         let (answer, _share) = match admitted {
             Ok((share, request)) => {
                 let name = access::name(&request);
-                let answer = self.service.answer(&self.connection, self.quic.remote_address().ip(), request).await;
+                let answer = host.service.answer(&self.connection, self.link.address(), request).await;
                 log(name, &answer);
                 (answer, share)
             }
@@ -147,7 +168,7 @@ impl Stream {
 
     /// Ends the stream and waits a little for the client to have it all: closing the connection would drop the rest.
     async fn finish(mut self) {
-        if self.send.finish().is_ok() {
+        if self.send.finish() {
             let _ = timeout(Duration::from_millis(FINISH_TIMEOUT_MS), self.send.stopped()).await;
         }
     }
@@ -155,26 +176,30 @@ impl Stream {
 
 impl Sink for Stream {
     async fn send(&mut self, response: &Response) -> Result<(), SinkClosed> {
-        let frame = response.encode();
-        let write = write_frame(&mut self.send, &frame);
+        let body = response.encode();
+        let length = u32::try_from(body.len()).map_err(|_| SinkClosed)?;
+        let write = async {
+            self.send.write_all(&length.to_be_bytes()).await?;
+            self.send.write_all(&body).await
+        };
         match timeout(Duration::from_millis(WRITE_TIMEOUT_MS), write).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(SinkClosed),
+            Ok(Err(StreamGone)) => Err(SinkClosed),
             Err(_) => {
                 // Half a frame may be out; nothing may follow it.
-                let _ = self.send.reset(VarInt::from_u32(0));
+                self.send.reset();
                 Err(SinkClosed)
             }
         }
     }
 
     async fn closed(&mut self) {
-        let _ = self.send.stopped().await;
+        self.send.stopped().await;
     }
 }
 
 /// Reads the frame of a request. A large one has a memory of its own and more time.
-async fn read_request(receive: &mut RecvStream, memory: &Memory) -> Result<Frame, FrameError> {
+async fn read_request(receive: &mut ReceiveHalf, memory: &Memory) -> Result<Frame, FrameError> {
     let late = |_| FrameError::Truncated;
     let milliseconds = Duration::from_millis;
     let begun = Instant::now();

@@ -1,7 +1,8 @@
-//! The QUIC endpoint: its socket, its limits, and the keys that let clients of a former process learn of the restart.
+//! Where the server listens: the QUIC endpoint with its limits and the keys that let clients of a former process learn of
+//! the restart, and the TCP socket for WebSocket.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,17 @@ use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
 use thiserror::Error;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::certificate::{CertificateError, tls_config};
+use super::quic::ALPN_HTTP3;
+use super::websocket::WebSocketListener;
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::key_file::{KeyFileError, load_or_draw};
 use crate::limits::{
-    CONNECTION_RECEIVE_WINDOW, CONNECTION_SEND_WINDOW, INCOMING_BUFFER, INCOMING_BUFFER_TOTAL, INCOMING_MAX,
-    SOCKET_RECEIVE_BUFFER, STREAM_RECEIVE_WINDOW, STREAMS_MAX,
+    CONNECTION_RECEIVE_WINDOW, CONNECTION_SEND_WINDOW, FREE_PORT_ATTEMPTS, HTTP3_UNI_STREAMS_MAX, INCOMING_BUFFER,
+    INCOMING_BUFFER_TOTAL, INCOMING_MAX, SOCKET_RECEIVE_BUFFER, STREAM_RECEIVE_WINDOW, STREAMS_MAX, TCP_BACKLOG,
 };
 
 /// Why the server does not listen.
@@ -41,9 +45,68 @@ pub enum ListenError {
     Quic(String),
 }
 
-/// Listens for QUIC on the address of the configuration.
-pub(crate) fn listen(config: &Config, environment: &dyn Environment) -> Result<Endpoint, ListenError> {
-    let tls = QuicServerConfig::try_from(tls_config(config)?).map_err(|error| ListenError::Quic(error.to_string()))?;
+/// What the server listens on.
+pub(crate) struct Listeners {
+    /// For QUIC.
+    pub(crate) endpoint: Endpoint,
+    /// For WebSocket, unless the configuration has none.
+    pub(crate) websocket: Option<WebSocketListener>,
+}
+
+/// Listens on the addresses of the configuration.
+pub(crate) fn listen(config: &Config, environment: &dyn Environment) -> Result<Listeners, ListenError> {
+    let tls = tls_config(config)?;
+    let (udp, tcp) = bind(config)?;
+    let idle = Duration::from_secs(u64::from(config.connection.idle_seconds));
+    Ok(Listeners {
+        endpoint: endpoint(config, environment, tls.clone(), udp)?,
+        websocket: tcp.map(|tcp| WebSocketListener::new(tcp, tls, idle)),
+    })
+}
+
+/// The sockets. TCP has the port number of UDP unless it is configured, because that is where clients look for it.
+fn bind(config: &Config) -> Result<(UdpSocket, Option<TcpListener>), ListenError> {
+    let udp = |address| UdpSocket::bind(address).map_err(|error| ListenError::Socket { address, error });
+    let tcp = |address| listen_tcp(address).map_err(|error| ListenError::Socket { address, error });
+    if !config.transport.websocket {
+        return Ok((udp(config.listen)?, None));
+    }
+    if let Some(address) = config.transport.websocket_listen {
+        return Ok((udp(config.listen)?, Some(tcp(address)?)));
+    }
+    // A port that was left open must be free for both.
+    let attempts = if config.listen.port() == 0 { FREE_PORT_ATTEMPTS } else { 1 };
+    for _ in 1..attempts {
+        let socket = udp(config.listen)?;
+        let address = socket.local_addr().map_err(|error| ListenError::Socket { address: config.listen, error })?;
+        if let Ok(listener) = tcp(address) {
+            return Ok((socket, Some(listener)));
+        }
+    }
+    let socket = udp(config.listen)?;
+    let address = socket.local_addr().map_err(|error| ListenError::Socket { address: config.listen, error })?;
+    Ok((socket, Some(tcp(address)?)))
+}
+
+fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted server takes the port although connections of the former one linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(TCP_BACKLOG)
+}
+
+fn endpoint(
+    config: &Config,
+    environment: &dyn Environment,
+    mut tls: rustls::ServerConfig,
+    socket: UdpSocket,
+) -> Result<Endpoint, ListenError> {
+    let browsers = !config.transport.allowed_origins.is_empty();
+    if browsers {
+        tls.alpn_protocols.push(ALPN_HTTP3.to_vec());
+    }
+    let tls = QuicServerConfig::try_from(tls).map_err(|error| ListenError::Quic(error.to_string()))?;
     let keys = load_or_draw::<72>(&config.data_dir.join("quic.key"), environment)?;
     let (reset, rest) = keys.split_at(32);
     let (token, connection_ids) = rest.split_at(32);
@@ -56,7 +119,7 @@ pub(crate) fn listen(config: &Config, environment: &dyn Environment) -> Result<E
     let token = ring::hkdf::Salt::new(ring::hkdf::HKDF_SHA256, &[]).extract(token);
     let mut server = ServerConfig::new(Arc::new(tls), Arc::new(token));
     server
-        .transport_config(Arc::new(transport_config(config)))
+        .transport_config(Arc::new(transport_config(config, browsers)))
         .migration(true)
         .max_incoming(INCOMING_MAX)
         .incoming_buffer_size(INCOMING_BUFFER)
@@ -66,19 +129,19 @@ pub(crate) fn listen(config: &Config, environment: &dyn Environment) -> Result<E
     tokens.sent(0);
     server.validation_token_config(tokens);
 
-    let failed = |error| ListenError::Socket { address: config.listen, error };
-    let socket = std::net::UdpSocket::bind(config.listen).map_err(failed)?;
     // The kernel gives what it allows; less is slower under load, not wrong.
     let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(SOCKET_RECEIVE_BUFFER);
-    Endpoint::new(endpoint, Some(server), socket, Arc::new(quinn::TokioRuntime)).map_err(failed)
+    Endpoint::new(endpoint, Some(server), socket, Arc::new(quinn::TokioRuntime))
+        .map_err(|error| ListenError::Socket { address: config.listen, error })
 }
 
-fn transport_config(config: &Config) -> TransportConfig {
+/// `browsers` have streams of one direction, on HTTP/3, and one more of both, for the session itself.
+fn transport_config(config: &Config, browsers: bool) -> TransportConfig {
     let idle = VarInt::from_u32(config.connection.idle_seconds.saturating_mul(1000));
     let mut transport = TransportConfig::default();
     transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX + u32::from(browsers)))
+        .max_concurrent_uni_streams(VarInt::from_u32(if browsers { HTTP3_UNI_STREAMS_MAX } else { 0 }))
         .receive_window(VarInt::from_u32(CONNECTION_RECEIVE_WINDOW))
         .stream_receive_window(VarInt::from_u32(STREAM_RECEIVE_WINDOW))
         .send_window(CONNECTION_SEND_WINDOW)

@@ -1,5 +1,12 @@
-//! What the server hears: QUIC connections, their streams, and the frames on them. `spec/transport.md`.
+//! What the server hears: connections by QUIC, WebTransport and WebSocket, their streams, and the frames on them.
+//! `spec/transport.md`.
 
 pub(crate) mod certificate;
 pub(crate) mod connection;
+pub(crate) mod door;
 pub(crate) mod endpoint;
+pub(crate) mod link;
+mod origin;
+mod patience;
+pub(crate) mod quic;
+pub(crate) mod websocket;

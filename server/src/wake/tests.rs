@@ -13,7 +13,7 @@ use self::push_service::{PATIENCE, PushService, status, with_header};
 use super::*;
 use crate::config::Config;
 use crate::environment::SystemEnvironment;
-use crate::storage::{GroupAppend, MemoryStorage, NewGroupLog, NewGroupWake, QueueQuota, WakeStorage};
+use crate::storage::{GroupAppend, MemoryStorage, NewGroupLog, NewGroupWake, QueueQuota, Spend, WakeStorage};
 
 /// Milliseconds between two calls for one handle, in the place of a minute.
 const INTERVAL_MS: u64 = 400;
@@ -45,7 +45,14 @@ impl House {
     async fn new(config: Group) -> Self {
         let storage = Arc::new(MemoryStorage::new(QueueQuota::default(), [1; 16]));
         let now_ms = SystemEnvironment.now_ms();
-        let log = NewGroupLog { log_id: LOG, access_key: key(1), epoch: 1, now_ms, expires_ms: u64::MAX };
+        let log = NewGroupLog {
+            log_id: LOG,
+            access_key: key(1),
+            epoch: 1,
+            now_ms,
+            expires_ms: u64::MAX,
+            spend: Spend::default(),
+        };
         storage.create_group_log(log).await.unwrap();
         let mut house = Self { storage, wakes: Wakes::new(&config), task: None, config };
         house.start().await;
@@ -91,6 +98,7 @@ impl House {
             now_ms,
             expires_ms: u64::MAX,
             log_expires_ms: u64::MAX,
+            spend: Spend::default(),
         };
         self.storage.append_group_entry(append).await.unwrap();
     }

@@ -105,5 +105,6 @@ pub fn submit(address: &Address, devices: &[u32], mark: u8) -> Request {
         address: address.clone(),
         envelopes: devices.iter().map(envelope).collect(),
         payment: Payment::None,
+        delivery_key: None,
     })
 }

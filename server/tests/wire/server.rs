@@ -62,6 +62,11 @@ impl TestServer {
         self.server.local_addr()
     }
 
+    /// Where it takes WebSocket.
+    pub fn websocket_address(&self) -> SocketAddr {
+        self.server.websocket_addr().unwrap()
+    }
+
     /// The secret of a new invitation.
     pub async fn invite(&self, valid_ms: u64) -> [u8; 16] {
         self.invite_with(NewInvitation { organisation: None, valid_ms, tenant: 0, address: None }).await

@@ -181,6 +181,7 @@ async fn an_account_has_twenty_devices_and_gets_a_mail_on_each() {
         address: account.address.clone(),
         envelopes: (1..=last).map(envelope).collect(),
         payment: Payment::None,
+        delivery_key: None,
     });
     assert!(submit.encode().len() > 1 << 20, "more than the frame of eight devices");
     assert!(matches!(anonymous.ask(&submit).await, Response::Submit(_)));

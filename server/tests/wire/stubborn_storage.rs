@@ -9,13 +9,14 @@ use medipeps_core::Address;
 use medipeps_core::tenant::{Tenant, TenantDay, TenantTerms, TenantUsage};
 use medipeps_server::storage::{
     Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage,
-    CreateGroupLogError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, GroupAppend, GroupAppendError,
-    GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, GroupWake, GroupWakeError, ImportError,
-    InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus,
-    MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError,
-    QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
-    StorageError, Submission, SuspendError, TakenKeyPackage, TakenPrekeys, TenantError, TenantStorage, Verification,
-    VerifyStorage, WakeStorage,
+    CreateGroupLogError, DeliveryKeysError, DrawError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError,
+    GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, GroupWake,
+    GroupWakeError, ImportError, InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError,
+    KeyPackageSet, KeyPackageStatus, MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, PieceOutcome, PrekeyError,
+    PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope, RedeemError, Redemption, RegisterError, RegisterOutcome,
+    Registration, ReplaceOutcome, StatementError, Storage, StorageError, StoredIssuerKey, Submission, SuspendError,
+    TakenKeyPackage, TakenPrekeys, Taking, TenantError, TenantStorage, TokenDraw, TokenStorage, Verification,
+    VerifyStorage, VoucherDraw, WakeStorage,
 };
 use tokio::sync::watch;
 
@@ -66,8 +67,8 @@ impl Storage for StubbornStorage {
     ) -> Result<(), PrekeyError> {
         self.inner.put_prekeys(address, device, sequence, prekeys).await
     }
-    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError> {
-        self.inner.take_prekeys(address).await
+    async fn take_prekeys(&self, address: &Address, taking: Taking) -> Result<Vec<TakenPrekeys>, PrekeyError> {
+        self.inner.take_prekeys(address, taking).await
     }
     async fn prekey_status(&self, address: &Address, device: u32) -> Result<PrekeyStatus, PrekeyError> {
         self.inner.prekey_status(address, device).await
@@ -142,8 +143,12 @@ impl Storage for StubbornStorage {
     ) -> Result<(), KeyPackageError> {
         self.inner.put_key_packages(address, device, sequence, packages).await
     }
-    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
-        self.inner.take_key_packages(address).await
+    async fn take_key_packages(
+        &self,
+        address: &Address,
+        taking: Taking,
+    ) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
+        self.inner.take_key_packages(address, taking).await
     }
     async fn key_package_status(&self, address: &Address, device: u32) -> Result<KeyPackageStatus, KeyPackageError> {
         self.inner.key_package_status(address, device).await
@@ -182,6 +187,34 @@ impl Storage for StubbornStorage {
         limit: usize,
     ) -> Result<Vec<InspectedGroupLog>, StorageError> {
         self.inner.inspect_group_logs(after, limit).await
+    }
+}
+
+#[async_trait]
+impl TokenStorage for StubbornStorage {
+    async fn issuer_keys(&self) -> Result<Vec<StoredIssuerKey>, StorageError> {
+        self.inner.issuer_keys().await
+    }
+    async fn put_issuer_key(&self, key: StoredIssuerKey) -> Result<(), StorageError> {
+        self.inner.put_issuer_key(key).await
+    }
+    async fn draw_tokens(&self, address: &Address, draw: TokenDraw) -> Result<(), DrawError> {
+        self.inner.draw_tokens(address, draw).await
+    }
+    async fn draw_voucher(&self, address: &Address, draw: VoucherDraw) -> Result<(), DrawError> {
+        self.inner.draw_voucher(address, draw).await
+    }
+    async fn redeem_voucher(&self, redemption: Redemption) -> Result<(), RedeemError> {
+        self.inner.redeem_voucher(redemption).await
+    }
+    async fn set_delivery_keys(&self, address: &Address, hashes: Vec<[u8; 32]>) -> Result<(), DeliveryKeysError> {
+        self.inner.set_delivery_keys(address, hashes).await
+    }
+    async fn withheld_since(&self, address: &Address, device: u32) -> Result<u64, QueueError> {
+        self.inner.withheld_since(address, device).await
+    }
+    async fn settle_withheld(&self, address: &Address, device: u32, since: u64) -> Result<(), QueueError> {
+        self.inner.settle_withheld(address, device, since).await
     }
 }
 

@@ -76,9 +76,11 @@ impl DemoError {
 
 /// The two released commands.
 #[derive(Debug, Clone)]
-struct Commands {
-    medipeps: PathBuf,
-    medipeps_server: PathBuf,
+pub(crate) struct Commands {
+    /// The client's.
+    pub(crate) medipeps: PathBuf,
+    /// The server's.
+    pub(crate) medipeps_server: PathBuf,
 }
 
 /// Runs `cargo demo`. Exit code 0 when everything held, 1 when something did not.
@@ -116,7 +118,7 @@ pub(crate) fn says_ok(json: &str) -> bool {
 }
 
 /// Builds both commands; cargo's own output goes to the standard error.
-fn build(project: &Project) -> Result<Commands, DemoError> {
+pub(crate) fn build(project: &Project) -> Result<Commands, DemoError> {
     let status = project
         .cargo(["build", "--release", "--package", "medipeps-server", "--package", "medipeps-client"])
         .stdin(Stdio::null())

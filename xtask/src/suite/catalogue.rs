@@ -6,9 +6,12 @@ use crate::demo;
 use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
-use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, PUBLIC_API, RUSTFMT, STRACE, VECTORS, VERIFPAL, WASM, XMLLINT};
+use crate::suite::need::{
+    BUILDAH, CARGO_DEB, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, PUBLIC_API, RUSTFMT, STRACE, SYSTEMD, VECTORS,
+    VERIFPAL, WASM, XMLLINT,
+};
 use crate::suite::report::Ended;
-use crate::suite::{Run, Suite, Work, deny, fuzz, model, public_api, published, wasm};
+use crate::suite::{Run, Suite, Work, deny, fuzz, installation, model, public_api, published, wasm};
 
 /// Property-test cases in a nightly run; proptest's default is 256.
 const PROPTEST_CASES_NIGHTLY: &str = "2560";
@@ -132,6 +135,13 @@ pub(super) static SUITES: &[Suite] = &[
         }),
     },
     Suite {
+        name: "installation",
+        checks: "the server's package: into a fresh Debian, its units under systemd's eyes, by socket activation, in a container",
+        needs: &[&CARGO_DEB, &DPKG_DEV, &SYSTEMD, &BUILDAH, &DEBIAN_ROOT],
+        minutes: 1.5,
+        work: Work::Own(installation::run),
+    },
+    Suite {
         name: "readme",
         checks: "the shell blocks under README's 'Use it', as written",
         needs: &[],
@@ -154,7 +164,8 @@ const CRASH_TESTS: &[&str] = &["crash", "fault_", "fail_point", "fsync"];
 
 /// Builds the commands, then runs those tests across crates that the words choose.
 fn across_crates(run: &Run, words: &[&str]) -> Vec<Command> {
-    let commands = run.project.cargo(["build", "--package", "medipeps-server", "--package", "medipeps-client"]);
+    let packages = ["medipeps-server", "medipeps-client", "medipeps-load"].map(|name| ["--package", name]);
+    let commands = run.project.cargo(["build"].into_iter().chain(packages.into_iter().flatten()));
     let mut chosen = tests(run, &["--package", "medipeps-tests", "--"]);
     chosen.args(words);
     vec![commands, chosen]

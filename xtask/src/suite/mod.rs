@@ -4,6 +4,7 @@ mod catalogue;
 mod count;
 mod deny;
 mod fuzz;
+mod installation;
 mod model;
 mod need;
 pub(crate) mod public_api;

@@ -17,6 +17,9 @@ pub(super) const VERIFPAL_VERSION: &str = "1.6.7";
 /// The release of cargo-public-api that reads what [`public_api::RUST`] writes.
 const CARGO_PUBLIC_API: &str = "0.52.0";
 
+/// The release of cargo-deb that packs the server.
+const CARGO_DEB_VERSION: &str = "3.8.0";
+
 /// Something that must be there before a suite can run.
 #[derive(Debug)]
 pub(super) struct Need {
@@ -229,6 +232,85 @@ pub(super) static XMLLINT: Need = Need {
     minutes: 0.5,
     megabytes: 3,
 };
+
+/// cargo-deb.
+pub(super) static CARGO_DEB: Need = Need {
+    name: "cargo-deb 3.8.0",
+    probe: |project| has_cargo_tool(project, "deb", CARGO_DEB_VERSION),
+    mend: Mend::Ways(|project| cargo_tool(project, "cargo-deb", CARGO_DEB_VERSION)),
+    minutes: 1.5,
+    megabytes: 80,
+};
+
+/// What finds the libraries that a package depends on.
+pub(super) static DPKG_DEV: Need = Need {
+    name: "dpkg-dev",
+    probe: |project| succeeds(project.command("dpkg-shlibdeps").arg("--version")),
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["dpkg-dev"])]),
+    minutes: 0.5,
+    megabytes: 60,
+};
+
+/// systemd's programs; systemd itself need not run.
+pub(super) static SYSTEMD: Need = Need {
+    name: "systemd's programs",
+    probe: |project| {
+        let there = |program| succeeds(project.command(program).arg("--version"));
+        there("systemd-analyze") && there("systemd-socket-activate")
+    },
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["systemd"])]),
+    minutes: 0.3,
+    megabytes: 30,
+};
+
+/// Builds and runs containers without a daemon.
+pub(super) static BUILDAH: Need = Need {
+    name: "buildah",
+    probe: |project| succeeds(project.command("buildah").arg("--version")),
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["buildah"])]),
+    minutes: 0.5,
+    megabytes: 90,
+};
+
+/// The files of a Debian to install the package into, of the release that this machine runs and from the same sources.
+pub(super) static DEBIAN_ROOT: Need = Need {
+    name: "a fresh Debian in a folder",
+    probe: |project| debian_root(project).join("usr/bin/systemd-sysusers").exists(),
+    mend: Mend::Ways(|project| {
+        let mut ways = debian_packages(project, &["mmdebstrap"]);
+        let folder = debian_root(project);
+        let parent = folder.parent().unwrap_or(&folder).to_path_buf();
+        let mut make = project.command("mkdir");
+        make.arg("-p").arg(parent);
+        let mut bootstrap = as_root(project, "sh");
+        // The release and the sources are this machine's own; the folder has its name only once it is whole.
+        bootstrap.args(["-c", BOOTSTRAP, "sh"]).arg(&folder);
+        ways.extend([make, bootstrap]);
+        vec![ways]
+    }),
+    minutes: 1.5,
+    megabytes: 200,
+};
+
+/// Makes a small Debian in the folder `$1`.
+const BOOTSTRAP: &str = r#"rm -rf "$1.partial" && . /etc/os-release && \
+mmdebstrap --quiet --variant=essential --mode=root --include=systemd "$VERSION_CODENAME" "$1.partial" \
+$(ls /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null) && mv "$1.partial" "$1""#;
+
+/// Where that Debian lies.
+pub(super) fn debian_root(project: &Project) -> PathBuf {
+    project.tools().with_file_name("debian")
+}
+
+/// A command as root, by sudo where need be.
+pub(super) fn as_root(project: &Project, program: &str) -> Command {
+    if answer(project.command("id").arg("-u")).is_some_and(|id| id == "0") {
+        return project.command(program);
+    }
+    let mut command = project.command("sudo");
+    command.arg(program);
+    command
+}
 
 /// A rustup component; without rustup, Debian's package of the same.
 fn component(project: &Project, component: &str, package: &str) -> Vec<Vec<Command>> {

@@ -82,7 +82,7 @@ fn a_kept_envelope_is_read_when_its_session_is_there() {
     let mut world = acquainted();
     let paul = world.address(1);
     world.send(0, mail(&paul, "kept"));
-    let Delivery { sequence, received, envelope } = world.device(1).queue.pop().unwrap();
+    let Delivery { sequence, received, envelope, .. } = world.device(1).queue.pop().unwrap();
     let now = world.now;
     let record = KeptEnvelopeRecord { sequence, received, kept: now, envelope };
     let noted = UndecryptableRecord { sequence, received, reason: "no_session".into(), sender: None };

@@ -6,7 +6,7 @@ use medipeps_core::Address;
 use medipeps_core::identity::{DeviceCertificate, Statement, StatementError};
 use medipeps_core::prekey::{EncodedBundle, OneTimePrekey, PrekeyUpload};
 use medipeps_core::wire::transport::{
-    BeginBlobReply, Delivery, ErrorCode, ErrorReply, FetchBlobReply, FetchPrekeysReply, PrekeyStatusReply,
+    BeginBlobReply, Delivery, ErrorCode, ErrorReply, FetchBlobReply, FetchPrekeysReply, Lane, PrekeyStatusReply,
     PutBlobPieceReply, Register, Request, Response, StaleDevices, Submit, SubmitReply,
 };
 
@@ -256,7 +256,7 @@ impl ServerAccount {
             return refuse(ErrorCode::RateLimited);
         }
         let statement = self.statement.encoded().to_vec();
-        Ok(Response::FetchPrekeys(FetchPrekeysReply { statement, bundles }))
+        Ok(Response::FetchPrekeys(FetchPrekeysReply { statement, bundles, one_time_withheld: false }))
     }
 
     /// An envelope is due for each device that has prekeys, and allowed for each that is listed, once.
@@ -298,7 +298,7 @@ impl ServerDevice {
 
     pub(super) fn enqueue(&mut self, envelope: Vec<u8>, received: u64) {
         self.last_sequence += 1;
-        self.queue.push(Delivery { sequence: self.last_sequence, received, envelope });
+        self.queue.push(Delivery { sequence: self.last_sequence, received, envelope, lane: Lane::Normal });
     }
 }
 

@@ -187,6 +187,8 @@ impl Agent {
                 SubscriptionEvent::Expired(count) => {
                     self.run(Input::Expired(count), show).await?;
                 }
+                // Nothing is lost by it; the server tells it again to the next subscription.
+                SubscriptionEvent::PrekeysWithheld(_) => {}
                 SubscriptionEvent::Displaced => return Err(NetworkError::Displaced.into()),
             }
         }

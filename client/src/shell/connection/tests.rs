@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use chacha20::ChaCha20Rng;
-use medipeps_core::wire::transport::{Delivery, ErrorCode};
+use medipeps_core::label;
+use medipeps_core::proof::EXPORTER_LENGTH;
+use medipeps_core::wire::transport::{Delivery, ErrorCode, Lane};
 use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Endpoint, VarInt};
 use rand_core::SeedableRng;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::RootCertStore;
@@ -355,6 +358,7 @@ async fn refusals_silence_and_closing_are_told_apart() {
         address: address.clone(),
         envelopes: vec![medipeps_core::wire::transport::DeviceEnvelope { device_id: 1, envelope: vec![0; 65_536] }],
         payment: medipeps_core::wire::transport::Payment::None,
+        delivery_key: None,
     });
     let silent = connection.request_within(&submit, Duration::from_millis(100)).await;
     assert!(matches!(silent, Err(RequestError::TimedOut)), "{silent:?}");
@@ -376,7 +380,8 @@ async fn events_come_in_order_even_if_the_wait_is_dropped() {
     let events: Vec<_> = [SubscriptionEvent::Open([4; 16])]
         .into_iter()
         .chain((1..=20).map(|sequence| {
-            SubscriptionEvent::Delivery(Delivery { sequence, received: 5, envelope: vec![sequence as u8; 65_536] })
+            let envelope = vec![sequence as u8; 65_536];
+            SubscriptionEvent::Delivery(Delivery { sequence, received: 5, envelope, lane: Lane::Normal })
         }))
         .chain([SubscriptionEvent::QueueEmpty])
         .collect();

@@ -162,7 +162,7 @@ impl<T: Ticket> Pipeline<T> {
             let Some(lane) = self.lane().await else { return Ok(()) };
             let Some(ticket) = self.waiting.pop_front() else { return Ok(()) };
             if self.flights.is_empty() {
-                self.heard = connection.datagrams_received();
+                self.heard = connection.arrivals();
             }
             self.flights.spawn(async move {
                 let answer = connection.request_owned(ticket.request(), BLOB_REQUEST_WAIT).await;
@@ -248,7 +248,7 @@ impl<T: Ticket> Pipeline<T> {
     /// it gets, however slow the answer; one that is silent is looked for anew, long before QUIC gives it up.
     fn listen(&mut self) {
         let Some(connection) = self.connection.clone() else { return };
-        let heard = connection.datagrams_received();
+        let heard = connection.arrivals();
         if heard == self.heard {
             self.lost(&connection);
             connection.abandon();
@@ -267,7 +267,7 @@ impl<T: Ticket> Pipeline<T> {
             let expectation = ServerExpectation { address, trust: *trust, domain: Some(domain) };
             match Connection::for_transfer(&expectation).await {
                 Ok(connection) => {
-                    self.heard = connection.datagrams_received();
+                    self.heard = connection.arrivals();
                     self.connection = Some(connection);
                 }
                 Err(

@@ -58,6 +58,8 @@ pub enum ExportRecord {
         expires: u64,
         /// Its bytes.
         envelope: Vec<u8>,
+        /// It came without a delivery key of the account.
+        request_lane: bool,
     },
     /// A submission to the account before.
     Submission {
@@ -203,12 +205,15 @@ impl ExportRecord {
                     key_packages: key_packages.clone(),
                 })
             }
-            Self::Envelope { sequence, received, expires, envelope } => Record::Envelope(proto::ExportedEnvelope {
-                sequence: *sequence,
-                received: *received,
-                expires: *expires,
-                envelope: envelope.clone(),
-            }),
+            Self::Envelope { sequence, received, expires, envelope, request_lane } => {
+                Record::Envelope(proto::ExportedEnvelope {
+                    sequence: *sequence,
+                    received: *received,
+                    expires: *expires,
+                    envelope: envelope.clone(),
+                    request_lane: *request_lane,
+                })
+            }
             Self::Submission { id, submission } => Record::Submission(proto::ExportedSubmission {
                 id: id.to_vec(),
                 submission: Some(submission.to_proto()),
@@ -267,6 +272,7 @@ impl ExportRecord {
                 received: message.received,
                 expires: message.expires,
                 envelope: message.envelope,
+                request_lane: message.request_lane,
             },
             Record::Submission(message) => Self::Submission {
                 id: fixed(&message.id, "id")?,
@@ -312,6 +318,7 @@ mod tests {
             organisation: Some("CHU".into()),
             created: 1,
             devices: vec![1, 4],
+            delivery_keys: vec![[5; 32]],
             tenant: 5,
             suspended: true,
         };
@@ -322,7 +329,16 @@ mod tests {
             last_resort_kem: vec![2],
             seal: vec![3],
         };
-        let queue = QueueRecord { highest_sequence: 9, messages: 1, bytes: 4096, expired: 2, generation: 8 };
+        let queue = QueueRecord {
+            highest_sequence: 9,
+            messages: 3,
+            bytes: 12_288,
+            expired: 2,
+            generation: 8,
+            request_messages: 1,
+            request_bytes: 4096,
+            withheld_since: 7,
+        };
         let group_log = GroupLogRecord {
             first_epoch: 1,
             epoch: 2,
@@ -360,7 +376,7 @@ mod tests {
             ExportRecord::Account { address: "a@b".parse().unwrap(), account, statement: vec![1, 2] },
             ExportRecord::Device { device_id: 1, queue, prekeys: Some(prekeys) },
             ExportRecord::UsedPrekeys { one_time: vec![1, 2], one_time_kem: vec![3], key_packages: vec![4] },
-            ExportRecord::Envelope { sequence: 9, received: 1, expires: 2, envelope: vec![0; 100] },
+            ExportRecord::Envelope { sequence: 9, received: 1, expires: 2, envelope: vec![0; 100], request_lane: true },
             ExportRecord::Submission { id: [3; 16], submission: SubmissionRecord { digest: [4; 32], forget: 6 } },
             ExportRecord::Blob(ExportedBlob { id: [6; 32], length: 3, secret_hash: [7; 32], begun: 1, expires: 2 }),
             ExportRecord::BlobPiece(vec![1, 2, 3]),
@@ -392,7 +408,15 @@ mod tests {
             import_unfinished: true,
         };
         assert_eq!(StoreRecord::decode(&store.encode()), Ok(store));
-        let envelope = EnvelopeRecord { segment: 1, offset: 2, length: 3, checksum: 4, received: 5, expires: 6 };
+        let envelope = EnvelopeRecord {
+            segment: 1,
+            offset: 2,
+            length: 3,
+            checksum: 4,
+            received: 5,
+            expires: 6,
+            request_lane: true,
+        };
         assert_eq!(EnvelopeRecord::decode(&envelope.encode()), Ok(envelope));
     }
 

@@ -4,6 +4,7 @@ mod blob;
 mod export;
 mod group_log;
 mod tenant;
+mod token;
 
 use prost::Message;
 
@@ -12,6 +13,7 @@ pub use export::{ExportRecord, ExportedBlob, ExportedGroupEntry};
 pub use group_log::{
     GroupEntryIdRecord, GroupEntryRecord, GroupEpochRecord, GroupLogRecord, GroupWakeRecord, KeyPackagesRecord,
 };
+pub use token::{DrawRecord, DrawsRecord, IssuerKeyRecord, SpendRecord, VoucherRecord};
 
 pub(in crate::wire) use tenant::{decode_licence, encode_licence};
 
@@ -72,6 +74,8 @@ pub struct AccountRecord {
     pub created: u64,
     /// Ascending.
     pub devices: Vec<u32>,
+    /// Hashes of the delivery keys that the account has set.
+    pub delivery_keys: Vec<[u8; 32]>,
     /// The number of the tenant that it belongs to.
     pub tenant: u64,
     /// The operator lets nothing in or out.
@@ -106,6 +110,12 @@ pub struct QueueRecord {
     pub expired: u64,
     /// The highest generation that the device reported.
     pub generation: u64,
+    /// Of `messages`, those of the request lane.
+    pub request_messages: u64,
+    /// Of `bytes`, theirs.
+    pub request_bytes: u64,
+    /// When one-time prekeys were first withheld and the device was not told, in milliseconds since 1970; 0: not.
+    pub withheld_since: u64,
 }
 
 /// Where the body of an envelope lies.
@@ -123,6 +133,8 @@ pub struct EnvelopeRecord {
     pub received: u64,
     /// Milliseconds since 1970.
     pub expires: u64,
+    /// It came without a delivery key of the account.
+    pub request_lane: bool,
 }
 
 /// A submission id that was taken.
@@ -236,6 +248,7 @@ impl AccountRecord {
             organisation: self.organisation.clone().unwrap_or_default(),
             created: self.created,
             devices: self.devices.clone(),
+            delivery_keys: self.delivery_keys.iter().map(|hash| hash.to_vec()).collect(),
             tenant: self.tenant,
             suspended: self.suspended,
         }
@@ -255,6 +268,11 @@ impl AccountRecord {
             organisation: some_text(message.organisation),
             created: message.created,
             devices: message.devices,
+            delivery_keys: message
+                .delivery_keys
+                .iter()
+                .map(|hash| fixed(hash, "delivery_keys"))
+                .collect::<Result<_, _>>()?,
             tenant: message.tenant,
             suspended: message.suspended,
         })
@@ -319,6 +337,9 @@ impl QueueRecord {
             bytes: self.bytes,
             expired: self.expired,
             generation: self.generation,
+            request_messages: self.request_messages,
+            request_bytes: self.request_bytes,
+            withheld_since: self.withheld_since,
         }
     }
 
@@ -329,6 +350,9 @@ impl QueueRecord {
             bytes: message.bytes,
             expired: message.expired,
             generation: message.generation,
+            request_messages: message.request_messages,
+            request_bytes: message.request_bytes,
+            withheld_since: message.withheld_since,
         }
     }
 }
@@ -344,6 +368,7 @@ impl EnvelopeRecord {
             checksum: self.checksum,
             received: self.received,
             expires: self.expires,
+            request_lane: self.request_lane,
         }
         .encode_to_vec()
     }
@@ -361,6 +386,7 @@ impl EnvelopeRecord {
             checksum: message.checksum,
             received: message.received,
             expires: message.expires,
+            request_lane: message.request_lane,
         })
     }
 }

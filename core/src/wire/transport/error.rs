@@ -130,6 +130,26 @@ error_codes! {
     WakeHostRefused = 58;
     /// There is no room for another wake handle in this group log.
     GroupWakesFull = 59;
+    /// The request is not paid with as many tokens as it costs.
+    PriceNotPaid = 60;
+    /// The server has no such issuer key, or it does not issue or its tokens have run out.
+    UnknownIssuerKey = 61;
+    /// A token does not verify under its issuer key.
+    TokenRefused = 62;
+    /// A token has paid for something else.
+    TokenSpent = 63;
+    /// The account has drawn its tokens of this day, or the device has drawn with other blinded elements.
+    TokensDrawn = 64;
+    /// The account has drawn its vouchers of this day.
+    VouchersDrawn = 65;
+    /// The voucher is for another server, its home is not trusted here, or a signature does not verify.
+    VoucherRefused = 66;
+    /// The voucher is of another day.
+    VoucherExpired = 67;
+    /// The voucher has paid for another batch.
+    VoucherSpent = 68;
+    /// Too many messages from strangers wait for the recipient; `retry_after` is a guess.
+    RequestLaneFull = 69;
     /// The tenant of the invitation has as many accounts as its licence allows.
     SeatsExhausted = 80;
     /// The licence of the account's tenant has ended.

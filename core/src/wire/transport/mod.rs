@@ -6,6 +6,7 @@ mod key_package;
 mod own_account;
 mod request;
 mod response;
+mod token;
 
 pub use error::{ErrorCode, ErrorReply, StaleDevices};
 pub use group_log::{
@@ -19,9 +20,10 @@ pub use request::{
     FetchPrekeys, PutBlobPiece, Register, Request, Submit,
 };
 pub use response::{
-    AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, HelloReply, PrekeyStatusReply,
-    PutBlobPieceReply, Response, SubmitReply, SubscriptionEvent,
+    AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, HelloReply, Lane,
+    PrekeyStatusReply, PutBlobPieceReply, Response, SubmitReply, SubscriptionEvent,
 };
+pub use token::{DrawVoucher, Payment, RedeemVoucher, Token, TokenRequest, TokenResponse};
 
 use super::{WireError, proto};
 use crate::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX, STATEMENT_LENGTH_MAX};
@@ -31,13 +33,12 @@ use crate::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX, STATEMENT_LENGTH_M
 pub enum Transport {
     /// QUIC with ALPN `medipeps/1`; a TLS exporter can be had.
     Quic,
-}
-
-/// What pays for an anonymous request. Tokens come with a later version of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Payment {
-    /// Nothing; the request counts against the limits of the queue and of the network address.
-    None,
+    /// WebTransport over HTTP/3, as a browser has it, which gives no TLS exporter.
+    WebTransport,
+    /// WebSocket over TLS by a program that is no browser; a TLS exporter can be had.
+    WebSocket,
+    /// WebSocket over TLS by a browser, which gives no TLS exporter.
+    BrowserWebSocket,
 }
 
 impl Transport {
@@ -46,28 +47,36 @@ impl Transport {
     pub const fn encode(self) -> i32 {
         match self {
             Self::Quic => proto::Transport::Quic as i32,
+            Self::WebTransport => proto::Transport::Webtransport as i32,
+            Self::WebSocket => proto::Transport::Websocket as i32,
+            Self::BrowserWebSocket => proto::Transport::BrowserWebsocket as i32,
+        }
+    }
+
+    /// Whether its TLS exporter is part of what hello and proof of device sign.
+    #[must_use]
+    pub const fn has_exporter(self) -> bool {
+        matches!(self, Self::Quic | Self::WebSocket)
+    }
+
+    /// What people and logs call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::WebTransport => "webtransport",
+            Self::WebSocket => "websocket",
+            Self::BrowserWebSocket => "browser-websocket",
         }
     }
 
     fn decode(number: i32) -> Result<Self, WireError> {
         match proto::Transport::try_from(number) {
             Ok(proto::Transport::Quic) => Ok(Self::Quic),
+            Ok(proto::Transport::Webtransport) => Ok(Self::WebTransport),
+            Ok(proto::Transport::Websocket) => Ok(Self::WebSocket),
+            Ok(proto::Transport::BrowserWebsocket) => Ok(Self::BrowserWebSocket),
             Ok(proto::Transport::Unspecified) | Err(_) => Err(WireError::Bounds("transport")),
-        }
-    }
-}
-
-impl Payment {
-    fn encode(self) -> proto::Payment {
-        match self {
-            Self::None => proto::Payment { payment: Some(proto::payment::Payment::None(proto::NoPayment {})) },
-        }
-    }
-
-    fn decode(payment: Option<proto::Payment>) -> Result<Self, WireError> {
-        match payment.and_then(|payment| payment.payment) {
-            Some(proto::payment::Payment::None(_)) => Ok(Self::None),
-            None => Err(WireError::Missing("payment")),
         }
     }
 }

@@ -8,8 +8,10 @@ use super::group_log::{
     AppendGroupEntry, CreateGroupLog, FetchGroupEntries, SetGroupWake, SignalGroup, WatchGroupLogs,
 };
 use super::own_account::FetchOwnData;
-use super::{Payment, Transport, check_content, check_frame, statement};
+use super::token::{DrawVoucher, Payment, RedeemVoucher, TokenRequest, delivery_key_hashes};
+use super::{Transport, check_content, check_frame, statement};
 use crate::Address;
+use crate::delivery_key::DeliveryKey;
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, ENVELOPE_SIZES};
 use crate::wire::{WireError, fixed, proto};
 
@@ -66,6 +68,17 @@ pub enum Request {
     KeyPackageStatus,
     /// Statement and one key package a device; takes one-time ones.
     FetchKeyPackages(FetchKeyPackages),
+    /// The server's issuer keys and prices.
+    FetchIssuerKeys,
+    /// Draws tokens of the account's day.
+    DrawTokens(TokenRequest),
+    /// Draws a voucher for another server.
+    DrawVoucher(DrawVoucher),
+    /// Draws tokens for a voucher of another server.
+    RedeemVoucher(RedeemVoucher),
+    /// Replaces the account's delivery keys, of which the server keeps hashes; at most
+    /// [`DELIVERY_KEYS_MAX`](crate::limits::DELIVERY_KEYS_MAX).
+    SetDeliveryKeys(Vec<[u8; 32]>),
     /// The licence of the tenant that the own account belongs to.
     FetchTenant,
     /// Everything that the server has of the own account.
@@ -151,6 +164,8 @@ pub struct Submit {
     pub envelopes: Vec<DeviceEnvelope>,
     /// What pays for it.
     pub payment: Payment,
+    /// As the recipient gave it to the sender. Without the right one it goes into the request lane.
+    pub delivery_key: Option<DeliveryKey>,
 }
 
 /// One device's envelope.
@@ -276,6 +291,7 @@ impl Request {
                     .map(|one| proto::DeviceEnvelope { device_id: one.device_id, envelope: one.envelope })
                     .collect(),
                 payment: Some(submit.payment.encode()),
+                delivery_key: submit.delivery_key.map_or_else(Vec::new, |key| key.as_bytes().to_vec()),
             }),
             Self::BeginBlob(begin) => R::BeginBlob(proto::BeginBlob {
                 id: begin.id.to_vec(),
@@ -308,6 +324,13 @@ impl Request {
                 address: fetch.address.to_string(),
                 payment: Some(fetch.payment.encode()),
             }),
+            Self::FetchIssuerKeys => R::FetchIssuerKeys(proto::FetchIssuerKeys {}),
+            Self::DrawTokens(request) => R::DrawTokens(proto::DrawTokens { request: Some(request.to_proto()) }),
+            Self::DrawVoucher(draw) => R::DrawVoucher(draw.to_proto()),
+            Self::RedeemVoucher(redeem) => R::RedeemVoucher(redeem.to_proto()),
+            Self::SetDeliveryKeys(hashes) => {
+                R::SetDeliveryKeys(proto::SetDeliveryKeys { hashes: hashes.iter().map(|hash| hash.to_vec()).collect() })
+            }
             Self::FetchTenant => R::FetchTenant(proto::FetchTenant {}),
             Self::FetchOwnData(fetch) => R::FetchOwnData(fetch.to_proto()),
         };
@@ -367,6 +390,7 @@ impl Request {
                 address: address(&submit.address)?,
                 envelopes: envelopes(submit.envelopes)?,
                 payment: Payment::decode(submit.payment)?,
+                delivery_key: delivery_key(&submit.delivery_key)?,
             }),
             R::BeginBlob(begin) => Self::BeginBlob(BeginBlob {
                 id: fixed(&begin.id, "id")?,
@@ -409,6 +433,11 @@ impl Request {
                 address: address(&fetch.address)?,
                 payment: Payment::decode(fetch.payment)?,
             }),
+            R::FetchIssuerKeys(_) => Self::FetchIssuerKeys,
+            R::DrawTokens(draw) => Self::DrawTokens(TokenRequest::from_proto(draw.request)?),
+            R::DrawVoucher(draw) => Self::DrawVoucher(DrawVoucher::from_proto(draw)?),
+            R::RedeemVoucher(redeem) => Self::RedeemVoucher(RedeemVoucher::from_proto(redeem)?),
+            R::SetDeliveryKeys(keys) => Self::SetDeliveryKeys(delivery_key_hashes(&keys.hashes)?),
         })
     }
 }
@@ -423,6 +452,10 @@ fn within(number: u64, bounds: RangeInclusive<u64>, field: &'static str) -> Resu
 
 fn device_id(id: u32) -> Result<u32, WireError> {
     if id == 0 { Err(WireError::Bounds("device_id")) } else { Ok(id) }
+}
+
+fn delivery_key(bytes: &[u8]) -> Result<Option<DeliveryKey>, WireError> {
+    if bytes.is_empty() { Ok(None) } else { Ok(Some(DeliveryKey::from(fixed(bytes, "delivery_key")?))) }
 }
 
 /// One envelope a device, of sizes that envelopes have.
@@ -449,7 +482,8 @@ mod tests {
     use super::*;
 
     fn submit(envelopes: Vec<DeviceEnvelope>) -> Request {
-        Request::Submit(Submit { id: [1; 16], address: "a@b".parse().unwrap(), envelopes, payment: Payment::None })
+        let address = "a@b".parse().unwrap();
+        Request::Submit(Submit { id: [1; 16], address, envelopes, payment: Payment::None, delivery_key: None })
     }
 
     fn piece(length: usize) -> Request {
@@ -501,6 +535,13 @@ mod tests {
             Request::FetchStatement(address.clone()),
             Request::FetchPrekeys(FetchPrekeys { address, payment: Payment::None }),
             submit(vec![DeviceEnvelope { device_id: 1, envelope: vec![0; 4096] }]),
+            Request::Submit(Submit {
+                id: [1; 16],
+                address: "a@b".parse().unwrap(),
+                envelopes: vec![DeviceEnvelope { device_id: 1, envelope: vec![0; 4096] }],
+                payment: Payment::None,
+                delivery_key: Some(DeliveryKey::from([7; 16])),
+            }),
             Request::BeginBlob(BeginBlob {
                 id: [1; 32],
                 upload_secret: [2; 16],

@@ -5,6 +5,7 @@ use prost::Message;
 use super::group_log::{AppendGroupEntryReply, FetchGroupEntriesReply, GroupLogEntry, GroupLogEvent};
 use super::key_package::{FetchKeyPackagesReply, KeyPackageStatusReply};
 use super::own_account::{FetchOwnDataReply, FetchTenantReply};
+use super::token::TokenResponse;
 use super::{ErrorReply, StaleDevices, Transport, check_content, check_frame, statement};
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX};
 use crate::wire::{WireError, fixed, proto};
@@ -49,6 +50,13 @@ pub enum Response {
     KeyPackageStatus(KeyPackageStatusReply),
     /// To [`Request::FetchKeyPackages`](super::Request::FetchKeyPackages).
     FetchKeyPackages(FetchKeyPackagesReply),
+    /// To [`Request::FetchIssuerKeys`](super::Request::FetchIssuerKeys): an encoded `SignedIssuerKeys`.
+    FetchIssuerKeys(Vec<u8>),
+    /// To [`Request::DrawTokens`](super::Request::DrawTokens) and
+    /// [`Request::RedeemVoucher`](super::Request::RedeemVoucher).
+    DrawTokens(TokenResponse),
+    /// To [`Request::DrawVoucher`](super::Request::DrawVoucher): an encoded `SignedVoucher`.
+    DrawVoucher(Vec<u8>),
     /// To [`Request::FetchTenant`](super::Request::FetchTenant).
     FetchTenant(FetchTenantReply),
     /// To [`Request::FetchOwnData`](super::Request::FetchOwnData).
@@ -99,6 +107,8 @@ pub struct FetchPrekeysReply {
     pub statement: Vec<u8>,
     /// Encoded `PrekeyBundle`s.
     pub bundles: Vec<Vec<u8>>,
+    /// Others have asked for this account's prekeys so often that the bundles have no one-time keys.
+    pub one_time_withheld: bool,
 }
 
 /// Answer to [`Request::Submit`](super::Request::Submit): the envelopes are on the disk.
@@ -161,6 +171,9 @@ pub enum SubscriptionEvent {
     Displaced,
     /// So many messages ran out of time before the device came for them.
     Expired(u64),
+    /// Somebody asks for the account's prekeys more often than the limit: since this time, in milliseconds since 1970 by the
+    /// server's clock, one-time keys were withheld.
+    PrekeysWithheld(u64),
 }
 
 /// One queued envelope.
@@ -172,6 +185,17 @@ pub struct Delivery {
     pub received: u64,
     /// Encoded envelope.
     pub envelope: Vec<u8>,
+    /// Whether its sender knew a delivery key.
+    pub lane: Lane,
+}
+
+/// How an envelope came to the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// With a delivery key of the account, or the account has none.
+    Normal,
+    /// From somebody who does not know a delivery key.
+    Request,
 }
 
 impl Response {
@@ -211,9 +235,11 @@ impl Response {
             }),
             Self::Subscription(event) => R::Subscription(event.encode()),
             Self::FetchStatement(statement) => R::FetchStatement(proto::FetchStatementReply { statement }),
-            Self::FetchPrekeys(reply) => {
-                R::FetchPrekeys(proto::FetchPrekeysReply { statement: reply.statement, bundles: reply.bundles })
-            }
+            Self::FetchPrekeys(reply) => R::FetchPrekeys(proto::FetchPrekeysReply {
+                statement: reply.statement,
+                bundles: reply.bundles,
+                one_time_withheld: reply.one_time_withheld,
+            }),
             Self::Submit(reply) => R::Submit(proto::SubmitReply { duplicate: reply.duplicate }),
             Self::BeginBlob(reply) => {
                 R::BeginBlob(proto::BeginBlobReply { stored_pieces: reply.stored_pieces, expires: reply.expires })
@@ -227,6 +253,9 @@ impl Response {
             Self::GroupLog(event) => R::GroupLog(event.to_proto()),
             Self::KeyPackageStatus(reply) => R::KeyPackageStatus(reply.to_proto()),
             Self::FetchKeyPackages(reply) => R::FetchKeyPackages(reply.to_proto()),
+            Self::FetchIssuerKeys(keys) => R::FetchIssuerKeys(proto::FetchIssuerKeysReply { keys }),
+            Self::DrawTokens(reply) => R::DrawTokens(proto::DrawTokensReply { response: Some(reply.to_proto()) }),
+            Self::DrawVoucher(voucher) => R::DrawVoucher(proto::DrawVoucherReply { voucher }),
             Self::FetchTenant(reply) => R::FetchTenant(reply.to_proto()),
             Self::FetchOwnData(reply) => R::FetchOwnData(reply.to_proto()),
         };
@@ -279,7 +308,11 @@ impl Response {
                 if reply.bundles.is_empty() || reply.bundles.len() > DEVICES_MAX {
                     return Err(WireError::Bounds("bundles"));
                 }
-                Self::FetchPrekeys(FetchPrekeysReply { statement: statement(reply.statement)?, bundles: reply.bundles })
+                Self::FetchPrekeys(FetchPrekeysReply {
+                    statement: statement(reply.statement)?,
+                    bundles: reply.bundles,
+                    one_time_withheld: reply.one_time_withheld,
+                })
             }
             R::Submit(reply) => Self::Submit(SubmitReply { duplicate: reply.duplicate }),
             R::BeginBlob(reply) => {
@@ -300,6 +333,9 @@ impl Response {
             R::GroupLog(event) => Self::GroupLog(GroupLogEvent::from_proto(event)?),
             R::KeyPackageStatus(reply) => Self::KeyPackageStatus(KeyPackageStatusReply::from_proto(&reply)),
             R::FetchKeyPackages(reply) => Self::FetchKeyPackages(FetchKeyPackagesReply::from_proto(reply)?),
+            R::FetchIssuerKeys(reply) => Self::FetchIssuerKeys(reply.keys),
+            R::DrawTokens(reply) => Self::DrawTokens(TokenResponse::from_proto(reply.response)?),
+            R::DrawVoucher(reply) => Self::DrawVoucher(reply.voucher),
             R::FetchTenant(reply) => Self::FetchTenant(FetchTenantReply::from_proto(reply)?),
             R::FetchOwnData(reply) => Self::FetchOwnData(FetchOwnDataReply::from_proto(reply)?),
         })
@@ -315,10 +351,12 @@ impl SubscriptionEvent {
                 sequence: delivery.sequence,
                 received: delivery.received,
                 envelope: delivery.envelope,
+                request_lane: delivery.lane == Lane::Request,
             }),
             Self::QueueEmpty => E::QueueEmpty(proto::QueueEmpty {}),
             Self::Displaced => E::Displaced(proto::Displaced {}),
             Self::Expired(count) => E::Expired(proto::Expired { count }),
+            Self::PrekeysWithheld(since) => E::PrekeysWithheld(proto::PrekeysWithheld { since }),
         };
         proto::SubscriptionEvent { event: Some(event) }
     }
@@ -331,10 +369,12 @@ impl SubscriptionEvent {
                 sequence: delivery.sequence,
                 received: delivery.received,
                 envelope: delivery.envelope,
+                lane: if delivery.request_lane { Lane::Request } else { Lane::Normal },
             }),
             E::QueueEmpty(_) => Self::QueueEmpty,
             E::Displaced(_) => Self::Displaced,
             E::Expired(expired) => Self::Expired(expired.count),
+            E::PrekeysWithheld(withheld) => Self::PrekeysWithheld(withheld.since),
         })
     }
 }
@@ -353,6 +393,7 @@ mod tests {
         let stale = StaleDevices { missing: vec![1], extra: vec![2, 3], statement_version: 4 };
         let error = ErrorReply { stale_devices: Some(stale), ..ErrorReply::new(ErrorCode::StaleDevices, "changed") };
         let event = Response::Subscription;
+        let delivery = |lane| Delivery { sequence: 11, received: 12, envelope: vec![13], lane };
         let responses = [
             Response::Error(error.retry_after(5)),
             Response::Hello(HelloReply {
@@ -370,12 +411,18 @@ mod tests {
             Response::Done,
             Response::PrekeyStatus(PrekeyStatusReply { one_time_prekeys: 7, one_time_kem_prekeys: 8, sequence: 9 }),
             event(SubscriptionEvent::Open([10; 16])),
-            event(SubscriptionEvent::Delivery(Delivery { sequence: 11, received: 12, envelope: vec![13] })),
+            event(SubscriptionEvent::Delivery(delivery(Lane::Normal))),
+            event(SubscriptionEvent::Delivery(delivery(Lane::Request))),
+            event(SubscriptionEvent::PrekeysWithheld(22)),
             event(SubscriptionEvent::QueueEmpty),
             event(SubscriptionEvent::Displaced),
             event(SubscriptionEvent::Expired(14)),
             Response::FetchStatement(vec![15]),
-            Response::FetchPrekeys(FetchPrekeysReply { statement: vec![16], bundles: vec![vec![17]] }),
+            Response::FetchPrekeys(FetchPrekeysReply {
+                statement: vec![16],
+                bundles: vec![vec![17]],
+                one_time_withheld: true,
+            }),
             Response::Submit(SubmitReply { duplicate: true }),
             Response::BeginBlob(BeginBlobReply { stored_pieces: vec![18], expires: 19 }),
             Response::PutBlobPiece(PutBlobPieceReply { complete: true }),

@@ -9,11 +9,13 @@ mod key_packages;
 mod prekeys;
 mod queues;
 mod tenants;
+mod tokens;
 mod transfer;
 
 use std::sync::Arc;
 
 use medipeps_core::Address;
+use medipeps_core::wire::transport::Lane;
 
 use super::*;
 
@@ -98,6 +100,17 @@ macro_rules! conformance_suite {
             every_key_package_goes_to_one_taker,
             key_packages_go_with_their_device,
             used_key_packages_survive_an_export,
+            a_token_pays_for_one_thing,
+            a_token_is_spent_once_by_many_at_once,
+            what_is_refused_spends_nothing,
+            everything_that_is_paid_spends,
+            a_repeated_fetch_takes_no_second_key,
+            spent_tokens_survive_a_restart_and_go_with_their_key,
+            a_restore_retires_issuer_keys,
+            a_day_is_drawn_once_a_device,
+            vouchers_are_drawn_and_redeemed_once,
+            strangers_have_a_lane_of_their_own,
+            withheld_prekeys_are_told_until_settled,
             tenants_have_numbers_and_names_of_their_own,
             seats_are_never_given_twice,
             an_invitation_may_be_bound_to_an_address,
@@ -125,10 +138,12 @@ pub(super) use self::key_packages::*;
 pub(super) use self::prekeys::*;
 pub(super) use self::queues::*;
 pub(super) use self::tenants::*;
+pub(super) use self::tokens::*;
 pub(super) use self::transfer::*;
 pub(super) use conformance_suite;
 
-pub(super) const ROOMY: QueueQuota = QueueQuota { messages_max: 1000, bytes_max: 1 << 30 };
+pub(super) const ROOMY: QueueQuota =
+    QueueQuota { messages_max: 1000, bytes_max: 1 << 30, request_messages_max: 1000, request_bytes_max: 1 << 30 };
 const NOW: u64 = 1_800_000_000_000;
 const DAY: u64 = 24 * 3600 * 1000;
 
@@ -179,6 +194,8 @@ pub(super) fn submission(to: &Address, id: u8, envelopes: &[(u32, usize)]) -> Su
         digest: [id; 32],
         now_ms: NOW,
         expires_ms: NOW + 30 * DAY,
+        lane: Lane::Normal,
+        spend: Spend::default(),
     }
 }
 

@@ -6,6 +6,7 @@ mod group_wakes;
 mod loading;
 mod state;
 mod tenants;
+mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -17,6 +18,7 @@ use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{
     BlobRecord, ExportRecord, ExportedBlob, ExportedGroupEntry, InvitationRecord,
 };
+use medipeps_core::wire::transport::Lane;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -31,7 +33,7 @@ use super::{
     InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, NewBlob,
     NewGroupLog, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
     RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenKeyPackage, TakenPrekeys,
+    TakenKeyPackage, TakenPrekeys, Taking,
 };
 use crate::limits::{BLOBS_BYTES_MAX, FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX, INSPECT_GROUP_LOGS_MAX};
 
@@ -182,6 +184,7 @@ impl Storage for MemoryStorage {
             organisation: account.record.organisation.clone(),
             devices: account.record.devices.clone(),
             created_ms: account.record.created,
+            delivery_keys: account.record.delivery_keys.clone(),
             tenant: account.record.tenant,
             suspended: account.record.suspended,
         }))
@@ -241,10 +244,15 @@ impl Storage for MemoryStorage {
         self.commit(|state| state.device_mut(address, device).ok_or(PrekeyError::UnknownDevice)?.put(sequence, prekeys))
     }
 
-    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError> {
+    async fn take_prekeys(&self, address: &Address, taking: Taking) -> Result<Vec<TakenPrekeys>, PrekeyError> {
         self.commit(|state| {
+            if !state.accounts.contains_key(address) {
+                return Err(PrekeyError::UnknownDevice);
+            }
+            let repeated = state.take::<PrekeyError>(&taking.spend)?;
             let account = state.accounts.get_mut(address).ok_or(PrekeyError::UnknownDevice)?;
-            Ok(account.devices.iter_mut().filter_map(|(id, device)| device.take(*id)).collect())
+            let taken = account.devices.iter_mut().filter_map(|(id, device)| device.take(*id, &taking, repeated));
+            Ok(taken.collect())
         })
     }
 
@@ -282,6 +290,7 @@ impl Storage for MemoryStorage {
                 sequence: *sequence,
                 received_ms: envelope.received,
                 envelope: envelope.bytes.clone(),
+                lane: envelope.lane,
             })
             .collect())
     }
@@ -375,10 +384,18 @@ impl Storage for MemoryStorage {
         })
     }
 
-    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
+    async fn take_key_packages(
+        &self,
+        address: &Address,
+        taking: Taking,
+    ) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
         self.commit(|state| {
+            if !state.accounts.contains_key(address) {
+                return Err(KeyPackageError::UnknownDevice);
+            }
+            let withhold = state.take::<KeyPackageError>(&taking.spend)? || taking.withhold;
             let account = state.accounts.get_mut(address).ok_or(KeyPackageError::UnknownDevice)?;
-            Ok(account.devices.iter_mut().filter_map(|(id, device)| device.take_package(*id)).collect())
+            Ok(account.devices.iter_mut().filter_map(|(id, device)| device.take_package(*id, withhold)).collect())
         })
     }
 
@@ -463,6 +480,7 @@ impl Storage for MemoryStorage {
                         received: envelope.received,
                         expires: envelope.expires,
                         envelope: envelope.bytes.clone(),
+                        request_lane: envelope.lane == Lane::Request,
                     })?;
                 }
             }

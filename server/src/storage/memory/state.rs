@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{
-    AccountRecord, InvitationRecord, InvitationUse, KeyPackagesRecord, PrekeysRecord, QueueRecord, SubmissionRecord,
+    AccountRecord, DrawsRecord, InvitationRecord, InvitationUse, KeyPackagesRecord, PrekeysRecord, QueueRecord,
+    SubmissionRecord, VoucherRecord,
 };
+use medipeps_core::wire::transport::Lane;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -21,7 +23,8 @@ use crate::storage::tenant::{check_room, check_seat};
 use crate::storage::{
     EnqueueError, EnqueueOutcome, ExpireCounts, Fault, GroupUsage, InspectedAccount, InspectedDevice,
     InspectedEnvelope, KeyPackageError, KeyPackageSet, PrekeyError, PrekeySet, QueueQuota, RegisterError,
-    RegisterOutcome, Registration, Submission, TakenKem, TakenKeyPackage, TakenPrekeys,
+    RegisterOutcome, Registration, SpentToken, StoredIssuerKey, Submission, TakenKem, TakenKeyPackage, TakenPrekeys,
+    Taking,
 };
 
 /// All of a store.
@@ -34,6 +37,10 @@ pub(super) struct State {
     pub(super) blobs: BTreeMap<[u8; 32], MemoryBlob>,
     pub(super) group_logs: BTreeMap<[u8; 32], MemoryGroupLog>,
     pub(super) group_usage: GroupUsage,
+    pub(super) issuer_keys: BTreeMap<[u8; 32], StoredIssuerKey>,
+    /// What each has paid for.
+    pub(super) spends: BTreeMap<SpentToken, [u8; 32]>,
+    pub(super) vouchers: BTreeMap<[u8; 32], VoucherRecord>,
     pub(super) tenants: MemoryTenants,
     pub(super) fault: Option<Fault>,
 }
@@ -45,6 +52,7 @@ pub(super) struct MemoryAccount {
     pub(super) statement: Vec<u8>,
     pub(super) devices: BTreeMap<u32, MemoryDevice>,
     pub(super) submissions: BTreeMap<[u8; 16], SubmissionRecord>,
+    pub(super) draws: DrawsRecord,
 }
 
 /// A device: its prekeys and its queue.
@@ -69,6 +77,7 @@ pub(super) struct MemoryEnvelope {
     pub(super) received: u64,
     pub(super) expires: u64,
     pub(super) bytes: Vec<u8>,
+    pub(super) lane: Lane,
 }
 
 impl State {
@@ -112,6 +121,7 @@ impl State {
             organisation: invitation.organisation.clone(),
             created: registration.now_ms,
             devices,
+            delivery_keys: Vec::new(),
             tenant: tenant.number,
             suspended: false,
         };
@@ -120,6 +130,7 @@ impl State {
             statement: registration.statement,
             devices: BTreeMap::new(),
             submissions: BTreeMap::new(),
+            draws: DrawsRecord::default(),
         };
         for device in registration.devices {
             let mut stored = MemoryDevice::default();
@@ -154,21 +165,18 @@ impl State {
         let listed: Vec<(u32, bool)> =
             account.devices.iter().map(|(id, device)| (*id, device.prekeys.is_some())).collect();
         submission.check_devices(&listed, account.record.statement_version)?;
+        let lane = submission.lane;
         let mut envelopes = submission.envelopes;
         envelopes.sort_by_key(|(device, _)| *device);
         for (device, bytes) in envelopes {
             let Some(stored) = account.devices.get_mut(&device) else { continue };
-            if !quota.has_room(stored.queue.messages, stored.queue.bytes, bytes.len()) {
-                return Err(EnqueueError::QueueFull { device });
-            }
-            stored.queue.highest_sequence += 1;
-            stored.queue.messages += 1;
-            stored.queue.bytes += bytes.len() as u64;
-            let envelope = MemoryEnvelope { received: submission.now_ms, expires: submission.expires_ms, bytes };
+            quota.admit(&mut stored.queue, device, bytes.len(), lane)?;
+            let envelope = MemoryEnvelope { received: submission.now_ms, expires: submission.expires_ms, bytes, lane };
             stored.envelopes.insert(stored.queue.highest_sequence, envelope);
         }
         let forget = submission.now_ms.saturating_add(SUBMISSION_RECORD_RETENTION_MS);
         account.submissions.insert(submission.id, SubmissionRecord { digest: submission.digest, forget });
+        self.spend::<EnqueueError>(&submission.spend)?;
         Ok(EnqueueOutcome::Accepted { duplicate: false })
     }
 
@@ -182,6 +190,7 @@ impl State {
         self.blobs.retain(|_, blob| blob.record.due() > now_ms);
         counts.blobs = (before - self.blobs.len()) as u64;
         self.expire_group_logs(now_ms, &mut counts);
+        counts.tokens = self.expire_tokens(now_ms);
         for account in self.accounts.values_mut() {
             let before = account.submissions.len();
             account.submissions.retain(|_, submission| submission.forget > now_ms);
@@ -220,10 +229,17 @@ impl MemoryDevice {
         Ok(())
     }
 
-    pub(super) fn take(&mut self, device_id: u32) -> Option<TakenPrekeys> {
+    pub(super) fn take(&mut self, device_id: u32, taking: &Taking, repeated: bool) -> Option<TakenPrekeys> {
         let prekeys = self.prekeys.as_ref()?;
-        let one_time = self.one_time.pop_first();
-        let one_time_kem = self.one_time_kem.pop_first();
+        let (mut one_time, mut one_time_kem) = (None, None);
+        if taking.withhold {
+            if self.queue.withheld_since == 0 {
+                self.queue.withheld_since = taking.now_ms.max(1);
+            }
+        } else if !repeated {
+            one_time = self.one_time.pop_first();
+            one_time_kem = self.one_time_kem.pop_first();
+        }
         self.used_one_time.extend(one_time.as_ref().map(|(id, _)| *id));
         self.used_one_time_kem.extend(one_time_kem.as_ref().map(|(id, _)| *id));
         Some(TakenPrekeys {
@@ -257,9 +273,9 @@ impl MemoryDevice {
         Ok(())
     }
 
-    pub(super) fn take_package(&mut self, device_id: u32) -> Option<TakenKeyPackage> {
+    pub(super) fn take_package(&mut self, device_id: u32, withhold: bool) -> Option<TakenKeyPackage> {
         let (_, last_resort) = self.key_packages.as_ref()?;
-        let one_time = self.one_time_packages.pop_first();
+        let one_time = if withhold { None } else { self.one_time_packages.pop_first() };
         self.used_packages.extend(one_time.as_ref().map(|(id, _)| *id));
         Some(TakenKeyPackage {
             device_id,
@@ -273,7 +289,15 @@ impl MemoryDevice {
         self.envelopes.retain(|sequence, envelope| !drop(*sequence, envelope));
         self.queue.messages = self.envelopes.len() as u64;
         self.queue.bytes = self.envelopes.values().map(|envelope| envelope.bytes.len() as u64).sum();
+        self.count_requests();
         (before - self.envelopes.len()) as u64
+    }
+
+    /// Counts what waits in the request lane.
+    fn count_requests(&mut self) {
+        let requests = || self.envelopes.values().filter(|envelope| envelope.lane == Lane::Request);
+        let bytes = requests().map(|envelope| envelope.bytes.len() as u64).sum();
+        (self.queue.request_messages, self.queue.request_bytes) = (requests().count() as u64, bytes);
     }
 }
 

@@ -78,6 +78,7 @@ pub(super) fn register(
         organisation,
         created: registration.now_ms,
         devices,
+        delivery_keys: Vec::new(),
         tenant: tenant.number,
         suspended: false,
     };
@@ -151,6 +152,7 @@ pub(super) fn delete_account(
         changes.remove(key);
     }
     remove_statement(changes, &account);
+    changes.remove(layout::draws(account.account));
     changes.remove(layout::account(address));
     changes.effects.usage.push(UsageChange::Left { account: account.account });
     changes.effects.accounts.push(account.account);

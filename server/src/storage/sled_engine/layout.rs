@@ -55,6 +55,10 @@ pub(super) enum Due {
     GroupLog([u8; 32]),
     /// A wake of a reader of a group log, with its handle.
     GroupWake([u8; 32], [u8; 16]),
+    /// An issuer key, with what was spent of it.
+    IssuerKey([u8; 32]),
+    /// A voucher that was redeemed.
+    Voucher([u8; 32]),
 }
 
 const INVITATION: u8 = b'i';
@@ -77,6 +81,10 @@ const KEY_PACKAGES: u8 = b'l';
 const KEY_PACKAGE: u8 = b'x';
 const LAST_RESORT_PACKAGE: u8 = b'y';
 const DEADLINE: u8 = b'd';
+const ISSUER_KEY: u8 = b'j';
+const SPEND: u8 = b'v';
+const VOUCHER: u8 = b'z';
+const DRAWS_OF_ACCOUNT: u8 = b'r';
 const TENANT: u8 = b'T';
 const TENANT_DAY: u8 = b'D';
 
@@ -96,6 +104,14 @@ pub(super) const GROUP_LOGS: &[u8] = &[GROUP_LOG];
 pub(super) const GROUP_ENTRIES: &[u8] = &[GROUP_ENTRY];
 /// Every wake of a reader of a group log.
 pub(super) const GROUP_WAKES: &[u8] = &[GROUP_WAKE];
+/// Every issuer key.
+pub(super) const ISSUER_KEYS: &[u8] = &[ISSUER_KEY];
+/// Every spent token.
+pub(super) const SPENDS: &[u8] = &[SPEND];
+/// Every redeemed voucher.
+pub(super) const VOUCHERS: &[u8] = &[VOUCHER];
+/// The draws of every account.
+pub(super) const DRAWS: &[u8] = &[DRAWS_OF_ACCOUNT];
 /// Every tenant but the default one, which is there if it was changed.
 pub(super) const TENANTS: &[u8] = &[TENANT];
 /// Every deadline, the earliest first.
@@ -249,6 +265,31 @@ pub(super) fn group_wake(log_id: &[u8; 32], handle: &[u8; 16]) -> Vec<u8> {
     key(GROUP_WAKE, &[log_id, handle])
 }
 
+/// The key of an issuer key.
+pub(super) fn issuer_key(id: &[u8; 32]) -> Vec<u8> {
+    key(ISSUER_KEY, &[id])
+}
+
+/// What the keys of the spent tokens of an issuer key begin with; their nonces follow.
+pub(super) fn spends(key_id: &[u8; 32]) -> Vec<u8> {
+    key(SPEND, &[key_id])
+}
+
+/// The key of a spent token.
+pub(super) fn spend(key_id: &[u8; 32], nonce: &[u8; 32]) -> Vec<u8> {
+    key(SPEND, &[key_id, nonce])
+}
+
+/// The key of a redeemed voucher.
+pub(super) fn voucher(id: &[u8; 32]) -> Vec<u8> {
+    key(VOUCHER, &[id])
+}
+
+/// The key of what an account has drawn.
+pub(super) fn draws(account: u64) -> Vec<u8> {
+    key(DRAWS_OF_ACCOUNT, &[&account.to_be_bytes()])
+}
+
 /// What every key that belongs to a device begins with, envelopes excepted.
 pub(super) fn everything_of_device(queue: QueueKey) -> [Vec<u8>; 7] {
     [PREKEYS, ONE_TIME, USED, QUEUE, KEY_PACKAGES, KEY_PACKAGE, LAST_RESORT_PACKAGE].map(|kind| of_queue(kind, queue))
@@ -271,6 +312,8 @@ pub(super) fn deadline(at_ms: u64, due: Due) -> Vec<u8> {
         }
         Due::GroupLog(log_id) => key(DEADLINE, &[&at, &[GROUP_LOG], &log_id]),
         Due::GroupWake(log_id, handle) => key(DEADLINE, &[&at, &[GROUP_WAKE], &log_id, &handle]),
+        Due::IssuerKey(id) => key(DEADLINE, &[&at, &[ISSUER_KEY], &id]),
+        Due::Voucher(id) => key(DEADLINE, &[&at, &[VOUCHER], &id]),
     }
 }
 
@@ -303,6 +346,8 @@ pub(super) fn read_deadline(key: &[u8]) -> Option<(u64, Due)> {
             let (log_id, handle) = rest.split_first_chunk()?;
             Due::GroupWake(*log_id, handle.try_into().ok()?)
         }
+        (DEADLINE, ISSUER_KEY) => Due::IssuerKey(rest.try_into().ok()?),
+        (DEADLINE, VOUCHER) => Due::Voucher(rest.try_into().ok()?),
         _ => return None,
     };
     Some((u64::from_be_bytes(*at), due))
@@ -344,6 +389,11 @@ pub(super) fn read_group_wake(key: &[u8]) -> Option<([u8; 32], [u8; 16])> {
     let (kind, rest) = key.split_first()?;
     let (log_id, handle) = rest.split_first_chunk()?;
     if *kind == GROUP_WAKE { Some((*log_id, handle.try_into().ok()?)) } else { None }
+}
+
+/// The 32 bytes that follow the kind in the key of an issuer key; `None` if it is none.
+pub(super) fn read_hash(key: &[u8]) -> Option<[u8; 32]> {
+    key.get(1..)?.try_into().ok()
 }
 
 /// The id of a one-time key package, out of the key of one of its pieces.
@@ -395,6 +445,8 @@ mod tests {
             Due::GroupEntry([9; 32], 10, 11),
             Due::GroupLog([12; 32]),
             Due::GroupWake([13; 32], [14; 16]),
+            Due::IssuerKey([15; 32]),
+            Due::Voucher([16; 32]),
         ] {
             let key = deadline(11, due);
             assert_eq!(read_deadline(&key), Some((11, due)));
@@ -406,6 +458,8 @@ mod tests {
         assert_eq!(read_group_entry(&group_log(&[1; 32])), None);
         assert_eq!(read_group_wake(&group_wake(&[1; 32], &[2; 16])), Some(([1; 32], [2; 16])));
         assert_eq!(read_group_wake(&group_entry_id(&[1; 32], &[2; 16])), None);
+        assert_eq!(read_hash(&issuer_key(&[17; 32])), Some([17; 32]));
+        assert!(spend(&[18; 32], &[19; 32]).starts_with(&spends(&[18; 32])));
         assert_eq!(read_package_id(&[key_package(queue, 77), vec![3]].concat()), Some(77));
         assert_eq!(read_id(&with_id(one_time(queue, OneTimeKind::Kem), 77)), Some(77));
     }

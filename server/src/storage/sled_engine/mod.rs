@@ -29,6 +29,7 @@ mod space;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod transfer;
 mod verifying;
 
@@ -65,7 +66,7 @@ use super::{
     InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, NewBlob,
     NewGroupLog, OpenError, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
     RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenKeyPackage, TakenPrekeys,
+    TakenKeyPackage, TakenPrekeys, Taking,
 };
 use crate::limits::{
     BLOB_SEGMENT_BYTES, BLOBS_BYTES_MAX, COMMIT_BATCH_MAX, COMMIT_QUEUE_MAX, EXPIRE_BATCH_MAX, FREE_SPACE_FLOOR,
@@ -341,6 +342,7 @@ impl Storage for SledStorage {
                 organisation: record.organisation,
                 devices: record.devices,
                 created_ms: record.created,
+                delivery_keys: record.delivery_keys,
                 tenant: record.tenant,
                 suspended: record.suspended,
             };
@@ -389,9 +391,9 @@ impl Storage for SledStorage {
         .await
     }
 
-    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError> {
+    async fn take_prekeys(&self, address: &Address, taking: Taking) -> Result<Vec<TakenPrekeys>, PrekeyError> {
         let address = address.clone();
-        self.commit(move |writer, changes| prekeys::take_prekeys(&writer.records, changes, &address)).await
+        self.commit(move |writer, changes| prekeys::take_prekeys(&writer.records, changes, &address, &taking)).await
     }
 
     async fn prekey_status(&self, address: &Address, device: u32) -> Result<PrekeyStatus, PrekeyError> {
@@ -531,9 +533,14 @@ impl Storage for SledStorage {
         .await
     }
 
-    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
+    async fn take_key_packages(
+        &self,
+        address: &Address,
+        taking: Taking,
+    ) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
         let address = address.clone();
-        self.commit(move |writer, changes| key_packages::take_key_packages(&writer.records, changes, &address)).await
+        self.commit(move |writer, changes| key_packages::take_key_packages(&writer.records, changes, &address, &taking))
+            .await
     }
 
     async fn key_package_status(&self, address: &Address, device: u32) -> Result<KeyPackageStatus, KeyPackageError> {

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{EnvelopeRecord, QueueRecord, SubmissionRecord};
+use medipeps_core::wire::transport::Lane;
 use tokio::sync::oneshot;
 
 use super::blobs;
@@ -15,11 +16,13 @@ use super::layout::{self, Due, QueueKey};
 use super::records::{Changes, Records};
 use super::segment::{BodyReference, SegmentReader};
 use super::tenants::UsageChange;
+use super::tokens;
 use crate::limits::{FETCH_ENVELOPES_MAX, SUBMISSION_RECORD_RETENTION_MS};
 use crate::storage::tenant::check_room;
+use crate::storage::token::Spending;
 use crate::storage::{
-    AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, StorageError,
-    Submission,
+    AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, SpendError,
+    StorageError, Submission,
 };
 
 /// See [`Storage::enqueue`](crate::storage::Storage::enqueue).
@@ -61,13 +64,12 @@ impl Enqueue {
         let mut queues = Vec::with_capacity(submission.envelopes.len());
         for (device, envelope) in &submission.envelopes {
             let mut queue = records.queue(QueueKey { account: account.account, device: *device })?;
-            if !self.quota.has_room(queue.messages, queue.bytes, envelope.len()) {
-                return Err(EnqueueError::QueueFull { device: *device });
-            }
-            queue.highest_sequence += 1;
-            queue.messages += 1;
-            queue.bytes += envelope.len() as u64;
+            self.quota.admit(&mut queue, *device, envelope.len(), submission.lane)?;
             queues.push(queue);
+        }
+        if tokens::look::<EnqueueError>(records, &submission.spend)? == Spending::Repeated {
+            // What they have paid for is not known any more; it was another life of the account.
+            return Err(SpendError::Spent.into());
         }
         Ok(Some((account.account, queues)))
     }
@@ -85,6 +87,7 @@ impl Enqueue {
                 checksum: body.checksum,
                 received: submission.now_ms,
                 expires: submission.expires_ms,
+                request_lane: submission.lane == Lane::Request,
             };
             changes.put(layout::envelope(queue, sequence), envelope.encode());
             changes.put(layout::deadline(submission.expires_ms, Due::Envelope(queue, sequence)), Vec::new());
@@ -93,6 +96,7 @@ impl Enqueue {
             changes.effects.stored.push(body.segment);
             changes.effects.usage.push(UsageChange::Stored { account, bytes: u64::from(body.length) });
         }
+        tokens::put_spend(&mut changes, &submission.spend);
         let forget = submission.now_ms.saturating_add(SUBMISSION_RECORD_RETENTION_MS);
         put_submission(&mut changes, account, &submission.id, SubmissionRecord { digest: submission.digest, forget });
         changes
@@ -143,7 +147,10 @@ pub(super) fn fetch(
     let mut fetched = Vec::new();
     for (sequence, record) in found.into_iter().take_while(|(sequence, _)| *sequence <= highest) {
         match records.body(&mut reader, &record)? {
-            Some(envelope) => fetched.push(QueuedEnvelope { sequence, received_ms: record.received, envelope }),
+            Some(envelope) => {
+                let lane = if record.request_lane { Lane::Request } else { Lane::Normal };
+                fetched.push(QueuedEnvelope { sequence, received_ms: record.received, envelope, lane });
+            }
             // Acknowledged or expired since the records were read: the segment may be gone with it.
             None if records.get(&layout::envelope(queue, sequence))?.is_none() => {}
             None if fetched.is_empty() => return Err(QueueError::Corrupt { sequence }),
@@ -209,6 +216,12 @@ pub(super) fn expire(
             looked_at += blobs::sweep(writer, changes, number, limit.saturating_sub(looked_at))?;
             continue;
         }
+        if let Due::IssuerKey(key_id) = due {
+            let swept = tokens::sweep(records, changes, at_ms, key_id, limit - looked_at)?;
+            counts.tokens += swept as u64;
+            looked_at += 1 + swept;
+            continue;
+        }
         looked_at += 1;
         changes.remove(key);
         match due {
@@ -240,7 +253,11 @@ pub(super) fn expire(
                     more = true;
                 }
             }
-            Due::BlobPieces(_) => {}
+            Due::BlobPieces(_) | Due::IssuerKey(_) => {}
+            Due::Voucher(id) => {
+                changes.remove(layout::voucher(&id));
+                counts.tokens += 1;
+            }
             Due::GroupEntry(log_id, epoch, sequence) => {
                 groups.entry(writer, changes, (log_id, epoch, sequence), &mut counts)?;
             }
@@ -311,4 +328,8 @@ fn remove_envelope(
     changes.effects.usage.push(UsageChange::Released { account: queue.account, bytes });
     counters.messages = counters.messages.saturating_sub(1);
     counters.bytes = counters.bytes.saturating_sub(u64::from(envelope.length));
+    if envelope.request_lane {
+        counters.request_messages = counters.request_messages.saturating_sub(1);
+        counters.request_bytes = counters.request_bytes.saturating_sub(u64::from(envelope.length));
+    }
 }

@@ -396,7 +396,8 @@ impl Records {
         }
     }
 
-    fn decoded<T>(
+    /// The value of a key, read.
+    pub(super) fn decoded<T>(
         &self,
         key: &[u8],
         what: &str,

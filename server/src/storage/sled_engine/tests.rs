@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::storage::conformance::{Engine, ROOMY, conformance_suite, export, prekeys, register, submission};
-use crate::storage::{MemoryStorage, TenantStorage as _, VerifyStorage as _};
+use crate::storage::{MemoryStorage, Spend, TenantStorage as _, VerifyStorage as _};
 
 struct SledEngine {
     options: StorageOptions,
@@ -286,7 +286,7 @@ async fn both_engines_write_and_read_the_same_export() {
     for storage in [&**engine.sled() as &dyn Storage, &memory] {
         let who = register(storage, "a@x", &[1, 2]).await;
         assert_eq!(storage.enqueue(submission(&who, 1, &[(1, 100), (2, 100)])).await, ACCEPTED);
-        storage.take_prekeys(&who).await.unwrap();
+        storage.take_prekeys(&who, Taking::default()).await.unwrap();
     }
     let exported = export(&**engine.sled()).await;
     assert_eq!(exported, export(&memory).await);
@@ -359,7 +359,7 @@ async fn take(storage: &dyn Storage, step: &Step, clock: &mut u64, sequence: u64
         Step::PutPrekeys { device, first } => {
             format!("{:?}", storage.put_prekeys(&who, *device, sequence, prekeys(1, *first..*first + 3)).await)
         }
-        Step::TakePrekeys => format!("{:?}", storage.take_prekeys(&who).await),
+        Step::TakePrekeys => format!("{:?}", storage.take_prekeys(&who, Taking::default()).await),
         Step::BeginBlob { id, length, lives_ms } => {
             let blob = NewBlob {
                 id: [*id; 32],
@@ -368,6 +368,7 @@ async fn take(storage: &dyn Storage, step: &Step, clock: &mut u64, sequence: u64
                 now_ms: *clock,
                 expires_ms: *clock + 2 * lives_ms,
                 unfinished_expires_ms: *clock + lives_ms,
+                spend: Spend::default(),
             };
             format!("{:?}", storage.begin_blob(blob).await)
         }
@@ -391,7 +392,7 @@ proptest! {
     fn a_store_on_the_disk_is_the_store_of_the_model(steps in proptest::collection::vec(step(), 1..80)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let quota = QueueQuota { messages_max: 6, bytes_max: 1000 };
+            let quota = QueueQuota { messages_max: 6, bytes_max: 1000, ..QueueQuota::default() };
             let directory = tempfile::tempdir().unwrap();
             let options = StorageOptions {
                 quota,
@@ -464,7 +465,8 @@ async fn furnished() -> (SledEngine, Address) {
     }
     storage.acknowledge(&who, 1, storage.incarnation(), 1).await.unwrap();
     let (id, secret_hash, length, now_ms) = ([3; 32], [5; 32], 5000, 1);
-    let blob = NewBlob { id, secret_hash, length, now_ms, expires_ms: 9, unfinished_expires_ms: 9 };
+    let spend = Spend::default();
+    let blob = NewBlob { id, secret_hash, length, now_ms, expires_ms: 9, unfinished_expires_ms: 9, spend };
     storage.begin_blob(blob).await.unwrap();
     storage.put_blob_piece(BlobPiece { id, secret_hash, index: 0, data: vec![7; 5000] }).await.unwrap();
     (engine, who)

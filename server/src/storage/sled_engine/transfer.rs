@@ -20,6 +20,7 @@ use super::queues::put_submission;
 use super::records::{Changes, Records, corrupt};
 use super::segment::SegmentReader;
 use super::tenants::{UsageChange, put as put_tenant};
+use super::tokens;
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
 use crate::storage::export::{ExportWriter, read_export};
 use crate::storage::{ExportError, ImportError, StorageError};
@@ -137,6 +138,7 @@ fn export_device(
             received: record.received,
             expires: record.expires,
             envelope,
+            request_lane: record.request_lane,
         })?;
     }
     Ok(())
@@ -201,6 +203,7 @@ pub(super) fn import(
     let mut loader = Loader::new(writer);
     let unfinished = StoreRecord { import_unfinished: true, ..before };
     loader.changes.put(layout::STORE_KEY.to_vec(), unfinished.encode());
+    tokens::retire(&loader.writer.records, &mut loader.changes)?;
     loader.flush()?;
     loader.writer.sync()?;
     if let Err(error) = read_export(verified, &mut |record| loader.add(record).map_err(ImportError::Storage)) {
@@ -275,7 +278,8 @@ impl<'a> Loader<'a> {
             ExportRecord::Device { device_id, queue, prekeys } => {
                 self.end_device();
                 let key = QueueKey { account: self.account, device: device_id };
-                self.device = Some((key, QueueRecord { messages: 0, bytes: 0, ..queue }));
+                self.device =
+                    Some((key, QueueRecord { messages: 0, bytes: 0, request_messages: 0, request_bytes: 0, ..queue }));
                 if let Some(prekeys) = prekeys {
                     self.changes.put(layout::prekeys(key), prekeys.encode());
                 }
@@ -294,8 +298,8 @@ impl<'a> Loader<'a> {
                     }
                 }
             }
-            ExportRecord::Envelope { sequence, received, expires, envelope } => {
-                self.add_envelope(sequence, received, expires, &envelope)?;
+            ExportRecord::Envelope { sequence, received, expires, envelope, request_lane } => {
+                self.add_envelope(sequence, (received, expires), &envelope, request_lane)?;
             }
             ExportRecord::Submission { id, submission } => {
                 put_submission(&mut self.changes, self.account, &id, submission);
@@ -379,12 +383,22 @@ impl<'a> Loader<'a> {
         self.writer.shared.group_usage().add_log(log.entries, log.bytes);
     }
 
-    fn add_envelope(&mut self, sequence: u64, received: u64, expires: u64, bytes: &[u8]) -> Result<(), StorageError> {
+    fn add_envelope(
+        &mut self,
+        sequence: u64,
+        (received, expires): (u64, u64),
+        bytes: &[u8],
+        request_lane: bool,
+    ) -> Result<(), StorageError> {
         let Some((queue, counters)) = &mut self.device else { return Ok(()) };
         let records = &self.writer.records;
         let body = self.writer.segments.append(bytes).map_err(|error| records.not_appended(error))?;
         counters.messages += 1;
         counters.bytes += u64::from(body.length);
+        if request_lane {
+            counters.request_messages += 1;
+            counters.request_bytes += u64::from(body.length);
+        }
         let envelope = EnvelopeRecord {
             segment: body.segment,
             offset: body.offset,
@@ -392,6 +406,7 @@ impl<'a> Loader<'a> {
             checksum: body.checksum,
             received,
             expires,
+            request_lane,
         };
         self.changes.put(layout::envelope(*queue, sequence), envelope.encode());
         self.changes.put(layout::deadline(expires, Due::Envelope(*queue, sequence)), Vec::new());

@@ -21,6 +21,8 @@ use crate::storage::{StorageError, Verification, VerifyStorage};
 struct Contents {
     messages: u64,
     bytes: u64,
+    request_messages: u64,
+    request_bytes: u64,
     highest: u64,
 }
 
@@ -59,6 +61,10 @@ fn count_queues(records: &Records, found: &mut Verification) -> Result<BTreeMap<
         let contents = queues.entry(queue).or_default();
         contents.messages += 1;
         contents.bytes += u64::from(envelope.length);
+        if envelope.request_lane {
+            contents.request_messages += 1;
+            contents.request_bytes += u64::from(envelope.length);
+        }
         contents.highest = contents.highest.max(sequence);
         let due = records.get(&layout::deadline(envelope.expires, Due::Envelope(queue, sequence)))?;
         found.expect(due.is_some(), || format!("envelope {sequence} of {} has no deadline", name(queue)));
@@ -98,7 +104,9 @@ fn verify_accounts(
             match records.queue(queue) {
                 Ok(counters) => {
                     found.records += 1;
-                    let counted = (counters.messages, counters.bytes) == (contents.messages, contents.bytes);
+                    let counted = (counters.messages, counters.bytes) == (contents.messages, contents.bytes)
+                        && (counters.request_messages, counters.request_bytes)
+                            == (contents.request_messages, contents.request_bytes);
                     found.expect(counted && counters.highest_sequence >= contents.highest, || {
                         let (said, is) = (counters.messages, contents.messages);
                         format!("{} says that it holds {said} envelopes and holds {is}", name(queue))
