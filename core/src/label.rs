@@ -171,6 +171,8 @@ labels! {
     ORGANISATION_MESSAGE = "Medipeps organisation message";
     /// Hashes what administrators are to sign into the id by which it is known.
     ORGANISATION_DRAFT = "Medipeps organisation draft";
+    /// Hashes a deleted account into what stands for it at its server.
+    DELETED_ACCOUNT = "Medipeps deleted account";
     /// Derives the key pair of an issuer key from its seed (RFC 9497 section 3.2.1, info).
     ISSUER_KEY_PAIR = "Medipeps issuer key pair";
     /// Hashes an issuer's public key and its day into its id.

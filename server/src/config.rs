@@ -256,6 +256,12 @@ impl Config {
     pub fn control_socket(&self) -> PathBuf {
         control_socket(&self.data_dir)
     }
+
+    /// Which accounts were deleted, so that no backup of before raises them.
+    #[must_use]
+    pub fn deletion_log(&self) -> PathBuf {
+        self.data_dir.join("deletions.log")
+    }
 }
 
 fn control_socket(data_dir: &Path) -> PathBuf {

@@ -7,6 +7,7 @@ mod admin_port;
 pub mod cli;
 pub mod config;
 mod control;
+mod deletion_log;
 pub mod environment;
 #[cfg(feature = "failpoints")]
 pub mod fail_point;

@@ -262,6 +262,8 @@ pub const TRACE_EXPORT_TIMEOUT_MS: u64 = 10_000;
 pub const TRACE_ANSWER_LENGTH_MAX: usize = 64 << 10;
 /// Milliseconds for which closed connections may linger when the server stops.
 pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
+/// Problems of a store that a verification writes down; of the others it tells how many they are.
+pub const VERIFICATION_PROBLEMS_MAX: usize = 1000;
 /// Lines of a file of invitations: a territory.
 pub const INVITATION_LINES_MAX: usize = 100_000;
 /// Mistakes of such a file that are shown.

@@ -24,6 +24,50 @@ async fn incarnation(place: &Place, account: &BareAccount) -> [u8; 16] {
     Queue::open(&account.connect(place).await.unwrap()).await.unwrap().incarnation
 }
 
+#[test]
+fn yesterdays_backup_is_restored_under_clients_that_are_ahead() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let claire = Person::with_account(folder.path(), &server, "Dr Claire Martin", "claire");
+    let karim = Person::with_account(folder.path(), &server, "Karim Benali", "karim");
+    claire.send_now(&Draft::to(&karim, "of yesterday", "1"));
+    karim.sync();
+    claire.sync();
+    let export = folder.path().join("export");
+    server.ask(&["admin", "export", "--out", export.to_str().unwrap()]).done();
+    // Of today: one that was read and confirmed, one whose confirmation nobody fetched, one that nobody fetched.
+    claire.send_now(&Draft::to(&karim, "confirmed", "2"));
+    karim.sync();
+    claire.sync();
+    claire.send_now(&Draft::to(&karim, "read", "3"));
+    karim.sync();
+    claire.send_now(&Draft::to(&karim, "lost", "4"));
+    server.stop();
+
+    let key = fs::read(server.data().join("server.key")).unwrap();
+    server.move_to("restored");
+    fs::create_dir(server.data()).unwrap();
+    fs::write(server.data().join("server.key"), key).unwrap();
+    server.ask(&["admin", "import", "--in", export.to_str().unwrap()]).done();
+    server.run();
+    karim.sync();
+    assert_eq!(karim.subjects(), ["confirmed", "of yesterday", "read"], "nothing is doubled");
+    // She learns of the restore although nothing waits for her, and sends again what nobody has confirmed.
+    claire.sync();
+    let everything = ["confirmed", "lost", "of yesterday", "read"];
+    karim.sync();
+    assert_eq!(karim.subjects(), everything, "nothing is lost, and nothing doubled");
+    claire.sync();
+    karim.sync();
+    assert_eq!(karim.subjects(), everything);
+    let status = claire.status();
+    assert_eq!(status["unconfirmed"], 0, "{status}");
+    for person in [&claire, &karim] {
+        assert_eq!(person.status()["old_copy"], false);
+    }
+    server.ask(&["admin", "verify"]).done();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_is_imported_and_clients_go_on() {
     let folder = tempfile::tempdir().unwrap();

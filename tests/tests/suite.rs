@@ -2,6 +2,8 @@
 #![allow(unreachable_pub, reason = "it is a program; nothing of it can be reached")]
 
 #[cfg(test)]
+mod account_life;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod attachments;
@@ -97,6 +99,8 @@ mod server_group_fail_points;
 mod shutdown;
 #[cfg(test)]
 mod strace;
+#[cfg(test)]
+mod tenants;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

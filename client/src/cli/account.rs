@@ -1,4 +1,4 @@
-//! `medipeps account create` and `recover`
+//! `medipeps account create` and `recover`; the other commands of `account` are in `account_data` and `account_end`
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use medipeps_core::invitation::Invitation;
 use medipeps_core::wire::transport::ErrorCode;
 use zeroize::Zeroizing;
 
-use super::{CommandError, output, passphrase, recovery_key};
+use super::{CommandError, account_data, account_end, output, passphrase, recovery_key};
 use crate::account_store::HandleError;
 use crate::engine::{CreateAccount, Event, Input};
 use crate::shell::address::ServerAddress;
@@ -24,6 +24,14 @@ pub(super) enum Command {
     Create(Create),
     /// Take an account over with its recovery key, if all its devices are lost or one was stolen; run again, it goes on
     Recover(Recover),
+    /// Show which tenant the account belongs to, until when, and which services it has
+    Licence(account_data::Licence),
+    /// Write everything that the server has of the account, and everything readable on this device, into a folder
+    Data(account_data::Data),
+    /// Tell every contact who takes over, fetch what waits, and delete the account; run again, it goes on
+    Leave(account_end::Leave),
+    /// Delete the account: the server forgets its devices, keys and what waits for it; nobody is told
+    Delete(account_end::Delete),
 }
 
 #[derive(Debug, clap::Args)]
@@ -62,6 +70,10 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
     match command {
         Command::Create(create) => run_create(home, create).await,
         Command::Recover(recover) => run_recover(home, recover).await,
+        Command::Licence(arguments) => account_data::licence(home, &arguments).await,
+        Command::Data(arguments) => account_data::data(home, &arguments).await,
+        Command::Leave(arguments) => account_end::leave(home, &arguments).await,
+        Command::Delete(arguments) => account_end::delete(home, &arguments).await,
     }
 }
 
@@ -245,6 +257,12 @@ fn refused(address: &Address, code: &str) -> String {
             "the server does not know the invitation; ask for a new one and run the command again with it"
         }
         "InvitationUsed" => "the invitation has been used; ask for a new one and run the command again with it",
+        "InvitationBound" => "the invitation was made for another address; choose that one with --address",
+        "SeatsExhausted" => {
+            "all seats of the licence are taken; ask whoever invited you, and run the same command again"
+        }
+        "LicenceEnded" => "the licence of whoever invited you has ended; ask him, and run the same command again",
+        "TenantSuspended" => "whoever invited you is suspended at this server; ask him, and run the same command again",
         "InvitationExpired" => "the invitation has run out; ask for a new one and run the command again with it",
         _ => "run the same command again later",
     };

@@ -12,7 +12,7 @@ use super::contact::ContactJson;
 use super::read::{MessageJson, json};
 use super::report::ReportJson;
 use super::{CommandError, output};
-use crate::shell::agent::AgentError;
+use crate::shell::agent::{Agent, AgentError};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -32,13 +32,17 @@ enum Line {
 
 /// Messages and contacts, each a line of JSON. No key of any kind is among them.
 pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError> {
-    let mut agent = super::open(home)?;
-    let failed = || CommandError::file(arguments.out.display());
+    write(&mut super::open(home)?, &arguments.out)
+}
+
+/// The same for an account that is open.
+pub(super) fn write(agent: &mut Agent, out: &Path) -> Result<(), CommandError> {
+    let failed = || CommandError::file(out.display());
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = BufWriter::new(options.open(&arguments.out).map_err(failed())?);
+    let mut file = BufWriter::new(options.open(out).map_err(failed())?);
     let (mut lines, mut documents, mut texts_missing) = (0, 0, 0);
     let mut write = |line: &Line| {
         lines += 1;
@@ -78,10 +82,7 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
         write(&Line::Message(Box::new(message)))?;
     }
     file.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all()).map_err(failed())?;
-    output::print(&format!(
-        "{lines} lines in {}. They are readable by whoever has the file.\n",
-        arguments.out.display()
-    ))?;
+    output::print(&format!("{lines} lines in {}. They are readable by whoever has the file.\n", out.display()))?;
     if documents > 0 {
         eprintln!("{documents} attachments are not in it: they lie at servers; `read ID --save DIR` fetches them");
     }

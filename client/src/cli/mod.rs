@@ -1,6 +1,8 @@
 //! The command `medipeps`: one module for each command, which parses, calls the agent and prints.
 
 mod account;
+mod account_data;
+mod account_end;
 mod attachment;
 mod backup;
 mod case;
@@ -73,7 +75,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make an account
+    /// Make an account, take it over, see what the server has of it, end it
     #[command(subcommand)]
     Account(account::Command),
     /// The account's devices

@@ -250,6 +250,9 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson], trans
             "REVOKED:",
             "the account was recovered with its recovery key; nothing can be sent or received".to_owned(),
         )),
+        Some(Revocation::AccountDeleted) => {
+            rows.push(row("DELETED:", "the account is no more; nothing can be sent or received".to_owned()));
+        }
         None => {}
     }
     if status.queue.undecryptable > 0 {

@@ -13,6 +13,7 @@ pub(crate) mod backup;
 mod body;
 mod composition;
 mod contact;
+mod departure;
 mod device_name;
 mod device_sync;
 mod domain;
@@ -116,6 +117,8 @@ pub enum Input {
         /// Empty: by none.
         name: String,
     },
+    /// Delete the account.
+    DeleteAccount,
     /// Ask for the own account's newest statement: the server has refused the proof of device.
     CheckOwnStatement,
     /// Where the accounts of a domain are reached, as a person said.
@@ -259,6 +262,8 @@ pub enum Input {
         /// The highest that it has seen.
         highest_generation: u64,
     },
+    /// The queue is open; the server has said which life of its store this is.
+    QueueOpened([u8; 16]),
     /// Envelopes of the device's queue, in order. A batch is one transaction.
     Deliveries {
         /// Of the server's store.
@@ -310,6 +315,8 @@ pub enum Correlation {
     Register,
     /// The statement that takes the account over.
     RecoverAccount,
+    /// The end of the account.
+    DeleteAccount,
     /// The account's next statement, by its version.
     PublishStatement(u64),
     /// The newest statement of the own account.
@@ -381,6 +388,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
     match input {
         Input::CreateAccount(command) => account::create(transaction, command),
         Input::RecoverAccount(command) => recovery::recover(transaction, command),
+        Input::DeleteAccount => departure::delete(transaction),
         Input::RevokeDevice(device_id) => revocation::revoke(transaction, *device_id),
         Input::NameDevice { device_id, name } => device_name::rename(transaction, *device_id, name),
         Input::CheckOwnStatement => check_own_statement(transaction),
@@ -438,6 +446,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::Anchored { highest_generation } => {
             rollback::check_generation(transaction, *highest_generation).map(|_| ())
         }
+        Input::QueueOpened(incarnation) => receiving::opened(transaction, incarnation),
         Input::Deliveries { incarnation, batch } => receiving::receive(transaction, incarnation, batch),
         Input::Expired(count) => receiving::count_expired(transaction, *count),
         Input::PrekeysWithheld(since) => {
@@ -489,6 +498,8 @@ fn reply(
             recovery::refused(transaction, error);
             Ok(())
         }
+        (Correlation::DeleteAccount, Ok(Response::Done)) => departure::deleted(transaction),
+        (Correlation::DeleteAccount, Err(error)) => departure::refused(transaction, error),
         (Correlation::PublishStatement(version), Ok(_)) => {
             own_statement::published(transaction, *version)?;
             link::tick_unattended(transaction)

@@ -352,6 +352,10 @@ pub(super) fn is_transient(error: &ErrorReply) -> bool {
                 | ErrorCode::StatementRefused
                 | ErrorCode::StatementVersion
                 | ErrorCode::PrekeysRefused
+                | ErrorCode::LicenceEnded
+                | ErrorCode::TenantSuspended
+                | ErrorCode::AccountSuspended
+                | ErrorCode::InvitationBound
         )
     )
 }

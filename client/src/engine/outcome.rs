@@ -427,6 +427,14 @@ pub enum Event {
         /// Code by `spec/errors.md`.
         code: String,
     },
+    /// The account was not deleted.
+    AccountDeletionRefused {
+        /// Code by `spec/errors.md`.
+        code: String,
+    },
+    /// The server has no account of this address: it was deleted, or the server was restored from a backup of before it
+    /// was made.
+    OwnAccountUnknown,
     /// The server gave a statement of the own account that is older than the known one, of another chain, or signed by
     /// nobody who may. It was not taken.
     OwnStatementConflict {
@@ -709,6 +717,9 @@ pub enum EngineError {
 
 fn revoked_message(reason: Revocation) -> &'static str {
     match reason {
+        Revocation::AccountDeleted => {
+            "the account is deleted. Messages and contacts can be read and exported; nothing is sent or received"
+        }
         Revocation::DeviceRevoked => {
             "this device has been revoked: the account does not list it any more. Messages and contacts can be read and \
              exported; nothing is sent or received. To use the account here again, run `device link` with a new --home"

@@ -126,6 +126,9 @@ pub(super) fn fetched(
 
 /// The server has no statement to give.
 pub(super) fn fetch_refused(transaction: &mut Transaction<'_>, error: &ErrorReply) -> Result<(), Stop> {
+    if error.known_code() == Some(ErrorCode::UnknownAccount) {
+        transaction.event(Event::OwnAccountUnknown);
+    }
     if let Some(pending) = transaction.load(&key::own_statement())? {
         match is_transient(error) {
             true => postpone(transaction, pending, error.retry_after),

@@ -129,8 +129,19 @@ fn queue_of(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result
     }
     if queue.incarnation != [0; 16] {
         transaction.event(Event::QueueRestarted);
+        unconfirmed::server_restored(transaction)?;
     }
     Ok(QueueRecord { incarnation: *incarnation, up_to: 0, ..queue })
+}
+
+/// The server has said which life of its store this is, before anything has come: a restored one may have nothing to push.
+pub(super) fn opened(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result<(), Stop> {
+    let known = transaction.load(&key::queue())?.map_or([0; 16], |queue| queue.incarnation);
+    if known != [0; 16] && known != *incarnation {
+        let queue = queue_of(transaction, incarnation)?;
+        transaction.store(&key::queue(), &queue);
+    }
+    Ok(())
 }
 
 fn receive_one(

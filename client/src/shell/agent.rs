@@ -6,6 +6,7 @@
 mod anchoring;
 mod backup;
 pub mod cases;
+mod departure;
 mod documents;
 mod domains;
 mod exchange;
@@ -54,6 +55,7 @@ use group_watch::GroupWatch;
 use transfers::Transfers;
 
 pub use backup::{BackupOrder, BackupSummary};
+pub use departure::OwnData;
 pub use documents::Saved;
 pub use domains::FoundServer;
 pub use recovery::{Recovered, Recovery};
@@ -117,6 +119,12 @@ pub enum AgentError {
     /// A document cannot be saved.
     #[error(transparent)]
     Save(#[from] SaveError),
+    /// The server has no account of this address.
+    #[error(
+        "the server has no such account: it was deleted, or the server was restored from a backup that is older than the \
+         account. Messages and contacts can be read and exported; for a new account ask for an invitation"
+    )]
+    AccountUnknown,
     /// The folder is being wiped.
     #[error("this folder is being wiped; run `wipe` again to go on")]
     Wiped,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::control::{
     ControlAccount, ControlBlobs, ControlDevice, ControlEnvelope, ControlGroupLog, ControlInvite, ControlRequest,
-    ControlResponse,
+    ControlResponse, ControlVerification,
 };
 use thiserror::Error;
 
@@ -27,7 +27,9 @@ use crate::environment::Environment;
 use crate::limits::{CONTROL_INSPECT_ACCOUNTS, INSPECT_GROUP_LOGS_MAX};
 use crate::server_key::ServerKey;
 use crate::service::{InviteError, NewInvitation, invite};
-use crate::storage::{BlobUsage, InspectedAccount, InspectedDevice, InspectedEnvelope, InspectedGroupLog, Storage};
+use crate::storage::{
+    BlobUsage, InspectedAccount, InspectedDevice, InspectedEnvelope, InspectedGroupLog, Storage, Verification,
+};
 
 /// Why the control socket does not work.
 #[derive(Debug, Error)]
@@ -83,7 +85,12 @@ impl Store {
             | ControlRequest::RemoveTenant { .. }
             | ControlRequest::Suspend { .. }
             | ControlRequest::TenantDays { .. } => self.carry_out_on_tenants(request).await,
-            ControlRequest::Verify => ControlResponse::Error("not in this version".to_owned()),
+            ControlRequest::Verify => match self.storage.verify().await {
+                Ok(Verification { records, bodies, problems, .. }) => {
+                    ControlResponse::Verification(ControlVerification { records, bodies, problems })
+                }
+                Err(error) => ControlResponse::Error(error.to_string()),
+            },
             ControlRequest::Inspect { after } => {
                 match self.storage.inspect(after.as_ref(), CONTROL_INSPECT_ACCOUNTS as usize).await {
                     Ok(accounts) => ControlResponse::Inspection(accounts.into_iter().map(control_account).collect()),

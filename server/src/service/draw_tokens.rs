@@ -45,7 +45,8 @@ impl Service {
         device: &ProvedDevice,
         request: TokenRequest,
     ) -> Result<Response, ErrorReply> {
-        self.check_listed(device).await?;
+        let account = self.check_listed(device).await?;
+        self.check_licence(&account, moment).await?;
         let set = self.issuer_keys(moment.now_ms).await?;
         let issuing = set.issuing()?.clone();
         if issuing.id() != request.key_id {
@@ -70,7 +71,8 @@ impl Service {
         device: &ProvedDevice,
         request: DrawVoucher,
     ) -> Result<Response, ErrorReply> {
-        self.check_listed(device).await?;
+        let account = self.check_listed(device).await?;
+        self.check_licence(&account, moment).await?;
         if request.domain == self.domain {
             return Err(ErrorReply::new(ErrorCode::VoucherRefused, "a voucher is for another server"));
         }

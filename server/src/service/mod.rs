@@ -51,6 +51,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use medipeps_core::Address;
+use medipeps_core::tenant::Standing;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -61,6 +62,7 @@ pub use subscribe::{Sink, SinkClosed, Subscription};
 pub use watch_group_logs::GroupWatch;
 
 use crate::config::Config;
+use crate::deletion_log::DeletionLog;
 use crate::environment::Environment;
 use crate::frame::FrameMemory;
 use crate::limits::{GROUP_ANSWER_MEMORY_MAX, REFUSED_PAYMENTS, STORAGE_RETRY_MS};
@@ -105,6 +107,7 @@ pub struct Service {
     drain: Drain,
     metrics: Arc<Metrics>,
     trust_list: OnceLock<Arc<FollowedTrustList>>,
+    deletion_log: DeletionLog,
 }
 
 /// What a request is answered with.
@@ -164,6 +167,7 @@ impl Service {
             drain: Drain::new(),
             metrics: Arc::new(metrics),
             trust_list: OnceLock::new(),
+            deletion_log: DeletionLog::at(config.deletion_log()),
         })
     }
 
@@ -267,7 +271,7 @@ impl Service {
             Admission::FetchOwnData(device, request) => self.fetch_own_data(&device, request).await?,
             Admission::PublishPrekeys(device, upload) => self.publish_prekeys(&device, &upload).await?,
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
-            Admission::DeleteAccount(device, request) => self.delete_account(&device, &request).await?,
+            Admission::DeleteAccount(device, request) => self.delete_account(&device, moment, &request).await?,
             Admission::Acknowledge(device, request) => self.acknowledge(&device, request).await?,
             Admission::FetchIssuerKeys => self.fetch_issuer_keys(moment).await?,
             Admission::DrawTokens(device, request) => self.draw_tokens(moment, &device, request).await?,
@@ -315,6 +319,13 @@ impl Service {
         Ok(account)
     }
 
+    /// Refuses an account whose tenant's licence has ended, with its grace: it draws nothing more with which to send.
+    async fn check_licence(&self, account: &crate::storage::Account, moment: Moment) -> Result<(), ErrorReply> {
+        let tenant = self.storage.tenant(account.tenant).await.map_err(storage_failed)?;
+        let ended = tenant.is_some_and(|tenant| tenant.terms.standing(moment.now_ms) == Standing::Ended);
+        if ended { Err(refuse(ErrorCode::LicenceEnded)) } else { Ok(()) }
+    }
+
     /// Refuses an account that is suspended, itself or with its tenant. One whose licence has ended may fetch what waits.
     async fn check_not_suspended(&self, account: &crate::storage::Account) -> Result<(), ErrorReply> {
         if account.suspended {
@@ -356,6 +367,7 @@ fn refuse(code: ErrorCode) -> ErrorReply {
         ErrorCode::VoucherSpent => "the voucher has paid for another batch",
         ErrorCode::AccountSuspended => "the account is suspended",
         ErrorCode::TenantSuspended => "the tenant is suspended",
+        ErrorCode::LicenceEnded => "the licence has ended",
         ErrorCode::WrongDomain => "the address is not of this server's domain",
         _ => "",
     };

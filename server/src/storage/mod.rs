@@ -8,6 +8,7 @@ mod account;
 mod blob;
 #[cfg(test)]
 mod conformance;
+mod deletion;
 mod export;
 mod group_log;
 mod group_wake;
@@ -20,6 +21,7 @@ mod queue;
 mod sled_engine;
 mod tenant;
 mod token;
+mod verification;
 
 use std::io;
 
@@ -33,6 +35,7 @@ pub use account::{
     StatementError,
 };
 pub use blob::{BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, NewBlob, PieceOutcome};
+pub(crate) use deletion::copy_without;
 pub use group_log::{
     CreateGroupLogError, GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEntry, GroupEpoch,
     GroupLogError, GroupQuota, GroupUsage, NewGroupLog,
@@ -52,10 +55,11 @@ pub use token::{
     DeliveryKeysError, DrawError, RedeemError, Redemption, Spend, SpendError, SpentToken, StoredIssuerKey, Taking,
     TokenDraw, TokenStorage, VoucherDraw,
 };
+pub use verification::{Verification, VerifyStorage};
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
-pub trait Storage: WakeStorage + TokenStorage + TenantStorage + OperatedStorage {
+pub trait Storage: WakeStorage + TokenStorage + TenantStorage + OperatedStorage + VerifyStorage {
     /// The life of the store that cursors belong to: drawn when the store is created, and anew by an import.
     fn incarnation(&self) -> [u8; 16];
 

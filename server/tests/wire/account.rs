@@ -5,7 +5,8 @@ use medipeps_core::Address;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue, recovery_key_hash};
 use medipeps_core::prekey::GeneratedPrekeys;
-use medipeps_core::wire::transport::{DeviceEnvelope, Payment, Register, Request, Submit};
+use medipeps_core::proof::sign_deletion;
+use medipeps_core::wire::transport::{DeleteAccount, DeviceEnvelope, Payment, Register, Request, Submit};
 use rand_core::SeedableRng;
 
 /// Keys of an account and of its first device.
@@ -64,6 +65,13 @@ impl Account {
             issued: 6,
         };
         issue.sign(&self.key).unwrap()
+    }
+
+    /// The account goes.
+    pub fn deletion(&self) -> Request {
+        let (address, statement_version) = (self.address.clone(), self.statement.version());
+        let signature = sign_deletion(&self.key, &address, statement_version);
+        Request::DeleteAccount(DeleteAccount { address, statement_version, signature })
     }
 
     /// A certificate for a device of this account.

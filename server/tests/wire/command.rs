@@ -159,6 +159,142 @@ async fn a_server_is_invited_to_inspected_exported_and_restored() {
     assert_eq!(restored.run("import", &["--in", export]).status.code(), Some(1));
 }
 
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn tenants_are_added_changed_counted_and_removed() {
+    let mut installation = Installation::new();
+    let admin = |installation: &Installation, words: &[&str], code: i32| -> String {
+        let config = installation.config();
+        let output = run(&[&["admin"], words, &["--config", config.to_str().unwrap()]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
+        if code == 0 { String::from_utf8(output.stdout).unwrap() } else { said }
+    };
+    let terms = ["--licence", "territory", "--seats", "1", "--ends", "2099-12-31", "--services", "mail,chat"];
+    admin(&installation, &[&["tenant", "add", "Pau"][..], &terms].concat(), 0);
+    assert!(admin(&installation, &["tenant", "add", "Pau"], 1).contains("a tenant with this name"));
+    assert!(admin(&installation, &["tenant", "show", "Tarbes"], 1).contains("no tenant \"Tarbes\""));
+    assert!(admin(&installation, &["tenant", "add", "x", "--services", "fax"], 2).contains("teleconsultation"));
+    let address = installation.start();
+    let [claire, paul] = ["claire@clinic.example", "paul@clinic.example"].map(Account::new);
+    let bound = installation.invite(&["--tenant", "Pau", "--address", "claire@clinic.example"]);
+    register(address, &claire, &bound).await;
+    let full = installation.invite(&["--tenant", "Pau"]);
+    let client = Client::connect(address).await;
+    let refused = client.ask(&paul.register(*full.secret.as_bytes())).await;
+    assert_eq!(crate::client::code(refused), medipeps_core::wire::transport::ErrorCode::SeatsExhausted);
+    admin(&installation, &["tenant", "change", "Pau", "--seats", "none", "--rename", "Pau et environs"], 0);
+    register(address, &paul, &full).await;
+    let shown = json(&admin(&installation, &["tenant", "show", "Pau et environs", "--json"], 0));
+    assert_eq!((&shown["seats"], &shown["seats_max"], &shown["standing"]), (&2.into(), &().into(), &"active".into()));
+    assert_eq!((&shown["ends"], &shown["services"]), (&"2099-12-31".into(), &serde_json::json!(["chat", "mail"])));
+    assert!(admin(&installation, &["tenant", "remove", "Pau et environs"], 1).contains("2 accounts"));
+    admin(&installation, &["suspend", "paul@clinic.example"], 0);
+    let refused = client.ask(&submit(&paul.address, &[1], 1)).await;
+    assert_eq!(crate::client::code(refused), medipeps_core::wire::transport::ErrorCode::AccountSuspended);
+    admin(&installation, &["resume", "paul@clinic.example"], 0);
+    assert!(matches!(client.ask(&submit(&paul.address, &[1], 1)).await, Response::Submit(_)));
+    assert!(admin(&installation, &["suspend", "nobody@clinic.example"], 1).contains("no account"));
+
+    let month = month_of_today();
+    let words = ["statement", "--tenant", "Pau et environs", "--month", &month];
+    let running = json(&admin(&installation, &[&words[..], &["--json"]].concat(), 0));
+    assert_eq!((&running["seats_end"], &running["seats_peak"]), (&2.into(), &2.into()));
+    assert_eq!(running["storage_peak_bytes"], 4096);
+    assert_eq!(running["services"][0]["name"], "chat");
+    let statistics = json(&admin(&installation, &["statistics", "--json"], 0));
+    assert_eq!((&statistics["accounts"], &statistics["bytes"]), (&2.into(), &4096.into()));
+    assert!(!statistics.to_string().contains("paul@"), "{statistics}");
+    assert!(admin(&installation, &["verify"], 0).contains("records and 1 bodies"));
+    assert_eq!(installation.stop("-TERM"), Some(0));
+    assert_eq!(
+        json(&admin(&installation, &[&words[..], &["--json"]].concat(), 0)),
+        running,
+        "the same without a server"
+    );
+    let csv = admin(&installation, &[&words[..], &["--csv"]].concat(), 0);
+    assert!(csv.lines().nth(1).unwrap().starts_with(&format!("Pau et environs,territory,{month},")), "{csv}");
+    assert!(admin(&installation, &["verify"], 0).contains("records and 1 bodies"));
+}
+
+/// As `2026-10`.
+fn month_of_today() -> String {
+    let output = Command::new("date").args(["-u", "+%Y-%m"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn ten_thousand_are_invited_out_of_a_file() {
+    let mut installation = Installation::new();
+    let folder = installation.folder.path().to_owned();
+    let (csv, out) = (folder.join("people.csv"), folder.join("codes.csv"));
+    let names = [csv.to_str().unwrap(), out.to_str().unwrap()];
+    let words = ["--csv", names[0], "--out", names[1]];
+    let lines: String = (0..10_000).map(|line| format!("person-{line}@clinic.example,\"Ward, {line}\",30\n")).collect();
+    std::fs::write(&csv, format!("address,organisation,valid_days\n{lines}person-7@clinic.example,,\n")).unwrap();
+    let refused = installation.run("invite", &words);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("line 10002: person-7@clinic.example comes a second time")
+    );
+    assert!(!out.exists() && !folder.join("codes.csv.partial").exists(), "nothing was made");
+
+    std::fs::write(&csv, format!("address,organisation,valid_days\n{lines}")).unwrap();
+    let address = installation.start();
+    let begun = Instant::now();
+    installation.succeed("invite", &words);
+    println!("10000 invitations: {:?}", begun.elapsed());
+    let made = std::fs::read_to_string(&out).unwrap();
+    assert_eq!(made.lines().count(), 10_001);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&out).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let again = installation.run("invite", &words);
+    assert_eq!(again.status.code(), Some(1), "a repeat makes nothing twice");
+    assert!(String::from_utf8_lossy(&again.stderr).contains("have been made"));
+    let last = made.lines().last().unwrap();
+    assert!(last.starts_with("person-9999@clinic.example,\"Ward, 9999\",30,"), "{last}");
+    let invitation: Invitation = last.rsplit(',').next().unwrap().parse().unwrap();
+    let client = Client::connect(address).await;
+    let other = Account::new("person-1@clinic.example");
+    let refused = client.ask(&other.register(*invitation.secret.as_bytes())).await;
+    assert_eq!(crate::client::code(refused), medipeps_core::wire::transport::ErrorCode::InvitationBound);
+    register(address, &Account::new("person-9999@clinic.example"), &invitation).await;
+}
+
+#[tokio::test]
+async fn a_restored_backup_raises_no_deleted_account() {
+    let mut installation = Installation::new();
+    let address = installation.start();
+    let [claire, paul] = ["claire@clinic.example", "paul@clinic.example"].map(Account::new);
+    for account in [&claire, &paul] {
+        register(address, account, &installation.invite(&[])).await;
+    }
+    let export = installation.folder.path().join("export");
+    let export = export.to_str().unwrap();
+    installation.succeed("export", &["--out", export]);
+    let client = Client::prove(address, &paul).await;
+    assert_eq!(client.ask(&paul.deletion()).await, Response::Done);
+    // The address is free, and belongs to another account now, which is not in the backup.
+    register(address, &paul, &installation.invite(&[])).await;
+    assert_eq!(installation.stop("-KILL"), None);
+
+    let restored = Installation::new();
+    let log = std::fs::read_dir(installation.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let log = log.map(|path| path.join("deletions.log")).find(|path| path.exists()).expect("there is a log");
+    let said = restored.succeed("import", &["--in", export, "--deletions", log.to_str().unwrap()]);
+    assert!(said.contains("1 accounts were deleted"), "{said}");
+    let inspected = json(&restored.succeed("inspect", &["--json"]));
+    let addresses: Vec<_> = inspected["accounts"].as_array().unwrap().iter().map(|one| &one["address"]).collect();
+    assert_eq!(addresses, ["claire@clinic.example"]);
+    let absent = Installation::new();
+    assert_eq!(absent.run("import", &["--in", export, "--deletions", "/nonexistent"]).status.code(), Some(1));
+    absent.succeed("import", &["--in", export]);
+    assert_eq!(json(&absent.succeed("inspect", &["--json"]))["accounts"].as_array().unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn clients_of_a_killed_server_learn_of_its_restart_at_once() {
     let mut installation = Installation::new();

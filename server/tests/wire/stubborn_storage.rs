@@ -16,7 +16,7 @@ use medipeps_server::storage::{
     PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope, RedeemError, Redemption, RegisterError,
     RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, StorageLimits, StoreMetrics,
     StoredIssuerKey, Submission, SuspendError, TakenKeyPackage, TakenPrekeys, Taking, TenantError, TenantStorage,
-    TokenDraw, TokenStorage, VoucherDraw, WakeStorage,
+    TokenDraw, TokenStorage, Verification, VerifyStorage, VoucherDraw, WakeStorage,
 };
 use tokio::sync::watch;
 
@@ -278,5 +278,12 @@ impl TenantStorage for StubbornStorage {
     }
     async fn set_suspended(&self, address: &Address, suspended: bool) -> Result<(), SuspendError> {
         self.inner.set_suspended(address, suspended).await
+    }
+}
+
+#[async_trait]
+impl VerifyStorage for StubbornStorage {
+    async fn verify(&self) -> Result<Verification, StorageError> {
+        self.inner.verify().await
     }
 }

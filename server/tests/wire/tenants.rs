@@ -38,6 +38,8 @@ async fn a_device_learns_what_its_tenant_has() {
     assert_eq!(code(sender.ask(&submit(&account.address, &[1], 1)).await), ErrorCode::LicenceEnded);
     let Response::FetchTenant(reply) = client.ask(&Request::FetchTenant).await else { panic!("no tenant") };
     assert_eq!(reply.standing, Standing::Ended);
+    let draw = Request::DrawTokens(crate::tokens::batch(&test, 1).await.request().clone());
+    assert_eq!(code(client.ask(&draw).await), ErrorCode::LicenceEnded, "nothing is drawn with which to send");
     let grace = TenantTerms { grace_ms: 1 << 40, ..ended };
     test.storage.change_tenant(tenant, grace).await.unwrap();
     let bound = test.invite_to(tenant, Some("paul@clinic.example")).await;

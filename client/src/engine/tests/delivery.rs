@@ -4,7 +4,7 @@ use medipeps_core::envelope::VERSION;
 use medipeps_core::wire::client_records::SenderCheck;
 use rand_core::SeedableRng;
 
-use super::world::{World, mail};
+use super::world::{World, mail, tick};
 use crate::engine::{Event, Input, Time, Undecryptable};
 use crate::limits::UNCHECKED_MESSAGES_MAX;
 
@@ -49,6 +49,29 @@ fn a_restored_server_delivers_from_zero_and_nothing_is_shown_twice() {
     assert_eq!(world.texts(1), ["first", "second"]);
     assert!(world.clients[1].events.contains(&Event::QueueRestarted));
     assert_eq!(duplicates(&world, 1), 1);
+}
+
+#[test]
+fn what_a_restored_server_has_lost_is_sent_again_at_once() {
+    let mut world = World::new(&["claire", "paul"]);
+    world.send(0, mail(&world.address(1), "first"));
+    world.settle();
+    let paul = world.address(1);
+    world.send(0, mail(&paul, "lost"));
+    world.device(1).queue.clear();
+    world.run(0, &tick()).unwrap();
+    world.settle();
+    assert_eq!(world.texts(1), ["first"], "nobody knows yet");
+    // Nothing is pushed after the restore; that the queue is open is enough.
+    world.server.incarnation = [2; 16];
+    let opened = Input::QueueOpened(world.server.incarnation);
+    world.run(0, &opened).unwrap();
+    world.run(0, &tick()).unwrap();
+    world.run(0, &opened).unwrap();
+    world.settle();
+    assert_eq!(world.texts(1), ["first", "lost"]);
+    let told = world.clients[0].events.iter().filter(|event| **event == Event::QueueRestarted).count();
+    assert_eq!(told, 1, "one restart is told once");
 }
 
 #[test]

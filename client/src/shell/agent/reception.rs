@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::exchange::is_proof_refused;
 use super::{Agent, AgentError, NetworkError, Show};
-use crate::engine::{EngineError, Input};
+use crate::engine::{EngineError, Event, Input};
 use crate::fail_point::fail_point;
 use crate::limits::{BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, PROOFS_MAX, REQUEST_WAIT};
 use crate::shell::backoff::Backoff;
@@ -72,8 +72,16 @@ impl Agent {
                     }
                 }
                 Err(error) if is_proof_refused(&error) => {
-                    if let Some(failure) = self.run(Input::CheckOwnStatement, show).await? {
+                    let mut unknown = false;
+                    let mut see = |event: &Event| {
+                        unknown |= *event == Event::OwnAccountUnknown;
+                        show(event);
+                    };
+                    if let Some(failure) = self.run(Input::CheckOwnStatement, &mut see).await? {
                         return Err(failure.into());
+                    }
+                    if unknown {
+                        return Err(AgentError::AccountUnknown);
                     }
                     let device_id = self.credentials()?.map(|credentials| credentials.device_id);
                     if let Some(reason) = self.revocation()? {
@@ -145,7 +153,19 @@ impl Agent {
             };
             since = Instant::now();
             match event {
-                SubscriptionEvent::Open(opened) => incarnation = opened,
+                SubscriptionEvent::Open(opened) => {
+                    incarnation = opened;
+                    let mut restarted = false;
+                    let mut see = |event: &Event| {
+                        restarted |= *event == Event::QueueRestarted;
+                        show(event);
+                    };
+                    self.run(Input::QueueOpened(incarnation), &mut see).await?;
+                    if restarted {
+                        // What was accepted and is not confirmed goes again.
+                        self.send_due(show).await?;
+                    }
+                }
                 SubscriptionEvent::Delivery(first) => {
                     let (batch, after) = batch(&mut subscription, first).await?;
                     pending = after;
@@ -237,7 +257,13 @@ fn is_final(failure: &NetworkError) -> bool {
         NetworkError::Connect(ConnectError::Request(RequestError::Refused(error))) => {
             matches!(
                 error.known_code(),
-                Some(ErrorCode::ProofRefused | ErrorCode::UnknownAccount | ErrorCode::UnknownDevice)
+                Some(
+                    ErrorCode::ProofRefused
+                        | ErrorCode::UnknownAccount
+                        | ErrorCode::UnknownDevice
+                        | ErrorCode::AccountSuspended
+                        | ErrorCode::TenantSuspended
+                )
             )
         }
         NetworkError::Connect(

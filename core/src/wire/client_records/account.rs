@@ -48,6 +48,8 @@ pub enum Revocation {
     DeviceRevoked,
     /// The account has another account key.
     AccountKeyReplaced,
+    /// Its owner has deleted the account.
+    AccountDeleted,
 }
 
 impl Revocation {
@@ -57,6 +59,7 @@ impl Revocation {
         match self {
             Self::DeviceRevoked => "device_revoked",
             Self::AccountKeyReplaced => "account_key_replaced",
+            Self::AccountDeleted => "account_deleted",
         }
     }
 }
@@ -82,6 +85,7 @@ impl AccountRecord {
                 None => proto::ClientRevocation::Unspecified,
                 Some(Revocation::DeviceRevoked) => proto::ClientRevocation::DeviceRevoked,
                 Some(Revocation::AccountKeyReplaced) => proto::ClientRevocation::AccountKeyReplaced,
+                Some(Revocation::AccountDeleted) => proto::ClientRevocation::AccountDeleted,
             }
             .into(),
             recovering: self.recovering,
@@ -122,6 +126,7 @@ impl AccountRecord {
                 Ok(proto::ClientRevocation::Unspecified) => None,
                 Ok(proto::ClientRevocation::DeviceRevoked) => Some(Revocation::DeviceRevoked),
                 Ok(proto::ClientRevocation::AccountKeyReplaced) => Some(Revocation::AccountKeyReplaced),
+                Ok(proto::ClientRevocation::AccountDeleted) => Some(Revocation::AccountDeleted),
                 Err(_) => return Err(WireError::Bounds("revoked")),
             },
             refused: text(record.refused),
@@ -157,7 +162,7 @@ mod tests {
     fn accounts_come_back_as_they_were_stored() {
         for record in [account(None, None), account(Some(Secret::from([2; 32])), Some(Secret::from([6; 16])))] {
             assert_eq!(AccountRecord::decode(&record.encode()), Ok(record.clone()));
-            for revoked in [Revocation::DeviceRevoked, Revocation::AccountKeyReplaced] {
+            for revoked in [Revocation::DeviceRevoked, Revocation::AccountKeyReplaced, Revocation::AccountDeleted] {
                 let record = AccountRecord { revoked: Some(revoked), recovering: true, ..record.clone() };
                 assert_eq!(AccountRecord::decode(&record.encode()), Ok(record));
             }

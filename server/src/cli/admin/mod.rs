@@ -12,6 +12,7 @@ mod statistics;
 mod suspend;
 mod tenant;
 mod tenants;
+mod verify;
 
 use clap::Subcommand;
 
@@ -32,7 +33,7 @@ pub(super) enum Command {
     /// open, and addresses in clear: keep it as safe as the data directory. The keys in the data directory (server.key,
     /// quic.key) are not in it; copy server.key apart, or clients will not know the restored server.
     Export(export::Arguments),
-    /// Load an export into an empty data directory.
+    /// Load an export into an empty data directory, without accounts that were deleted after it was written.
     Import(import::Arguments),
     /// The customers of whoever runs the server, and what was agreed with them.
     #[command(subcommand)]
@@ -50,6 +51,9 @@ pub(super) enum Command {
     /// Open connections stay. Where the file has a mistake, or a key changed that needs a restart, nothing is taken over: the
     /// server goes on as before, and this says why. SIGHUP does the same, with the answer in the log.
     Reload(ConfigArgument),
+    /// Hold what the store says of itself against what is there: counters, references, checksums. It changes nothing, and
+    /// ends with exit code 1 if something is not as it should be.
+    Verify(verify::Arguments),
 }
 
 pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
@@ -64,5 +68,6 @@ pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Statement(arguments) => statement::statement(&arguments).await,
         Command::Statistics(arguments) => statistics::statistics(&arguments).await,
         Command::Reload(config) => reload::reload(&config).await,
+        Command::Verify(arguments) => verify::verify(&arguments).await,
     }
 }

@@ -10,7 +10,9 @@ use super::MemoryStorage;
 use super::state::State;
 use crate::limits::TENANT_DAYS_KEPT;
 use crate::storage::tenant::{check_terms, counted, day_of};
-use crate::storage::{OperatedStorage as _, StorageError, SuspendError, TenantError, TenantStorage};
+use crate::storage::{
+    OperatedStorage as _, StorageError, SuspendError, TenantError, TenantStorage, Verification, VerifyStorage,
+};
 
 /// What the store knows of tenants.
 #[derive(Debug, Clone, Default)]
@@ -93,6 +95,21 @@ impl TenantStorage for MemoryStorage {
             account.record.suspended = suspended;
             Ok(())
         })
+    }
+}
+
+#[async_trait]
+impl VerifyStorage for MemoryStorage {
+    /// There are no bodies apart and no counters that are not added up when they are asked for, but those of queues.
+    async fn verify(&self) -> Result<Verification, StorageError> {
+        let state = self.read()?;
+        let mut found = Verification::default();
+        for device in state.accounts.values().flat_map(|account| account.devices.values()) {
+            found.records += 1 + device.envelopes.len() as u64;
+            found.bodies += device.envelopes.len() as u64;
+            found.expect(device.queue.messages == device.envelopes.len() as u64, || "a queue is miscounted".to_owned());
+        }
+        Ok(found.finished())
     }
 }
 

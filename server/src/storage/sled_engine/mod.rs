@@ -32,6 +32,7 @@ mod tenants;
 mod tests;
 mod tokens;
 mod transfer;
+mod verifying;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
