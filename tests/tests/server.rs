@@ -139,6 +139,12 @@ impl Server {
         self.remember(&ended);
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
+
     /// SIGTERM without waiting; the process is handed over.
     pub fn begin_to_stop(&mut self) -> Process {
         let process = self.process.take().unwrap();
@@ -209,11 +215,12 @@ impl Server {
     /// A subcommand, not run yet.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(medipeps_server());
-        command.arg(words[0]).arg("--config").arg(self.config()).args(&words[1..]);
+        command.args(words).arg("--config").arg(self.config());
         command
     }
 
-    fn write_config(&self, settings: &str) {
+    /// Writes the configuration anew, with other settings.
+    pub fn write_config(&self, settings: &str) {
         let (host, data_dir) = (self.host(), self.data_dir);
         let required = format!("domain = \"{DOMAIN}\"\nlisten = \"{host}\"\ndata_dir = \"{data_dir}\"\n");
         fs::write(self.config(), required + settings).unwrap();
@@ -233,6 +240,11 @@ impl Drop for Server {
             eprintln!("the server said:\n{}", &log[from..]);
         }
     }
+}
+
+/// A TCP port that nobody has now.
+pub fn free_tcp_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A UDP port that nobody has, below the ones that the system hands out by itself: a client's socket cannot take it

@@ -2,6 +2,8 @@
 #![allow(unreachable_pub, reason = "it is a program; nothing of it can be reached")]
 
 #[cfg(test)]
+mod activation;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod attachments;
@@ -21,6 +23,8 @@ mod correspondent;
 mod durability;
 #[cfg(test)]
 mod fault_client_disk;
+#[cfg(test)]
+mod fault_drain;
 #[cfg(test)]
 mod fault_power_cut;
 #[cfg(test)]
@@ -46,6 +50,8 @@ mod mail;
 #[cfg(test)]
 mod mailbox;
 #[cfg(test)]
+mod observability;
+#[cfg(test)]
 mod organisations;
 #[cfg(test)]
 mod own_account;
@@ -60,7 +66,11 @@ mod push_service;
 #[cfg(test)]
 mod recipients;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod reports;
+#[cfg(test)]
+mod restart;
 #[cfg(test)]
 mod restore;
 #[cfg(test)]

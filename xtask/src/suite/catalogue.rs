@@ -6,7 +6,9 @@ use crate::demo;
 use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
-use crate::suite::need::{CLIPPY, CXX, DENY, FUZZ, PUBLIC_API, RUSTFMT, STRACE, VECTORS, VERIFPAL, WASM, XMLLINT};
+use crate::suite::need::{
+    CLIPPY, CXX, DENY, FUZZ, PUBLIC_API, PYTHON, RUSTFMT, SOCKET_ACTIVATION, STRACE, VECTORS, VERIFPAL, WASM, XMLLINT,
+};
 use crate::suite::report::Ended;
 use crate::suite::{Run, Suite, Work, deny, fuzz, model, public_api, published, wasm};
 
@@ -62,7 +64,7 @@ pub(super) static SUITES: &[Suite] = &[
     Suite {
         name: "end-to-end",
         checks: "what crosses crates: the real commands, large files, the arrows between crates",
-        needs: &[],
+        needs: &[&PYTHON, &SOCKET_ACTIVATION],
         minutes: 7.0,
         work: Work::Commands(|run| {
             let skipped: Vec<&str> = CRASH_TESTS.iter().flat_map(|name| ["--skip", name]).collect();

@@ -230,6 +230,34 @@ pub(super) static XMLLINT: Need = Need {
     megabytes: 3,
 };
 
+/// Python with those who read what the server tells to monitoring: an environment of its own in the cache.
+pub(super) static PYTHON: Need = Need {
+    name: "python3 with prometheus_client and opentelemetry-proto",
+    probe: |project| {
+        let imports =
+            "import prometheus_client.openmetrics.parser, opentelemetry.proto.collector.trace.v1.trace_service_pb2";
+        succeeds(project.command("python3").args(["-c", imports]))
+    },
+    mend: Mend::Ways(|project| {
+        let mut environment = project.command("python3");
+        environment.args(["-m", "venv"]).arg(project.tools());
+        let mut install = project.command(project.tools().join("bin/python3"));
+        install.args(["-m", "pip", "install", "prometheus-client==0.26.0", "opentelemetry-proto==1.45.2"]);
+        vec![vec![environment, install]]
+    }),
+    minutes: 0.5,
+    megabytes: 30,
+};
+
+/// systemd's tool that hands a socket over.
+pub(super) static SOCKET_ACTIVATION: Need = Need {
+    name: "systemd-socket-activate",
+    probe: |project| succeeds(project.command("systemd-socket-activate").arg("--version")),
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["systemd"])]),
+    minutes: 0.5,
+    megabytes: 40,
+};
+
 /// A rustup component; without rustup, Debian's package of the same.
 fn component(project: &Project, component: &str, package: &str) -> Vec<Vec<Command>> {
     let mut rustup = project.command("rustup");
