@@ -258,6 +258,8 @@ pub const ADMIN_HEAD_TIMEOUT_MS: u64 = 5_000;
 pub const HEALTH_READ_TIMEOUT_MS: u64 = 5_000;
 /// Milliseconds that the collector of traces may take for a batch of spans.
 pub const TRACE_EXPORT_TIMEOUT_MS: u64 = 10_000;
+/// Milliseconds for which a server that has stopped waits for the collector to take the last spans.
+pub const TRACE_SHUTDOWN_MS: u64 = 2_000;
 /// Bytes of a collector's answer that are read.
 pub const TRACE_ANSWER_LENGTH_MAX: usize = 64 << 10;
 /// Milliseconds for which closed connections may linger when the server stops.

@@ -119,7 +119,8 @@ impl HttpClient for Collector {
             let body = Limited::new(body, TRACE_ANSWER_LENGTH_MAX).collect().await?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        let bounded = tokio::time::timeout(Duration::from_millis(TRACE_EXPORT_TIMEOUT_MS), exchange);
+        // A timer belongs to the runtime, so it is made there.
+        let bounded = async { tokio::time::timeout(Duration::from_millis(TRACE_EXPORT_TIMEOUT_MS), exchange).await };
         self.runtime.spawn(bounded).await??
     }
 }

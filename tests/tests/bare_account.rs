@@ -56,10 +56,19 @@ impl Place {
 impl BareAccount {
     /// An account that no server knows yet; another seed makes other keys.
     pub fn new(local: &str, seed: u8) -> Self {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+        Self::of(local, [seed; 32], u32::from(seed))
+    }
+
+    /// One of many accounts.
+    pub fn numbered(number: usize) -> Self {
+        let mut seed = [0xa5; 32];
+        seed[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        Self::of(&format!("user{number}"), seed, 1)
+    }
+
+    fn of(local: &str, seed: [u8; 32], device_id: u32) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
         let address: Address = format!("{local}@{DOMAIN}").parse().unwrap();
-        // As good as drawn: another account has another one.
-        let device_id = u32::from(seed);
         let [key, recovery] = [(); 2].map(|()| SigningKey::random(&mut rng));
         let device = DeviceSecretKeys::random(&mut rng);
         let issue = StatementIssue {
@@ -79,6 +88,11 @@ impl BareAccount {
     pub async fn register(&self, server: &Server) {
         let invitation: Invitation = server.invite().parse().unwrap();
         let place = Place { host: server.host(), key_hash: invitation.server_key_hash };
+        self.register_with(&place, &invitation).await;
+    }
+
+    /// Takes up this invitation.
+    pub async fn register_with(&self, place: &Place, invitation: &Invitation) {
         let connection = place.connect().await.unwrap();
         let register = Register {
             invitation: *invitation.secret.as_bytes(),
@@ -163,6 +177,11 @@ impl Queue {
             Ok(Ok(Some(SubscriptionEvent::QueueEmpty))) => Ok(None),
             _ => Err(Gone),
         }
+    }
+
+    /// The next event of any kind, however long it takes.
+    pub async fn event(&mut self) -> Result<SubscriptionEvent, Gone> {
+        self.subscription.next().await.ok().flatten().ok_or(Gone)
     }
 
     pub async fn acknowledge(&self, connection: &Connection, up_to: u64) -> Result<(), Gone> {

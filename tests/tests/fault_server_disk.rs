@@ -39,7 +39,7 @@ fn segments(server: &Server) -> Vec<PathBuf> {
 }
 
 /// The segment that the next run of the server begins.
-fn next_segment(server: &Server) -> PathBuf {
+pub fn next_segment(server: &Server) -> PathBuf {
     let last = segments(server).pop().unwrap();
     let number = u64::from_str_radix(last.file_stem().unwrap().to_str().unwrap(), 16).unwrap();
     last.with_file_name(format!("{:016x}.segment", number + 1))

@@ -153,6 +153,12 @@ impl Server {
         self.remember(&ended);
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
+
     /// SIGTERM without waiting; the process is handed over.
     pub fn begin_to_stop(&mut self) -> Process {
         let process = self.process.take().unwrap();
@@ -232,12 +238,8 @@ impl Server {
         command
     }
 
-    /// Another configuration; a server that runs keeps to the one of before.
-    pub fn configure(&self, settings: &str) {
-        self.write_config(settings);
-    }
-
-    fn write_config(&self, settings: &str) {
+    /// Writes the configuration anew, with other settings; a server that runs keeps to the one of before until it is told.
+    pub fn write_config(&self, settings: &str) {
         let (host, data_dir, domain) = (self.host(), self.data_dir, self.domain);
         let required = format!("domain = \"{domain}\"\nlisten = \"{host}\"\ndata_dir = \"{data_dir}\"\n");
         fs::write(self.config(), required + settings).unwrap();
@@ -257,6 +259,11 @@ impl Drop for Server {
             eprintln!("the server said:\n{}", &log[from..]);
         }
     }
+}
+
+/// A TCP port that nobody has now.
+pub fn free_tcp_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A port that nobody has, for UDP and for TCP, below the ones that the system hands out by itself: a client's socket cannot take it

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod account_life;
 #[cfg(test)]
+mod activation;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod attachments;
@@ -25,6 +27,8 @@ mod correspondent;
 mod durability;
 #[cfg(test)]
 mod fault_client_disk;
+#[cfg(test)]
+mod fault_drain;
 #[cfg(test)]
 mod fault_power_cut;
 #[cfg(test)]
@@ -56,6 +60,8 @@ mod network;
 #[cfg(test)]
 mod networks;
 #[cfg(test)]
+mod observability;
+#[cfg(test)]
 mod organisations;
 #[cfg(test)]
 mod own_account;
@@ -70,7 +76,11 @@ mod push_service;
 #[cfg(test)]
 mod recipients;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod reports;
+#[cfg(test)]
+mod restart;
 #[cfg(test)]
 mod restore;
 #[cfg(test)]

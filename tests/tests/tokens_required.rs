@@ -78,7 +78,7 @@ fn a_voucher_of_the_own_server_pays_at_another_and_at_none_that_does_not_trust_i
     let list = signer.sign(1, &[&clinic, &lake]);
     let settings = format!("{REQUIRED}[federation]\ntrust_list = {list:?}\ntrust_list_signer = \"{}\"\n", signer.key);
     for server in [&mut clinic, &mut lake] {
-        server.configure(&settings);
+        server.write_config(&settings);
         server.stop();
         server.run();
     }

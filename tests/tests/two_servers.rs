@@ -163,7 +163,7 @@ fn a_trust_list_says_where_domains_are_and_one_that_leaves_is_refused_at_once() 
     refused(&karim, &["domain", "trust", "--signer", &signer.key], "follows no trust list");
     let settings = format!("[federation]\ntrust_list = {both:?}\ntrust_list_signer = \"{}\"\n", signer.key);
     for server in [&clinic, &lake] {
-        server.configure(&settings);
+        server.write_config(&settings);
     }
     let mut clinic = clinic;
     for server in [&mut clinic, &mut lake] {

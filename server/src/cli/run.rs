@@ -16,6 +16,7 @@ use super::{Failure, print, store};
 use crate::activation::{ActivatedSockets, notify};
 use crate::config::{Config, LogFormat};
 use crate::environment::SystemEnvironment;
+use crate::limits::TRACE_SHUTDOWN_MS;
 use crate::server::{Server, StartError};
 use crate::telemetry;
 use crate::transport::endpoint::ListenError;
@@ -47,8 +48,9 @@ pub(super) async fn run(path: &Path) -> Result<(), Failure> {
     notify(&[NotifyState::Ready]);
     let ended = serve(server, path, &logs, &mut signals).await;
     if let Some(traces) = traces {
+        let wait = Duration::from_millis(TRACE_SHUTDOWN_MS);
         // It waits for the collector, for a bounded time, and must not do so on a thread that the exporter needs.
-        let _ = tokio::task::spawn_blocking(move || traces.shutdown()).await;
+        let _ = tokio::task::spawn_blocking(move || traces.shutdown_with_timeout(wait)).await;
     }
     ended
 }

@@ -7,8 +7,8 @@ use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
 use crate::suite::need::{
-    BUILDAH, CARGO_DEB, CHROMIUM, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, NAMESPACES, PUBLIC_API, RUSTFMT,
-    STRACE, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
+    BUILDAH, CARGO_DEB, CHROMIUM, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, NAMESPACES, PUBLIC_API, PYTHON,
+    RUSTFMT, STRACE, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
 };
 use crate::suite::report::Ended;
 use crate::suite::{Run, Suite, Work, deny, fuzz, installation, model, public_api, published, wasm};
@@ -65,7 +65,7 @@ pub(super) static SUITES: &[Suite] = &[
     Suite {
         name: "end-to-end",
         checks: "what crosses crates: the real commands, large files, the arrows between crates",
-        needs: &[],
+        needs: &[&PYTHON, &SYSTEMD],
         minutes: 7.0,
         work: Work::Commands(|run| {
             let elsewhere = CRASH_TESTS.iter().chain(NETWORK_TESTS).chain(BROWSER_TESTS);

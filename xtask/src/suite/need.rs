@@ -344,6 +344,30 @@ pub(super) fn as_root(project: &Project, program: &str) -> Command {
     command
 }
 
+/// Python with those who read what the server tells to monitoring: an environment of its own in the cache.
+pub(super) static PYTHON: Need = Need {
+    name: "python3 with prometheus_client and opentelemetry-proto",
+    probe: |project| {
+        let imports =
+            "import prometheus_client.openmetrics.parser, opentelemetry.proto.collector.trace.v1.trace_service_pb2";
+        succeeds(project.command("python3").args(["-c", imports]))
+    },
+    mend: Mend::Ways(|project| {
+        let environment = || {
+            let mut environment = project.command("python3");
+            environment.args(["-m", "venv"]).arg(project.tools());
+            let mut install = project.command(project.tools().join("bin/python3"));
+            install.args(["-m", "pip", "install", "prometheus-client==0.26.0", "opentelemetry-proto==1.45.2"]);
+            [environment, install]
+        };
+        let mut packages = debian_packages(project, &["python3", "python3-venv"]);
+        packages.extend(environment());
+        vec![environment().into(), packages]
+    }),
+    minutes: 0.5,
+    megabytes: 30,
+};
+
 /// A rustup component; without rustup, Debian's package of the same.
 fn component(project: &Project, component: &str, package: &str) -> Vec<Vec<Command>> {
     let mut rustup = project.command("rustup");
