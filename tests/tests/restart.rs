@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use medipeps_client::shell::connection::Connection;
 use medipeps_core::invitation::Invitation;
-use medipeps_core::wire::control::{ControlRequest, ControlResponse};
+use medipeps_core::wire::control::{ControlInvite, ControlRequest, ControlResponse};
 use medipeps_core::wire::transport::{Request, Response, SubscriptionEvent};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -43,7 +43,9 @@ pub fn settings(connections: usize) -> String {
 /// An invitation by the control socket, without a process for each.
 async fn invite(server: &Server) -> Invitation {
     let mut socket = UnixStream::connect(server.data().join("control.sock")).await.unwrap();
-    let request = ControlRequest::Invite { organisation: None, valid: 3_600_000 }.encode();
+    let request =
+        ControlRequest::Invite(ControlInvite { organisation: None, valid: 3_600_000, tenant: 0, address: None })
+            .encode();
     socket.write_u32(u32::try_from(request.len()).unwrap()).await.unwrap();
     socket.write_all(&request).await.unwrap();
     let mut answer = vec![0; socket.read_u32().await.unwrap() as usize];

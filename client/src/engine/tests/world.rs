@@ -6,10 +6,10 @@ use medipeps_core::crypto::secret::Secret;
 use medipeps_core::invitation::Invitation;
 use medipeps_core::kind::{Body, Mail, ReceiptsWanted, Urgency};
 use medipeps_core::wire::client_records::{MessageRecord, RecipientState};
-use medipeps_core::wire::transport::{Delivery, Request, Response};
+use medipeps_core::wire::transport::{Delivery, ErrorCode, Request, Response};
 use rand_core::SeedableRng;
 
-use super::server::{Server, ServerDevice};
+use super::server::{Server, ServerDevice, refuse};
 use super::transfers::Files;
 use crate::account_store::{AccountStore, HandleError, Handled, load_needs};
 use crate::engine::{
@@ -230,6 +230,7 @@ impl World {
             self.sent_over.push((number, outgoing.connection.clone(), request.clone()));
         }
         let result = match &outgoing.send {
+            Send::RedeemVoucher { .. } => refuse(ErrorCode::VoucherRefused),
             Send::Acknowledge { incarnation, up_to } => {
                 assert_eq!(*incarnation, self.server.incarnation);
                 // A device that was taken off the statement is not heard any more.

@@ -40,7 +40,7 @@ pub(in crate::storage) async fn an_envelope_is_moved_to_the_end_and_nothing_is_l
 }
 
 pub(in crate::storage) async fn limits_are_set_anew<E: Engine>() {
-    let engine = E::create(QueueQuota { messages_max: 1, bytes_max: 1 << 20 });
+    let engine = E::create(QueueQuota { messages_max: 1, bytes_max: 1 << 20, ..ROOMY });
     let storage = engine.storage();
     let who = register(&*storage, "a@x", &[1]).await;
     assert_eq!(storage.enqueue(submission(&who, 1, &[(1, 9)])).await, TAKEN);
