@@ -3,6 +3,7 @@
 //! [`Server::start`] runs one over a [`storage::Storage`]; the command `medipeps-server` is [`cli`].
 
 pub mod cli;
+mod clock;
 pub mod config;
 mod control;
 pub mod environment;

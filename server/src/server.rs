@@ -10,18 +10,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::clock::SteadyClock;
 use crate::config::Config;
 use crate::control::{ControlError, ControlSocket};
 use crate::environment::{Environment, SystemEnvironment};
 use crate::key_file::KeyFileError;
-use crate::limits::{CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS};
+use crate::limits::{CLOCK_COMPLAINT_TICKS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS};
 use crate::server_key::ServerKey;
 use crate::service::Service;
 use crate::storage::{ExpireCounts, Storage, StorageError};
-use crate::transport::connection::{Host, Memory, Work};
+use crate::transport::connection::{Host, Work};
 use crate::transport::door::Door;
 use crate::transport::endpoint::{ListenError, Listeners, listen};
 use crate::transport::link::Close;
+use crate::transport::memory::Memories;
 use crate::transport::quic::accept_quic;
 use crate::wake::{PushError, Waker};
 
@@ -80,6 +82,8 @@ impl Server {
     ) -> Result<Self, StartError> {
         let server_key = ServerKey::load_or_create(&config.data_dir, environment.as_ref())?;
         let Listeners { endpoint, websocket } = listen(config, environment.as_ref())?;
+        let clock = SteadyClock::open(&config.data_dir, environment);
+        let environment: Arc<dyn Environment> = clock.clone();
         let failed = |error| StartError::Listen(ListenError::Socket { address: config.listen, error });
         let local_address = endpoint.local_addr().map_err(failed)?;
         let websocket_address = websocket.as_ref().map(|listener| listener.local_address().map_err(failed));
@@ -87,9 +91,8 @@ impl Server {
         let service = Service::new(config, storage.clone(), server_key.clone(), environment.clone());
         let (work, finished) = mpsc::channel(1);
         let control =
-            ControlSocket::open(config, storage.clone(), server_key.clone(), environment.clone(), work.downgrade())
-                .await?;
-        let mut waker = Waker::new(service.wakes(), &config.group, storage.clone(), environment.clone())?;
+            ControlSocket::open(config, storage.clone(), server_key.clone(), clock.clone(), work.downgrade()).await?;
+        let mut waker = Waker::new(service.wakes(), &config.group, storage.clone(), environment)?;
         if let Some(waker) = &mut waker {
             waker.catch_up().await;
         }
@@ -97,14 +100,14 @@ impl Server {
         let closing = watch::Sender::new(false);
         let host = Host {
             service: service.clone(),
-            memory: Memory::new(),
+            memory: Arc::new(Memories::new()),
             work: work.downgrade(),
             closing: closing.subscribe(),
             allowed_origins: config.transport.allowed_origins.clone().into(),
         };
         let mut accepting = vec![tokio::spawn(accept_quic(endpoint.clone(), door.clone(), host.clone()))];
         accepting.extend(websocket.map(|listener| tokio::spawn(listener.accept(door, host))));
-        let mut tasks = vec![tokio::spawn(expire(storage.clone(), environment))];
+        let mut tasks = vec![tokio::spawn(expire(storage.clone(), clock))];
         tasks.extend(waker.map(|waker| tokio::spawn(waker.run())));
         Ok(Self {
             endpoint,
@@ -184,13 +187,23 @@ async fn wait_for_failure(mut failure: watch::Receiver<Option<StorageError>>) ->
     }
 }
 
-/// Drops what has run out, from time to time.
-async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
+/// Drops what has run out, from time to time, and notes the time; nothing while the clock is in doubt.
+async fn expire(storage: Arc<dyn Storage>, clock: Arc<SteadyClock>) {
     let mut ticks = interval(Duration::from_millis(EXPIRE_INTERVAL_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    for tick in 0_u64.. {
         ticks.tick().await;
-        match storage.expire(environment.now_ms()).await {
+        let reading = clock.read();
+        if tick % CLOCK_COMPLAINT_TICKS == 0 {
+            clock.complain();
+        }
+        if let Err(error) = clock.note() {
+            tracing::error!(%error, "the time cannot be noted");
+        }
+        if !reading.expiry_runs {
+            continue;
+        }
+        match storage.expire(reading.now_ms).await {
             Ok(counts) if counts != ExpireCounts::default() => {
                 let ExpireCounts { envelopes, submissions, invitations, blobs, group_entries, group_logs, group_wakes } =
                     counts;

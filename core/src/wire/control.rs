@@ -33,6 +33,11 @@ pub enum ControlRequest {
         /// Absolute; there must be no such file.
         path: String,
     },
+    /// By which time it goes.
+    Clock {
+        /// Whether the system's clock is right: it is believed from now on.
+        confirm: bool,
+    },
 }
 
 /// The server's answer.
@@ -50,6 +55,19 @@ pub enum ControlResponse {
     GroupLogs(Vec<ControlGroupLog>),
     /// It is done.
     Done,
+    /// By which time the server goes.
+    Clock(ControlClock),
+}
+
+/// By which time a server goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlClock {
+    /// Milliseconds since 1970, by the server.
+    pub now: u64,
+    /// Milliseconds since 1970, by the system's clock, which the server may not believe.
+    pub system: u64,
+    /// Whether what has run out is deleted.
+    pub expiry_runs: bool,
 }
 
 /// What all blobs take together.
@@ -141,6 +159,7 @@ impl ControlRequest {
                 after: after.map(|after| after.to_vec()).unwrap_or_default(),
             }),
             Self::Export { path } => R::Export(proto::ControlExport { path: path.clone() }),
+            Self::Clock { confirm } => R::Clock(proto::ControlConfirmClock { confirm: *confirm }),
         };
         proto::ControlRequest { request: Some(request) }.encode_to_vec()
     }
@@ -160,6 +179,7 @@ impl ControlRequest {
             R::InspectGroupLogs(inspect) => Self::InspectGroupLogs { after: Some(fixed(&inspect.after, "after")?) },
             R::Export(export) if export.path.is_empty() => return Err(WireError::Missing("path")),
             R::Export(export) => Self::Export { path: export.path },
+            R::Clock(clock) => Self::Clock { confirm: clock.confirm },
         })
     }
 }
@@ -182,6 +202,9 @@ impl ControlResponse {
                 R::GroupLogs(proto::ControlGroupLogs { logs: logs.iter().map(ControlGroupLog::encode).collect() })
             }
             Self::Done => R::Done(proto::ControlDone {}),
+            Self::Clock(ControlClock { now, system, expiry_runs }) => {
+                R::Clock(proto::ControlClock { now: *now, system: *system, expiry_runs: *expiry_runs })
+            }
         };
         proto::ControlResponse { response: Some(response) }.encode_to_vec()
     }
@@ -205,6 +228,9 @@ impl ControlResponse {
                 Self::GroupLogs(logs.logs.iter().map(ControlGroupLog::decode).collect::<Result<_, _>>()?)
             }
             R::Done(_) => Self::Done,
+            R::Clock(proto::ControlClock { now, system, expiry_runs }) => {
+                Self::Clock(ControlClock { now, system, expiry_runs })
+            }
         })
     }
 }
@@ -309,6 +335,8 @@ mod tests {
             ControlRequest::InspectGroupLogs { after: None },
             ControlRequest::InspectGroupLogs { after: Some([7; 32]) },
             ControlRequest::Export { path: "/tmp/a".to_owned() },
+            ControlRequest::Clock { confirm: false },
+            ControlRequest::Clock { confirm: true },
         ] {
             assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
         }
@@ -334,6 +362,7 @@ mod tests {
             ControlResponse::Blobs(ControlBlobs { blobs: 3, complete: 2, bytes: 1 << 40 }),
             ControlResponse::GroupLogs(vec![log]),
             ControlResponse::Done,
+            ControlResponse::Clock(ControlClock { now: 1, system: 2, expiry_runs: true }),
         ] {
             assert_eq!(ControlResponse::decode(&response.encode()), Ok(response));
         }

@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{ControlError, Store};
+use crate::clock::SteadyClock;
 use crate::config::Config;
-use crate::environment::Environment;
 use crate::frame::{FrameMemory, read_frame, write_frame};
 use crate::limits::{CONTROL_ACCEPT_RETRY_MS, CONTROL_FRAME_LENGTH_MAX, REQUEST_TIMEOUT_MS};
 use crate::server_key::ServerKey;
@@ -35,12 +35,12 @@ impl ControlSocket {
         config: &Config,
         storage: Arc<dyn Storage>,
         server_key: ServerKey,
-        environment: Arc<dyn Environment>,
+        clock: Arc<SteadyClock>,
         work: mpsc::WeakSender<()>,
     ) -> Result<Self, ControlError> {
         let path = config.control_socket();
         let listener = bind(&path).map_err(|error| ControlError::Socket { path: path.clone(), error })?;
-        let store = Store { storage, server_key, environment };
+        let store = Store { storage, server_key, environment: clock.clone(), clock: Some(clock) };
         let task = tokio::spawn(async move {
             loop {
                 let stream = match listener.accept().await {

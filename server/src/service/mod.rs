@@ -4,6 +4,7 @@
 //! [`access`] and on to the request's own file.
 
 pub mod access;
+mod account_rates;
 mod acknowledge;
 mod append_group_entry;
 mod authenticate;
@@ -41,8 +42,9 @@ use std::sync::Arc;
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Payment, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
+pub use crate::frame::Share;
 pub use connection::Connection;
 pub use invite::{InviteError, invite};
 pub use subscribe::{Sink, SinkClosed, Subscription};
@@ -110,6 +112,9 @@ struct Limiters {
     group_upload_per_address: RateLimiter<NetworkAddress>,
     /// In KiB.
     group_download_per_address: RateLimiter<NetworkAddress>,
+    requests_per_account: RateLimiter<Address>,
+    uploads_per_account: RateLimiter<Address>,
+    subscriptions_per_account: RateLimiter<Address>,
 }
 
 /// What a request is answered with.
@@ -117,7 +122,7 @@ pub enum Answer {
     /// One response, and the stream ends.
     Response(Response),
     /// One response that takes a share of a memory until it is written.
-    Held(Response, OwnedSemaphorePermit),
+    Held(Response, Share),
     /// Responses until the watch ends: see [`GroupWatch::run`].
     GroupWatch(GroupWatch),
     /// Responses until the subscription ends: see [`Subscription::run`].
@@ -161,6 +166,9 @@ impl Service {
             group_signals_per_address: RateLimiter::new(rates.group_signals_per_address),
             group_upload_per_address: RateLimiter::new(rates.group_upload_kib_per_address),
             group_download_per_address: RateLimiter::new(rates.group_download_kib_per_address),
+            requests_per_account: RateLimiter::new(rates.requests_per_account),
+            uploads_per_account: RateLimiter::new(rates.uploads_per_account),
+            subscriptions_per_account: RateLimiter::new(rates.subscriptions_per_account),
         };
         Arc::new(Self {
             storage,
@@ -208,7 +216,9 @@ impl Service {
         if *self.stopping.borrow() {
             return Err(shutting_down());
         }
-        let response = match connection.admit(request)? {
+        let admission = connection.admit(request)?;
+        self.count_for_account(&admission, moment.now_ms)?;
+        let response = match admission {
             Admission::Hello => self.hello(connection)?,
             Admission::Authenticate { nonce, proof } => self.authenticate(connection, moment, nonce, proof).await?,
             Admission::Register(request) => self.register(moment, request).await?,

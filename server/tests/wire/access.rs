@@ -55,6 +55,7 @@ fn expected(access: Access, shown: Shown) -> Option<ErrorCode> {
         (Access::Proved, Shown::Proof) => None,
         (Access::Proved, Shown::ProofOfRemovedDevice) => Some(ErrorCode::UnknownDevice),
         (Access::Proved, _) => Some(ErrorCode::ProofRequired),
+        (Access::Any, _) => None,
     }
 }
 

@@ -111,11 +111,11 @@ async fn whoever_knows_the_id_alone_can_only_read() {
     put(&client, 1, &contents, &[0]).await;
     let id = [1; 32];
     let foreign = [4; 16];
-    let payment = Payment::None;
+    let payment = || Payment::None;
     let last = pieces(&contents)[1].clone();
     for request in [
-        Request::BeginBlob(BeginBlob { id, upload_secret: foreign, length: PIECE + 5, payment }),
-        Request::BeginBlob(BeginBlob { id, upload_secret: SECRET, length: PIECE + 6, payment }),
+        Request::BeginBlob(BeginBlob { id, upload_secret: foreign, length: PIECE + 5, payment: payment() }),
+        Request::BeginBlob(BeginBlob { id, upload_secret: SECRET, length: PIECE + 6, payment: payment() }),
         Request::PutBlobPiece(PutBlobPiece { id, upload_secret: foreign, index: 1, data: last.clone() }),
         Request::DeleteBlob(DeleteBlob { id, upload_secret: foreign }),
         put_piece(1, 0, vec![0; BLOB_PIECE_LENGTH]),

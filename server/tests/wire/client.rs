@@ -83,11 +83,8 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// Connects without saying anything.
-pub async fn connect_silently(
-    address: SocketAddr,
-    alpn: &[u8],
-) -> Result<(Endpoint, Connection), quinn::ConnectionError> {
+/// What a client connects with.
+pub fn client_config(alpn: &[u8]) -> quinn::ClientConfig {
     let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -99,8 +96,16 @@ pub async fn connect_silently(
     let mut transport = quinn::TransportConfig::default();
     transport.max_idle_timeout(Some(Duration::from_secs(60).try_into().unwrap()));
     config.transport_config(Arc::new(transport));
+    config
+}
+
+/// Connects without saying anything.
+pub async fn connect_silently(
+    address: SocketAddr,
+    alpn: &[u8],
+) -> Result<(Endpoint, Connection), quinn::ConnectionError> {
     let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    let connecting = endpoint.connect_with(config, address, "localhost").unwrap();
+    let connecting = endpoint.connect_with(client_config(alpn), address, "localhost").unwrap();
     Ok((endpoint.clone(), connecting.await?))
 }
 

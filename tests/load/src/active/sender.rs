@@ -132,7 +132,7 @@ impl Sender {
         id.iter_mut().zip(stamp).for_each(|(byte, stamped)| *byte = stamped);
         let address: Address = self.to.address().clone();
         let envelopes = vec![DeviceEnvelope { device_id: self.to.device_id(), envelope }];
-        Submit { id, address, envelopes, payment: Payment::None }
+        Submit { id, address, envelopes, payment: Payment::None, delivery_key: None }
     }
 
     /// The connection, made anew if it was lost.
