@@ -68,9 +68,9 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     karims_store.write(at_karim.save()?);
     println!("{} devices in {:?}, epoch {}", at_karim.size(), at_karim.policy()?.name, at_karim.epoch());
 
-    // A message is franked: its sender is bound to it. It is one entry for everybody, and his state is stored before it
-    // leaves.
-    let entry = at_claire.encrypt(&at_claire.frank(&claire.says("Bed 4 is free", rng), rng)?, rng)?;
+    // It is one entry for everybody, and its sender's state is stored before it leaves. He is bound to it: with its proof
+    // it can be reported.
+    let entry = at_claire.encrypt(&claire.says("Bed 4 is free", rng).encode()?, rng)?.entry;
     claires_store.write(at_claire.save()?);
     println!("an entry of {} bytes, whatever is said and however many read it", entry.entry.len());
     assert!(log.append(entry.epoch, entry.entry, false));
@@ -93,7 +93,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let prepared = at_claire.prepare_commit(&change, rng)?;
     assert!(log.append(prepared.entry.epoch, prepared.entry.entry, true));
     print_new(&mut at_claire, &log, &mut read_by_claire)?;
-    let entry = at_claire.encrypt(&at_claire.frank(&claire.says("Karim has left", rng), rng)?, rng)?;
+    let entry = at_claire.encrypt(&claire.says("Karim has left", rng).encode()?, rng)?.entry;
     assert!(log.append(entry.epoch, entry.entry, false));
     print_new(&mut at_karim, &log, &mut read_by_karim)?;
     assert!(at_karim.is_removed());
@@ -107,7 +107,7 @@ fn print_new(group: &mut Group, log: &Log, read: &mut usize) -> Result<(), Group
     for (epoch, entry, closes) in &log.entries[*read..] {
         *read += 1;
         match group.process(entry, *epoch, *closes)? {
-            // What its sender is not bound to is refused before it comes here; with its bytes, tag and certificate it
+            // What its sender is not bound to is refused before it comes here; with its bytes, proof and certificate it
             // can be reported.
             Received::Message { sender, content, .. } => {
                 println!("{}: {}", sender.address, content.fallback_text);

@@ -1,159 +1,102 @@
 //! Franking: a sender is bound to each message of a group, so that one of them can be opened to an officer and no other.
 //! `spec/franking.md`.
 //!
-//! An AEAD ciphertext under ChaCha20-Poly1305 does not commit to its plaintext, and in a group many know the key. So the sender
-//! draws a franking key for each message, puts it into the encrypted content, and sends beside it, in MLS's authenticated
-//! data, an HMAC of the content under that key with his device's signature over it ([`FrankingTag`]). Members check both before
-//! they show anything. To report a message is to hand its content on: with it the officer has the key, and checks the
-//! tag himself.
+//! MLS has every device sign what it says, over the content itself, before it is encrypted. Members check that before they
+//! show anything, and keep what the signature is over beside the content ([`FrankingProof`]). To report a message is to hand
+//! its content and that on: the officer makes the signed bytes again, and checks the signature himself.
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
-use rand_core::CryptoRng;
-use sha2::Sha256;
-use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::crypto::secret::Secret;
-use crate::crypto::signature::{Signature, SigningKey, VerifyingKey};
+use crate::crypto::signature::{Signature, VerifyingKey, verify_unlabelled};
+use crate::group::LogId;
+use crate::group::framing::{FramedContent, group_and_epoch};
+use crate::group::provider::Seen;
 use crate::kind::{Content, ContentError};
-use crate::label;
-use crate::limits::CONTENT_LENGTH_MAX;
-use crate::wire;
 
-/// Bytes of a [`FrankingTag`].
-pub const FRANKING_TAG_LENGTH: usize = 96;
-
-/// What travels beside a group message: `commitment || signature`, in MLS's authenticated data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrankingTag {
-    /// HMAC-SHA256 of the log and the content under the key that is in the content.
-    pub commitment: [u8; 32],
-    /// The sender's device's, over the log and the commitment.
+/// What a third party needs beside a content to see that a device has said it in a group: MLS's signature, and what else it
+/// is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrankingProof {
+    /// The group's context in the epoch of the message, as MLS encodes it (RFC 9420 section 8.1): the group's id, the epoch,
+    /// hashes of tree, transcript and policy. About 150 bytes.
+    pub group_context: Vec<u8>,
+    /// The sender's leaf in the group's tree.
+    pub leaf: u32,
+    /// The sender's device's, made by MLS.
     pub signature: Signature,
 }
 
-/// A content as MLS encrypts it, and what goes beside it.
+/// A content as it was encrypted, and what shows who said it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FrankedContent {
-    /// An encoded content with its franking key.
+    /// An encoded content.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// Its tag.
-    pub tag: FrankingTag,
+    /// Who said it.
+    pub proof: FrankingProof,
+}
+
+/// What a device has said in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrankedMessage {
+    /// What.
+    pub content: Content,
+    /// In which epoch.
+    pub epoch: u64,
 }
 
 /// Why a group message is refused, or a report of one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrankingError {
-    /// The tag has not [`FRANKING_TAG_LENGTH`] bytes.
-    #[error("a franking tag has {FRANKING_TAG_LENGTH} bytes, not {0}")]
-    TagLength(usize),
-    /// The content has no franking key of 32 bytes.
-    #[error("the message has no franking key")]
-    NoKey,
-    /// The commitment is to another content, log or key.
-    #[error("the commitment is to another message")]
-    Commitment,
-    /// The device did not sign the commitment.
-    #[error("the signature of the commitment does not verify")]
+    /// What lies beside the message is not the id of the group's log.
+    #[error("the message is for another log")]
+    OtherLog,
+    /// MLS was not seen to sign or to verify this very message under the key of its sender's device.
+    #[error("no signature of this message was seen")]
+    Unseen,
+    /// The group context is none.
+    #[error("the group context is none of a group")]
+    GroupContext,
+    /// The device did not sign this in this group.
+    #[error("the signature of the message does not verify")]
     Signature,
     /// The content is none.
     #[error(transparent)]
     Content(#[from] ContentError),
 }
 
-impl FrankingTag {
-    /// The bytes beside the ciphertext.
-    #[must_use]
-    pub fn encode(&self) -> [u8; FRANKING_TAG_LENGTH] {
-        let mut bytes = [0; FRANKING_TAG_LENGTH];
-        bytes[..32].copy_from_slice(&self.commitment);
-        bytes[32..].copy_from_slice(&self.signature);
-        bytes
-    }
-
-    /// Reads them.
-    ///
-    /// # Errors
-    /// [`FrankingError::TagLength`]
-    pub fn decode(bytes: &[u8]) -> Result<Self, FrankingError> {
-        let refused = || FrankingError::TagLength(bytes.len());
-        let (commitment, signature) = bytes.split_first_chunk().ok_or_else(refused)?;
-        Ok(Self { commitment: *commitment, signature: signature.try_into().map_err(|_| refused())? })
+impl FrankingProof {
+    /// What shows that this message was signed, out of what MLS was seen to sign or to verify last: it must be this very
+    /// message, under the key of this device.
+    pub(crate) fn of(
+        message: &FramedContent<'_>,
+        device_key: &[u8],
+        seen: Option<&Seen>,
+    ) -> Result<Self, FrankingError> {
+        let seen = seen.filter(|seen| seen.key.as_bytes() == device_key).ok_or(FrankingError::Unseen)?;
+        let group_context = message.group_context_in(&seen.signed).ok_or(FrankingError::Unseen)?.to_vec();
+        Ok(Self { group_context, leaf: message.leaf, signature: seen.signature })
     }
 }
 
-impl FrankedContent {
-    /// Whether the tag commits to these bytes in the group of this log. The signature is not looked at.
-    ///
-    /// # Errors
-    /// [`FrankingError`]
-    pub fn check_commitment(&self, log_id: &[u8; 32]) -> Result<(), FrankingError> {
-        committed(&self.bytes, &self.tag, log_id)
-    }
-}
-
-/// Binds the sender's device to a content in the group of this log.
-///
-/// # Errors
-/// [`ContentError`] for what would be refused on the other side.
-pub fn frank(
-    content: &Content,
-    log_id: &[u8; 32],
-    device_key: &SigningKey,
-    rng: &mut impl CryptoRng,
-) -> Result<FrankedContent, ContentError> {
-    content.validate()?;
-    let key = Secret::random(rng);
-    let bytes = wire::content::encode_franked(content, &key);
-    if bytes.len() > CONTENT_LENGTH_MAX {
-        return Err(ContentError::MessageTooLarge { length: bytes.len() });
-    }
-    let commitment = commitment(&key, log_id, &bytes);
-    let signature = device_key.sign(label::FRANKING_SIGNATURE, &[log_id, &commitment]);
-    Ok(FrankedContent { bytes, tag: FrankingTag { commitment, signature } })
-}
-
-/// Checks a group message under the signing key of the device that MLS names as its sender, and reads it. What does not pass is
-/// shown to nobody: it could not be reported.
+/// Checks as an officer that a device has said this in the group with this log, and reads it.
 ///
 /// # Errors
 /// [`FrankingError`]
 pub fn open(
     content: &[u8],
-    tag: &FrankingTag,
-    log_id: &[u8; 32],
-    sender_key: &VerifyingKey,
-) -> Result<Content, FrankingError> {
+    proof: &FrankingProof,
+    log_id: &LogId,
+    device_key: &VerifyingKey,
+) -> Result<FrankedMessage, FrankingError> {
     let read = Content::decode(content)?;
-    committed(content, tag, log_id)?;
-    sender_key
-        .verify(label::FRANKING_SIGNATURE, &[log_id, &tag.commitment], &tag.signature)
-        .map_err(|_| FrankingError::Signature)?;
-    Ok(read)
-}
-
-fn committed(content: &[u8], tag: &FrankingTag, log_id: &[u8; 32]) -> Result<(), FrankingError> {
-    let key = wire::content::franking_key(content).map_err(ContentError::from)?.ok_or(FrankingError::NoKey)?;
-    if bool::from(commitment(&key, log_id, content).ct_eq(&tag.commitment)) {
-        Ok(())
-    } else {
-        Err(FrankingError::Commitment)
-    }
-}
-
-/// HMAC-SHA256 over the label, the log and the content. That it binds rests on SHA-256 alone: the key has a fixed length below
-/// HMAC's block, so no two keys are the same to it.
-fn commitment(key: &Secret<32>, log_id: &[u8; 32], content: &[u8]) -> [u8; 32] {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
-        unreachable!("HMAC takes a key of any length");
-    };
-    mac.update(&label::FRANKING_COMMITMENT.prefix());
-    mac.update(log_id);
-    mac.update(content);
-    mac.finalize().into_bytes().into()
+    let (group_id, epoch) = group_and_epoch(&proof.group_context).ok_or(FrankingError::GroupContext)?;
+    let message = FramedContent { group_id: &group_id, epoch, leaf: proof.leaf, log_id, content };
+    let signed = message.to_be_signed(&proof.group_context).map_err(|_| FrankingError::GroupContext)?;
+    verify_unlabelled(device_key.as_bytes(), &signed, &proof.signature).map_err(|_| FrankingError::Signature)?;
+    Ok(FrankedMessage { content: read, epoch })
 }
 
 impl fmt::Debug for FrankedContent {
@@ -163,66 +106,118 @@ impl fmt::Debug for FrankedContent {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use ed25519_dalek::Signer;
+
     use super::*;
+    use crate::group::{GroupEngine, GroupId, GroupPolicy, Suite};
     use crate::kind::test_content::content;
     use crate::kind::{Body, Chat};
+    use crate::test_party::Party;
     use crate::test_rng::rng;
 
-    const LOG: [u8; 32] = [7; 32];
-
-    fn key(seed: u8) -> SigningKey {
-        SigningKey::from_secret(&Secret::from([seed; 32]))
+    /// What somebody says in a group of his own: the group's log, what he says, and what he is bound to it by.
+    pub(crate) fn franked_by(sender: &Party, text: &str, seed: u8) -> (LogId, Content, FrankedContent) {
+        let rng = &mut rng(seed);
+        let engine =
+            GroupEngine { certificate: sender.statement.device(1).unwrap(), signing_key: &sender.keys.signing_key };
+        let key = *sender.statement.account_key().as_bytes();
+        let policy = GroupPolicy::new("Ward 3", sender.statement.address(), key, "clinic.example");
+        let mut group = engine.create(Suite::PostQuantum, &policy, 1_790_000_000, rng).unwrap();
+        let content = content(Body::Chat(Chat::Text { text: text.into() }));
+        let bytes = content.encode().unwrap();
+        let proof = group.encrypt(&bytes, rng).unwrap().proof;
+        (group.log_id(), content, FrankedContent { bytes, proof })
     }
 
-    fn franked(text: &str) -> (Content, FrankedContent) {
-        let content = content(Body::Chat(Chat::Text { text: text.into() }));
-        let franked = frank(&content, &LOG, &key(1), &mut rng(3)).unwrap();
-        (content, franked)
+    fn key(party: &Party) -> VerifyingKey {
+        party.keys.signing_key.verifying_key()
     }
 
     #[test]
     fn a_message_opens_as_it_was_and_under_its_sender_s_key_and_log_alone() {
-        let (content, franked) = franked("Potassium 6.1");
-        let opened = |tag: &FrankingTag, log, device: u8| open(&franked.bytes, tag, log, &key(device).verifying_key());
-        assert_eq!(opened(&franked.tag, &LOG, 1), Ok(content));
-        assert_eq!(opened(&franked.tag, &LOG, 2), Err(FrankingError::Signature));
-        assert_eq!(opened(&franked.tag, &[8; 32], 1), Err(FrankingError::Commitment));
-        assert_eq!(FrankingTag::decode(&franked.tag.encode()), Ok(franked.tag));
-        assert_eq!(FrankingTag::decode(&[0; 95]), Err(FrankingError::TagLength(95)));
-        assert_eq!(FrankingTag::decode(&[0; 97]), Err(FrankingError::TagLength(97)));
+        let [sender, other] = [Party::new("karim", 1, 1), Party::new("claire", 2, 1)];
+        let (log, content, franked) = franked_by(&sender, "Potassium 6.1", 3);
+        let opened = |log: &LogId, party: &Party| open(&franked.bytes, &franked.proof, log, &key(party));
+        assert_eq!(opened(&log, &sender), Ok(FrankedMessage { content, epoch: 0 }));
+        assert_eq!(opened(&log, &other), Err(FrankingError::Signature));
+        assert_eq!(opened(&[8; 32], &sender), Err(FrankingError::Signature));
     }
 
     #[test]
-    fn no_other_content_and_no_other_key_fits_a_tag() {
-        let (_, franked) = franked("5 mg");
-        let verifying_key = key(1).verifying_key();
+    fn no_other_content_and_nothing_else_fits_a_signature() {
+        let sender = Party::new("karim", 1, 1);
+        let (log, _, franked) = franked_by(&sender, "5 mg", 3);
+        let opens = |bytes: &[u8], proof: &FrankingProof| open(bytes, proof, &log, &key(&sender)).is_ok();
+        assert!(opens(&franked.bytes, &franked.proof));
         for bit in 0..franked.bytes.len() * 8 {
             let mut bytes = franked.bytes.to_vec();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(open(&bytes, &franked.tag, &LOG, &verifying_key).is_err(), "bit {bit}");
+            assert!(!opens(&bytes, &franked.proof), "content, bit {bit}");
         }
-        for bit in 0..FRANKING_TAG_LENGTH * 8 {
-            let mut tag = franked.tag.encode();
-            tag[bit / 8] ^= 1 << (bit % 8);
-            let tag = FrankingTag::decode(&tag).unwrap();
-            assert!(open(&franked.bytes, &tag, &LOG, &verifying_key).is_err(), "bit {bit}");
+        for bit in 0..franked.proof.group_context.len() * 8 {
+            let mut proof = franked.proof.clone();
+            proof.group_context[bit / 8] ^= 1 << (bit % 8);
+            assert!(!opens(&franked.bytes, &proof), "context, bit {bit}");
         }
+        for bit in 0..64 * 8 {
+            let mut proof = franked.proof.clone();
+            proof.signature[bit / 8] ^= 1 << (bit % 8);
+            assert!(!opens(&franked.bytes, &proof), "signature, bit {bit}");
+        }
+        assert!(!opens(&franked.bytes, &FrankingProof { leaf: 1, ..franked.proof.clone() }));
+        // Another group of the same sender, and what he has said there.
+        let (_, _, elsewhere) = franked_by(&sender, "5 mg", 4);
+        assert_eq!(elsewhere.bytes, franked.bytes);
+        assert!(!opens(&franked.bytes, &elsewhere.proof));
+        let context = elsewhere.proof.group_context;
+        assert!(!opens(&franked.bytes, &FrankingProof { group_context: context, ..franked.proof.clone() }));
+    }
+
+    /// A device can sign anything. What no member would take is no proof of anything that members have seen.
+    #[test]
+    fn what_a_group_and_its_context_say_of_themselves_is_the_same() {
+        let sender = Party::new("karim", 1, 1);
+        let (log, _, franked) = franked_by(&sender, "5 mg", 3);
+        let (group_id, epoch) = group_and_epoch(&franked.proof.group_context).unwrap();
+        let message = FramedContent { group_id: &group_id, epoch, leaf: 0, log_id: &log, content: &franked.bytes };
+        let opened = |message: FramedContent<'_>, group_context: &[u8]| {
+            let signed = message.to_be_signed(group_context).unwrap();
+            let secret = sender.keys.signing_key.to_secret();
+            let signature = ed25519_dalek::SigningKey::from_bytes(secret.as_bytes()).sign(&signed).to_bytes();
+            let proof = FrankingProof { group_context: group_context.to_vec(), leaf: message.leaf, signature };
+            open(message.content, &proof, &log, &key(&sender)).map(|opened| opened.epoch)
+        };
+        let context = franked.proof.group_context.as_slice();
+        assert_eq!(opened(message, context), Ok(0));
+        assert_eq!(opened(FramedContent { epoch: 1, ..message }, context), Err(FrankingError::Signature));
+        let elsewhere = GroupId([9; 32]);
+        assert_eq!(opened(FramedContent { group_id: &elsewhere, ..message }, context), Err(FrankingError::Signature));
+        let longer = [context, &[0]].concat();
+        assert_eq!(opened(message, &longer), Err(FrankingError::GroupContext));
+        assert_eq!(opened(message, &context[..context.len() - 1]), Err(FrankingError::GroupContext));
+        assert_eq!(opened(message, &[]), Err(FrankingError::GroupContext));
+        let no_content = FramedContent { content: b"no content", ..message };
+        assert!(matches!(opened(no_content, context), Err(FrankingError::Content(_))));
     }
 
     #[test]
-    fn a_message_between_two_people_has_no_key_and_stays_deniable() {
-        let (content, franked) = franked("hello");
-        let bytes = content.encode().unwrap();
-        assert_eq!(wire::content::franking_key(&bytes), Ok(None));
-        assert_eq!(open(&bytes, &franked.tag, &LOG, &key(1).verifying_key()), Err(FrankingError::NoKey));
-    }
-
-    #[test]
-    fn each_message_has_a_key_of_its_own() {
-        let content = content(Body::Chat(Chat::Text { text: "hello".into() }));
-        let mut rng = rng(4);
-        let tags = [(); 2].map(|()| frank(&content, &LOG, &key(1), &mut rng).unwrap().tag.commitment);
-        assert_ne!(tags[0], tags[1]);
+    fn what_was_seen_of_another_message_or_another_device_proves_nothing() {
+        let [sender, other] = [Party::new("karim", 1, 1), Party::new("claire", 2, 1)];
+        let (log, _, franked) = franked_by(&sender, "5 mg", 3);
+        let (group_id, epoch) = group_and_epoch(&franked.proof.group_context).unwrap();
+        let message = FramedContent { group_id: &group_id, epoch, leaf: 0, log_id: &log, content: &franked.bytes };
+        let seen = |message: &FramedContent<'_>| Seen {
+            key: key(&sender),
+            signed: message.to_be_signed(&franked.proof.group_context).unwrap(),
+            signature: franked.proof.signature,
+        };
+        let of = |seen: Option<Seen>, party| FrankingProof::of(&message, key(party).as_bytes(), seen.as_ref());
+        assert_eq!(of(Some(seen(&message)), &sender), Ok(franked.proof.clone()));
+        assert_eq!(of(Some(seen(&message)), &other), Err(FrankingError::Unseen));
+        assert_eq!(of(None, &sender), Err(FrankingError::Unseen));
+        let another = FramedContent { content: b"50 mg", ..message };
+        assert_eq!(of(Some(seen(&another)), &sender), Err(FrankingError::Unseen));
+        assert_eq!(of(Some(seen(&FramedContent { epoch: 1, ..message })), &sender), Err(FrankingError::Unseen));
     }
 }

@@ -159,10 +159,6 @@ labels! {
     GROUP_TYPING = "Medipeps group typing";
     /// Signs an upload of key packages (device key).
     KEY_PACKAGE_UPLOAD = "Medipeps key package upload";
-    /// Commits to a group message, under a key that is inside it (HMAC).
-    FRANKING_COMMITMENT = "Medipeps franking commitment";
-    /// Signs a group message's commitment (device key).
-    FRANKING_SIGNATURE = "Medipeps franking signature";
     /// Signs the transcript of a case (device key).
     CASE_TRANSCRIPT = "Medipeps case transcript";
     /// Signs an organisation's statement (k administrator keys).

@@ -92,6 +92,7 @@ pub mod proof;
 pub mod push_endpoint;
 pub mod session;
 pub mod spqr;
+pub mod tenant;
 pub mod token;
 pub mod wire;
 

@@ -138,6 +138,8 @@ pub const GROUP_EPOCHS_KEPT: usize = 5;
 pub const GROUP_SENDERS_KNOWN_MAX: usize = 128;
 /// Bytes of one MLS message in a group log; what is larger goes as a blob.
 pub const GROUP_MESSAGE_LENGTH_MAX: usize = 4 << 20;
+/// Bytes of an encoded group context: its five hashes and ids take 147.
+pub const GROUP_CONTEXT_LENGTH_MAX: usize = 256;
 /// Bytes of one entry of a group log: 4 MiB of plaintext, padded by Padme to a multiple of 128 KiB more, with nonce and tag.
 pub const GROUP_ENTRY_LENGTH_MAX: usize = (4 << 20) + (128 << 10) + 64;
 /// Bytes of a key package: a leaf with the longest certificate, two X-Wing keys and two signatures take about 4 KiB.
@@ -273,3 +275,9 @@ pub const TOKENS_PER_PAYMENT_MAX: usize = 256;
 pub const ISSUER_KEYS_MAX: usize = 16;
 /// Delivery keys of an account at a time: the one in use, and those that contacts may still have.
 pub const DELIVERY_KEYS_MAX: usize = 4;
+/// Services that a tenant can opt in to, those of later versions included.
+pub const TENANT_SERVICES_MAX: usize = 64;
+/// Invitations that one order on the control socket makes: one commit of the store.
+pub const INVITATIONS_AT_ONCE_MAX: usize = 500;
+/// Envelopes of one answer about the own account, without their bytes: 40 KiB.
+pub const OWN_ENVELOPES_MAX: usize = 1000;

@@ -12,6 +12,8 @@ mod attachment;
 mod group;
 #[path = "../examples/session.rs"]
 mod session;
+#[path = "../examples/tokens.rs"]
+mod tokens;
 
 #[test]
 fn the_example_of_a_session_runs() {
@@ -26,6 +28,11 @@ fn the_example_of_a_group_runs() {
 #[test]
 fn the_example_of_an_attachment_runs() {
     attachment::main().unwrap();
+}
+
+#[test]
+fn the_example_of_tokens_runs() {
+    tokens::main().unwrap();
 }
 
 #[test]

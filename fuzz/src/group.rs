@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use chacha20::ChaCha20Rng;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
-use medipeps_core::franking::{self, FrankedContent, FrankingTag};
+use medipeps_core::franking::{self, FrankingProof};
 use medipeps_core::group::{
     Group, GroupEngine, GroupPolicy, GroupPolicyChange, GroupRejoin, GroupWelcome, KeyPackage, KeyPackageSecret,
     SignedSignal, Suite, stored_pages,
@@ -71,17 +71,34 @@ pub(crate) fn refuses(data: &[u8]) {
         assert!(group.process(rest, 0, closes).is_err());
         assert_eq!(group.epoch(), 0);
     }
-    // Nothing leaves that its sender is not bound to; what is a content is bound, and leaves.
-    let tag = FrankingTag { commitment: [5; 32], signature: [6; 64] };
-    assert!(group.encrypt(&FrankedContent { bytes: rest.to_vec().into(), tag }, rng).is_err());
-    if let Ok(content) = Content::decode(rest)
-        && let Ok(franked) = group.frank(&content, rng)
-    {
-        assert!(group.encrypt(&franked, rng).is_ok());
-        assert!(
-            franking::open(&franked.bytes, &franked.tag, &group.log_id(), &device.keys.signing_key.verifying_key())
-                .is_ok()
-        );
+    // Whatever leaves, its sender is bound to.
+    if let Ok(encrypted) = group.encrypt(rest, rng) {
+        let key = device.keys.signing_key.verifying_key();
+        let opened = franking::open(rest, &encrypted.proof, &group.log_id(), &key);
+        assert_eq!(opened.map(|opened| opened.content), Content::decode(rest).map_err(Into::into));
+    }
+}
+
+/// A leaf, a signature, a group context and a content: nobody has signed them, in this context or in that of a group.
+pub(crate) fn franked(data: &[u8]) {
+    let Some((leaf, rest)) = data.split_first_chunk() else { return };
+    let Some((signature, rest)) = rest.split_first_chunk() else { return };
+    let Some((length, rest)) = rest.split_first() else { return };
+    let Some((context, content)) = rest.split_at_checked(usize::from(*length)) else { return };
+    let Some(device) = DEVICE.as_ref() else { return };
+    let key = device.keys.signing_key.verifying_key();
+    let proof =
+        FrankingProof { group_context: context.to_vec(), leaf: u32::from_be_bytes(*leaf), signature: *signature };
+    assert!(franking::open(content, &proof, &[7; 32], &key).is_err());
+    let Some(mut group) = device.group() else { return };
+    let Ok(encrypted) = group.encrypt(content, &mut ChaCha20Rng::from_seed([2; 32])) else { return };
+    let (log, opened) = (group.log_id(), franking::open(content, &encrypted.proof, &group.log_id(), &key));
+    assert_eq!(opened.map(|opened| opened.content), Content::decode(content).map_err(Into::into));
+    for mixed in [
+        FrankingProof { group_context: context.to_vec(), ..encrypted.proof.clone() },
+        FrankingProof { signature: *signature, ..encrypted.proof.clone() },
+    ] {
+        assert!(mixed == encrypted.proof || franking::open(content, &mixed, &log, &key).is_err());
     }
 }
 

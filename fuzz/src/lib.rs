@@ -27,14 +27,16 @@ use medipeps_core::linking::LinkingCode;
 use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
 use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::session::Session;
+use medipeps_core::tenant::{Tenant, TenantDay};
+use medipeps_core::token::{IssuerSecretKey, TokenBatch};
 use medipeps_core::wire::backup::{BackupHeader, BackupRecord};
 use medipeps_core::wire::client_store::PassphraseLock;
 use medipeps_core::wire::handshake::InitialMessageFields;
 use medipeps_core::wire::identity::DeviceCertificateFields;
 use medipeps_core::wire::key_package::{KeyPackageUpload, SignedKeyPackageUpload};
 use medipeps_core::wire::prekey::{KemPrekey, OneTimePrekey, SealPrekey, SignedPrekey, UploadFields};
-use medipeps_core::wire::transport::{Request, Response};
-use medipeps_core::wire::{client_records, client_store, control, linking, server_storage};
+use medipeps_core::wire::transport::{Request, Response, TokenRequest, TokenResponse};
+use medipeps_core::wire::{client_records, client_store, control, linking, server_storage, token};
 use rand_core::SeedableRng;
 
 /// Reads with the decoder that the first byte selects; what is read must survive being written and read again.
@@ -261,8 +263,27 @@ targets! {
             server_storage::SubmissionRecord, server_storage::ExportRecord, server_storage::BlobRecord,
             server_storage::BlobPieceRecord, server_storage::GroupLogRecord, server_storage::GroupEpochRecord,
             server_storage::GroupEntryRecord, server_storage::GroupEntryIdRecord, server_storage::KeyPackagesRecord,
-            server_storage::GroupWakeRecord,
+            server_storage::GroupWakeRecord, Tenant, TenantDay,
+            server_storage::GroupWakeRecord, server_storage::IssuerKeyRecord, server_storage::SpendRecord,
+            server_storage::DrawsRecord, server_storage::VoucherRecord,
         );
+    }
+
+    /// Lists of issuer keys and vouchers; elements that nobody blinded or evaluated: no token comes of them.
+    tokens(data) {
+        select_decoder!(data: token::IssuerKeys, token::SignedIssuerKeys, token::Voucher, token::SignedVoucher);
+        let issuer = IssuerSecretKey::derive(&Secret::from([1; 32]), 20_000, 1);
+        let (Ok(issuer), Some((first, proof))) = (issuer, data.split_first_chunk::<32>()) else { return };
+        let mut proof = proof.to_vec();
+        proof.resize(64, 0);
+        let Ok(batch) = TokenBatch::blind(&issuer.public(), 1, Secret::from([2; 32])) else { return };
+        let mut answer = TokenResponse { evaluated: vec![*first], proof: [0; 64] };
+        answer.proof.copy_from_slice(&proof);
+        assert!(batch.finalize(&answer).is_err());
+        let request = TokenRequest { key_id: issuer.id(), blinded: vec![*first] };
+        if let Ok(evaluated) = issuer.evaluate(&request, &mut ChaCha20Rng::from_seed([3; 32])) {
+            assert!(batch.finalize(&evaluated).is_err());
+        }
     }
 
     /// Addresses of push services: read in one way, and as the library that calls them reads them.
@@ -325,7 +346,7 @@ targets! {
 
     /// Messages of groups with their tags.
     franked_message(data) {
-        signed::franked(data);
+        group::franked(data);
     }
 
     /// Statements of organisations, and certificates of members.

@@ -1,14 +1,13 @@
-//! What is signed: transcripts, franked messages, organisations.
+//! What is signed: transcripts, organisations.
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
-use medipeps_core::franking::{self, FRANKING_TAG_LENGTH, FrankingTag};
 use medipeps_core::identity::{
     DeviceCertificate, DeviceSecretKeys, Statement, StatementError, StatementIssue, recovery_key_hash,
 };
-use medipeps_core::kind::{Body, Content, SignedTranscript};
+use medipeps_core::kind::SignedTranscript;
 use medipeps_core::label;
 use medipeps_core::organisation::{
     MemberCertificate, OrganisationChain, OrganisationId, OrganisationStatement, StatementDraft,
@@ -32,19 +31,6 @@ pub(crate) fn transcript(data: &[u8]) {
         let again = verified.transcript.sign(&keys.signing_key, &statement, 1);
         assert!(again.is_ok_and(|again| again.transcript == data));
     }
-}
-
-/// A tag and a content: nobody has signed them. The same content, franked, opens and opens as itself.
-pub(crate) fn franked(data: &[u8]) {
-    let Some((tag, bytes)) = data.split_at_checked(FRANKING_TAG_LENGTH) else { return };
-    let Ok(tag) = FrankingTag::decode(tag) else { return };
-    let key = SigningKey::from_secret(&Secret::from([1; 32]));
-    assert!(franking::open(bytes, &tag, &[7; 32], &key.verifying_key()).is_err());
-    let Ok(content) = Content::decode(bytes) else { return };
-    let mut rng = ChaCha20Rng::from_seed([2; 32]);
-    let Ok(franked) = franking::frank(&content, &[7; 32], &key, &mut rng) else { return };
-    let opened = franking::open(&franked.bytes, &franked.tag, &[7; 32], &key.verifying_key());
-    assert!(matches!(content.body, Body::Unknown { .. }) || opened == Ok(content));
 }
 
 /// Statements and certificates: what is read is written as it was, and nobody is a member by bytes alone.

@@ -11,9 +11,9 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use ed25519_dalek::Signer as _;
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::SigningKey;
-use medipeps_core::franking::{self, FrankedContent, FrankingTag};
+use medipeps_core::franking;
 use medipeps_core::group::{
-    Change, Group, GroupEngine, GroupEntry, GroupPolicy, GroupWelcome, KeyPackage, Received, Role, Suite,
+    Change, EncryptedMessage, Group, GroupEngine, GroupEntry, GroupPolicy, GroupWelcome, KeyPackage, Received, Role, Suite,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use medipeps_core::kind::{Body, Chat, Content, MessageId, ReceiptsWanted, Urgency};
@@ -172,17 +172,14 @@ impl OpenMember {
         MlsMessageIn::tls_deserialize_exact(&plaintext[4..4 + length]).unwrap()
     }
 
-    /// What an application message says, and the tag beside it; commits are merged.
-    fn process(&mut self, entry: &GroupEntry) -> Option<FrankedContent> {
+    /// What an application message says, and what lies beside it; commits are merged.
+    fn process(&mut self, entry: &GroupEntry) -> Option<(Vec<u8>, Vec<u8>)> {
         let message = self.unwrap(&entry.entry).try_into_protocol_message().unwrap();
         let group = self.group.as_mut().unwrap();
         let processed = group.process_message(&self.provider, message).unwrap();
-        let tag = processed.aad().to_vec();
+        let beside = processed.aad().to_vec();
         match processed.into_content() {
-            ProcessedMessageContent::ApplicationMessage(message) => {
-                let tag = FrankingTag::decode(&tag).unwrap();
-                Some(FrankedContent { bytes: message.into_bytes().into(), tag })
-            }
+            ProcessedMessageContent::ApplicationMessage(message) => Some((message.into_bytes(), beside)),
             ProcessedMessageContent::StagedCommitMessage(commit) => {
                 group.merge_staged_commit(&self.provider, *commit).unwrap();
                 None
@@ -196,11 +193,9 @@ impl OpenMember {
     }
 
     fn say(&mut self, text: &str) -> GroupEntry {
-        let key = SigningKey::from_secret(&self.signer.0.to_bytes().into());
-        let franked = franking::frank(&chat(text), &self.log_id, &key, &mut self.rng).unwrap();
         let group = self.group.as_mut().unwrap();
-        group.set_aad(franked.tag.encode().to_vec());
-        let message = group.create_message(&self.provider, &self.signer, &franked.bytes).unwrap();
+        group.set_aad(self.log_id.to_vec());
+        let message = group.create_message(&self.provider, &self.signer, &chat(text).encode().unwrap()).unwrap();
         self.wrap(&message)
     }
 
@@ -247,10 +242,15 @@ fn chat(text: &str) -> Content {
     }
 }
 
-fn says(received: Received, text: &str, sender: &Account) {
-    let Received::Message { sender: from, content, .. } = received else { panic!("{received:?}") };
+/// Somebody says it, and it can be reported: whoever signed it, the signature is over what the specification has.
+fn says(group: &mut Group, entry: &GroupEntry, text: &str, sender: &Account) {
+    let received = group.process(&entry.entry, entry.epoch, false).unwrap();
+    let Received::Message { sender: from, content, franked, .. } = received else { panic!("{received:?}") };
     assert_eq!(content.fallback_text, text);
     assert_eq!(from.address, *sender.statement.address());
+    let key = sender.statement.device(1).unwrap().keys().signing_key;
+    let reported = franking::open(&franked.bytes, &franked.proof, &group.log_id(), &key).unwrap();
+    assert_eq!((reported.content, reported.epoch), (*content, entry.epoch));
 }
 
 /// The two agree on the epoch, its keys, and who is in the group.
@@ -299,22 +299,22 @@ fn members_of_both_implementations_share_a_group() {
     for round in 0..6_u32 {
         // A message from each, read by all others.
         let text = format!("from Claire in round {round}");
-        let franked = ours.frank(&chat(&text), rng).unwrap();
-        let entry = ours.encrypt(&franked, rng).unwrap();
-        says(annes.process(&entry.entry, entry.epoch, false).unwrap(), &text, &claire);
+        let said = chat(&text).encode().unwrap();
+        let EncryptedMessage { entry, proof } = ours.encrypt(&said, rng).unwrap();
+        let key = claire.keys.signing_key.verifying_key();
+        assert_eq!(franking::open(&said, &proof, &ours.log_id(), &key).unwrap().content.fallback_text, text);
+        says(&mut annes, &entry, &text, &claire);
         for member in &mut theirs {
-            assert!(member.process(&entry).unwrap() == franked);
+            assert!(member.process(&entry).unwrap() == (said.to_vec(), ours.log_id().to_vec()));
         }
         for (sender, account) in [(0, &karim), (1, &omar)] {
             let text = format!("from OpenMLS {sender} in round {round}");
             let entry = theirs[sender].say(&text);
             for group in [&mut ours, &mut annes] {
-                says(group.process(&entry.entry, entry.epoch, false).unwrap(), &text, account);
+                says(group, &entry, &text, account);
             }
             let read = theirs[1 - sender].process(&entry).unwrap();
-            let key = account.statement.device(1).unwrap().keys().signing_key;
-            let read = franking::open(&read.bytes, &read.tag, &ours.log_id(), &key);
-            assert_eq!(read.unwrap().fallback_text, text);
+            assert_eq!(Content::decode(&read.0).unwrap().fallback_text, text);
         }
         // A commit, from ours and theirs by turns.
         if round % 2 == 0 {
@@ -357,5 +357,5 @@ fn members_of_both_implementations_share_a_group() {
     ours.process(&entry.entry, entry.epoch, true).unwrap();
     agree(&ours, &theirs[0]);
     let entry = theirs[0].say("the two of us");
-    says(ours.process(&entry.entry, entry.epoch, false).unwrap(), "the two of us", &karim);
+    says(&mut ours, &entry, "the two of us", &karim);
 }

@@ -20,8 +20,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use medipeps_core::Address;
+use medipeps_core::wire::transport::Lane;
 use medipeps_server::storage::{
-    DeviceRecord, Invitation, PrekeySet, QueueQuota, Registration, SledStorage, Storage, StorageOptions, Submission,
+    DeviceRecord, Invitation, PrekeySet, QueueQuota, Registration, SledStorage, Spend, Storage, StorageOptions,
+    Submission,
 };
 use serde_json::{Value, json};
 
@@ -148,7 +150,7 @@ async fn measure_store(
     duration: Duration,
     uploading: bool,
 ) -> Result<(f64, Latencies, f64), Box<dyn Error>> {
-    let quota = QueueQuota { messages_max: u64::MAX, bytes_max: u64::MAX };
+    let quota = QueueQuota { messages_max: u64::MAX, bytes_max: u64::MAX, ..QueueQuota::default() };
     let storage = Arc::new(SledStorage::open(&StorageOptions { quota, ..StorageOptions::new(directory) })?);
     for number in 0..ACCOUNTS {
         register(&storage, number).await?;
@@ -190,7 +192,12 @@ fn address(number: u64) -> Result<Address, Failed> {
 async fn register(storage: &SledStorage, number: u64) -> Result<(), Box<dyn Error>> {
     let mut invitation_hash = [0; 32];
     invitation_hash[..8].copy_from_slice(&number.to_be_bytes());
-    storage.create_invitation(invitation_hash, Invitation { organisation: None, expires_ms: NOW_MS + 1 }).await?;
+    storage
+        .create_invitation(
+            invitation_hash,
+            Invitation { organisation: None, expires_ms: NOW_MS + 1, tenant: 0, address: None },
+        )
+        .await?;
     let prekeys = PrekeySet {
         signed_prekey: vec![1; 100],
         last_resort_kem: vec![1; 1700],
@@ -232,6 +239,8 @@ fn submission(number: u64) -> Result<Submission, Failed> {
         digest,
         now_ms: NOW_MS + number / 10,
         expires_ms: NOW_MS + number / 10 + 30 * 24 * 3600 * 1000,
+        lane: Lane::Normal,
+        spend: Spend::default(),
     })
 }
 

@@ -1,9 +1,14 @@
 //! The configuration file. `sample.toml` beside this file documents every key; `medipeps-server config` prints it.
 
+mod admin;
 mod capacity;
 mod error;
+mod federation;
 mod group;
 mod rates;
+mod reload;
+mod telemetry;
+mod tokens;
 mod transport;
 
 use std::fs::File;
@@ -14,10 +19,15 @@ use std::path::{Path, PathBuf};
 use medipeps_core::address::is_domain;
 use serde::{Deserialize, Serialize};
 
+pub use admin::Admin;
 pub use capacity::{Blobs, Connections, Disk, Queue, Retention};
 pub use error::ConfigError;
+pub use federation::Federation;
 pub use group::Group;
 pub use rates::Rates;
+pub use reload::{ReloadError, changed_keys};
+pub use telemetry::Telemetry;
+pub use tokens::{Prices, Tokens};
 pub use transport::Transports;
 
 use crate::limits::CONFIG_LENGTH_MAX;
@@ -72,6 +82,18 @@ pub struct Config {
     /// Transports beside QUIC.
     #[serde(default)]
     pub transport: Transports,
+    /// Tokens that pay for anonymous requests.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Other servers.
+    #[serde(default)]
+    pub federation: Federation,
+    /// The admin port.
+    #[serde(default)]
+    pub admin: Admin,
+    /// Traces.
+    #[serde(default)]
+    pub telemetry: Telemetry,
 }
 
 /// How logs are written.
@@ -109,6 +131,10 @@ impl Config {
             connection: Connections::default(),
             rate: Rates::default(),
             transport: Transports::default(),
+            tokens: Tokens::default(),
+            federation: Federation::default(),
+            admin: Admin::default(),
+            telemetry: Telemetry::default(),
         }
     }
 
@@ -117,11 +143,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let mut text = String::new();
-        File::open(path)
-            .and_then(|file| file.take(CONFIG_LENGTH_MAX).read_to_string(&mut text))
-            .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
-        let mut config = Self::parse(&text, path)?;
+        let mut config = Self::parse(&read(path)?, path)?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
         let certificate =
             [config.certificate.as_mut(), config.private_key.as_mut(), config.group.wake_certificates.as_mut()];
@@ -129,6 +151,20 @@ impl Config {
             *relative = folder.join(&*relative);
         }
         Ok(config)
+    }
+
+    /// The control socket of a server with this configuration file, whatever else is wrong with the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the file does not say.
+    pub(crate) fn control_socket_of(path: &Path) -> Result<PathBuf, ConfigError> {
+        #[derive(Deserialize)]
+        struct DataDirectory {
+            data_dir: PathBuf,
+        }
+        let DataDirectory { data_dir } = toml::from_str(&read(path)?)
+            .map_err(|error| ConfigError::Toml { path: path.to_owned(), error: Box::new(error) })?;
+        Ok(control_socket(&path.parent().unwrap_or_else(|| Path::new("")).join(data_dir)))
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
@@ -157,6 +193,10 @@ impl Config {
             .chain(self.connection.rules())
             .chain(self.rate.rules())
             .chain(self.transport.rules())
+            .chain(self.tokens.rules())
+            .chain(self.federation.rules())
+            .chain(self.admin.rules())
+            .chain(self.telemetry.rules())
             .find(|(kept, ..)| !kept)
             .map_or(Ok(()), |(_, key, rule)| Err((key, rule)))
     }
@@ -164,7 +204,12 @@ impl Config {
     /// What the store lets one queue hold.
     #[must_use]
     pub const fn queue_quota(&self) -> QueueQuota {
-        QueueQuota { messages_max: self.queue.messages_max, bytes_max: self.queue.bytes_max }
+        QueueQuota {
+            messages_max: self.queue.messages_max,
+            bytes_max: self.queue.bytes_max,
+            request_messages_max: self.queue.request_messages_max,
+            request_bytes_max: self.queue.request_bytes_max,
+        }
     }
 
     /// What the store lets group logs hold.
@@ -205,8 +250,20 @@ impl Config {
     /// The socket on which a running server takes orders of whoever runs it.
     #[must_use]
     pub fn control_socket(&self) -> PathBuf {
-        self.data_dir.join("control.sock")
+        control_socket(&self.data_dir)
     }
+}
+
+fn control_socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(CONFIG_LENGTH_MAX).read_to_string(&mut text))
+        .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+    Ok(text)
 }
 
 /// Whether it holds, the key, and what must be.
@@ -246,6 +303,8 @@ mod tests {
         assert_eq!(shown.private_key.take(), Some("private-key.pem".into()));
         assert_eq!(shown.group.wake_certificates.take(), Some("push-authorities.pem".into()));
         assert_eq!(shown.transport.websocket_listen.take(), Some("0.0.0.0:443".parse().unwrap()));
+        assert_eq!(shown.admin.listen.take(), Some("127.0.0.1:9464".parse().unwrap()));
+        assert_eq!(shown.telemetry.otlp_endpoint.take(), Some("http://127.0.0.1:4318/v1/traces".to_owned()));
         assert_eq!(shown, minimal());
     }
 
@@ -256,6 +315,8 @@ mod tests {
         config.private_key = Some("p".into());
         config.group.wake_certificates = Some("a".into());
         config.transport.websocket_listen = Some(config.listen);
+        config.admin.listen = Some("127.0.0.1:1".parse().unwrap());
+        config.telemetry.otlp_endpoint = Some("http://a".to_owned());
         let table = toml::Table::try_from(&config).unwrap();
         let mut keys: Vec<(String, String)> = Vec::new();
         for (name, value) in &table {
@@ -286,6 +347,9 @@ mod tests {
             (format!("{required}[group]\nwake_hosts = ['https://push.example']\n"), "group.wake_hosts"),
             (format!("{required}[group]\nwake_hosts = ['push.example:0']\n"), "group.wake_hosts"),
             (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
+            (format!("{required}[tokens]\nbatch = 0\n"), "tokens.batch"),
+            (format!("{required}[tokens]\nkey_days = 1\n"), "tokens.key_days"),
+            (format!("{required}[federation]\nvoucher_keys = {{ 'b.example' = 'AAAA' }}\n"), "federation.voucher_keys"),
             (format!("{required}certificate = 'c.pem'\n"), "private_key"),
             (format!("{required}log_format = 'xml'\n"), "xml"),
             (format!("{required}[transport]\nallowed_origins = ['*']\n"), "transport.allowed_origins"),
@@ -293,6 +357,8 @@ mod tests {
                 format!("{required}[transport]\nwebsocket = false\nwebsocket_listen = '127.0.0.1:1'\n"),
                 "transport.websocket_listen",
             ),
+            (format!("{required}[admin]\nlisten = '192.0.2.1:9464'\n"), "allow_remote"),
+            (format!("{required}[telemetry]\notlp_endpoint = 'collector:4318'\n"), "telemetry.otlp_endpoint"),
             (format!("{required}[rate]\nsubmit_per_address = {{ burst = 0, per_minute = 1 }}\n"), "submit_per_address"),
             (required.replace("a.example", "A.example"), "domain"),
             (required.replace("127.0.0.1:0", "localhost"), "listen"),

@@ -16,7 +16,8 @@ const LENGTH_LENGTH: usize = 4;
 /// within those of all.
 #[derive(Debug, Clone)]
 pub(crate) struct FrameMemory {
-    room: Arc<Semaphore>,
+    free: Arc<Semaphore>,
+    bytes: usize,
     /// What this one is a part of.
     whole: Option<Arc<FrameMemory>>,
 }
@@ -58,17 +59,22 @@ pub(crate) enum FrameError {
 impl FrameMemory {
     /// Room for so many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(bytes)), whole: None }
+        Self { free: Arc::new(Semaphore::new(bytes)), bytes, whole: None }
+    }
+
+    /// Bytes that are taken.
+    pub(crate) fn used(&self) -> usize {
+        self.bytes.saturating_sub(self.free.available_permits())
     }
 
     /// A part of this one that may have so many bytes, and no more than there are.
     pub(crate) fn part(&self, bytes: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(bytes)), whole: Some(Arc::new(self.clone())) }
+        Self { free: Arc::new(Semaphore::new(bytes)), bytes, whole: Some(Arc::new(self.clone())) }
     }
 
     /// A share of so many bytes, for as long as it is held; `None` when there is no room for it.
     pub(crate) fn share(&self, bytes: usize) -> Option<Share> {
-        let own = self.room.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()?;
+        let own = self.free.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()?;
         let whole = match &self.whole {
             Some(whole) => Some(Box::new(whole.share(bytes)?)),
             None => None,

@@ -238,11 +238,53 @@ pub const NO_PREKEYS_RETRY_MS: u64 = 60_000;
 pub const SHUTDOWN_RETRY_MS: u64 = 5_000;
 /// Milliseconds after which to repeat what the store could not take.
 pub const STORAGE_RETRY_MS: u64 = 10_000;
-/// Milliseconds for which requests under way may go on when the server stops. With the rest it stays under the 25 s that
-/// service managers grant.
-pub const DRAIN_TIMEOUT_MS: u64 = 15_000;
+/// Milliseconds by which the times to connect again are spread for each push that is open when the server stops: three hundred
+/// handshakes a second, what two cores take.
+pub const RETRY_SPREAD_PER_PUSH_MS: u64 = 3;
+/// Milliseconds by which they are spread at least.
+pub const RETRY_SPREAD_MIN_MS: u64 = 1_000;
+/// Milliseconds by which they are spread at most, so that nobody is without mail for longer.
+pub const RETRY_SPREAD_MAX_MS: u64 = 60_000;
+/// Pushes that are told at once to go away.
+pub const DRAIN_BATCH_MIN: usize = 20;
+/// Milliseconds between two batches.
+pub const DRAIN_BATCH_INTERVAL_MS: u64 = 50;
+/// Milliseconds in which all are told; the batches are as large as that takes.
+pub const DRAIN_PUSHES_MAX_MS: u64 = 10_000;
+/// Milliseconds for which requests under way may go on after that. With the rest it stays under the 25 s that service managers
+/// grant.
+pub const DRAIN_TIMEOUT_MS: u64 = 10_000;
+/// Subscriptions in a row with the same first envelope and no acknowledgement after which it is reported. A phone on a bad network
+/// makes a few.
+pub const DELIVERY_LOOP_WARNING: u32 = 10;
+/// Subscriptions in a row after which the envelope goes behind the others of its queue.
+pub const DELIVERY_LOOP_MOVE: u32 = 20;
+/// Devices whose first envelope is remembered, about 10 MiB.
+pub const DELIVERY_LOOPS_MAX: usize = 65_536;
+/// Milliseconds between two looks at whether the files of the certificate have changed.
+pub const CERTIFICATE_LOOK_INTERVAL_MS: u64 = 10_000;
+/// Seconds before a certificate runs out from which on `check-config` and the log warn: two weeks, in which it is renewed by hand.
+pub const CERTIFICATE_WARNING_SECONDS: i64 = 14 * 24 * 3600;
+/// Connections to the admin port at once. Whoever comes after waits.
+pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+/// Milliseconds that a connection to the admin port may be open, whatever it does: a scraper connects again.
+pub const ADMIN_CONNECTION_MS: u64 = 60_000;
+/// Milliseconds in which the head of a request to the admin port must have come.
+pub const ADMIN_HEAD_TIMEOUT_MS: u64 = 5_000;
+/// Milliseconds that the store may take for a read before `/health` says that it does not work.
+pub const HEALTH_READ_TIMEOUT_MS: u64 = 5_000;
+/// Milliseconds that the collector of traces may take for a batch of spans.
+pub const TRACE_EXPORT_TIMEOUT_MS: u64 = 10_000;
+/// Bytes of a collector's answer that are read.
+pub const TRACE_ANSWER_LENGTH_MAX: usize = 64 << 10;
 /// Milliseconds for which closed connections may linger when the server stops.
 pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
+/// Lines of a file of invitations: a territory.
+pub const INVITATION_LINES_MAX: usize = 100_000;
+/// Mistakes of such a file that are shown.
+pub const INVITATION_MISTAKES_SHOWN: usize = 20;
+/// Days for which it is kept what was counted of a tenant: three years, for as long as an invoice may be asked about.
+pub const TENANT_DAYS_KEPT: u32 = 1096;
 /// Accounts in one answer of the control socket: 8 of twenty full queues stay under the frame.
 pub const CONTROL_INSPECT_ACCOUNTS: u32 = 8;
 /// Milliseconds after which the control socket is listened to again where the system did not let it.
@@ -251,3 +293,23 @@ pub const CONTROL_ACCEPT_RETRY_MS: u64 = 100;
 pub const CONTROL_FRAME_LENGTH_MAX: usize = 64 << 20;
 /// Bytes of a configuration file: far more than anybody writes.
 pub const CONFIG_LENGTH_MAX: u64 = 1 << 20;
+/// Envelopes of the request lane of one device unless the configuration says otherwise: what strangers may leave for somebody
+/// who is away for a month, and what somebody can look through.
+pub const REQUEST_LANE_MESSAGES_MAX: u64 = 200;
+/// Bytes of them: as many of 16 KiB and some.
+pub const REQUEST_LANE_BYTES_MAX: u64 = 4 << 20;
+/// Tokens that an account may draw a day unless the configuration says otherwise: a busy day's messages and a few hundred MiB.
+pub const TOKENS_PER_DAY: u32 = 500;
+/// Vouchers that an account may draw a day at most, whatever the configuration says: their digests are kept in one record.
+pub const VOUCHERS_PER_DAY_MAX: u32 = 64;
+/// Issuer keys for which a token is looked up; with the days of the longest life.
+pub const ISSUER_KEY_DAYS_MAX: u32 = 14;
+/// Tokens of one payment that are verified at once without another thread: about half a millisecond.
+pub const TOKENS_VERIFIED_INLINE: usize = 4;
+/// Tokens of one batch that are evaluated without another thread: two milliseconds.
+pub const TOKENS_EVALUATED_INLINE: usize = 8;
+/// Payments from one network address that may be refused because a token is false or spent; past it what is paid counts
+/// against the limits of the address as if it were not.
+pub const REFUSED_PAYMENTS: crate::rate_limit::Rate = crate::rate_limit::Rate { burst: 600, per_minute: 600 };
+/// Domains whose vouchers may be configured.
+pub const VOUCHER_KEYS_MAX: usize = 4096;

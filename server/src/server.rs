@@ -1,4 +1,4 @@
-//! A running server: its endpoint, its control socket, and how it stops.
+//! A running server: its endpoint, its sockets for whoever runs it, what it takes over while it runs, and how it stops.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,18 +10,24 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::activation::ActivatedSockets;
+use crate::admin_port::{AdminPort, AdminPortError, bind};
 use crate::clock::SteadyClock;
-use crate::config::Config;
-use crate::control::{ControlError, ControlSocket};
+use crate::config::{Config, ReloadError, changed_keys};
+use crate::control::{ControlError, ControlSocket, ReloadOrder};
 use crate::environment::{Environment, SystemEnvironment};
 use crate::key_file::KeyFileError;
-use crate::limits::{CLOCK_COMPLAINT_TICKS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS};
+use crate::limits::{
+    CERTIFICATE_LOOK_INTERVAL_MS, CERTIFICATE_WARNING_SECONDS, CLOCK_COMPLAINT_TICKS, CLOSE_TIMEOUT_MS,
+    DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS,
+};
 use crate::server_key::ServerKey;
 use crate::service::Service;
-use crate::storage::{ExpireCounts, Storage, StorageError};
+use crate::storage::{ExpireCounts, Storage, StorageError, StorageLimits};
+use crate::transport::certificate::{Certificate, CertificateError, Certificates};
 use crate::transport::connection::{Host, Work};
 use crate::transport::door::Door;
-use crate::transport::endpoint::{ListenError, Listeners, listen};
+use crate::transport::endpoint::{ListenError, Listeners, accept_config, listen};
 use crate::transport::link::Close;
 use crate::transport::memory::Memories;
 use crate::transport::quic::accept_quic;
@@ -42,21 +48,48 @@ pub enum StartError {
     /// Push services cannot be called.
     #[error(transparent)]
     Push(#[from] PushError),
+    /// The admin port cannot be had.
+    #[error(transparent)]
+    AdminPort(#[from] AdminPortError),
+}
+
+/// Why a running server does not take over another configuration. It goes on as before, in everything.
+#[derive(Debug, Error)]
+pub enum ReloadFailure {
+    /// Keys have changed that cannot change while it runs.
+    #[error(transparent)]
+    Keys(#[from] ReloadError),
+    /// The certificate is of no use.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Connections cannot be accepted so.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Push services cannot be called so.
+    #[error(transparent)]
+    Push(#[from] PushError),
 }
 
 /// A running server. [`Server::shutdown`] stops it in order; a dropped one closes its connections at once.
 pub struct Server {
+    config: Config,
     endpoint: Endpoint,
     local_address: SocketAddr,
     websocket_address: Option<SocketAddr>,
+    admin_address: Option<SocketAddr>,
     /// Becomes true when every connection is to be closed.
     closing: watch::Sender<bool>,
     server_key: ServerKey,
+    certificates: Arc<Certificates>,
+    door: Arc<Door>,
     service: Arc<Service>,
     storage: Arc<dyn Storage>,
+    environment: Arc<dyn Environment>,
     control: Option<ControlSocket>,
+    reload_orders: Option<mpsc::Receiver<ReloadOrder>>,
     work: Option<Work>,
     finished: mpsc::Receiver<()>,
+    waker: Option<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
     /// Take connections.
     accepting: Vec<JoinHandle<()>>,
@@ -80,46 +113,91 @@ impl Server {
         storage: Arc<dyn Storage>,
         environment: Arc<dyn Environment>,
     ) -> Result<Self, StartError> {
+        Self::start_on(config, storage, environment, ActivatedSockets::default()).await
+    }
+
+    /// Starts a server on sockets that were handed over.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn start_on(
+        config: &Config,
+        storage: Arc<dyn Storage>,
+        environment: Arc<dyn Environment>,
+        sockets: ActivatedSockets,
+    ) -> Result<Self, StartError> {
         let server_key = ServerKey::load_or_create(&config.data_dir, environment.as_ref())?;
-        let Listeners { endpoint, websocket } = listen(config, environment.as_ref())?;
         let clock = SteadyClock::open(&config.data_dir, environment);
         let environment: Arc<dyn Environment> = clock.clone();
+        let certificates = Certificates::new(Certificate::load(config).map_err(ListenError::from)?);
+        warn_of_expiry(&certificates, environment.as_ref());
+        let admin = bind(config.admin.listen, sockets.admin)?;
+        let handed_over = (sockets.quic, sockets.websocket);
+        let Listeners { endpoint, websocket } = listen(config, environment.as_ref(), &certificates, handed_over)?;
         let failed = |error| StartError::Listen(ListenError::Socket { address: config.listen, error });
         let local_address = endpoint.local_addr().map_err(failed)?;
         let websocket_address = websocket.as_ref().map(|listener| listener.local_address().map_err(failed));
         let websocket_address = websocket_address.transpose()?;
         let service = Service::new(config, storage.clone(), server_key.clone(), environment.clone());
         let (work, finished) = mpsc::channel(1);
-        let control =
-            ControlSocket::open(config, storage.clone(), server_key.clone(), clock.clone(), work.downgrade()).await?;
-        let mut waker = Waker::new(service.wakes(), &config.group, storage.clone(), environment)?;
-        if let Some(waker) = &mut waker {
-            waker.catch_up().await;
-        }
-        let door = Arc::new(Door::new(config));
+        let (reloads, reload_orders) = mpsc::channel(1);
+        let store = crate::control::Store {
+            storage: storage.clone(),
+            server_key: server_key.clone(),
+            environment: environment.clone(),
+            clock: Some(clock.clone()),
+        };
+        let control = ControlSocket::open(config, store, reloads, work.downgrade()).await?;
+        let waker =
+            start_waker(Waker::new(service.wakes(), &config.group, storage.clone(), environment.clone())?).await;
+        let (door, memory) = (Arc::new(Door::new(&config.connection)), Arc::new(Memories::new()));
         let closing = watch::Sender::new(false);
         let host = Host {
             service: service.clone(),
-            memory: Arc::new(Memories::new()),
+            memory: memory.clone(),
             work: work.downgrade(),
             closing: closing.subscribe(),
             allowed_origins: config.transport.allowed_origins.clone().into(),
         };
         let mut accepting = vec![tokio::spawn(accept_quic(endpoint.clone(), door.clone(), host.clone()))];
-        accepting.extend(websocket.map(|listener| tokio::spawn(listener.accept(door, host))));
-        let mut tasks = vec![tokio::spawn(expire(storage.clone(), clock))];
-        tasks.extend(waker.map(|waker| tokio::spawn(waker.run())));
+        accepting.extend(websocket.map(|listener| tokio::spawn(listener.accept(door.clone(), host))));
+        let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+        let mut tasks = vec![
+            tokio::spawn(expire(storage.clone(), clock)),
+            tokio::spawn(watch_certificate(certificates.clone(), environment.clone())),
+        ];
+        let frames = vec![
+            ("requests", memory.of_all().requests.clone()),
+            ("large_requests", memory.of_all().large_requests.clone()),
+            ("blobs", memory.of_all().blobs.clone()),
+            ("group_answers", service.group_answer_memory()),
+        ];
+        let port = AdminPort {
+            service: service.clone(),
+            storage: storage.clone(),
+            certificates: certificates.clone(),
+            frames,
+        };
+        tasks.extend(admin.map(|listener| tokio::spawn(port.serve(listener))));
+        service.metrics().reloaded(true, environment.now_ms());
         Ok(Self {
+            config: config.clone(),
             endpoint,
             local_address,
             websocket_address,
+            admin_address,
             closing,
             server_key,
+            certificates,
+            door,
             service,
             storage,
+            environment,
             control: Some(control),
+            reload_orders: Some(reload_orders),
             work: Some(work),
             finished,
+            waker,
             tasks,
             accepting,
         })
@@ -137,6 +215,12 @@ impl Server {
         self.websocket_address
     }
 
+    /// The address of the admin port, if there is one.
+    #[must_use]
+    pub const fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
     /// The key by which clients know the server.
     #[must_use]
     pub const fn server_key(&self) -> &ServerKey {
@@ -144,15 +228,72 @@ impl Server {
     }
 
     /// Waits until the store fails for good; whoever runs the server then ends it.
-    pub async fn storage_failed(&self) -> StorageError {
-        wait_for_failure(self.storage.failure()).await
+    pub fn storage_failed(&self) -> impl Future<Output = StorageError> + use<> {
+        wait_for_failure(self.storage.failure())
     }
 
-    /// Stops: no new connections, open subscriptions are told, requests under way are finished, then everything closes.
-    /// It takes at most 21 seconds.
+    /// Orders of the control socket to read the configuration again. Who runs the server carries them out, as it alone knows the
+    /// file; there is one taker.
+    pub(crate) const fn take_reload_orders(&mut self) -> Option<mpsc::Receiver<ReloadOrder>> {
+        self.reload_orders.take()
+    }
+
+    /// Takes over another configuration, or nothing of it. The certificate is read again in any case. Open connections stay. The
+    /// keys that have another value now, and `certificate` if its file has another.
+    ///
+    /// # Errors
+    /// [`ReloadFailure`]
+    pub async fn reload(&mut self, config: &Config) -> Result<Vec<String>, ReloadFailure> {
+        let taken = self.try_reload(config).await;
+        self.service.metrics().reloaded(taken.is_ok(), self.environment.now_ms());
+        taken
+    }
+
+    async fn try_reload(&mut self, config: &Config) -> Result<Vec<String>, ReloadFailure> {
+        // What can fail comes first.
+        let mut changed = changed_keys(&self.config, config)?;
+        let certificate = Certificate::load(config)?;
+        let accept = accept_config(config, self.environment.as_ref(), &self.certificates)?;
+        let wakes_change = config.group.wakes_differ(&self.config.group);
+        let waker = if wakes_change {
+            Some(Waker::new(self.service.wakes(), &config.group, self.storage.clone(), self.environment.clone())?)
+        } else {
+            None
+        };
+        // From here on nothing does.
+        if self.certificates.replace(certificate) && !changed.iter().any(|key| key == "certificate") {
+            changed.push("certificate".to_owned());
+        }
+        warn_of_expiry(&self.certificates, self.environment.as_ref());
+        if !self.service.is_draining() {
+            self.endpoint.set_server_config(Some(accept));
+        }
+        self.door.set_limits(&config.connection);
+        self.storage.set_limits(StorageLimits::of(config));
+        self.service.reload(config);
+        if let Some(waker) = waker {
+            if let Some(before) = self.waker.take() {
+                before.abort();
+            }
+            self.waker = start_waker(waker).await;
+        }
+        self.config = config.clone();
+        Ok(changed)
+    }
+
+    /// The number of seconds since 1970 at which the certificate runs out.
+    #[must_use]
+    pub fn certificate_expires(&self) -> i64 {
+        self.certificates.expires()
+    }
+
+    /// Stops: `/ready` says so, no new connections, pushes are told by turns to go away, requests under way are finished, then
+    /// everything closes. It takes at most 23 seconds.
     pub async fn shutdown(mut self) {
+        self.service.begin_drain();
         self.endpoint.set_server_config(None);
         self.accepting.iter().for_each(JoinHandle::abort);
+        self.service.drain().await;
         self.service.stop();
         if let Some(control) = self.control.take() {
             control.close().await;
@@ -174,9 +315,53 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.closing.send_replace(true);
         self.endpoint.close(Close::ShuttingDown.code(), Close::ShuttingDown.reason().as_bytes());
-        for task in self.tasks.iter().chain(&self.accepting) {
+        for task in self.tasks.iter().chain(&self.waker).chain(&self.accepting) {
             task.abort();
         }
+    }
+}
+
+/// Has a waker find whom the last one may not have woken, and work from then on.
+async fn start_waker(waker: Option<Waker>) -> Option<JoinHandle<()>> {
+    let mut waker = waker?;
+    waker.catch_up().await;
+    Some(tokio::spawn(waker.run()))
+}
+
+/// Takes over the files of the certificate when they have changed, so that nobody has to tell the server.
+async fn watch_certificate(certificates: Arc<Certificates>, environment: Arc<dyn Environment>) {
+    let mut ticks = interval(Duration::from_millis(CERTIFICATE_LOOK_INTERVAL_MS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut complaint = String::new();
+    loop {
+        ticks.tick().await;
+        let renewing = certificates.clone();
+        let renewed = tokio::task::spawn_blocking(move || renewing.renew()).await;
+        match renewed {
+            Ok(Ok(false)) => complaint.clear(),
+            Ok(Ok(true)) => {
+                complaint.clear();
+                tracing::info!(expires = certificates.expires(), "the certificate was replaced");
+                warn_of_expiry(&certificates, environment.as_ref());
+            }
+            Ok(Err(error)) => {
+                // Once for each reason: files are looked at until they fit.
+                let reason = error.to_string();
+                if reason != complaint {
+                    tracing::error!(%error, "the certificate's files are of no use; the one from before stays");
+                    complaint = reason;
+                }
+            }
+            Err(error) => tracing::error!(%error, "the certificate was not looked at"),
+        }
+    }
+}
+
+fn warn_of_expiry(certificates: &Certificates, environment: &dyn Environment) {
+    let now = i64::try_from(environment.now_ms() / 1000).unwrap_or(i64::MAX);
+    let left = certificates.expires().saturating_sub(now);
+    if left < CERTIFICATE_WARNING_SECONDS {
+        tracing::warn!(seconds = left, "the certificate runs out");
     }
 }
 
@@ -200,13 +385,24 @@ async fn expire(storage: Arc<dyn Storage>, clock: Arc<SteadyClock>) {
         if let Err(error) = clock.note() {
             tracing::error!(%error, "the time cannot be noted");
         }
+        if let Err(error) = storage.count_tenants(reading.now_ms).await {
+            tracing::error!(%error, "what tenants take cannot be counted");
+        }
         if !reading.expiry_runs {
             continue;
         }
         match storage.expire(reading.now_ms).await {
             Ok(counts) if counts != ExpireCounts::default() => {
-                let ExpireCounts { envelopes, submissions, invitations, blobs, group_entries, group_logs, group_wakes } =
-                    counts;
+                let ExpireCounts {
+                    envelopes,
+                    submissions,
+                    invitations,
+                    blobs,
+                    group_entries,
+                    group_logs,
+                    group_wakes,
+                    tokens,
+                } = counts;
                 tracing::info!(
                     envelopes,
                     submissions,
@@ -215,6 +411,7 @@ async fn expire(storage: Arc<dyn Storage>, clock: Arc<SteadyClock>) {
                     group_entries,
                     group_logs,
                     group_wakes,
+                    tokens,
                     "removed what has run out"
                 );
             }

@@ -1,10 +1,12 @@
-//! Tests of the server over the wire, with a client that knows QUIC and frames and nothing else.
+//! Tests of the server over the wire, with clients that know streams and frames and nothing else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, reason = "these are tests")]
 
 #[path = "wire/access.rs"]
 mod access;
 #[path = "wire/account.rs"]
 mod account;
+#[path = "wire/admin_port.rs"]
+mod admin_port;
 #[path = "wire/authorisation.rs"]
 mod authorisation;
 #[path = "wire/blobs.rs"]
@@ -41,6 +43,8 @@ mod mail;
 mod proof;
 #[path = "wire/registration.rs"]
 mod registration;
+#[path = "wire/reload.rs"]
+mod reload;
 #[path = "wire/server.rs"]
 mod server;
 #[path = "wire/statement.rs"]
@@ -49,5 +53,19 @@ mod statement;
 mod stubborn_storage;
 #[path = "wire/subscription.rs"]
 mod subscription;
+#[path = "wire/tenants.rs"]
+mod tenants;
+#[path = "wire/tokens.rs"]
+mod tokens;
 #[path = "wire/transport.rs"]
 mod transport;
+#[path = "wire/transports.rs"]
+mod transports;
+#[path = "wire/vouchers.rs"]
+mod vouchers;
+#[path = "wire/websocket.rs"]
+mod websocket;
+#[path = "wire/webtransport.rs"]
+mod webtransport;
+#[path = "wire/wire_client.rs"]
+mod wire_client;

@@ -95,7 +95,7 @@ impl Person {
         let mut command = Command::new(&self.program);
         command.arg("--home").arg(self.home()).args(words);
         command.env("MEDIPEPS_PASSPHRASE", self.passphrase()).env_remove("FAILPOINTS");
-        command.env("XDG_STATE_HOME", self.state());
+        command.env("XDG_STATE_HOME", self.state()).env_remove("HTTPS_PROXY").env_remove("https_proxy");
         command
     }
 

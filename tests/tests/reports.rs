@@ -38,6 +38,7 @@ fn a_member_opens_one_message_to_the_officer_with_proof() {
         (&claire.address().into(), &"You fool".into())
     );
     assert_eq!(report["message"]["account_key_is"], "pinned", "{report}");
+    assert!(report["message"]["epoch"].as_u64() > Some(0) && report["claimed_sequence"].is_u64(), "{report}");
     assert!(!report["not_proven"].as_array().unwrap().is_empty());
     let text = officer.run(&["read", read["id"].as_str().unwrap()]).done().output;
     assert!(text.contains("signed exactly this") && text.contains("You fool"), "{text}");

@@ -1,7 +1,7 @@
 //! A real server as a process: its configuration, its start, its sudden and its orderly end.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -235,14 +235,14 @@ impl Drop for Server {
     }
 }
 
-/// A UDP port that nobody has, below the ones that the system hands out by itself: a client's socket cannot take it
+/// A port that nobody has, for UDP and for TCP, below the ones that the system hands out by itself: a client's socket cannot take it
 /// while the server is away.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
     loop {
         let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }

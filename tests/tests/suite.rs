@@ -92,6 +92,8 @@ mod shutdown;
 #[cfg(test)]
 mod strace;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod transfer_crash;
 #[cfg(test)]
 mod transfers;

@@ -52,7 +52,6 @@ pub(super) struct ReportJson {
     /// If the officer is in the group himself.
     group: Option<String>,
     claimed_sequence: u64,
-    claimed_epoch: u64,
     message: Option<ReportedJson>,
     not_proven: Vec<&'static str>,
 }
@@ -64,6 +63,8 @@ struct ReportedJson {
     thread: String,
     from: String,
     device: u32,
+    /// Of the group.
+    epoch: u64,
     account_key: String,
     /// `pinned`, `compared`, `other` (than the contact's) or `unknown`.
     account_key_is: &'static str,
@@ -81,7 +82,7 @@ struct AttachmentJson {
 
 /// What no report proves. `spec/franking.md`.
 const NOT_PROVEN: [&str; 5] = [
-    "when the message was sent and where it stood: its time is the sender's word, its place the reporter's",
+    "when in its epoch the message was sent and where it stood: its time is the sender's word, its place the reporter's",
     "what was said before and after it",
     "that the person held the device: a thief may have",
     "that it was not edited or deleted later",
@@ -159,7 +160,6 @@ impl ReportJson {
             group_log: HEXLOWER.encode(&report.log_id),
             group: group.map(|group| group.group.name.clone()),
             claimed_sequence: report.position.sequence,
-            claimed_epoch: report.epoch,
             message: proven.ok().map(|proven| ReportedJson::of(&proven, contacts)),
             not_proven: NOT_PROVEN.to_vec(),
         }
@@ -185,7 +185,7 @@ impl ReportJson {
         );
         row("Its key:", format!("{} ({})", message.account_key, key_text(message.account_key_is)));
         row("Written:", format!("{} (as the sender says)", message.claimed_at));
-        row("Place:", format!("{} in epoch {} (as the reporter says)", self.claimed_sequence, self.claimed_epoch));
+        row("Place:", format!("{} (as the reporter says), in epoch {}", self.claimed_sequence, message.epoch));
         for file in &message.attachments {
             row("Attached:", format!("{} ({} bytes)", output::line(&file.name), file.size));
         }
@@ -201,13 +201,14 @@ impl ReportJson {
 
 impl ReportedJson {
     fn of(proven: &ReportedMessage, contacts: &[ContactSummary]) -> Self {
-        let ReportedMessage { content, sender, device_id } = proven;
+        let ReportedMessage { content, sender, device_id, epoch } = proven;
         let contact = contacts.iter().find(|contact| contact.address == sender.address);
         Self {
             id: content.id.to_string(),
             thread: content.thread.to_string(),
             from: sender.address.to_string(),
             device: *device_id,
+            epoch: *epoch,
             account_key: HEXLOWER.encode(sender.account_key.as_bytes()),
             account_key_is: match contact {
                 None => "unknown",
@@ -253,7 +254,7 @@ fn indented(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use medipeps_core::crypto::signature::SigningKey;
-    use medipeps_core::franking;
+    use medipeps_core::group::{GroupEngine, GroupPolicy, Suite};
     use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys};
     use medipeps_core::kind::{Body, Chat, LogPosition, MessageId, ReceiptsWanted, Urgency};
 
@@ -283,13 +284,15 @@ mod tests {
             sender_statement_version: 1,
             body: Body::Chat(Chat::Text { text: said.to_owned() }),
         };
-        let franked = franking::frank(&content, &[7; 32], &keys.signing_key, rng).unwrap();
+        let policy = GroupPolicy::new("Ward", &address, *account_key.verifying_key().as_bytes(), "clinic.example");
+        let engine = GroupEngine { certificate: &certificate, signing_key: &keys.signing_key };
+        let mut group = engine.create(Suite::PostQuantum, &policy, 1, rng).unwrap();
+        let content = content.encode().unwrap();
         Report {
-            log_id: [7; 32],
+            log_id: group.log_id(),
             position: LogPosition { incarnation: [1; 16], sequence: 40 },
-            epoch: 3,
-            content: franked.bytes.to_vec(),
-            tag: franked.tag,
+            content: content.to_vec(),
+            proof: group.encrypt(&content, rng).unwrap().proof,
             sender_certificate: certificate.signed().encode(),
             reason: "An \u{1b}[31minsult".to_owned(),
         }
@@ -313,7 +316,7 @@ mod tests {
         let shown = ReportJson::of(&altered, &[], &[]);
         assert!(!shown.verified && shown.message.is_none());
         let text = shown.text();
-        assert!(text.contains("NO: the commitment is to another message"), "{text}");
+        assert!(text.contains("NO: the signature of the message does not verify"), "{text}");
         assert!(!text.contains("You fool") && !text.contains("ben@"), "{text}");
         let missing = ReportJson::of(&Report { content: Vec::new(), ..altered }, &[], &[]);
         assert_eq!(missing.problem.as_deref(), Some("the reported message is not on this device yet"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::group_told::Told;
-use super::{CommandError, org, output, progress};
+use super::{CommandError, org, output, progress, time};
 use crate::engine::{ContactProblem, Event, GroupEvent};
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +33,7 @@ struct SyncJson {
     undecryptable: usize,
     waiting: usize,
     uploading: usize,
+    prekeys_withheld_since: Option<String>,
 }
 
 /// Somebody who was seen to type, as JSON has it.
@@ -92,6 +93,11 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
         )),
         Event::BodyFailed { id, code } => {
             notes.push(format!("the text of message {} cannot be had ({code})", output::id(id)));
+        }
+        Event::PrekeysWithheld { since } => {
+            let since = time::iso(*since);
+            notes.push(format!("somebody asks for your keys far too often since {since}; new senders can still write to you"));
+            report.prekeys_withheld_since = Some(since);
         }
         Event::QueueRestarted => notes.push("the server was restored from a backup".to_owned()),
         _ => {}

@@ -263,6 +263,8 @@ pub enum Input {
     },
     /// The server has dropped so many messages as too old.
     Expired(u64),
+    /// The server withholds the account's one-time prekeys, since this time in milliseconds since 1970.
+    PrekeysWithheld(u64),
     /// A person does not want to see an account's messages, or does again.
     Block {
         /// Whose.
@@ -412,6 +414,10 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         }
         Input::Deliveries { incarnation, batch } => receiving::receive(transaction, incarnation, batch),
         Input::Expired(count) => receiving::count_expired(transaction, *count),
+        Input::PrekeysWithheld(since) => {
+            transaction.event(Event::PrekeysWithheld { since: *since });
+            Ok(())
+        }
         Input::Reply { to, result } => reply(transaction, to, result),
         Input::Organisation(input) => organisation::handle(transaction, input),
     }

@@ -275,6 +275,12 @@ pub enum Event {
         /// What.
         event: GroupEvent,
     },
+    /// Somebody asks the server for this account's prekeys more often than it gives them: since this time, in milliseconds
+    /// since 1970, senders got keys that are not for one message alone.
+    PrekeysWithheld {
+        /// By the server's clock.
+        since: u64,
+    },
     /// A message has come and does not ring: its sender or its thread is muted.
     MutedMessageReceived {
         /// Its id.

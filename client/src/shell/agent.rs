@@ -21,7 +21,7 @@ mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::kind::Settings;
@@ -142,6 +142,12 @@ pub enum NetworkError {
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
+    /// The server is stopping, and has said when to come again.
+    #[error("the server is stopping")]
+    GoingAway {
+        /// After so long.
+        retry_after: Duration,
+    },
     /// The server refuses what the connection is for.
     #[error("the server refused the connection: {0}")]
     Refused(String),

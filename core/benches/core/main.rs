@@ -5,6 +5,7 @@
 
 mod attachment;
 mod peer;
+mod tokens;
 
 use chacha20::ChaCha20Rng;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -229,6 +230,6 @@ criterion_group! {
         .sample_size(40)
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1));
-    targets = primitives, messages, handshakes, lookup, attachment::attachments, peer::vodozemac
+    targets = primitives, messages, handshakes, lookup, attachment::attachments, peer::vodozemac, tokens::tokens
 }
 criterion_main!(benches);

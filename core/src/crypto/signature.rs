@@ -53,6 +53,11 @@ impl VerifyingKey {
         if key.is_weak() || !canonical { Err(SignatureError::Key) } else { Ok(Self(bytes)) }
     }
 
+    /// The public key of a private one.
+    pub(crate) fn of(key: &ed25519_dalek::SigningKey) -> Self {
+        Self(key.verifying_key().to_bytes())
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
@@ -106,6 +111,11 @@ impl ExpandedVerifyingKey {
         if key.is_weak() { Err(SignatureError::Key) } else { Ok(Self(key)) }
     }
 
+    /// The key, as small as it came: it was refused for the same reasons.
+    pub(crate) fn key(&self) -> VerifyingKey {
+        VerifyingKey(self.0.to_bytes())
+    }
+
     /// Verifies strictly what another standard has put its own label before.
     ///
     /// The library's `verify_strict` decompresses R to see whether its order is small. What it accepts then has the very
@@ -151,7 +161,7 @@ impl SigningKey {
     /// The public key that goes with it.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey(self.0.verifying_key().to_bytes())
+        VerifyingKey::of(&self.0)
     }
 
     /// Signs the label and the parts, joined.

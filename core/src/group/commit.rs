@@ -25,7 +25,7 @@ pub struct Change {
     pub add: Vec<KeyPackage>,
     /// Leaves to remove.
     pub remove: Vec<u32>,
-    /// The new policy. Accounts that are added must be in it, those that are removed must not.
+    /// The new policy. Accounts that are added must be in it, those that are removed must not. The blinding stays as it is.
     pub policy: Option<GroupPolicy>,
 }
 
@@ -62,8 +62,9 @@ impl Group {
         let (agreed, brought) = match &change.policy {
             Some(policy) => {
                 policy.check()?;
-                let agreed = Agreed::new(policy.clone())?;
-                let brought = GroupPolicyChange::between(&*self.policy()?, policy).encode();
+                let before = self.policy()?;
+                let agreed = Agreed::new(GroupPolicy { blinding: before.blinding, ..policy.clone() })?;
+                let brought = GroupPolicyChange::between(&before, policy).encode();
                 self.judge.bring(agreed.clone());
                 (Some(agreed), brought)
             }

@@ -161,7 +161,8 @@ pub(super) fn named_log(extensions: &ExtensionList) -> Result<LogId, GroupError>
 
 impl GroupEngine<'_> {
     /// Creates a group of this device alone, at epoch 0. The log is created with the first epoch's access key
-    /// ([`Group::keys`]); who else is in the policy's roster is added by commits. `now` is in seconds since 1970.
+    /// ([`Group::keys`]); who else is in the policy's roster is added by commits. The policy's blinding is drawn. `now` is in
+    /// seconds since 1970.
     ///
     /// # Errors
     /// [`GroupError::Policy`], and [`Refusal::NotInRoster`] if this account is not in the roster; as no owner it could add
@@ -180,7 +181,9 @@ impl GroupEngine<'_> {
             None => return Err(Refusal::NotInRoster.into()),
         }
         let (provider, judge, storage) = (Provider::default(), Judge::default(), StateStorage::default());
-        let agreed = Agreed::new(policy.clone())?;
+        let mut policy = policy.clone();
+        rng.fill_bytes(&mut policy.blinding);
+        let agreed = Agreed::new(policy)?;
         judge.bring(agreed.clone());
         let client = mls_client(self, suite, &provider, &judge, storage.clone(), KeyPackages::default());
         let mut id = GroupId([0; 32]);

@@ -10,6 +10,7 @@ use super::credential::LeafName;
 use super::engine::{GroupEngine, MlsConfig, Suite};
 use super::entry;
 use super::error::{GroupError, Refusal};
+use super::framing::FramedContent;
 use super::journal::Journal;
 use super::judge::{Agreed, Judge};
 use super::keys::EpochKeys;
@@ -21,9 +22,8 @@ use super::storage::StateStorage;
 use super::{GroupId, LogId};
 use crate::Address;
 use crate::crypto::secret::Secret;
-use crate::crypto::signature::SigningKey;
-use crate::franking::{self, FrankedContent, FrankingError};
-use crate::kind::Content;
+use crate::crypto::signature::VerifyingKey;
+use crate::franking::FrankingProof;
 use crate::label;
 use crate::limits::{GROUP_EPOCHS_KEPT, GROUP_MESSAGE_LENGTH_MAX};
 
@@ -37,8 +37,8 @@ pub struct Group {
     pub(super) judge: Judge,
     pub(super) storage: StateStorage,
     pub(super) own: LeafName,
-    /// The device's: it signs for what is said.
-    pub(super) device_key: SigningKey,
+    /// The device's: what is said is signed under it.
+    pub(super) device_key: VerifyingKey,
     /// Of the current epoch and those before it, newest last.
     pub(super) keys: Vec<EpochKeys>,
     pub(super) pending: Option<Pending>,
@@ -70,6 +70,15 @@ pub struct GroupMember {
     pub device_id: u32,
     /// What the account may do; `None` only for one that has just been removed.
     pub role: Option<Role>,
+}
+
+/// A message, encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncryptedMessage {
+    /// For the log.
+    pub entry: GroupEntry,
+    /// What binds this device to it, in this epoch. To be kept once the entry is in the log, so that the message can be reported.
+    pub proof: FrankingProof,
 }
 
 /// An entry for the group's log.
@@ -108,7 +117,7 @@ impl Group {
             judge,
             storage,
             own: own_name(device),
-            device_key: device.signing_key.clone(),
+            device_key: device.certificate.keys().signing_key,
             keys: Vec::new(),
             pending: None,
             past: Past::default(),
@@ -208,45 +217,37 @@ impl Group {
         self.mls.commit_required()
     }
 
-    /// Binds this device to a content, so that members take it and one of them can report it. What comes out is good
-    /// for every epoch: a message that is encrypted again in a later one keeps its franking key and its tag.
+    /// Encrypts a message to the group, the id of the log beside it, and signs it. The state must be stored before the entry
+    /// leaves. `content` is an encoded [`Content`](crate::kind::Content); members refuse anything else.
     ///
     /// # Errors
-    /// [`FrankingError::Content`] for what members would refuse.
-    pub fn frank(&self, content: &Content, rng: &mut impl CryptoRng) -> Result<FrankedContent, GroupError> {
-        franking::frank(content, &self.log_id, &self.device_key, rng)
-            .map_err(|error| FrankingError::Content(error).into())
-    }
-
-    /// Encrypts a message to the group, its tag beside it. The state must be stored before the entry leaves.
-    ///
-    /// # Errors
-    /// [`GroupError::Removed`], [`Refusal::ReaderPosted`], [`Refusal::Closed`], [`GroupError::CommitFirst`],
-    /// [`GroupError::TooLong`], and [`GroupError::Franking`] for what was franked for another group.
-    pub fn encrypt(&mut self, content: &FrankedContent, rng: &mut impl CryptoRng) -> Result<GroupEntry, GroupError> {
+    /// [`GroupError::Removed`], [`Refusal::ReaderPosted`], [`Refusal::Closed`], [`GroupError::CommitFirst`], and
+    /// [`GroupError::TooLong`].
+    pub fn encrypt(&mut self, content: &[u8], rng: &mut impl CryptoRng) -> Result<EncryptedMessage, GroupError> {
         if self.own_role()? == Role::Reader {
             return Err(Refusal::ReaderPosted.into());
         }
         if self.policy()?.successor.is_some() {
             return Err(Refusal::Closed.into());
         }
-        if content.bytes.len() > GROUP_MESSAGE_LENGTH_MAX {
+        if content.len() > GROUP_MESSAGE_LENGTH_MAX {
             return Err(GroupError::TooLong);
         }
-        content.check_commitment(&self.log_id)?;
         if self.mls.commit_required() {
             return Err(GroupError::CommitFirst);
         }
-        let message = self
-            .provider
-            .clone()
-            .randomness()
-            .during(rng, || {
-                self.mls.encrypt_application_message(&content.bytes, content.tag.encode().to_vec())?.to_bytes()
-            })
-            .map_err(|error| self.failed(&error))?;
+        let provider = self.provider.clone();
+        let (message, seen) = provider.witness().during(|| {
+            provider
+                .randomness()
+                .during(rng, || self.mls.encrypt_application_message(content, self.log_id.to_vec())?.to_bytes())
+        });
+        let message = message.map_err(|error| self.failed(&error))?;
         self.note_encrypted()?;
-        self.wrapped(&message, rng)
+        let (group_id, epoch, leaf, log_id) = (&self.id, self.epoch(), self.own_leaf(), &self.log_id);
+        let framed = FramedContent { group_id, epoch, leaf, log_id, content };
+        let proof = FrankingProof::of(&framed, self.device_key.as_bytes(), seen.as_ref())?;
+        Ok(EncryptedMessage { entry: self.wrapped(&message, rng)?, proof })
     }
 
     /// Asks to be removed from the group: a commit of another member carries it out. Nothing can be sent until then.

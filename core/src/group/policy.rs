@@ -56,6 +56,9 @@ pub struct GroupPolicy {
     pub predecessor: Option<LogId>,
     /// The group that takes this one's place, by its log. Nothing is sent here any more.
     pub successor: Option<LogId>,
+    /// Drawn when the group is made, and the same from then on. Who reports a message shows the policy's hash: without these
+    /// bytes the name and roster of a small group would be found by trying.
+    pub blinding: [u8; 32],
 }
 
 /// SHA-256 of a policy as it is encoded here: what the group context holds of it.
@@ -88,7 +91,7 @@ pub enum PolicyError {
 }
 
 impl GroupPolicy {
-    /// The policy of a new group with one account in it, its owner.
+    /// The policy of a new group with one account in it, its owner. The group's maker draws its blinding.
     #[must_use]
     pub fn new(name: &str, owner: &Address, account_key: RosterKey, log_domain: &str) -> Self {
         Self {
@@ -101,6 +104,7 @@ impl GroupPolicy {
             case: Vec::new(),
             predecessor: None,
             successor: None,
+            blinding: [0; 32],
         }
     }
 
@@ -188,6 +192,7 @@ mod tests {
             case: vec![9; 40],
             predecessor: Some([4; 32]),
             successor: Some([5; 32]),
+            blinding: [6; 32],
             ..policy()
         };
         assert_eq!(policy.check(), Ok(()));

@@ -10,7 +10,7 @@ use crate::Address;
 /// From one policy to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupPolicyChange {
-    /// Everything but the roster, as it will be. The roster in here is empty.
+    /// Everything but roster and blinding, as it will be. In here both are empty.
     pub rest: GroupPolicy,
     /// Accounts that come, or whose entry becomes another one; ascending by address.
     pub put: Vec<RosterEntry>,
@@ -25,7 +25,7 @@ impl GroupPolicyChange {
         let put = after.roster.iter().filter(|entry| before.entry(&entry.address) != Some(*entry)).cloned().collect();
         let gone = before.roster.iter().filter(|entry| after.entry(&entry.address).is_none());
         Self {
-            rest: GroupPolicy { roster: Vec::new(), ..after.clone() },
+            rest: GroupPolicy { roster: Vec::new(), blinding: [0; 32], ..after.clone() },
             put,
             taken: gone.map(|entry| entry.address.clone()).collect(),
         }
@@ -40,7 +40,7 @@ impl GroupPolicyChange {
         };
         let mut roster: Vec<_> = before.roster.iter().filter(stays).chain(&self.put).cloned().collect();
         roster.sort_by(|one, other| one.address.cmp(&other.address));
-        GroupPolicy { roster, ..self.rest.clone() }
+        GroupPolicy { roster, blinding: before.blinding, ..self.rest.clone() }
     }
 }
 
@@ -69,6 +69,17 @@ mod tests {
         let back = GroupPolicyChange::between(&after, &before);
         assert_eq!(back.apply(&after), before);
         assert_eq!(GroupPolicyChange::decode(&change.encode()), Ok(change));
+    }
+
+    #[test]
+    fn the_blinding_stays_and_is_not_told_again() {
+        let before = GroupPolicy { blinding: [9; 32], ..policy(&[("karim", 2, Role::Member)]) };
+        let after = GroupPolicy { name: "Ward 4".to_owned(), ..before.clone() };
+        let change = GroupPolicyChange::between(&before, &after);
+        assert!(!change.encode().windows(32).any(|bytes| bytes == [9; 32]));
+        assert_eq!(change.apply(&before), after);
+        let told = GroupPolicyChange { rest: GroupPolicy { blinding: [9; 32], ..change.rest.clone() }, ..change };
+        assert!(GroupPolicyChange::decode(&told.encode()).is_err());
     }
 
     #[test]

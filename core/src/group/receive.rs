@@ -7,7 +7,8 @@ use mls_rs::MlsMessageDescription;
 use mls_rs::error::MlsError;
 use mls_rs::group::proposal::Proposal;
 use mls_rs::group::{
-    CommitEffect, CommitMessageDescription, ContentType, NewEpoch, ProposalSender, ReceivedMessage, Sender,
+    ApplicationMessageDescription, CommitEffect, CommitMessageDescription, ContentType, NewEpoch, ProposalSender,
+    ReceivedMessage, Sender,
 };
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -15,12 +16,14 @@ use zeroize::Zeroizing;
 use super::credential::{LeafName, certificate_bytes};
 use super::entry;
 use super::error::{GroupError, Refusal};
+use super::framing::FramedContent;
 use super::judge::Agreed;
 use super::member::{Group, GroupMember, named};
 use super::policy::{GroupPolicy, Role};
 use super::policy_change::GroupPolicyChange;
+use super::provider::Seen;
 use crate::crypto::signature::VerifyingKey;
-use crate::franking::{self, FrankedContent, FrankingTag};
+use crate::franking::{FrankedContent, FrankingError, FrankingProof};
 use crate::kind::Content;
 #[cfg(doc)]
 use crate::wire::identity::SignedDeviceCertificate;
@@ -34,7 +37,7 @@ pub enum Received {
         sender: GroupMember,
         /// What it says.
         content: Box<Content>,
-        /// The bytes that were encrypted, and their tag: to be kept, so that the message can be reported.
+        /// The bytes that were encrypted, and what shows who said them: to be kept, so that the message can be reported.
         franked: FrankedContent,
         /// The signing key of the sender's device.
         device_key: VerifyingKey,
@@ -161,11 +164,10 @@ impl Group {
         epoch: u64,
         closes_epoch: bool,
     ) -> Result<Result<Received, GroupError>, Failure> {
-        match self.mls.process_incoming_message(message) {
-            Ok(ReceivedMessage::ApplicationMessage(message)) => {
-                let content = Zeroizing::new(message.data().to_vec());
-                Ok(self.message(epoch, message.sender_index, content, &message.authenticated_data))
-            }
+        let provider = self.provider.clone();
+        let (processed, seen) = provider.witness().during(|| self.mls.process_incoming_message(message));
+        match processed {
+            Ok(ReceivedMessage::ApplicationMessage(message)) => Ok(self.message(epoch, &message, seen)),
             Ok(ReceivedMessage::Proposal(proposal)) => Ok(self.proposal(policy, proposal.sender, &proposal.proposal)),
             Ok(ReceivedMessage::Commit(description)) => Ok(self.begin_epoch(policy, description).map(Received::Epoch)),
             Ok(_) => Err(Failure::Untouched(GroupError::NotMls)),
@@ -224,23 +226,35 @@ impl Group {
     }
 
     /// A message is judged by the roles of its epoch.
-    fn message(&self, epoch: u64, sender: u32, bytes: Zeroizing<Vec<u8>>, tag: &[u8]) -> Result<Received, GroupError> {
+    fn message(
+        &self,
+        epoch: u64,
+        message: &ApplicationMessageDescription,
+        seen: Option<Seen>,
+    ) -> Result<Received, GroupError> {
         let policy = self.past.policy(epoch).ok_or(GroupError::EpochGone)?;
         // Whoever has gone since was refused by MLS, which no longer knows his leaf.
-        let leaf = self.mls.roster().member_with_index(sender).map_err(|_| GroupError::NoSuchMember)?;
-        let sender = named(policy, &leaf)?;
+        let leaf = message.sender_index;
+        let member = self.mls.roster().member_with_index(leaf).map_err(|_| GroupError::NoSuchMember)?;
+        let sender = named(policy, &member)?;
         match sender.role {
             Some(Role::Reader) => return Err(Refusal::ReaderPosted.into()),
             None => return Err(Refusal::NotInRoster.into()),
             Some(_) if policy.successor.is_some() => return Err(Refusal::Closed.into()),
             Some(_) => {}
         }
+        if message.authenticated_data != self.log_id {
+            return Err(FrankingError::OtherLog.into());
+        }
         // The leaf's key is its certificate's: that was verified when the leaf came into the group.
-        let key = VerifyingKey::from_slice(leaf.signing_identity.signature_key.as_bytes());
-        let (key, tag) = (key.map_err(|_| Refusal::DeviceKey)?, FrankingTag::decode(tag)?);
-        let content = Box::new(franking::open(&bytes, &tag, &self.log_id, &key)?);
-        let certificate = certificate_bytes(&leaf.signing_identity)?.to_vec();
-        Ok(Received::Message { sender, content, franked: FrankedContent { bytes, tag }, device_key: key, certificate })
+        let (group_id, log_id, content) = (&self.id, &self.log_id, message.data());
+        let framed = FramedContent { group_id, epoch, leaf, log_id, content };
+        let seen = seen.ok_or(FrankingError::Unseen)?;
+        let proof = FrankingProof::of(&framed, member.signing_identity.signature_key.as_bytes(), Some(&seen))?;
+        let read = Box::new(Content::decode(content).map_err(FrankingError::from)?);
+        let franked = FrankedContent { bytes: Zeroizing::new(content.to_vec()), proof };
+        let certificate = certificate_bytes(&member.signing_identity)?.to_vec();
+        Ok(Received::Message { sender, content: read, franked, device_key: seen.key, certificate })
     }
 
     fn proposal(

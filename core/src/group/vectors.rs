@@ -24,6 +24,7 @@ fn group_vectors() {
         case: vec![1, 2, 3],
         predecessor: Some([4; 32]),
         successor: None,
+        blinding: [5; 32],
         ..claire.policy(&[(&karim, Role::Member)])
     };
     let roster = |entry: &RosterEntry| {
@@ -36,6 +37,7 @@ fn group_vectors() {
     };
     let eve = Account::new("eve", 1, 3);
     let before = claire.policy(&[(&karim, Role::Reader), (&eve, Role::Member)]);
+    let before = GroupPolicy { blinding: policy.blinding, ..before };
     let change = GroupPolicyChange::between(&before, &policy);
     assert_eq!(change.apply(&before), policy);
     let keys = EpochKeys::new(5, &Secret::from([6; 32]), Secret::from([7; 32]));
@@ -56,6 +58,7 @@ fn group_vectors() {
                 "organisation": policy.organisation.as_ref().map(Address::as_str),
                 "case": hex(&policy.case),
                 "predecessor": hex([4; 32]),
+                "blinding": hex(policy.blinding),
                 "encoded": hex(policy.encode()),
                 "hash": hex(policy.context_hash()),
             },

@@ -6,9 +6,11 @@ use super::author::Author;
 use super::content::{Content, ContentError};
 use super::group::LogPosition;
 use super::redacted::redacted;
-use crate::franking::{self, FrankingError, FrankingTag};
+use crate::franking::{self, FrankedMessage, FrankingError, FrankingProof};
 use crate::identity::{DeviceCertificate, StatementError};
-use crate::limits::{CONTENT_LENGTH_MAX, DEVICE_CERTIFICATE_LENGTH_MAX, REPORT_REASON_LENGTH_MAX};
+use crate::limits::{
+    CONTENT_LENGTH_MAX, DEVICE_CERTIFICATE_LENGTH_MAX, GROUP_CONTEXT_LENGTH_MAX, REPORT_REASON_LENGTH_MAX,
+};
 use crate::wire::identity::SignedDeviceCertificate;
 
 /// One message with all that shows who sent it. Nothing in it opens another message.
@@ -18,13 +20,11 @@ pub struct Report {
     pub log_id: [u8; 32],
     /// Where the message lies in the log. It is the reporter's word.
     pub position: LogPosition,
-    /// The epoch in which it was sent. It is the reporter's word.
-    pub epoch: u64,
-    /// The message's content, byte for byte as MLS decrypted it: its franking key is in it. Empty in the short form that stays in
-    /// a message whose body is in a blob.
+    /// The message's content, byte for byte as MLS decrypted it. Empty in the short form that stays in a message whose body
+    /// is in a blob.
     pub content: Vec<u8>,
-    /// The message's tag.
-    pub tag: FrankingTag,
+    /// The signature under which its sender said it, and what else that is over.
+    pub proof: FrankingProof,
     /// The certificate of the device that signed, as it was in the group: an encoded [`SignedDeviceCertificate`].
     pub sender_certificate: Vec<u8>,
     /// Why the reporter reports it.
@@ -40,12 +40,14 @@ pub struct ReportedMessage {
     pub sender: Author,
     /// The device.
     pub device_id: u32,
+    /// In which epoch of the group.
+    pub epoch: u64,
 }
 
 /// Why a report proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReportError {
-    /// Content, key, tag or signature do not fit together.
+    /// Content, group and signature do not fit together.
     #[error(transparent)]
     Franking(#[from] FrankingError),
     /// The sender's certificate does not verify under the account key that it names.
@@ -54,7 +56,7 @@ pub enum ReportError {
 }
 
 impl Report {
-    /// Checks that the device signed for exactly this content in this group.
+    /// Checks that the device signed exactly this content in this group.
     ///
     /// # Errors
     /// [`ReportError`]
@@ -62,12 +64,12 @@ impl Report {
         let signed = SignedDeviceCertificate::decode(&self.sender_certificate).map_err(StatementError::from)?;
         let certificate = DeviceCertificate::verify(signed)?;
         let key = certificate.keys().signing_key;
-        let content = franking::open(&self.content, &self.tag, &self.log_id, &key)?;
+        let FrankedMessage { content, epoch } = franking::open(&self.content, &self.proof, &self.log_id, &key)?;
         let sender = Author { address: certificate.address().clone(), account_key: certificate.account_key() };
-        Ok(ReportedMessage { content, sender, device_id: certificate.device_id() })
+        Ok(ReportedMessage { content, sender, device_id: certificate.device_id(), epoch })
     }
 
-    /// Without the message: the commitment in the tag says which one it is.
+    /// Without the message: who has it knows it by its signature.
     pub(super) fn short(&self) -> Self {
         Self { content: Vec::new(), ..self.clone() }
     }
@@ -75,6 +77,9 @@ impl Report {
     pub(super) fn validate(&self) -> Result<(), ContentError> {
         if self.content.len() > CONTENT_LENGTH_MAX {
             return Err(ContentError::Field("report.content"));
+        }
+        if self.proof.group_context.len() > GROUP_CONTEXT_LENGTH_MAX {
+            return Err(ContentError::Field("report.proof.group_context"));
         }
         if self.sender_certificate.len() > DEVICE_CERTIFICATE_LENGTH_MAX {
             return Err(ContentError::Field("report.sender_certificate"));
@@ -88,23 +93,19 @@ redacted!(Report);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::franking::tests::franked_by;
+    use crate::kind::Body;
     use crate::kind::test_content::content;
-    use crate::kind::{Body, Chat};
     use crate::test_party::Party;
-    use crate::test_rng::rng;
-
-    const LOG: [u8; 32] = [7; 32];
 
     fn reported(text: &str) -> (Content, Report) {
         let sender = Party::new("karim", 2, 1);
-        let said = content(Body::Chat(Chat::Text { text: text.into() }));
-        let franked = franking::frank(&said, &LOG, &sender.keys.signing_key, &mut rng(5)).unwrap();
+        let (log_id, said, franked) = franked_by(&sender, text, 5);
         let report = Report {
-            log_id: LOG,
+            log_id,
             position: LogPosition { incarnation: [1; 16], sequence: 40 },
-            epoch: 3,
             content: franked.bytes.to_vec(),
-            tag: franked.tag,
+            proof: franked.proof,
             sender_certificate: sender.statement.device(1).unwrap().signed().encode(),
             reason: "An insult".into(),
         };
@@ -122,26 +123,24 @@ mod tests {
         let proven = received.verify().unwrap();
         assert_eq!(proven.content, said);
         assert_eq!((proven.sender.address.as_str(), proven.device_id), ("karim@clinic.example", 1));
+        assert_eq!(proven.epoch, 0);
     }
 
     #[test]
     fn nobody_is_accused_of_what_his_device_has_not_signed() {
         let (_, report) = reported("Thank you");
         let (_, other) = reported("An insult");
-        let swapped = Report { content: other.content.clone(), ..report.clone() };
-        assert_eq!(swapped.verify(), Err(FrankingError::Commitment.into()));
-        // Who knows the message commits to another one himself, but cannot sign for it.
+        let not_signed = |report: &Report| assert_eq!(report.verify(), Err(FrankingError::Signature.into()));
+        not_signed(&Report { content: other.content.clone(), ..report.clone() });
+        not_signed(&Report { proof: other.proof, ..report.clone() });
+        // Who knows the message signs another one himself, but not as its sender.
         let forger = Party::new("claire", 1, 1);
-        let forged = content(Body::Chat(Chat::Text { text: "An insult".into() }));
-        let forged = franking::frank(&forged, &LOG, &forger.keys.signing_key, &mut rng(6)).unwrap();
-        let forged = Report { content: forged.bytes.to_vec(), tag: forged.tag, ..report.clone() };
-        assert_eq!(forged.verify(), Err(FrankingError::Signature.into()));
-        let elsewhere = Report { log_id: [8; 32], ..report.clone() };
-        assert_eq!(elsewhere.verify(), Err(FrankingError::Commitment.into()));
+        let (log_id, _, forged) = franked_by(&forger, "An insult", 6);
+        not_signed(&Report { log_id, content: forged.bytes.to_vec(), proof: forged.proof, ..report.clone() });
+        not_signed(&Report { log_id: [8; 32], ..report.clone() });
         // Nor is his name put to what another's device has signed: the account key vouches for its devices alone.
         let other_device = forger.statement.device(1).unwrap().signed().encode();
-        let other_device = Report { sender_certificate: other_device, ..report.clone() };
-        assert_eq!(other_device.verify(), Err(FrankingError::Signature.into()));
+        not_signed(&Report { sender_certificate: other_device, ..report.clone() });
         for at in 0..report.sender_certificate.len() {
             let mut certificate = report.clone();
             certificate.sender_certificate[at] ^= 1;
@@ -159,7 +158,10 @@ mod tests {
         let bytes = whole.body.encode().unwrap();
         let received = Content::decode(&short.encode().unwrap()).unwrap();
         assert_eq!(received.with_body(&bytes), Ok(whole));
-        let over = content(Body::Report(Report { content: vec![1; CONTENT_LENGTH_MAX + 1], ..report }));
+        let over = content(Body::Report(Report { content: vec![1; CONTENT_LENGTH_MAX + 1], ..report.clone() }));
         assert_eq!(over.encode(), Err(ContentError::Field("report.content")));
+        let group_context = vec![1; GROUP_CONTEXT_LENGTH_MAX + 1];
+        let over = Report { proof: FrankingProof { group_context, ..report.proof.clone() }, ..report };
+        assert_eq!(content(Body::Report(over)).encode(), Err(ContentError::Field("report.proof.group_context")));
     }
 }

@@ -1,9 +1,7 @@
 //! `spec/vectors/kinds.json`, `franking.json` and `transcript.json`.
 
 use data_encoding::HEXLOWER;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use super::test_content::{author, content, id};
 use super::{
@@ -13,9 +11,9 @@ use super::{
 };
 use crate::attachment::BlobReference;
 use crate::crypto::secret::Secret;
-use crate::franking::{self, FrankingTag};
+use crate::franking::tests::franked_by;
+use crate::group::framing::{FramedContent, group_and_epoch};
 use crate::test_party::Party;
-use crate::test_rng::rng;
 use crate::vectors::{check, hex};
 use crate::wire;
 
@@ -184,15 +182,15 @@ fn kind_vectors() {
 #[test]
 fn franking_vectors() {
     let sender = Party::new("karim", 2, 1);
-    let content = content(Body::Chat(Chat::Text { text: "An insult".into() }));
-    let franked = franking::frank(&content, &LOG, &sender.keys.signing_key, &mut rng(5)).unwrap();
-    let key = wire::content::franking_key(&franked.bytes).unwrap().unwrap();
+    let (log_id, _, franked) = franked_by(&sender, "An insult", 5);
+    let (group_id, epoch) = group_and_epoch(&franked.proof.group_context).unwrap();
+    let content = &*franked.bytes;
+    let framed = FramedContent { group_id: &group_id, epoch, leaf: franked.proof.leaf, log_id: &log_id, content };
     let report = Report {
-        log_id: LOG,
+        log_id,
         position: LogPosition { incarnation: [1; 16], sequence: 40 },
-        epoch: 3,
-        content: franked.bytes.to_vec(),
-        tag: franked.tag,
+        content: content.to_vec(),
+        proof: franked.proof.clone(),
         sender_certificate: sender.statement.device(1).unwrap().signed().encode(),
         reason: "Insulting".into(),
     };
@@ -200,16 +198,18 @@ fn franking_vectors() {
     check(
         "franking",
         &json!({
-            "about": "spec/franking.md: a group message, its tag, and a report of it. The device's key is given as its 32-byte secret.",
-            "log_id": hex(LOG),
+            "about": "spec/franking.md: a group message, what its sender's device signs of it, and a report of it. The device's key is \
+                given as its 32-byte secret.",
+            "log_id": hex(log_id),
             "device_signing_secret": hex(sender.keys.signing_key.to_secret().as_bytes()),
             "device_signing_public": hex(sender.keys.signing_key.verifying_key().as_bytes()),
-            "franking_key": hex(key.as_bytes()),
-            "content_without_key": hex(content.encode().unwrap()),
-            "content": hex(&*franked.bytes),
-            "commitment": hex(franked.tag.commitment),
-            "signature": hex(franked.tag.signature),
-            "tag": hex(franked.tag.encode()),
+            "content": hex(content),
+            "group_id": hex(group_id.0),
+            "epoch": epoch,
+            "leaf": franked.proof.leaf,
+            "group_context": hex(&franked.proof.group_context),
+            "signed": hex(&*framed.to_be_signed(&franked.proof.group_context).unwrap()),
+            "signature": hex(franked.proof.signature),
             "report": hex(wire::content::body_bytes(&Body::Report(report))),
         }),
     );
@@ -221,20 +221,31 @@ fn the_franking_vectors_hold_by_their_specification() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/vectors/franking.json");
     let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let bytes = |name: &str| HEXLOWER.decode(vectors[name].as_str().unwrap().as_bytes()).unwrap();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&bytes("franking_key")).unwrap();
-    mac.update(&[28]);
-    mac.update(b"Medipeps franking commitment");
-    mac.update(&bytes("log_id"));
-    mac.update(&bytes("content"));
-    assert_eq!(mac.finalize().into_bytes().to_vec(), bytes("commitment"));
-    let signed = [&[27][..], b"Medipeps franking signature", &bytes("log_id"), &bytes("commitment")].concat();
+    let number = |name: &str| vectors[name].as_u64().unwrap();
+    // A length of MLS: one byte below 64, two below 16384.
+    let vector = |bytes: &[u8]| match u16::try_from(bytes.len()).unwrap() {
+        length @ ..64 => [&[u8::try_from(length).unwrap()], bytes].concat(),
+        length => [&(length | 0x4000).to_be_bytes(), bytes].concat(),
+    };
+    let framed = [
+        [0, 1, 0, 2].to_vec(),
+        vector(&bytes("group_id")),
+        number("epoch").to_be_bytes().to_vec(),
+        vec![1],
+        u32::try_from(number("leaf")).unwrap().to_be_bytes().to_vec(),
+        vector(&bytes("log_id")),
+        vec![1],
+        vector(&bytes("content")),
+        bytes("group_context"),
+    ];
+    let signed = [vector(b"MLS 1.0 FramedContentTBS"), vector(&framed.concat())].concat();
+    assert_eq!(signed, bytes("signed"));
     let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes("device_signing_public").try_into().unwrap()).unwrap();
     let signature = ed25519_dalek::Signature::from_slice(&bytes("signature")).unwrap();
     key.verify_strict(&signed, &signature).unwrap();
-    assert_eq!(FrankingTag::decode(&bytes("tag")).unwrap().commitment.to_vec(), bytes("commitment"));
-    // The key is field 19 with 32 bytes, at the end.
-    let with_key = [&bytes("content_without_key")[..], &[0x9a, 0x01, 32], &bytes("franking_key")].concat();
-    assert_eq!(with_key, bytes("content"));
+    // Version, suite, and the two that the officer looks for.
+    let context = [vec![0, 1, 0, 0x4d], vector(&bytes("group_id")), number("epoch").to_be_bytes().to_vec()].concat();
+    assert!(bytes("group_context").starts_with(&context));
 }
 
 #[test]

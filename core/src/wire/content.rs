@@ -12,6 +12,7 @@ use prost::Message;
 use zeroize::{Zeroize, Zeroizing};
 
 pub(in crate::wire) use case::{decode_team, encode_team};
+pub(in crate::wire) use report::{decode_proof, encode_proof};
 pub(crate) use settings::{blocked_account, blocked_account_of, muted_conversation, muted_conversation_of};
 
 use super::{WireError, fixed, proto};
@@ -30,24 +31,6 @@ const DISPLAYED: u32 = 2;
 const PROCESSED: u32 = 4;
 
 pub(crate) fn encode(content: &Content) -> Zeroizing<Vec<u8>> {
-    encode_with(content, Vec::new())
-}
-
-/// With the key that commits to it.
-pub(crate) fn encode_franked(content: &Content, key: &Secret<32>) -> Zeroizing<Vec<u8>> {
-    encode_with(content, key.as_bytes().to_vec())
-}
-
-/// The key that commits to a content; `None` if it has none.
-pub(crate) fn franking_key(bytes: &[u8]) -> Result<Option<Secret<32>>, WireError> {
-    let key = Zeroizing::new(proto::Content::decode(bytes)?.franking_key);
-    if key.is_empty() {
-        return Ok(None);
-    }
-    Secret::from_slice(&key).map(Some).ok_or(WireError::Bounds("franking_key"))
-}
-
-fn encode_with(content: &Content, franking_key: Vec<u8>) -> Zeroizing<Vec<u8>> {
     let (kind, body) = encode_body(&content.body);
     let wanted = content.receipts_wanted;
     let optional = |id: Option<MessageId>| id.map(|id| id.0.to_vec()).unwrap_or_default();
@@ -91,10 +74,8 @@ fn encode_with(content: &Content, franking_key: Vec<u8>) -> Zeroizing<Vec<u8>> {
         body,
         sender_statement_version: content.sender_statement_version,
         body_blob: content.body_blob.as_ref().map(encode_blob_reference),
-        franking_key,
     };
     let bytes = Zeroizing::new(message.encode_to_vec());
-    message.franking_key.zeroize();
     message.body.zeroize();
     bytes
 }

@@ -4,18 +4,14 @@ use prost::Message;
 
 use super::{WireError, fixed, proto};
 use crate::Address;
-use crate::limits::NAME_LENGTH_MAX;
+use crate::limits::{INVITATIONS_AT_ONCE_MAX, NAME_LENGTH_MAX};
+use crate::tenant::{Tenant, TenantDay, TenantUsage};
 
 /// What whoever runs the server asks of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlRequest {
     /// An invitation.
-    Invite {
-        /// The organisation that the account will belong to.
-        organisation: Option<String>,
-        /// For how many milliseconds it is good.
-        valid: u64,
-    },
+    Invite(ControlInvite),
     /// What the server knows of accounts whose addresses come after this one.
     Inspect {
         /// `None` for the beginning.
@@ -38,6 +34,52 @@ pub enum ControlRequest {
         /// Whether the system's clock is right: it is believed from now on.
         confirm: bool,
     },
+    /// That it reads its configuration file again.
+    Reload,
+    /// Another tenant. Its number and creation are not looked at.
+    AddTenant(Tenant),
+    /// All tenants.
+    ListTenants,
+    /// Other terms for the tenant with this number.
+    ChangeTenant(Tenant),
+    /// A tenant without accounts goes.
+    RemoveTenant {
+        /// Its number.
+        number: u64,
+    },
+    /// An account is suspended, or taken up again.
+    Suspend {
+        /// Which.
+        address: Address,
+        /// Whether nothing is let in or out from now on.
+        suspended: bool,
+    },
+    /// What was counted of a tenant.
+    TenantDays {
+        /// Its number.
+        number: u64,
+        /// Days since 1970.
+        first_day: u32,
+        /// The last one, itself included.
+        last_day: u32,
+    },
+    /// Invitations one after another, at most `INVITATIONS_AT_ONCE_MAX`.
+    InviteMany(Vec<ControlInvite>),
+    /// What the store says of itself is held against what is there.
+    Verify,
+}
+
+/// An invitation to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlInvite {
+    /// The organisation that the account will belong to.
+    pub organisation: Option<String>,
+    /// For how many milliseconds it is good.
+    pub valid: u64,
+    /// The number of the tenant that the account will belong to.
+    pub tenant: u64,
+    /// The only address that it can be used for.
+    pub address: Option<Address>,
 }
 
 /// The server's answer.
@@ -57,6 +99,27 @@ pub enum ControlResponse {
     Done,
     /// By which time the server goes.
     Clock(ControlClock),
+    /// The configuration has been read again: keys that have another value now.
+    Reloaded(Vec<String>),
+    /// All tenants, by their numbers, with what their accounts take.
+    Tenants(Vec<(Tenant, TenantUsage)>),
+    /// Days on which something was counted, ascending.
+    TenantDays(Vec<TenantDay>),
+    /// Codes of invitations, in the order of the request.
+    Invitations(Vec<String>),
+    /// What a verification found.
+    Verification(ControlVerification),
+}
+
+/// What a verification of the store found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ControlVerification {
+    /// Records that were looked at.
+    pub records: u64,
+    /// Bodies that were read.
+    pub bodies: u64,
+    /// What is not as it should be, for whoever typed the command.
+    pub problems: Vec<String>,
 }
 
 /// By which time a server goes.
@@ -147,10 +210,7 @@ impl ControlRequest {
     pub fn encode(&self) -> Vec<u8> {
         use proto::control_request::Request as R;
         let request = match self {
-            Self::Invite { organisation, valid } => R::Invite(proto::ControlInvite {
-                organisation: organisation.clone().unwrap_or_default(),
-                valid: *valid,
-            }),
+            Self::Invite(invite) => R::Invite(invite.encode()),
             Self::Inspect { after } => {
                 R::Inspect(proto::ControlInspect { after: after.as_ref().map(ToString::to_string).unwrap_or_default() })
             }
@@ -160,6 +220,23 @@ impl ControlRequest {
             }),
             Self::Export { path } => R::Export(proto::ControlExport { path: path.clone() }),
             Self::Clock { confirm } => R::Clock(proto::ControlConfirmClock { confirm: *confirm }),
+            Self::AddTenant(tenant) => R::AddTenant(proto::ControlAddTenant { tenant: Some(tenant.to_proto()) }),
+            Self::ListTenants => R::ListTenants(proto::ControlListTenants {}),
+            Self::ChangeTenant(tenant) => {
+                R::ChangeTenant(proto::ControlChangeTenant { tenant: Some(tenant.to_proto()) })
+            }
+            Self::RemoveTenant { number } => R::RemoveTenant(proto::ControlRemoveTenant { number: *number }),
+            Self::Suspend { address, suspended } => {
+                R::Suspend(proto::ControlSuspend { address: address.to_string(), suspended: *suspended })
+            }
+            Self::TenantDays { number, first_day, last_day } => {
+                R::TenantDays(proto::ControlTenantDays { number: *number, first_day: *first_day, last_day: *last_day })
+            }
+            Self::InviteMany(invitations) => R::InviteMany(proto::ControlInviteMany {
+                invitations: invitations.iter().map(ControlInvite::encode).collect(),
+            }),
+            Self::Verify => R::Verify(proto::ControlVerify {}),
+            Self::Reload => R::Reload(proto::ControlReload {}),
         };
         proto::ControlRequest { request: Some(request) }.encode_to_vec()
     }
@@ -171,7 +248,7 @@ impl ControlRequest {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         use proto::control_request::Request as R;
         Ok(match proto::ControlRequest::decode(bytes)?.request.ok_or(WireError::Missing("request"))? {
-            R::Invite(invite) => Self::Invite { organisation: organisation(invite.organisation)?, valid: invite.valid },
+            R::Invite(invite) => Self::Invite(ControlInvite::decode(invite)?),
             R::Inspect(inspect) if inspect.after.is_empty() => Self::Inspect { after: None },
             R::Inspect(inspect) => Self::Inspect { after: Some(address(&inspect.after)?) },
             R::InspectBlobs(_) => Self::InspectBlobs,
@@ -180,6 +257,23 @@ impl ControlRequest {
             R::Export(export) if export.path.is_empty() => return Err(WireError::Missing("path")),
             R::Export(export) => Self::Export { path: export.path },
             R::Clock(clock) => Self::Clock { confirm: clock.confirm },
+            R::AddTenant(add) => Self::AddTenant(tenant(add.tenant)?),
+            R::ListTenants(_) => Self::ListTenants,
+            R::ChangeTenant(change) => Self::ChangeTenant(tenant(change.tenant)?),
+            R::RemoveTenant(remove) => Self::RemoveTenant { number: remove.number },
+            R::Suspend(suspend) => Self::Suspend { address: address(&suspend.address)?, suspended: suspend.suspended },
+            R::TenantDays(proto::ControlTenantDays { number, first_day, last_day }) => {
+                Self::TenantDays { number, first_day, last_day }
+            }
+            R::InviteMany(invite) if invite.invitations.len() > INVITATIONS_AT_ONCE_MAX => {
+                return Err(WireError::Bounds("invitations"));
+            }
+            R::InviteMany(invite) => {
+                let invitations = invite.invitations.into_iter().map(ControlInvite::decode);
+                Self::InviteMany(invitations.collect::<Result<_, _>>()?)
+            }
+            R::Verify(_) => Self::Verify,
+            R::Reload(_) => Self::Reload,
         })
     }
 }
@@ -205,6 +299,28 @@ impl ControlResponse {
             Self::Clock(ControlClock { now, system, expiry_runs }) => {
                 R::Clock(proto::ControlClock { now: *now, system: *system, expiry_runs: *expiry_runs })
             }
+            Self::Tenants(tenants) => R::Tenants(proto::ControlTenants {
+                tenants: tenants
+                    .iter()
+                    .map(|(tenant, usage)| proto::ControlTenant {
+                        tenant: Some(tenant.to_proto()),
+                        seats: usage.seats,
+                        bytes: usage.bytes,
+                    })
+                    .collect(),
+            }),
+            Self::TenantDays(days) => {
+                R::TenantDays(proto::ControlTenantDaysReply { days: days.iter().map(TenantDay::to_proto).collect() })
+            }
+            Self::Invitations(codes) => R::Invitations(proto::ControlInvitations { codes: codes.clone() }),
+            Self::Verification(ControlVerification { records, bodies, problems }) => {
+                R::Verification(proto::ControlVerification {
+                    records: *records,
+                    bodies: *bodies,
+                    problems: problems.clone(),
+                })
+            }
+            Self::Reloaded(changed) => R::Reloaded(proto::ControlReloaded { changed: changed.clone() }),
         };
         proto::ControlResponse { response: Some(response) }.encode_to_vec()
     }
@@ -231,6 +347,45 @@ impl ControlResponse {
             R::Clock(proto::ControlClock { now, system, expiry_runs }) => {
                 Self::Clock(ControlClock { now, system, expiry_runs })
             }
+            R::Reloaded(reloaded) => Self::Reloaded(reloaded.changed),
+            R::Tenants(tenants) => Self::Tenants(
+                tenants
+                    .tenants
+                    .into_iter()
+                    .map(|one| {
+                        let usage = TenantUsage { seats: one.seats, bytes: one.bytes };
+                        Ok((tenant(one.tenant)?, usage))
+                    })
+                    .collect::<Result<_, WireError>>()?,
+            ),
+            R::TenantDays(reply) => {
+                Self::TenantDays(reply.days.into_iter().map(TenantDay::from_proto).collect::<Result<_, _>>()?)
+            }
+            R::Invitations(invitations) => Self::Invitations(invitations.codes),
+            R::Verification(proto::ControlVerification { records, bodies, problems }) => {
+                Self::Verification(ControlVerification { records, bodies, problems })
+            }
+        })
+    }
+}
+
+impl ControlInvite {
+    fn encode(&self) -> proto::ControlInvite {
+        proto::ControlInvite {
+            organisation: self.organisation.clone().unwrap_or_default(),
+            valid: self.valid,
+            tenant: self.tenant,
+            address: self.address.as_ref().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
+    fn decode(invite: proto::ControlInvite) -> Result<Self, WireError> {
+        let bound = Some(invite.address).filter(|bound| !bound.is_empty());
+        Ok(Self {
+            organisation: organisation(invite.organisation)?,
+            valid: invite.valid,
+            tenant: invite.tenant,
+            address: bound.map(|bound| address(&bound)).transpose()?,
         })
     }
 }
@@ -307,6 +462,10 @@ impl ControlAccount {
     }
 }
 
+fn tenant(message: Option<proto::StoredTenant>) -> Result<Tenant, WireError> {
+    Tenant::from_proto(message.ok_or(WireError::Missing("tenant"))?)
+}
+
 fn organisation(name: String) -> Result<Option<String>, WireError> {
     if name.len() > NAME_LENGTH_MAX {
         Err(WireError::Bounds("organisation"))
@@ -323,12 +482,27 @@ fn address(text: &str) -> Result<Address, WireError> {
 mod tests {
     use super::*;
 
+    fn invite(organisation: Option<&str>) -> ControlInvite {
+        ControlInvite { organisation: organisation.map(str::to_owned), valid: 1, tenant: 0, address: None }
+    }
+
     #[test]
     fn requests_and_answers_come_back_as_they_were_sent() {
         let address: Address = "claire@clinic.example".parse().unwrap();
         for request in [
-            ControlRequest::Invite { organisation: None, valid: 1 },
-            ControlRequest::Invite { organisation: Some("Clinic".to_owned()), valid: 2 },
+            ControlRequest::Invite(invite(None)),
+            ControlRequest::Invite(invite(Some("Clinic"))),
+            ControlRequest::InviteMany(vec![
+                ControlInvite { tenant: 3, address: Some(address.clone()), ..invite(None) },
+                invite(Some("Clinic")),
+            ]),
+            ControlRequest::AddTenant(Tenant::default_tenant()),
+            ControlRequest::ListTenants,
+            ControlRequest::ChangeTenant(Tenant::default_tenant()),
+            ControlRequest::RemoveTenant { number: 3 },
+            ControlRequest::Suspend { address: address.clone(), suspended: true },
+            ControlRequest::TenantDays { number: 1, first_day: 2, last_day: 3 },
+            ControlRequest::Verify,
             ControlRequest::Inspect { after: None },
             ControlRequest::Inspect { after: Some(address.clone()) },
             ControlRequest::InspectBlobs,
@@ -337,6 +511,7 @@ mod tests {
             ControlRequest::Export { path: "/tmp/a".to_owned() },
             ControlRequest::Clock { confirm: false },
             ControlRequest::Clock { confirm: true },
+            ControlRequest::Reload,
         ] {
             assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
         }
@@ -354,6 +529,7 @@ mod tests {
             wakes: 9,
         };
         let account = ControlAccount { address, organisation: None, statement_version: 1, created: 2, devices };
+        let day = TenantDay { day: 1, seats: 2, seats_peak: 3, bytes_peak: 4, active: true, services: Vec::new() };
         for response in [
             ControlResponse::Error("no".to_owned()),
             ControlResponse::Invitation("code".to_owned()),
@@ -363,6 +539,16 @@ mod tests {
             ControlResponse::GroupLogs(vec![log]),
             ControlResponse::Done,
             ControlResponse::Clock(ControlClock { now: 1, system: 2, expiry_runs: true }),
+            ControlResponse::Tenants(vec![(Tenant::default_tenant(), TenantUsage { seats: 1, bytes: 2 })]),
+            ControlResponse::TenantDays(vec![day]),
+            ControlResponse::Invitations(vec!["code".to_owned()]),
+            ControlResponse::Verification(ControlVerification {
+                records: 1,
+                bodies: 2,
+                problems: vec!["no".to_owned()],
+            }),
+            ControlResponse::Reloaded(vec!["rate.submit_per_address".to_owned(), "certificate".to_owned()]),
+            ControlResponse::Reloaded(Vec::new()),
         ] {
             assert_eq!(ControlResponse::decode(&response.encode()), Ok(response));
         }
@@ -370,8 +556,10 @@ mod tests {
 
     #[test]
     fn names_and_paths_have_bounds() {
-        let long = ControlRequest::Invite { organisation: Some("a".repeat(NAME_LENGTH_MAX + 1)), valid: 1 };
+        let long = ControlRequest::Invite(invite(Some(&"a".repeat(NAME_LENGTH_MAX + 1))));
         assert_eq!(ControlRequest::decode(&long.encode()), Err(WireError::Bounds("organisation")));
+        let many = ControlRequest::InviteMany(vec![invite(None); INVITATIONS_AT_ONCE_MAX + 1]);
+        assert_eq!(ControlRequest::decode(&many.encode()), Err(WireError::Bounds("invitations")));
         let empty = ControlRequest::Export { path: String::new() };
         assert_eq!(ControlRequest::decode(&empty.encode()), Err(WireError::Missing("path")));
     }

@@ -36,6 +36,7 @@ impl GroupPolicy {
             case: self.case.clone(),
             predecessor: self.predecessor.map(|id| id.to_vec()).unwrap_or_default(),
             successor: self.successor.map(|id| id.to_vec()).unwrap_or_default(),
+            blinding: if self.blinding == [0; 32] { Vec::new() } else { self.blinding.to_vec() },
         }
     }
 
@@ -64,6 +65,10 @@ impl GroupPolicy {
             case: message.case,
             predecessor: log_id(&message.predecessor, "predecessor")?,
             successor: log_id(&message.successor, "successor")?,
+            blinding: match message.blinding.as_slice() {
+                [] => [0; 32],
+                blinding => fixed(blinding, "blinding")?,
+            },
         })
     }
 }
@@ -83,7 +88,7 @@ impl GroupPolicyChange {
     /// Reads it. Nothing is verified by this: what comes of it must have the hash that the commit names.
     ///
     /// # Errors
-    /// [`WireError`] with the field's name; also for accounts out of order, and a roster where none belongs.
+    /// [`WireError`] with the field's name; also for accounts out of order, and a roster or blinding where none belongs.
     pub fn decode(encoded: &[u8]) -> Result<Self, WireError> {
         if encoded.len() > GROUP_POLICY_CHANGE_LENGTH_MAX {
             return Err(WireError::Bounds("policy change"));
@@ -93,7 +98,7 @@ impl GroupPolicyChange {
         let put = message.put.iter().map(RosterEntry::from_proto).collect::<Result<Vec<_>, _>>()?;
         let taken = message.taken.iter().map(|text| Address::from_canonical(text)).collect::<Result<Vec<_>, _>>();
         let taken = taken.map_err(|_| WireError::Bounds("taken"))?;
-        if !rest.roster.is_empty() {
+        if !rest.roster.is_empty() || rest.blinding != [0; 32] {
             return Err(WireError::Bounds("rest"));
         }
         if !put.is_sorted_by(|one, other| one.address < other.address) {

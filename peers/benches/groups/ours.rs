@@ -134,11 +134,10 @@ impl Ours {
         assert!(matches!(self.0.process(commit, epoch, true), Ok(Received::Epoch(_))));
     }
 
-    /// A chat message with this text, franked: what a client does before it encrypts is timed with it.
+    /// A chat message with this text: what a client does before it encrypts is timed with it.
     fn encrypt(&mut self, text: &[u8]) -> Vec<u8> {
         let content = chat(std::str::from_utf8(text).unwrap());
-        let franked = self.0.frank(&content, &mut rng()).unwrap();
-        self.0.encrypt(&franked, &mut rng()).unwrap().entry
+        self.0.encrypt(&content.encode().unwrap(), &mut rng()).unwrap().entry.entry
     }
 
     fn decrypt(&mut self, message: &[u8]) -> usize {

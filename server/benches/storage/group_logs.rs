@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use medipeps_server::storage::{GroupAppend, GroupQuota, NewGroupLog, SledStorage, Storage, StorageOptions};
+use medipeps_server::storage::{GroupAppend, GroupQuota, NewGroupLog, SledStorage, Spend, Storage, StorageOptions};
 
 use super::{ENVELOPE_LENGTH, Failed, NOW_MS, random_bytes};
 
@@ -38,7 +38,14 @@ async fn append(store: &Path, duration: Duration) -> Result<f64, Failed> {
     let storage = Arc::new(SledStorage::open(&StorageOptions { group_quota, ..StorageOptions::new(store) })?);
     for log in 0..LOGS {
         let (log_id, access_key) = (log_id(log), KEY);
-        let new = NewGroupLog { log_id, access_key, epoch: 0, now_ms: NOW_MS, expires_ms: NOW_MS + 1 };
+        let new = NewGroupLog {
+            log_id,
+            access_key,
+            epoch: 0,
+            now_ms: NOW_MS,
+            expires_ms: NOW_MS + 1,
+            spend: Spend::default(),
+        };
         storage.create_group_log(new).await?;
     }
     let entry = Arc::new(random_bytes(ENVELOPE_LENGTH));
@@ -89,5 +96,6 @@ fn new_entry(number: u64, entry: &[u8]) -> GroupAppend {
         now_ms,
         expires_ms: now_ms + 90 * 24 * 3600 * 1000,
         log_expires_ms: now_ms + 400 * 24 * 3600 * 1000,
+        spend: Spend::default(),
     }
 }

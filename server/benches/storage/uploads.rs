@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use medipeps_core::limits::BLOB_PIECE_LENGTH;
-use medipeps_server::storage::{BlobPiece, NewBlob, SledStorage, Storage, StorageOptions};
+use medipeps_server::storage::{BlobPiece, NewBlob, SledStorage, Spend, Storage, StorageOptions};
 
 use super::{Failed, NOW_MS, random_bytes};
 
@@ -87,7 +87,15 @@ async fn upload(storage: Arc<SledStorage>, stop: Arc<AtomicBool>, bytes: Arc<Ato
 fn new_blob(id: [u8; 32]) -> NewBlob {
     let length = u64::from(PIECES) * BLOB_PIECE_LENGTH as u64;
     let (now_ms, expires_ms) = (NOW_MS, NOW_MS + 1000);
-    NewBlob { id, secret_hash: [1; 32], length, now_ms, expires_ms, unfinished_expires_ms: expires_ms }
+    NewBlob {
+        id,
+        secret_hash: [1; 32],
+        length,
+        now_ms,
+        expires_ms,
+        unfinished_expires_ms: expires_ms,
+        spend: Spend::default(),
+    }
 }
 
 /// Pieces at the trait and on the bare disk, each for so long.

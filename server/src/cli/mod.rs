@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong use, a configuration that is refused included.
 
 mod admin;
+mod check_config;
 mod run;
 mod store;
 
@@ -28,7 +29,13 @@ enum Command {
     ///
     /// Once it is ready it prints one line on standard output: `listening on ADDRESS:PORT, server key HASH`. Logs go to
     /// standard error.
+    ///
+    /// SIGHUP makes it read its configuration and its certificate again, as `admin reload` does.
     Run(ConfigArgument),
+    /// Look over a configuration without starting anything, and print `ok` or what is wrong.
+    ///
+    /// It looks at the file's keys, the certificate with its key and its end, and the modes of files with secrets.
+    CheckConfig(ConfigArgument),
     /// What whoever runs the server does to it, whether it runs or not.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -94,7 +101,8 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Run(config) => run::run(&config.load()?).await,
+        Command::Run(config) => run::run(&config.config).await,
+        Command::CheckConfig(config) => check_config::check_config(&config.load()?),
         Command::Admin(command) => admin::dispatch(command).await,
         Command::Config => print(SAMPLE),
     }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AT_LEAST_ONE, GB, MB, Rule};
-use crate::limits::{BLOBS_BYTES_MAX, FREE_SPACE_FLOOR, LARGEST_BLOB, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX};
+use crate::limits::{
+    BLOBS_BYTES_MAX, FREE_SPACE_FLOOR, LARGEST_BLOB, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, REQUEST_LANE_BYTES_MAX,
+    REQUEST_LANE_MESSAGES_MAX,
+};
 
 /// How long things are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,10 @@ pub struct Queue {
     pub messages_max: u64,
     /// Bytes of envelopes, 65536 and up.
     pub bytes_max: u64,
+    /// Envelopes from senders who know no delivery key, beside those, 1 and up.
+    pub request_messages_max: u64,
+    /// Bytes of them, 65536 and up.
+    pub request_bytes_max: u64,
 }
 
 /// What blobs may take.
@@ -67,7 +74,12 @@ impl Default for Retention {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { messages_max: QUEUE_MESSAGES_MAX, bytes_max: QUEUE_BYTES_MAX }
+        Self {
+            messages_max: QUEUE_MESSAGES_MAX,
+            bytes_max: QUEUE_BYTES_MAX,
+            request_messages_max: REQUEST_LANE_MESSAGES_MAX,
+            request_bytes_max: REQUEST_LANE_BYTES_MAX,
+        }
     }
 }
 
@@ -106,6 +118,12 @@ impl Queue {
         vec![
             (self.messages_max > 0, "queue.messages_max", AT_LEAST_ONE),
             (self.bytes_max >= 65_536, "queue.bytes_max", "must be 65536 or more, the largest envelope"),
+            (self.request_messages_max > 0, "queue.request_messages_max", AT_LEAST_ONE),
+            (
+                self.request_bytes_max >= 65_536,
+                "queue.request_bytes_max",
+                "must be 65536 or more, the largest envelope",
+            ),
         ]
     }
 }

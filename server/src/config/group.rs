@@ -51,6 +51,12 @@ impl Default for Group {
 }
 
 impl Group {
+    /// Whether readers are woken in another way.
+    pub(crate) fn wakes_differ(&self, other: &Self) -> bool {
+        (&self.wake_hosts, self.wake_private_addresses, &self.wake_certificates)
+            != (&other.wake_hosts, other.wake_private_addresses, &other.wake_certificates)
+    }
+
     /// What must hold of the values.
     pub(super) fn rules(&self) -> Vec<Rule> {
         vec![

@@ -15,8 +15,12 @@ pub struct Rates {
     pub submit_per_recipient: Rate,
     /// Submissions from one network address.
     pub submit_per_address: Rate,
-    /// Fetches of one recipient's prekeys; each takes a one-time key of every device.
+    /// Submissions to one recipient from senders who know no delivery key, beside those.
+    pub requests_per_recipient: Rate,
+    /// Fetches of one recipient's prekeys; each takes a one-time key of every device. Past it they are withheld.
     pub prekeys_per_recipient: Rate,
+    /// Vouchers redeemed from one network address.
+    pub redemptions_per_address: Rate,
     /// Fetches of prekeys from one network address.
     pub prekeys_per_address: Rate,
     /// Fetches of statements from one network address.
@@ -63,7 +67,9 @@ impl Default for Rates {
         Self {
             submit_per_recipient: rate(600, 120),
             submit_per_address: rate(6000, 6000),
+            requests_per_recipient: rate(120, 12),
             prekeys_per_recipient: rate(60, 6),
+            redemptions_per_address: rate(1200, 600),
             prekeys_per_address: rate(1200, 600),
             statements_per_address: rate(4000, 1200),
             registrations_per_address: rate(600, 120),
@@ -97,7 +103,9 @@ impl Rates {
         vec![
             (is_rate(self.submit_per_recipient), "rate.submit_per_recipient", NO_RATE),
             (is_rate(self.submit_per_address), "rate.submit_per_address", NO_RATE),
+            (is_rate(self.requests_per_recipient), "rate.requests_per_recipient", NO_RATE),
             (is_rate(self.prekeys_per_recipient), "rate.prekeys_per_recipient", NO_RATE),
+            (is_rate(self.redemptions_per_address), "rate.redemptions_per_address", NO_RATE),
             (is_rate(self.prekeys_per_address), "rate.prekeys_per_address", NO_RATE),
             (is_rate(self.statements_per_address), "rate.statements_per_address", NO_RATE),
             (is_rate(self.registrations_per_address), "rate.registrations_per_address", NO_RATE),

@@ -5,6 +5,7 @@
 
 mod client;
 mod socket;
+mod tenants;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -14,19 +15,19 @@ use std::sync::Arc;
 
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::control::{
-    ControlAccount, ControlBlobs, ControlClock, ControlDevice, ControlEnvelope, ControlGroupLog, ControlRequest,
-    ControlResponse,
+    ControlAccount, ControlBlobs, ControlClock, ControlDevice, ControlEnvelope, ControlGroupLog, ControlInvite,
+    ControlRequest, ControlResponse,
 };
 use thiserror::Error;
 
 pub(crate) use client::ask;
-pub(crate) use socket::ControlSocket;
+pub(crate) use socket::{ControlSocket, ReloadOrder};
 
 use crate::clock::SteadyClock;
 use crate::environment::Environment;
 use crate::limits::{CONTROL_INSPECT_ACCOUNTS, INSPECT_GROUP_LOGS_MAX};
 use crate::server_key::ServerKey;
-use crate::service::invite;
+use crate::service::{InviteError, NewInvitation, invite};
 use crate::storage::{BlobUsage, InspectedAccount, InspectedDevice, InspectedEnvelope, InspectedGroupLog, Storage};
 
 /// Why the control socket does not work.
@@ -59,13 +60,33 @@ impl Store {
     /// Carries out one order.
     pub(crate) async fn carry_out(&self, request: ControlRequest) -> ControlResponse {
         match request {
-            ControlRequest::Invite { organisation, valid } => {
-                let environment = self.environment.as_ref();
-                match invite(self.storage.as_ref(), &self.server_key, environment, organisation, valid).await {
-                    Ok(code) => ControlResponse::Invitation(code),
-                    Err(error) => ControlResponse::Error(error.to_string()),
+            ControlRequest::Invite(new) => match self.invite(new).await {
+                Ok(code) => ControlResponse::Invitation(code),
+                Err(error) => ControlResponse::Error(error.to_string()),
+            },
+            ControlRequest::InviteMany(invitations) => {
+                // They wait together, so the store takes them in one commit.
+                let making = invitations.into_iter().map(|new| {
+                    let store = self.clone();
+                    tokio::spawn(async move { store.invite(new).await })
+                });
+                let mut codes = Vec::new();
+                for made in making.collect::<Vec<_>>() {
+                    match made.await {
+                        Ok(Ok(code)) => codes.push(code),
+                        Ok(Err(error)) => return ControlResponse::Error(error.to_string()),
+                        Err(error) => return ControlResponse::Error(error.to_string()),
+                    }
                 }
+                ControlResponse::Invitations(codes)
             }
+            ControlRequest::AddTenant(_)
+            | ControlRequest::ListTenants
+            | ControlRequest::ChangeTenant(_)
+            | ControlRequest::RemoveTenant { .. }
+            | ControlRequest::Suspend { .. }
+            | ControlRequest::TenantDays { .. } => self.carry_out_on_tenants(request).await,
+            ControlRequest::Verify => ControlResponse::Error("not in this version".to_owned()),
             ControlRequest::Inspect { after } => {
                 match self.storage.inspect(after.as_ref(), CONTROL_INSPECT_ACCOUNTS as usize).await {
                     Ok(accounts) => ControlResponse::Inspection(accounts.into_iter().map(control_account).collect()),
@@ -84,6 +105,8 @@ impl Store {
                     Err(error) => ControlResponse::Error(error.to_string()),
                 }
             }
+            // The server takes it over before it comes here.
+            ControlRequest::Reload => ControlResponse::Error("no server runs; there is nothing to reload".to_owned()),
             ControlRequest::Export { path } => match self.export(Path::new(&path)).await {
                 Ok(()) => ControlResponse::Done,
                 Err(error) => ControlResponse::Error(error),
@@ -105,6 +128,12 @@ impl Store {
             }),
             Err(error) => ControlResponse::Error(format!("confirmed, but not noted for the next start: {error}")),
         }
+    }
+
+    async fn invite(&self, new: ControlInvite) -> Result<String, InviteError> {
+        let ControlInvite { organisation, valid: valid_ms, tenant, address } = new;
+        let new = NewInvitation { organisation, valid_ms, tenant, address };
+        invite(self.storage.as_ref(), &self.server_key, self.environment.as_ref(), new).await
     }
 
     /// Writes an export into a new file; it has its name only once it is whole and on the disk.

@@ -5,22 +5,22 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use medipeps_core::wire::control::{ControlRequest, ControlResponse};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{ControlError, Store};
-use crate::clock::SteadyClock;
 use crate::config::Config;
 use crate::frame::{FrameMemory, read_frame, write_frame};
 use crate::limits::{CONTROL_ACCEPT_RETRY_MS, CONTROL_FRAME_LENGTH_MAX, REQUEST_TIMEOUT_MS};
-use crate::server_key::ServerKey;
-use crate::storage::Storage;
+
+/// An order to read the configuration again, with where the answer goes: the keys that have another value now, or why nothing
+/// was taken over.
+pub(crate) type ReloadOrder = oneshot::Sender<Result<Vec<String>, String>>;
 
 /// A listening control socket.
 pub(crate) struct ControlSocket {
@@ -33,14 +33,12 @@ impl ControlSocket {
     /// server's.
     pub(crate) async fn open(
         config: &Config,
-        storage: Arc<dyn Storage>,
-        server_key: ServerKey,
-        clock: Arc<SteadyClock>,
+        store: Store,
+        reloads: mpsc::Sender<ReloadOrder>,
         work: mpsc::WeakSender<()>,
     ) -> Result<Self, ControlError> {
         let path = config.control_socket();
         let listener = bind(&path).map_err(|error| ControlError::Socket { path: path.clone(), error })?;
-        let store = Store { storage, server_key, environment: clock.clone(), clock: Some(clock) };
         let task = tokio::spawn(async move {
             loop {
                 let stream = match listener.accept().await {
@@ -52,11 +50,11 @@ impl ControlSocket {
                         continue;
                     }
                 };
-                let store = store.clone();
+                let (store, reloads) = (store.clone(), reloads.clone());
                 // Once the server stops, nobody can hold work any more.
                 let Some(work) = work.upgrade() else { return };
                 tokio::spawn(async move {
-                    if let Err(error) = answer(stream, &store).await {
+                    if let Err(error) = answer(stream, &store, &reloads).await {
                         tracing::warn!(%error, "an order on the control socket failed");
                     }
                     drop(work);
@@ -77,6 +75,19 @@ impl ControlSocket {
 impl Drop for ControlSocket {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Hands the order on to whoever runs the server, and waits.
+async fn reload(reloads: &mpsc::Sender<ReloadOrder>) -> ControlResponse {
+    let (order, answer) = oneshot::channel();
+    if reloads.send(order).await.is_err() {
+        return ControlResponse::Error("this server was not started from a file".to_owned());
+    }
+    match answer.await {
+        Ok(Ok(changed)) => ControlResponse::Reloaded(changed),
+        Ok(Err(message)) => ControlResponse::Error(message),
+        Err(_) => ControlResponse::Error("the server is stopping".to_owned()),
     }
 }
 
@@ -101,11 +112,12 @@ pub(super) fn reach<T>(path: &Path, open: impl FnOnce(&Path) -> io::Result<T>) -
     open(&PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name))
 }
 
-async fn answer(mut stream: UnixStream, store: &Store) -> io::Result<()> {
+async fn answer(mut stream: UnixStream, store: &Store, reloads: &mpsc::Sender<ReloadOrder>) -> io::Result<()> {
     let memory = FrameMemory::new(CONTROL_FRAME_LENGTH_MAX);
     let read = read_frame(&mut stream, CONTROL_FRAME_LENGTH_MAX, &memory);
     let frame = timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), read).await?.map_err(io::Error::other)?;
     let response = match ControlRequest::decode(&frame.bytes) {
+        Ok(ControlRequest::Reload) => reload(reloads).await,
         Ok(request) => store.carry_out(request).await,
         Err(error) => ControlResponse::Error(error.to_string()),
     };

@@ -3,8 +3,8 @@
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{
     Acknowledge, AppendGroupEntry, Authenticate, BeginBlob, CreateGroupLog, DeleteAccount, DeleteBlob, DrawVoucher,
-    FetchBlob, FetchGroupEntries, FetchKeyPackages, FetchPrekeys, PutBlobPiece, RedeemVoucher, Register, Request,
-    SetGroupWake, SignalGroup, Submit, TokenRequest, WatchGroupLogs,
+    FetchBlob, FetchGroupEntries, FetchKeyPackages, FetchOwnData, FetchPrekeys, PutBlobPiece, RedeemVoucher, Register,
+    Request, SetGroupWake, SignalGroup, Submit, TokenRequest, WatchGroupLogs,
 };
 use std::sync::Arc;
 
@@ -91,6 +91,8 @@ rules! {
     DrawVoucher => Proved,
     SetDeliveryKeys => Proved,
     FetchIssuerKeys => Any,
+    FetchTenant => Proved,
+    FetchOwnData => Proved,
 }
 
 /// A request that the rules let through, with what they have established.
@@ -125,6 +127,8 @@ pub(super) enum Admission {
     DrawVoucher(Arc<ProvedDevice>, DrawVoucher),
     RedeemVoucher { nonce: [u8; 32], request: RedeemVoucher },
     SetDeliveryKeys(Arc<ProvedDevice>, Vec<[u8; 32]>),
+    FetchTenant(Arc<ProvedDevice>),
+    FetchOwnData(Arc<ProvedDevice>, FetchOwnData),
 }
 
 #[cfg(test)]

@@ -38,7 +38,9 @@ fn proved(admission: &Admission) -> Option<&ProvedDevice> {
         | Admission::Acknowledge(device, _)
         | Admission::DrawTokens(device, _)
         | Admission::DrawVoucher(device, _)
-        | Admission::SetDeliveryKeys(device, _) => Some(device),
+        | Admission::SetDeliveryKeys(device, _)
+        | Admission::FetchTenant(device)
+        | Admission::FetchOwnData(device, _) => Some(device),
         Admission::Hello
         | Admission::Authenticate { .. }
         | Admission::Register(_)

@@ -32,6 +32,7 @@ impl Service {
             AcknowledgeError::Storage(error) => storage_failed(error),
         })?;
         fail_point!(AfterAcknowledge);
+        self.delivery_loops.acknowledged(address, device_id);
         self.subscriptions.acknowledged(address, device_id, request.up_to);
         Ok(Response::Done)
     }

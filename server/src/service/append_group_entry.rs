@@ -5,10 +5,11 @@ use medipeps_core::wire::transport::{AppendGroupEntry, AppendGroupEntryReply, Er
 use sha2::{Digest, Sha256};
 
 use super::group_logs::on_the_wire;
-use super::{Answer, Moment, Service, internal, kib, rate_limited, refuse, storage_failed, unpaid};
+use super::payment::Purpose;
+use super::{Answer, Moment, Service, internal, kib, rate_limited, refuse, storage_failed};
 use crate::fail_point::fail_point;
 use crate::limits::{GROUP_ENTRY_LARGE, GROUP_LOG_FULL_RETRY_MS};
-use crate::storage::{GroupAppend, GroupAppendError, GroupAppendOutcome};
+use crate::storage::{GroupAppend, GroupAppendError, GroupAppendOutcome, Spend};
 
 impl Service {
     pub(super) async fn append_group_entry(
@@ -16,12 +17,13 @@ impl Service {
         moment: Moment,
         request: AppendGroupEntry,
     ) -> Result<Answer, ErrorReply> {
-        let Moment { now_ms, network } = moment;
-        unpaid(&request.payment)?;
-        self.limiters.group_appends_per_address.take(network, now_ms).map_err(rate_limited)?;
-        let cost = kib(request.entry.len());
-        self.limiters.group_upload_per_address.take_many(network, cost, now_ms).map_err(rate_limited)?;
+        let now_ms = moment.now_ms;
         let (log_id, epoch) = (request.log_id, request.epoch);
+        let length = request.entry.len();
+        let limiters =
+            [(&self.limiters.group_appends_per_address, 1), (&self.limiters.group_upload_per_address, kib(length))];
+        let (payment, price) = (request.payment.clone(), self.prices().group_append(length));
+        let spend = self.pay(moment, payment, price, Purpose::GroupEntry(log_id, request.entry_id), &limiters).await?;
         // Nobody could close the last epoch that there is a number for.
         if epoch == u64::MAX && request.next_access_key.is_some() {
             return Err(ErrorReply::new(ErrorCode::Malformed, "there is no next epoch"));
@@ -32,7 +34,7 @@ impl Service {
         // Only members take room in the limiter, or made-up logs would crowd them out.
         self.limiters.group_appends_per_log.take(log_id, now_ms).map_err(rate_limited)?;
         let closes_epoch = request.next_access_key.is_some();
-        let append = append(request, *access_key.as_bytes(), hash, now_ms, self.group_retention());
+        let append = append(request, *access_key.as_bytes(), hash, now_ms, self.group_retention(), spend);
         fail_point!(BeforeAppend);
         let appended = self.storage.append_group_entry(append).await;
         fail_point!(AfterAppend);
@@ -48,6 +50,7 @@ impl Service {
             Err(GroupAppendError::StaleEpoch { closing_sequence }) => {
                 Ok(self.stale_epoch((&log_id, epoch), closing_sequence).await)
             }
+            Err(GroupAppendError::Payment(error)) => Err(self.spend_refused(moment, error)),
             Err(error) => Err(refused(error)),
         }
     }
@@ -84,6 +87,7 @@ fn append(
     hash: [u8; 32],
     now_ms: u64,
     (entry_ms, log_ms): (u64, u64),
+    spend: Spend,
 ) -> GroupAppend {
     let AppendGroupEntry { log_id, epoch, entry_id, entry, next_access_key, .. } = request;
     let next_access_key = next_access_key.map(|key| *key.as_bytes());
@@ -98,6 +102,7 @@ fn append(
         now_ms,
         expires_ms: now_ms.saturating_add(entry_ms),
         log_expires_ms: now_ms.saturating_add(log_ms),
+        spend,
     }
 }
 
@@ -119,6 +124,7 @@ fn refused(error: GroupAppendError) -> ErrorReply {
         GroupAppendError::Full => {
             ErrorReply::new(ErrorCode::GroupLogFull, error.to_string()).retry_after(GROUP_LOG_FULL_RETRY_MS)
         }
+        GroupAppendError::Payment(_) => refuse(ErrorCode::TokenSpent),
         GroupAppendError::Storage(error) => storage_failed(error),
     }
 }

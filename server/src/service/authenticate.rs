@@ -29,6 +29,8 @@ impl Service {
             .channel(&nonce, &self.domain)
             .verify_proof(&key, &proof.address, proof.device_id, proof.generation, &proof.signature)
             .map_err(|_| refused())?;
+        // Only whoever holds the device's key is told.
+        self.check_not_suspended(&account).await?;
         let highest_generation = self
             .storage
             .report_generation(&proof.address, proof.device_id, proof.generation)

@@ -10,6 +10,7 @@ use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Transport};
 
 use super::access::{Access, Admission, rule};
 use super::{internal, refuse};
+use crate::metrics::Metrics;
 use crate::storage::Account;
 
 /// A client's connection: how it came, and what it has shown.
@@ -18,6 +19,16 @@ pub struct Connection {
     transport: Transport,
     exporter: Option<Exporter>,
     state: Mutex<State>,
+    /// The metrics that it is counted in, and as what.
+    counted: Mutex<Option<(Arc<Metrics>, &'static str)>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some((metrics, kind)) = self.counted.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            metrics.connection(self.transport, kind).dec();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -32,6 +43,19 @@ enum State {
     Tried,
     /// A device was proved.
     Proved(Arc<ProvedDevice>),
+}
+
+impl State {
+    /// What metrics call it.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::Greeted { .. } => "greeted",
+            Self::Anonymous { .. } => "anonymous",
+            Self::Tried => "refused",
+            Self::Proved(_) => "proved",
+        }
+    }
 }
 
 /// A device that has proved itself.
@@ -52,7 +76,7 @@ impl Connection {
     /// A new connection. `exporter` is what the TLS exporter gave, where the transport has one.
     #[must_use]
     pub const fn new(transport: Transport, exporter: Option<Exporter>) -> Self {
-        Self { transport, exporter, state: Mutex::new(State::Silent) }
+        Self { transport, exporter, state: Mutex::new(State::Silent), counted: Mutex::new(None) }
     }
 
     /// Whether Hello has been said.
@@ -129,6 +153,19 @@ impl Connection {
         *self.lock() = State::Proved(Arc::new(device));
     }
 
+    /// Counts it as what it has become.
+    pub(super) fn count_in(&self, metrics: &Arc<Metrics>) {
+        let kind = self.lock().kind();
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*counted {
+            Some((_, before)) if *before == kind => return,
+            Some((_, before)) => drop(metrics.connection(self.transport, before).dec()),
+            None => {}
+        }
+        metrics.connection(self.transport, kind).inc();
+        *counted = Some((Arc::clone(metrics), kind));
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,6 +202,8 @@ fn admit_proved(device: Arc<ProvedDevice>, request: Request) -> Result<Admission
         Request::KeyPackageStatus => Admission::KeyPackageStatus(device),
         Request::DeleteAccount(deletion) => Admission::DeleteAccount(device, deletion),
         Request::Subscribe => Admission::Subscribe(device),
+        Request::FetchTenant => Admission::FetchTenant(device),
+        Request::FetchOwnData(fetch) => Admission::FetchOwnData(device, fetch),
         Request::Acknowledge(acknowledge) => Admission::Acknowledge(device, acknowledge),
         Request::DrawTokens(request) => Admission::DrawTokens(device, request),
         Request::DrawVoucher(request) => Admission::DrawVoucher(device, request),

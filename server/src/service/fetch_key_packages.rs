@@ -4,9 +4,10 @@ use medipeps_core::wire::transport::{
     DeviceKeyPackage, ErrorCode, ErrorReply, FetchKeyPackages, FetchKeyPackagesReply, Response,
 };
 
-use super::{Moment, Service, rate_limited, refuse, storage_failed, unpaid};
+use super::payment::Purpose;
+use super::{Moment, Service, refuse, storage_failed};
 use crate::limits::NO_PREKEYS_RETRY_MS;
-use crate::storage::{KeyPackageError, TakenKeyPackage};
+use crate::storage::{KeyPackageError, TakenKeyPackage, Taking};
 
 impl Service {
     pub(super) async fn fetch_key_packages(
@@ -14,16 +15,20 @@ impl Service {
         moment: Moment,
         request: FetchKeyPackages,
     ) -> Result<Response, ErrorReply> {
-        let FetchKeyPackages { address, payment, .. } = request;
-        unpaid(&payment)?;
-        self.limiters.prekeys_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
+        let FetchKeyPackages { address, payment } = request;
+        let limiters = [(&self.limiters.prekeys_per_address, 1)];
+        let purpose = Purpose::KeyPackages(address.as_str());
+        let spend = self.pay(moment, payment, self.prices().prekeys, purpose, &limiters).await?;
         self.check_domain(&address)?;
         // Only accounts that exist take room in the limiter, or made-up ones would crowd them out.
         let known = self.storage.account(&address).await.map_err(storage_failed)?;
         known.ok_or_else(|| refuse(ErrorCode::UnknownAccount))?;
-        self.limiters.key_packages_per_recipient.take(address.clone(), moment.now_ms).map_err(rate_limited)?;
-        let taken = self.storage.take_key_packages(&address).await.map_err(|error| match error {
+        // Past the limit the last-resort ones are given: nobody can keep others from adding somebody to a group.
+        let withhold = self.limiters.key_packages_per_recipient.take(address.clone(), moment.now_ms).is_err();
+        let taking = Taking { withhold, spend, now_ms: moment.now_ms };
+        let taken = self.storage.take_key_packages(&address, taking).await.map_err(|error| match error {
             KeyPackageError::Storage(error) => storage_failed(error),
+            KeyPackageError::Payment(error) => self.spend_refused(moment, error),
             _ => refuse(ErrorCode::UnknownAccount),
         })?;
         // The statement is read after the packages: a device that went in between is left out, never one too many told.

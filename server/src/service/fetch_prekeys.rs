@@ -3,24 +3,29 @@
 use medipeps_core::prekey::EncodedBundle;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, FetchPrekeys, FetchPrekeysReply, Response};
 
-use super::{Moment, Service, rate_limited, refuse, storage_failed, unpaid};
+use super::payment::Purpose;
+use super::{Moment, Service, refuse, storage_failed};
 use crate::fail_point::fail_point;
 use crate::limits::NO_PREKEYS_RETRY_MS;
-use crate::storage::{PrekeyError, TakenKem, TakenPrekeys};
+use crate::storage::{PrekeyError, TakenKem, TakenPrekeys, Taking};
 
 impl Service {
     pub(super) async fn fetch_prekeys(&self, moment: Moment, request: FetchPrekeys) -> Result<Response, ErrorReply> {
-        let FetchPrekeys { address, payment, .. } = request;
-        unpaid(&payment)?;
-        self.limiters.prekeys_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
+        let FetchPrekeys { address, payment } = request;
+        let limiters = [(&self.limiters.prekeys_per_address, 1)];
+        let purpose = Purpose::Prekeys(address.as_str());
+        let spend = self.pay(moment, payment, self.prices().prekeys, purpose, &limiters).await?;
         self.check_domain(&address)?;
         // Only accounts that exist take room in the limiter, or made-up ones would crowd them out.
         let known = self.storage.account(&address).await.map_err(storage_failed)?;
         known.ok_or_else(|| refuse(ErrorCode::UnknownAccount))?;
-        self.limiters.prekeys_per_recipient.take(address.clone(), moment.now_ms).map_err(rate_limited)?;
+        // Past the limit nobody is refused: whoever drains somebody's one-time keys would keep others from writing to him.
+        let withhold = self.limiters.prekeys_per_recipient.take(address.clone(), moment.now_ms).is_err();
+        let taking = Taking { withhold, spend, now_ms: moment.now_ms };
         fail_point!(BeforeTakePrekeys);
-        let taken = self.storage.take_prekeys(&address).await.map_err(|error| match error {
+        let taken = self.storage.take_prekeys(&address, taking).await.map_err(|error| match error {
             PrekeyError::Storage(error) => storage_failed(error),
+            PrekeyError::Payment(error) => self.spend_refused(moment, error),
             _ => refuse(ErrorCode::UnknownAccount),
         })?;
         fail_point!(AfterTakePrekeys);
@@ -36,7 +41,7 @@ impl Service {
         Ok(Response::FetchPrekeys(FetchPrekeysReply {
             statement: account.statement,
             bundles,
-            one_time_withheld: false,
+            one_time_withheld: withhold,
         }))
     }
 }

@@ -13,23 +13,33 @@ mod connection;
 mod create_group_log;
 mod delete_account;
 mod delete_blob;
+mod delivery_loops;
+mod drain;
+mod draw_tokens;
 mod fetch_blob;
 mod fetch_group_entries;
 mod fetch_key_packages;
+mod fetch_own_data;
 mod fetch_prekeys;
 mod fetch_statement;
+mod fetch_tenant;
 mod group_logs;
 mod group_signals;
 mod hello;
 mod invite;
+mod issuer;
 mod key_package_status;
+mod limiters;
+mod payment;
 mod prekey_status;
 mod publish_key_packages;
 mod publish_prekeys;
 mod publish_statement;
 mod put_blob_piece;
 mod register;
+mod set_delivery_keys;
 mod set_group_wake;
+mod settings;
 mod signal_group;
 mod submit;
 mod subscribe;
@@ -38,22 +48,23 @@ mod uploads;
 mod watch_group_logs;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use medipeps_core::Address;
-use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Payment, Request, Response};
-use tokio::sync::watch;
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
 
 pub use crate::frame::Share;
 pub use connection::Connection;
-pub use invite::{InviteError, invite};
+pub use draw_tokens::VoucherKeys;
+pub use invite::{InviteError, NewInvitation, invite};
 pub use subscribe::{Sink, SinkClosed, Subscription};
 pub use watch_group_logs::GroupWatch;
 
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::frame::FrameMemory;
-use crate::limits::{GROUP_ANSWER_MEMORY_MAX, SHUTDOWN_RETRY_MS, STORAGE_RETRY_MS};
+use crate::limits::{GROUP_ANSWER_MEMORY_MAX, REFUSED_PAYMENTS, STORAGE_RETRY_MS};
+use crate::metrics::Metrics;
 use crate::network_address::NetworkAddress;
 use crate::rate_limit::RateLimiter;
 use crate::server_key::ServerKey;
@@ -61,7 +72,12 @@ use crate::storage::{QueueError, Storage, StorageError};
 use crate::wake::Wakes;
 use access::Admission;
 use connection::ProvedDevice;
+use delivery_loops::DeliveryLoops;
+use drain::Drain;
 use group_signals::GroupSignals;
+use issuer::Issuer;
+use limiters::Limiters;
+use settings::Settings;
 use subscriptions::Subscriptions;
 
 /// Milliseconds in a day.
@@ -73,48 +89,20 @@ pub struct Service {
     environment: Arc<dyn Environment>,
     domain: String,
     server_key: ServerKey,
-    envelope_retention_ms: u64,
-    blob_retention_ms: u64,
-    /// Bytes of the largest blob that is taken.
-    largest_blob: u64,
-    group_entry_retention_ms: u64,
-    group_log_retention_ms: u64,
+    settings: RwLock<Settings>,
     group_signals: GroupSignals,
     wakes: Arc<Wakes>,
     /// Bytes of entries of group logs that are on their way to readers.
     group_answers: FrameMemory,
     limiters: Limiters,
+    /// Payments that were none; see [`payment`].
+    refused_payments: RateLimiter<NetworkAddress>,
+    issuer: Issuer,
+    voucher_keys: RwLock<Arc<dyn VoucherKeys>>,
     subscriptions: Subscriptions,
-    stopping: watch::Sender<bool>,
-}
-
-struct Limiters {
-    submit_per_recipient: RateLimiter<Address>,
-    submit_per_address: RateLimiter<NetworkAddress>,
-    prekeys_per_recipient: RateLimiter<Address>,
-    prekeys_per_address: RateLimiter<NetworkAddress>,
-    statements_per_address: RateLimiter<NetworkAddress>,
-    registrations_per_address: RateLimiter<NetworkAddress>,
-    publications_per_address: RateLimiter<NetworkAddress>,
-    blob_begins_per_address: RateLimiter<NetworkAddress>,
-    /// In KiB.
-    blob_upload_per_address: RateLimiter<NetworkAddress>,
-    /// In KiB.
-    blob_download_per_address: RateLimiter<NetworkAddress>,
-    proofs_per_address: RateLimiter<NetworkAddress>,
-    key_packages_per_recipient: RateLimiter<Address>,
-    group_creations_per_address: RateLimiter<NetworkAddress>,
-    group_appends_per_log: RateLimiter<[u8; 32]>,
-    group_appends_per_address: RateLimiter<NetworkAddress>,
-    group_reads_per_address: RateLimiter<NetworkAddress>,
-    group_signals_per_address: RateLimiter<NetworkAddress>,
-    /// In KiB.
-    group_upload_per_address: RateLimiter<NetworkAddress>,
-    /// In KiB.
-    group_download_per_address: RateLimiter<NetworkAddress>,
-    requests_per_account: RateLimiter<Address>,
-    uploads_per_account: RateLimiter<Address>,
-    subscriptions_per_account: RateLimiter<Address>,
+    delivery_loops: DeliveryLoops,
+    drain: Drain,
+    metrics: Arc<Metrics>,
 }
 
 /// What a request is answered with.
@@ -127,6 +115,16 @@ pub enum Answer {
     GroupWatch(GroupWatch),
     /// Responses until the subscription ends: see [`Subscription::run`].
     Subscription(Subscription),
+}
+
+impl Answer {
+    /// The error that it is, if it is one.
+    const fn error(&self) -> Option<&ErrorReply> {
+        match self {
+            Self::Response(Response::Error(error)) | Self::Held(Response::Error(error), _) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// What is known of the moment in which a request came.
@@ -145,61 +143,74 @@ impl Service {
         server_key: ServerKey,
         environment: Arc<dyn Environment>,
     ) -> Arc<Self> {
-        let rates = &config.rate;
-        let limiters = Limiters {
-            submit_per_recipient: RateLimiter::new(rates.submit_per_recipient),
-            submit_per_address: RateLimiter::new(rates.submit_per_address),
-            prekeys_per_recipient: RateLimiter::new(rates.prekeys_per_recipient),
-            prekeys_per_address: RateLimiter::new(rates.prekeys_per_address),
-            statements_per_address: RateLimiter::new(rates.statements_per_address),
-            registrations_per_address: RateLimiter::new(rates.registrations_per_address),
-            publications_per_address: RateLimiter::new(rates.publications_per_address),
-            blob_begins_per_address: RateLimiter::new(rates.blob_begins_per_address),
-            blob_upload_per_address: RateLimiter::new(rates.blob_upload_kib_per_address),
-            blob_download_per_address: RateLimiter::new(rates.blob_download_kib_per_address),
-            proofs_per_address: RateLimiter::new(rates.proofs_per_address),
-            key_packages_per_recipient: RateLimiter::new(rates.key_packages_per_recipient),
-            group_creations_per_address: RateLimiter::new(rates.group_creations_per_address),
-            group_appends_per_log: RateLimiter::new(rates.group_appends_per_log),
-            group_appends_per_address: RateLimiter::new(rates.group_appends_per_address),
-            group_reads_per_address: RateLimiter::new(rates.group_reads_per_address),
-            group_signals_per_address: RateLimiter::new(rates.group_signals_per_address),
-            group_upload_per_address: RateLimiter::new(rates.group_upload_kib_per_address),
-            group_download_per_address: RateLimiter::new(rates.group_download_kib_per_address),
-            requests_per_account: RateLimiter::new(rates.requests_per_account),
-            uploads_per_account: RateLimiter::new(rates.uploads_per_account),
-            subscriptions_per_account: RateLimiter::new(rates.subscriptions_per_account),
-        };
+        let metrics = Metrics::new(&storage.metrics());
         Arc::new(Self {
             storage,
             environment,
             domain: config.domain.clone(),
             server_key,
-            envelope_retention_ms: u64::from(config.retention.envelope_days) * DAY_MS,
-            blob_retention_ms: u64::from(config.retention.blob_days) * DAY_MS,
-            largest_blob: config.largest_blob(),
-            group_entry_retention_ms: u64::from(config.group.entry_days) * DAY_MS,
-            group_log_retention_ms: u64::from(config.group.log_days) * DAY_MS,
+            settings: RwLock::new(Settings::of(config)),
             group_signals: GroupSignals::default(),
-            wakes: Wakes::new(&config.group),
+            wakes: Wakes::new(&config.group, metrics.wakes.clone()),
             group_answers: FrameMemory::new(GROUP_ANSWER_MEMORY_MAX),
-            limiters,
+            limiters: Limiters::new(&config.rate, &metrics),
+            refused_payments: RateLimiter::counted(REFUSED_PAYMENTS, metrics.refusals_of("refused_payments")),
+            issuer: Issuer::new(config.tokens.clone()),
+            voucher_keys: RwLock::new(Arc::new(config.federation.keys())),
             subscriptions: Subscriptions::default(),
-            stopping: watch::Sender::new(false),
+            delivery_loops: DeliveryLoops::default(),
+            drain: Drain::new(),
+            metrics: Arc::new(metrics),
         })
+    }
+
+    /// Takes over what of another configuration may change while requests are answered.
+    pub(crate) fn reload(&self, config: &Config) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Settings::of(config);
+        self.limiters.set(&config.rate);
+        self.wakes.set_hosts(&config.group);
+        self.trust(Arc::new(config.federation.keys()));
     }
 
     /// Answers one request of a connection that comes from `address`.
     pub async fn answer(self: &Arc<Self>, connection: &Connection, address: IpAddr, request: Request) -> Answer {
         let moment = Moment { now_ms: self.environment.now_ms(), network: address.into() };
-        self.dispatch(connection, moment, request)
-            .await
-            .unwrap_or_else(|error| Answer::Response(Response::Error(error)))
+        let measured = self.metrics.begin_request(access::name(&request), connection.transport());
+        let answer = self.dispatch(connection, moment, request).await;
+        connection.count_in(&self.metrics);
+        let answer = answer.unwrap_or_else(|error| Answer::Response(Response::Error(error)));
+        measured.finish(answer.error());
+        answer
     }
 
-    /// From now on every request is answered with `ShuttingDown`, and open subscriptions end with it.
+    /// The end begins: no push is opened any more. Other requests are answered.
+    pub(crate) fn begin_drain(&self) {
+        self.drain.begin();
+    }
+
+    /// Tells open pushes to go away, by turns.
+    pub(crate) async fn drain(&self) {
+        self.drain.give_turns().await;
+    }
+
+    /// From now on every request is answered with `ShuttingDown`, and pushes that are still open end.
     pub fn stop(&self) {
-        self.stopping.send_replace(true);
+        self.drain.stop();
+    }
+
+    /// Whether the end has begun.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.is_begun()
+    }
+
+    /// The memory of entries of group logs that are on their way to readers.
+    pub(crate) fn group_answer_memory(&self) -> FrameMemory {
+        self.group_answers.clone()
+    }
+
+    /// What is counted of requests, and of all else.
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// What has come that readers may have to be woken for.
@@ -213,8 +224,9 @@ impl Service {
         moment: Moment,
         request: Request,
     ) -> Result<Answer, ErrorReply> {
-        if *self.stopping.borrow() {
-            return Err(shutting_down());
+        let opens_push = matches!(request, Request::Subscribe | Request::WatchGroupLogs(_));
+        if self.drain.is_stopped() || opens_push && self.drain.is_begun() {
+            return Err(self.drain.refusal(self.environment.as_ref()));
         }
         let admission = connection.admit(request)?;
         self.count_for_account(&admission, moment.now_ms)?;
@@ -246,23 +258,38 @@ impl Service {
             Admission::FetchKeyPackages(request) => self.fetch_key_packages(moment, request).await?,
             Admission::PublishKeyPackages(device, upload) => self.publish_key_packages(&device, &upload).await?,
             Admission::KeyPackageStatus(device) => self.key_package_status(&device).await?,
+            Admission::FetchTenant(device) => self.fetch_tenant(&device, moment).await?,
+            Admission::FetchOwnData(device, request) => self.fetch_own_data(&device, request).await?,
             Admission::PublishPrekeys(device, upload) => self.publish_prekeys(&device, &upload).await?,
             Admission::PrekeyStatus(device) => self.prekey_status(&device).await?,
             Admission::DeleteAccount(device, request) => self.delete_account(&device, &request).await?,
             Admission::Acknowledge(device, request) => self.acknowledge(&device, request).await?,
-            Admission::FetchIssuerKeys
-            | Admission::DrawTokens(..)
-            | Admission::DrawVoucher(..)
-            | Admission::RedeemVoucher { .. }
-            | Admission::SetDeliveryKeys(..) => return Err(refuse(ErrorCode::UnknownIssuerKey)),
+            Admission::FetchIssuerKeys => self.fetch_issuer_keys(moment).await?,
+            Admission::DrawTokens(device, request) => self.draw_tokens(moment, &device, request).await?,
+            Admission::DrawVoucher(device, request) => self.draw_voucher(moment, &device, request).await?,
+            Admission::RedeemVoucher { nonce, request } => {
+                self.redeem_voucher(connection, moment, &nonce, request).await?
+            }
+            Admission::SetDeliveryKeys(device, hashes) => self.set_delivery_keys(&device, hashes).await?,
             Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
         };
         Ok(Answer::Response(response))
     }
 
     /// Milliseconds for which entries of group logs, and logs without any, are kept.
-    const fn group_retention(&self) -> (u64, u64) {
-        (self.group_entry_retention_ms, self.group_log_retention_ms)
+    fn group_retention(&self) -> (u64, u64) {
+        let settings = self.settings();
+        (settings.group_entry_retention_ms, settings.group_log_retention_ms)
+    }
+
+    /// What the configuration says now.
+    fn settings(&self) -> Settings {
+        *self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds after which a client that is told to go away should come again.
+    fn retry_after_drain(&self) -> u64 {
+        self.drain.retry_after(self.environment.as_ref())
     }
 
     /// Refuses addresses of other domains.
@@ -275,15 +302,23 @@ impl Service {
     async fn check_listed(&self, device: &ProvedDevice) -> Result<crate::storage::Account, ErrorReply> {
         let account = self.storage.account(&device.address).await.map_err(storage_failed)?;
         let account = account.ok_or_else(|| refuse(ErrorCode::UnknownDevice))?;
-        if device.is_listed_by(&account) { Ok(account) } else { Err(refuse(ErrorCode::UnknownDevice)) }
+        if !device.is_listed_by(&account) {
+            return Err(refuse(ErrorCode::UnknownDevice));
+        }
+        self.check_not_suspended(&account).await?;
+        Ok(account)
     }
-}
 
-/// Refuses tokens: there are no issuer keys yet.
-fn unpaid(payment: &Payment) -> Result<(), ErrorReply> {
-    match payment {
-        Payment::None => Ok(()),
-        Payment::Tokens(_) => Err(refuse(ErrorCode::UnknownIssuerKey)),
+    /// Refuses an account that is suspended, itself or with its tenant. One whose licence has ended may fetch what waits.
+    async fn check_not_suspended(&self, account: &crate::storage::Account) -> Result<(), ErrorReply> {
+        if account.suspended {
+            return Err(refuse(ErrorCode::AccountSuspended));
+        }
+        let tenant = self.storage.tenant(account.tenant).await.map_err(storage_failed)?;
+        if tenant.is_some_and(|tenant| tenant.terms.suspended) {
+            return Err(refuse(ErrorCode::TenantSuspended));
+        }
+        Ok(())
     }
 }
 
@@ -305,14 +340,20 @@ fn refuse(code: ErrorCode) -> ErrorReply {
         ErrorCode::GroupAccessRefused => "the signature is not by the key of the epoch",
         ErrorCode::StaleGroupEpoch => "the epoch is closed",
         ErrorCode::EntryIdReused => "the id has been used for another entry",
+        ErrorCode::UnknownIssuerKey => "no such issuer key, or it does not issue any more",
+        ErrorCode::TokenRefused => "a token does not verify",
+        ErrorCode::TokenSpent => "a token has been spent",
+        ErrorCode::TokensDrawn => "the tokens of this day have been drawn",
+        ErrorCode::VouchersDrawn => "the vouchers of this day have been drawn",
+        ErrorCode::VoucherRefused => "the voucher is not good here",
+        ErrorCode::VoucherExpired => "the voucher is of another day",
+        ErrorCode::VoucherSpent => "the voucher has paid for another batch",
+        ErrorCode::AccountSuspended => "the account is suspended",
+        ErrorCode::TenantSuspended => "the tenant is suspended",
         ErrorCode::WrongDomain => "the address is not of this server's domain",
         _ => "",
     };
     ErrorReply::new(code, message)
-}
-
-fn shutting_down() -> ErrorReply {
-    ErrorReply::new(ErrorCode::ShuttingDown, "the server is stopping").retry_after(SHUTDOWN_RETRY_MS)
 }
 
 fn rate_limited(retry_after_ms: u64) -> ErrorReply {

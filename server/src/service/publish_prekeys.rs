@@ -28,6 +28,7 @@ impl Service {
                 PrekeyError::UnknownDevice => refuse(ErrorCode::UnknownDevice),
                 PrekeyError::OldSequence { .. } => ErrorReply::new(ErrorCode::PrekeySequence, error.to_string()),
                 PrekeyError::TooMany => ErrorReply::new(ErrorCode::PrekeysRefused, error.to_string()),
+                PrekeyError::Payment(_) => internal("an upload is not paid for"),
                 PrekeyError::Storage(error) => storage_failed(error),
             })?;
         fail_point!(AfterPutPrekeys);

@@ -58,6 +58,10 @@ fn refused(error: RegisterError) -> ErrorReply {
         RegisterError::InvitationUsed => ErrorCode::InvitationUsed,
         RegisterError::InvitationExpired => ErrorCode::InvitationExpired,
         RegisterError::AddressTaken => ErrorCode::AddressTaken,
+        RegisterError::InvitationBound => ErrorCode::InvitationBound,
+        RegisterError::SeatsExhausted => ErrorCode::SeatsExhausted,
+        RegisterError::LicenceEnded => ErrorCode::LicenceEnded,
+        RegisterError::TenantSuspended => ErrorCode::TenantSuspended,
         RegisterError::Devices => ErrorCode::StatementRefused,
         RegisterError::Storage(error) => return storage_failed(error),
     };

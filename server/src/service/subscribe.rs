@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use medipeps_core::limits::UNACKNOWLEDGED_MAX;
-use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Lane, Response, SubscriptionEvent};
+use medipeps_core::wire::transport::{Delivery, ErrorCode, ErrorReply, Response, SubscriptionEvent};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::connection::ProvedDevice;
+use super::delivery_loops::Verdict;
 use super::subscriptions::{Place, Signals};
-use super::{Service, queue_failed, refuse, shutting_down};
+use super::{Service, queue_failed, refuse};
 use crate::fail_point::fail_point;
 use crate::limits::{RESCAN_INTERVAL_MS, SUBSCRIPTION_BATCH};
 use crate::storage::QueueError;
@@ -57,12 +58,17 @@ struct Progress {
     told_expired: u64,
     /// Acknowledgements seen when it was told.
     told_expired_at: u64,
+    /// Since when one-time prekeys were withheld, as the device was told and has not confirmed by an acknowledgement.
+    told_withheld: u64,
+    /// Acknowledgements seen when it was told.
+    told_withheld_at: u64,
 }
 
 /// Why a subscription ends.
 enum End {
     Closed,
     Displaced,
+    GoAway,
     Failed(ErrorReply),
 }
 
@@ -83,6 +89,8 @@ impl Service {
         self.check_listed(&device).await?;
         let hint = self.storage.watch(&device.address, device.device_id).await.map_err(queue_failed)?;
         let (place, signals) = self.subscriptions.take(device.address.clone(), device.device_id);
+        self.drain.opened();
+        self.metrics.subscriptions.inc();
         Ok(Subscription { service: self.clone(), device, place, signals, hint })
     }
 }
@@ -90,6 +98,8 @@ impl Service {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.service.subscriptions.leave(&self.place);
+        self.service.metrics.subscriptions.dec();
+        self.service.drain.ended();
     }
 }
 
@@ -99,6 +109,10 @@ impl Subscription {
         let last = match self.push(sink).await {
             End::Closed => return,
             End::Displaced => Response::Subscription(SubscriptionEvent::Displaced),
+            End::GoAway => {
+                let retry_after = self.service.retry_after_drain();
+                Response::Subscription(SubscriptionEvent::GoAway { retry_after })
+            }
             End::Failed(error) => Response::Error(error),
         };
         // Whether it still gets there does not matter: a client that misses it connects again.
@@ -110,12 +124,16 @@ impl Subscription {
         rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
         rescan.reset();
         let mut progress = Progress::default();
+        let opened_ms = self.service.environment.now_ms();
         let open = SubscriptionEvent::Open(self.service.storage.incarnation());
         if sink.send(&Response::Subscription(open)).await.is_err() {
             return End::Closed;
         }
+        if let Err(end) = self.tell_withheld(sink, &mut progress).await {
+            return end;
+        }
         loop {
-            if let Err(end) = self.pass(sink, &mut progress).await {
+            if let Err(end) = self.pass(sink, &mut progress, opened_ms).await {
                 return end;
             }
             if let Err(end) = self.wait(sink, &mut rescan, &mut progress).await {
@@ -125,12 +143,13 @@ impl Subscription {
     }
 
     /// Pushes all that may be pushed now.
-    async fn pass(&mut self, sink: &mut impl Sink, progress: &mut Progress) -> Result<(), End> {
+    async fn pass(&mut self, sink: &mut impl Sink, progress: &mut Progress, opened_ms: u64) -> Result<(), End> {
         self.tell_expired(sink, progress).await?;
         loop {
             self.check_end()?;
             self.service.check_listed(&self.device).await?;
             self.settle_expired(progress).await?;
+            self.settle_withheld(progress).await?;
             progress.acknowledge(self.signals.borrow_and_update().up_to);
             let room = UNACKNOWLEDGED_MAX - progress.in_flight.len();
             if room == 0 {
@@ -147,18 +166,20 @@ impl Subscription {
                 }
                 batch => batch.map_err(queue_failed)?,
             };
-            if batch.is_empty() {
-                break;
+            let Some(first) = batch.first() else { break };
+            if progress.cursor == 0 && self.moves_first(first.sequence).await? {
+                continue;
             }
             for queued in batch {
                 progress.push(queued.sequence);
-                let delivery = Delivery {
-                    sequence: queued.sequence,
-                    received: queued.received_ms,
-                    envelope: queued.envelope,
-                    lane: Lane::Normal,
-                };
+                let received = queued.received_ms;
+                let delivery =
+                    Delivery { sequence: queued.sequence, received, envelope: queued.envelope, lane: queued.lane };
                 sink.send(&Response::Subscription(SubscriptionEvent::Delivery(delivery))).await?;
+                // What waited for its device says nothing about the server.
+                let waited =
+                    (received >= opened_ms).then(|| self.service.environment.now_ms().saturating_sub(received));
+                self.service.metrics.delivered(waited);
                 fail_point!(AfterDelivery);
             }
         }
@@ -169,20 +190,39 @@ impl Subscription {
         Ok(())
     }
 
+    /// Counts the first envelope of this subscription; one that its device fails at again and again goes behind the others.
+    async fn moves_first(&self, sequence: u64) -> Result<bool, End> {
+        let (address, device_id) = (&self.device.address, self.device.device_id);
+        let metrics = &self.service.metrics;
+        match self.service.delivery_loops.begin(address, device_id, sequence) {
+            Verdict::Push => Ok(false),
+            Verdict::Warn => {
+                metrics.delivery_loops.inc();
+                tracing::warn!(sequence, "an envelope is pushed again and again and never acknowledged");
+                Ok(false)
+            }
+            Verdict::Move => {
+                let moved = self.service.storage.move_to_end(address, device_id, sequence).await;
+                let Some(to) = moved.map_err(queue_failed)? else { return Ok(false) };
+                metrics.envelopes_moved.inc();
+                tracing::warn!(sequence, to, "an envelope that is never acknowledged went to the end of its queue");
+                Ok(true)
+            }
+        }
+    }
+
     /// Waits until there may be something to do.
     async fn wait(&mut self, sink: &mut impl Sink, rescan: &mut Interval, progress: &mut Progress) -> Result<(), End> {
-        let mut stopping = self.service.stopping.subscribe();
-        let stopped = async {
-            // The value comes with a lock, which must not outlive this block.
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-        };
         tokio::select! {
             changed = self.hint.changed() => changed.map_err(|_| End::Failed(refuse(ErrorCode::UnknownDevice))),
             // The other end of this one is in `place`; it cannot be gone.
             _ = self.signals.changed() => Ok(()),
-            () = stopped => Ok(()),
+            () = self.service.drain.turn() => Err(End::GoAway),
             () = sink.closed() => Err(End::Closed),
-            _ = rescan.tick() => self.catch_up(progress).await,
+            _ = rescan.tick() => {
+                self.tell_withheld(sink, progress).await?;
+                self.catch_up(progress).await
+            }
         }
     }
 
@@ -224,6 +264,30 @@ impl Subscription {
         Ok(())
     }
 
+    /// Tells, once a subscription, that somebody drains the account's one-time prekeys.
+    async fn tell_withheld(&self, sink: &mut impl Sink, progress: &mut Progress) -> Result<(), End> {
+        let (address, device_id) = (&self.device.address, self.device.device_id);
+        let since = self.service.storage.withheld_since(address, device_id).await.map_err(queue_failed)?;
+        if since != 0 && since != progress.told_withheld {
+            sink.send(&Response::Subscription(SubscriptionEvent::PrekeysWithheld(since))).await?;
+            progress.told_withheld = since;
+            progress.told_withheld_at = self.signals.borrow().acknowledgements;
+        }
+        Ok(())
+    }
+
+    /// Forgets it once the device has acknowledged anything after it.
+    async fn settle_withheld(&self, progress: &mut Progress) -> Result<(), End> {
+        let confirmed = self.signals.borrow().acknowledgements > progress.told_withheld_at;
+        if progress.told_withheld > 0 && confirmed {
+            let (address, device_id) = (&self.device.address, self.device.device_id);
+            let told = progress.told_withheld;
+            self.service.storage.settle_withheld(address, device_id, told).await.map_err(queue_failed)?;
+            progress.told_withheld = 0;
+        }
+        Ok(())
+    }
+
     async fn fetch(&self, after: u64, limit: usize) -> Result<Vec<crate::storage::QueuedEnvelope>, QueueError> {
         self.service.storage.fetch(&self.device.address, self.device.device_id, after, limit).await
     }
@@ -232,7 +296,7 @@ impl Subscription {
         if self.signals.borrow().displaced {
             return Err(End::Displaced);
         }
-        if *self.service.stopping.borrow() { Err(End::Failed(shutting_down())) } else { Ok(()) }
+        if self.service.drain.is_turn() { Err(End::GoAway) } else { Ok(()) }
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::group_logs::{Fetched, group_log_failed, on_the_wire};
-use super::{Connection, Moment, Service, Sink, SinkClosed, kib, rate_limited, shutting_down};
+use super::{Connection, Moment, Service, Sink, SinkClosed, kib, rate_limited};
 use crate::fail_point::fail_point;
 use crate::limits::{RESCAN_INTERVAL_MS, SUBSCRIPTION_BATCH};
 
@@ -58,7 +58,7 @@ enum News {
 /// Why a watch ends.
 enum End {
     Closed,
-    Failed(ErrorReply),
+    GoAway,
 }
 
 impl From<SinkClosed> for End {
@@ -75,6 +75,8 @@ impl Service {
         nonce: &[u8; 32],
         request: WatchGroupLogs,
     ) -> GroupWatch {
+        self.drain.opened();
+        self.metrics.group_watches.inc();
         let mut watch = GroupWatch { service: self.clone(), moment, logs: HashMap::new(), refused: Vec::new() };
         for log in request.logs {
             let log_id = log.log_id;
@@ -103,12 +105,20 @@ impl Service {
     }
 }
 
+impl Drop for GroupWatch {
+    fn drop(&mut self) {
+        self.service.metrics.group_watches.dec();
+        self.service.drain.ended();
+    }
+}
+
 impl GroupWatch {
     /// Pushes until the client goes, no log is left, or the server stops.
     pub async fn run(mut self, sink: &mut impl Sink) {
-        if let Err(End::Failed(error)) = self.push(sink).await {
+        if let Err(End::GoAway) = self.push(sink).await {
+            let event = GroupLogEvent::GoAway { retry_after: self.service.retry_after_drain() };
             // Whether it still gets there does not matter: a client that misses it connects again.
-            let _ = sink.send(&Response::Error(error)).await;
+            let _ = sink.send(&Response::GroupLog(event)).await;
         }
     }
 
@@ -127,8 +137,8 @@ impl GroupWatch {
                 due.extend(self.wait(sink, &mut rescan).await?);
                 continue;
             };
-            if *self.service.stopping.borrow() {
-                return Err(End::Failed(shutting_down()));
+            if self.service.drain.is_turn() {
+                return Err(End::GoAway);
             }
             // By turns, so that a log that is written to all the time holds up no other.
             if self.pass(sink, log_id).await? == Pass::More {
@@ -183,14 +193,9 @@ impl GroupWatch {
 
     /// Waits until there may be something to do, and passes signals on. The logs to be looked at.
     async fn wait(&mut self, sink: &mut impl Sink, rescan: &mut Interval) -> Result<Vec<[u8; 32]>, End> {
-        let mut stopping = self.service.stopping.subscribe();
-        let stopped = async {
-            // The value comes with a lock, which must not outlive this block.
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-        };
         let (log_id, news) = tokio::select! {
             news = first_news(&mut self.logs) => news,
-            () = stopped => return Err(End::Failed(shutting_down())),
+            () = self.service.drain.turn() => return Err(End::GoAway),
             () = sink.closed() => return Err(End::Closed),
             _ = rescan.tick() => return Ok(self.logs.keys().copied().collect()),
         };

@@ -16,6 +16,10 @@ pub struct Invitation {
     pub organisation: Option<String>,
     /// When it runs out, in milliseconds since 1970.
     pub expires_ms: u64,
+    /// The number of the tenant that the account will belong to.
+    pub tenant: u64,
+    /// The only address that it can be used for.
+    pub address: Option<Address>,
 }
 
 /// What it takes to create an account. The caller has verified the statement and every signature.
@@ -73,6 +77,12 @@ pub struct Account {
     pub devices: Vec<u32>,
     /// When it was registered, in milliseconds since 1970.
     pub created_ms: u64,
+    /// Hashes of the delivery keys that it has set; none: whoever writes is taken as if he had one.
+    pub delivery_keys: Vec<[u8; 32]>,
+    /// The number of the tenant that it belongs to.
+    pub tenant: u64,
+    /// Whoever runs the server lets nothing in or out.
+    pub suspended: bool,
 }
 
 /// Why an invitation was not created.
@@ -81,6 +91,9 @@ pub enum InvitationError {
     /// There is one with this hash.
     #[error("an invitation with this hash exists")]
     Exists,
+    /// No tenant has the number.
+    #[error("there is no such tenant")]
+    UnknownTenant,
     /// The engine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -101,6 +114,18 @@ pub enum RegisterError {
     /// The address belongs to an account.
     #[error("the address is taken")]
     AddressTaken,
+    /// The invitation is for another address.
+    #[error("the invitation is for another address")]
+    InvitationBound,
+    /// The tenant of the invitation has as many accounts as its licence allows.
+    #[error("all seats of the licence are taken")]
+    SeatsExhausted,
+    /// The licence of the tenant has ended, and its grace is over.
+    #[error("the licence has ended")]
+    LicenceEnded,
+    /// The tenant is suspended.
+    #[error("the tenant is suspended")]
+    TenantSuspended,
     /// Two devices have the same number, or there is none.
     #[error("the devices are not one or more with different numbers")]
     Devices,

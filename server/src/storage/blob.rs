@@ -5,7 +5,7 @@ use medipeps_core::wire::server_storage::{BlobRecord, piece_count, piece_length}
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use super::StorageError;
+use super::{Spend, SpendError, StorageError};
 use crate::limits::BLOB_CHARGE_MIN;
 
 /// A blob to be begun.
@@ -23,6 +23,8 @@ pub struct NewBlob {
     pub expires_ms: u64,
     /// When it is dropped if it is not complete, in milliseconds since 1970.
     pub unfinished_expires_ms: u64,
+    /// What pays for it.
+    pub spend: Spend,
 }
 
 /// One piece of a blob that was begun.
@@ -86,6 +88,9 @@ pub enum BeginBlobError {
         /// Of the blob that was refused.
         length: u64,
     },
+    /// The tokens do not pay for it.
+    #[error(transparent)]
+    Payment(#[from] SpendError),
     /// The engine failed, or takes nothing now.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -240,6 +245,7 @@ mod tests {
             now_ms: 0,
             expires_ms: 2,
             unfinished_expires_ms: 1,
+            spend: Spend::default(),
         };
         let mut usage = BlobUsage::default();
         usage.add(&blob.record(1));

@@ -3,11 +3,12 @@
 //! A header, records with their lengths, and the SHA-256 of all that. What follows what is checked here, so that an engine
 //! may load the records as they come.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Read, Write};
 
 use medipeps_core::Address;
 use medipeps_core::limits::{ENVELOPE_LENGTH_MAX, STATEMENT_LENGTH_MAX};
+use medipeps_core::tenant::{DEFAULT_TENANT, Tenant};
 use medipeps_core::wire::server_storage::{
     ExportRecord, ExportedBlob, ExportedGroupEntry, GroupEpochRecord, GroupLogRecord, piece_count, piece_length,
 };
@@ -44,6 +45,19 @@ impl ExportWriter {
         self.put(&bytes)?;
         self.records += 1;
         Ok(())
+    }
+
+    /// Adds a tenant with its days. The default one goes without saying unless something was counted or agreed.
+    pub(super) fn write_tenant(
+        &mut self,
+        tenant: Tenant,
+        days: impl Iterator<Item = ExportRecord>,
+    ) -> Result<(), ExportError> {
+        let mut days = days.peekable();
+        if days.peek().is_some() || tenant != Tenant::default_tenant() {
+            self.write(&ExportRecord::Tenant(tenant))?;
+        }
+        days.try_for_each(|day| self.write(&day))
     }
 
     /// Adds used ids of one-time prekeys and key packages, in as many records as it takes.
@@ -159,6 +173,9 @@ impl DigestReader<'_> {
 /// What has been read, as far as it decides what may follow.
 #[derive(Default)]
 struct Order {
+    /// Numbers of tenants, and the last day of the last one.
+    tenants: BTreeSet<u64>,
+    day: Option<u32>,
     invitations: HashSet<[u8; 32]>,
     accounts: HashSet<u64>,
     address: Option<Address>,
@@ -214,10 +231,21 @@ impl Order {
             ExportRecord::GroupEntry(entry) => self.group_log.as_mut().is_some_and(|log| log.allows_entry(entry)),
             // Group logs come after accounts.
             _ if self.group_log.is_some() => false,
-            ExportRecord::Invitation { hash, invitation } => {
+            ExportRecord::Tenant(tenant) => {
+                let ascending = self.tenants.last().is_none_or(|before| *before < tenant.number);
+                self.tenants.insert(tenant.number);
+                self.day = None;
+                ascending && self.has_only_tenants() && fits(&tenant.encode())
+            }
+            ExportRecord::TenantDay { tenant, day } => {
+                let ascending = self.day.is_none_or(|before| before < day.day);
+                self.day = Some(day.day);
+                ascending && self.tenants.last() == Some(tenant) && self.has_only_tenants() && fits(&day.encode())
+            }
+            ExportRecord::Invitation { hash, invitation } if self.has_tenant(invitation.tenant) => {
                 self.address.is_none() && fits(&invitation.encode()) && self.invitations.insert(*hash)
             }
-            ExportRecord::Account { address, account, statement } => {
+            ExportRecord::Account { address, account, statement } if self.has_tenant(account.tenant) => {
                 let ascending = self.address.as_ref().is_none_or(|before| before < address);
                 let whole = self.devices.is_empty()
                     && statement.len() == account.statement_length as usize
@@ -241,7 +269,18 @@ impl Order {
                 _ => false,
             },
             ExportRecord::Submission { .. } => self.address.is_some(),
+            // Of a tenant that there is not.
+            ExportRecord::Invitation { .. } | ExportRecord::Account { .. } => false,
         }
+    }
+
+    /// Tenants come first.
+    fn has_only_tenants(&self) -> bool {
+        self.invitations.is_empty() && self.address.is_none()
+    }
+
+    fn has_tenant(&self, number: u64) -> bool {
+        number == DEFAULT_TENANT || self.tenants.contains(&number)
     }
 
     fn is_complete(&self) -> bool {

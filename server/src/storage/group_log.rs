@@ -7,7 +7,7 @@ use medipeps_core::limits::GROUP_ENTRY_LENGTH_MAX;
 use medipeps_core::wire::server_storage::GroupLogRecord;
 use thiserror::Error;
 
-use super::StorageError;
+use super::{Spend, SpendError, StorageError};
 use crate::limits::{
     GROUP_LOG_BYTES_MAX, GROUP_LOG_CHARGE, GROUP_LOG_ENTRIES_MAX, GROUP_LOGS_BYTES_MAX, GROUP_LOGS_MAX,
 };
@@ -26,7 +26,7 @@ pub struct GroupQuota {
 }
 
 /// A log to be created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewGroupLog {
     /// The hash of the access key.
     pub log_id: [u8; 32],
@@ -38,6 +38,8 @@ pub struct NewGroupLog {
     pub now_ms: u64,
     /// When the log goes if nothing is appended, in milliseconds since 1970.
     pub expires_ms: u64,
+    /// What pays for it.
+    pub spend: Spend,
 }
 
 /// An entry to be appended. The caller has verified its signature with `access_key`.
@@ -63,6 +65,8 @@ pub struct GroupAppend {
     pub expires_ms: u64,
     /// When the log goes if nothing more is appended, in milliseconds since 1970.
     pub log_expires_ms: u64,
+    /// What pays for it.
+    pub spend: Spend,
 }
 
 /// How an entry was taken. It is on the disk.
@@ -131,6 +135,9 @@ pub enum CreateGroupLogError {
     /// There are as many logs, or bytes of them, as there may be.
     #[error("there is no room for another group log")]
     Full,
+    /// The tokens do not pay for it.
+    #[error(transparent)]
+    Payment(#[from] SpendError),
     /// The engine failed, or takes nothing now.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -157,6 +164,9 @@ pub enum GroupAppendError {
     /// The log, or all logs together, would hold more than they may.
     #[error("the group log is full")]
     Full,
+    /// The tokens do not pay for it.
+    #[error(transparent)]
+    Payment(#[from] SpendError),
     /// The engine failed; whether the entry is stored is not known. A repeat with the same id finds out.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -4,7 +4,7 @@ use medipeps_core::limits::KEY_PACKAGE_LENGTH_MAX;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::StorageError;
+use super::{SpendError, StorageError};
 use crate::limits::KEY_PACKAGES_STORED_MAX;
 
 /// The key packages of one upload, at most `KEY_PACKAGE_LENGTH_MAX` bytes each. The store need not understand them.
@@ -51,6 +51,9 @@ pub enum KeyPackageError {
     /// The device would have more than `KEY_PACKAGES_STORED_MAX`.
     #[error("the device has too many key packages")]
     TooMany,
+    /// The tokens do not pay for it.
+    #[error(transparent)]
+    Payment(#[from] SpendError),
     /// The engine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -14,9 +14,12 @@ mod group_wake;
 mod inspection;
 mod key_package;
 mod memory;
+mod operation;
 mod prekey;
 mod queue;
 mod sled_engine;
+mod tenant;
+mod token;
 
 use std::io;
 
@@ -38,15 +41,21 @@ pub use group_wake::{GroupWake, GroupWakeError, NewGroupWake, WakeStorage};
 pub use inspection::{InspectedAccount, InspectedDevice, InspectedEnvelope, InspectedGroupLog};
 pub use key_package::{KeyPackageError, KeyPackageSet, KeyPackageStatus, TakenKeyPackage};
 pub use memory::{Fault, MemoryStorage};
+pub use operation::{OperatedStorage, StorageLimits, StoreMetrics};
 pub use prekey::{PrekeyError, PrekeySet, PrekeyStatus, TakenKem, TakenPrekeys};
 pub use queue::{
     AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, Submission,
 };
 pub use sled_engine::{SledStorage, StorageOptions};
+pub use tenant::{SuspendError, TenantError, TenantStorage};
+pub use token::{
+    DeliveryKeysError, DrawError, RedeemError, Redemption, Spend, SpendError, SpentToken, StoredIssuerKey, Taking,
+    TokenDraw, TokenStorage, VoucherDraw,
+};
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
-pub trait Storage: WakeStorage {
+pub trait Storage: WakeStorage + TokenStorage + TenantStorage + OperatedStorage {
     /// The life of the store that cursors belong to: drawn when the store is created, and anew by an import.
     fn incarnation(&self) -> [u8; 16];
 
@@ -109,11 +118,12 @@ pub trait Storage: WakeStorage {
     ) -> Result<(), PrekeyError>;
 
     /// Takes one set of prekeys for each device that has any, in ascending order of the devices. Each one-time key is
-    /// given to exactly one caller, and is gone from the disk before the answer.
+    /// given to exactly one caller, and is gone from the disk before the answer. Where one-time keys are withheld the devices
+    /// have it told: see [`TokenStorage::withheld_since`].
     ///
     /// # Errors
     /// [`PrekeyError::UnknownDevice`] when no account has the address, and engine failure.
-    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError>;
+    async fn take_prekeys(&self, address: &Address, taking: Taking) -> Result<Vec<TakenPrekeys>, PrekeyError>;
 
     /// How many one-time prekeys a device has left.
     ///
@@ -236,7 +246,11 @@ pub trait Storage: WakeStorage {
     ///
     /// # Errors
     /// [`KeyPackageError::UnknownDevice`] when no account has the address, and engine failure.
-    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError>;
+    async fn take_key_packages(
+        &self,
+        address: &Address,
+        taking: Taking,
+    ) -> Result<Vec<TakenKeyPackage>, KeyPackageError>;
 
     /// How many one-time key packages a device has left.
     ///
@@ -311,6 +325,12 @@ pub trait Storage: WakeStorage {
     /// # Errors
     /// The engine failed.
     async fn inspect(&self, after: Option<&Address>, limit: usize) -> Result<Vec<InspectedAccount>, StorageError>;
+
+    /// What the store knows of one account.
+    ///
+    /// # Errors
+    /// The engine failed.
+    async fn inspect_account(&self, address: &Address) -> Result<Option<InspectedAccount>, StorageError>;
 
     /// What the store knows of group logs whose ids come after `after`, in their order, at most `limit` and at most
     /// `INSPECT_GROUP_LOGS_MAX` of them.

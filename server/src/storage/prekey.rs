@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::StorageError;
+use super::{SpendError, StorageError};
 use crate::limits::{ONE_TIME_PREKEYS_STORED_MAX, PREKEY_LENGTH_MAX};
 
 /// The prekeys of one upload. The keys are encoded messages of `prekey.proto`, which the store need not understand. Each
@@ -72,6 +72,9 @@ pub enum PrekeyError {
     /// The device would have more than `ONE_TIME_PREKEYS_STORED_MAX` of one kind.
     #[error("the device has too many one-time prekeys")]
     TooMany,
+    /// The tokens do not pay for it.
+    #[error(transparent)]
+    Payment(#[from] SpendError),
     /// The engine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

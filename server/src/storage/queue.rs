@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use medipeps_core::Address;
 use medipeps_core::limits::ENVELOPE_LENGTH_MAX;
+use medipeps_core::wire::server_storage::QueueRecord;
+use medipeps_core::wire::transport::Lane;
 use thiserror::Error;
 
-use super::StorageError;
-use crate::limits::{QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX};
+use super::{Spend, SpendError, StorageError};
+use crate::limits::{QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, REQUEST_LANE_BYTES_MAX, REQUEST_LANE_MESSAGES_MAX};
 
 /// What one queue may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,10 @@ pub struct QueueQuota {
     pub messages_max: u64,
     /// Bytes of envelopes.
     pub bytes_max: u64,
+    /// Envelopes of the request lane, beside those.
+    pub request_messages_max: u64,
+    /// Bytes of them.
+    pub request_bytes_max: u64,
 }
 
 /// One message to all devices of a recipient.
@@ -33,6 +39,10 @@ pub struct Submission {
     pub now_ms: u64,
     /// When the envelopes are dropped if nobody came for them, in milliseconds since 1970.
     pub expires_ms: u64,
+    /// The lane in which the envelopes wait.
+    pub lane: Lane,
+    /// What pays for it.
+    pub spend: Spend,
 }
 
 /// How a submission was taken. The envelopes of all devices are on the disk.
@@ -54,6 +64,8 @@ pub struct QueuedEnvelope {
     pub received_ms: u64,
     /// Its bytes, verified against their checksum.
     pub envelope: Vec<u8>,
+    /// The lane in which it waits.
+    pub lane: Lane,
 }
 
 /// What [`Storage::expire`](super::Storage::expire) has dropped.
@@ -73,6 +85,8 @@ pub struct ExpireCounts {
     pub group_logs: u64,
     /// Wakes of readers of group logs.
     pub group_wakes: u64,
+    /// Records of spent tokens and redeemed vouchers.
+    pub tokens: u64,
 }
 
 impl ExpireCounts {
@@ -85,6 +99,7 @@ impl ExpireCounts {
         self.group_entries += later.group_entries;
         self.group_logs += later.group_logs;
         self.group_wakes += later.group_wakes;
+        self.tokens += later.tokens;
     }
 }
 
@@ -110,9 +125,30 @@ pub enum EnqueueError {
         /// The lowest device whose queue is full.
         device: u32,
     },
+    /// The request lane of a device would hold more than its quota.
+    #[error("the request lane of device {device} is full")]
+    RequestLaneFull {
+        /// The lowest device whose request lane is full.
+        device: u32,
+    },
     /// The id was used for something else, to the same recipient.
     #[error("the id has been used for another submission")]
     IdReused,
+    /// The tokens do not pay for it.
+    #[error(transparent)]
+    Payment(#[from] SpendError),
+    /// Whoever runs the server has suspended the account.
+    #[error("the account is suspended")]
+    AccountSuspended,
+    /// Whoever runs the server has suspended the tenant.
+    #[error("the tenant is suspended")]
+    TenantSuspended,
+    /// The licence of the tenant has ended, and its grace is over.
+    #[error("the licence has ended")]
+    LicenceEnded,
+    /// The queues of the tenant would hold more than its licence allows.
+    #[error("the queues of the tenant are full")]
+    TenantStorageFull,
     /// The engine failed; whether the submission is stored is not known. A repeat with the same id finds out.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -157,14 +193,47 @@ pub enum AcknowledgeError {
 
 impl Default for QueueQuota {
     fn default() -> Self {
-        Self { messages_max: QUEUE_MESSAGES_MAX, bytes_max: QUEUE_BYTES_MAX }
+        Self {
+            messages_max: QUEUE_MESSAGES_MAX,
+            bytes_max: QUEUE_BYTES_MAX,
+            request_messages_max: REQUEST_LANE_MESSAGES_MAX,
+            request_bytes_max: REQUEST_LANE_BYTES_MAX,
+        }
     }
 }
 
 impl QueueQuota {
-    /// Whether a queue that holds this much has room for an envelope of `length` bytes.
-    pub(super) fn has_room(&self, messages: u64, bytes: u64, length: usize) -> bool {
-        messages < self.messages_max && bytes.saturating_add(length as u64) <= self.bytes_max
+    /// Gives an envelope of `length` bytes a number in a queue and counts it there, if its lane has room: the two lanes take
+    /// no room from each other.
+    pub(super) fn admit(
+        &self,
+        queue: &mut QueueRecord,
+        device: u32,
+        length: usize,
+        lane: Lane,
+    ) -> Result<(), EnqueueError> {
+        let length = length as u64;
+        match lane {
+            Lane::Normal => {
+                let messages = queue.messages.saturating_sub(queue.request_messages);
+                let bytes = queue.bytes.saturating_sub(queue.request_bytes);
+                if messages >= self.messages_max || bytes.saturating_add(length) > self.bytes_max {
+                    return Err(EnqueueError::QueueFull { device });
+                }
+            }
+            Lane::Request => {
+                let bytes = queue.request_bytes.saturating_add(length);
+                if queue.request_messages >= self.request_messages_max || bytes > self.request_bytes_max {
+                    return Err(EnqueueError::RequestLaneFull { device });
+                }
+                queue.request_messages += 1;
+                queue.request_bytes = bytes;
+            }
+        }
+        queue.highest_sequence += 1;
+        queue.messages += 1;
+        queue.bytes += length;
+        Ok(())
     }
 }
 
@@ -211,6 +280,8 @@ mod tests {
             digest: [0; 32],
             now_ms: 0,
             expires_ms: 1,
+            lane: Lane::Normal,
+            spend: Spend::default(),
         }
     }
 

@@ -57,11 +57,16 @@ pub(crate) async fn serve(link: Link, exporter: Option<Exporter>, mut host: Host
     // A client may reset a stream while its request is still under way, and open another: the transport's limit alone does
     // not bound the tasks.
     let tasks = Arc::new(Semaphore::new(REQUEST_TASKS_MAX));
+    let mut hello_is_due = true;
     loop {
         let Ok(task) = tasks.clone().acquire_owned().await else { return };
         let stream = tokio::select! {
             stream = link.accept() => stream,
-            () = sleep_until(hello_deadline), if !connection.is_greeted() => {
+            () = sleep_until(hello_deadline), if hello_is_due => {
+                if connection.is_greeted() {
+                    hello_is_due = false;
+                    continue;
+                }
                 link.close(Close::NoHello);
                 return;
             }

@@ -12,7 +12,7 @@ use quinn_proto::HashedConnectionIdGenerator;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::certificate::{CertificateError, tls_config};
+use super::certificate::{CertificateError, Certificates, tls_config};
 use super::quic::ALPN_HTTP3;
 use super::websocket::WebSocketListener;
 use crate::config::Config;
@@ -53,39 +53,59 @@ pub(crate) struct Listeners {
     pub(crate) websocket: Option<WebSocketListener>,
 }
 
-/// Listens on the addresses of the configuration.
-pub(crate) fn listen(config: &Config, environment: &dyn Environment) -> Result<Listeners, ListenError> {
-    let tls = tls_config(config)?;
-    let (udp, tcp) = bind(config)?;
+/// Listens on sockets that were handed over, and else on the addresses of the configuration.
+pub(crate) fn listen(
+    config: &Config,
+    environment: &dyn Environment,
+    certificates: &Arc<Certificates>,
+    handed_over: (Option<UdpSocket>, Option<std::net::TcpListener>),
+) -> Result<Listeners, ListenError> {
+    let tls = tls_config(certificates).map_err(|error| ListenError::Quic(error.to_string()))?;
+    let (udp, tcp) = bind(config, handed_over)?;
     let idle = Duration::from_secs(u64::from(config.connection.idle_seconds));
     Ok(Listeners {
-        endpoint: endpoint(config, environment, tls.clone(), udp)?,
+        endpoint: endpoint(config, environment, certificates, udp)?,
         websocket: tcp.map(|tcp| WebSocketListener::new(tcp, tls, idle)),
     })
 }
 
 /// The sockets. TCP has the port number of UDP unless it is configured, because that is where clients look for it.
-fn bind(config: &Config) -> Result<(UdpSocket, Option<TcpListener>), ListenError> {
+fn bind(
+    config: &Config,
+    (handed_udp, handed_tcp): (Option<UdpSocket>, Option<std::net::TcpListener>),
+) -> Result<(UdpSocket, Option<TcpListener>), ListenError> {
     let udp = |address| UdpSocket::bind(address).map_err(|error| ListenError::Socket { address, error });
     let tcp = |address| listen_tcp(address).map_err(|error| ListenError::Socket { address, error });
+    let port_of =
+        |socket: &UdpSocket| socket.local_addr().map_err(|error| ListenError::Socket { address: config.listen, error });
+    if let Some(listener) = handed_tcp.filter(|_| config.transport.websocket) {
+        let listener = take_over(listener).map_err(|error| ListenError::Socket { address: config.listen, error })?;
+        return Ok((handed_udp.map_or_else(|| udp(config.listen), Ok)?, Some(listener)));
+    }
+    let is_handed_over = handed_udp.is_some();
+    let first = handed_udp.map_or_else(|| udp(config.listen), Ok)?;
     if !config.transport.websocket {
-        return Ok((udp(config.listen)?, None));
+        return Ok((first, None));
     }
     if let Some(address) = config.transport.websocket_listen {
-        return Ok((udp(config.listen)?, Some(tcp(address)?)));
+        return Ok((first, Some(tcp(address)?)));
     }
     // A port that was left open must be free for both.
-    let attempts = if config.listen.port() == 0 { FREE_PORT_ATTEMPTS } else { 1 };
-    for _ in 1..attempts {
-        let socket = udp(config.listen)?;
-        let address = socket.local_addr().map_err(|error| ListenError::Socket { address: config.listen, error })?;
-        if let Ok(listener) = tcp(address) {
+    let more = if config.listen.port() == 0 && !is_handed_over { FREE_PORT_ATTEMPTS } else { 1 };
+    let mut socket = first;
+    for _ in 1..more {
+        if let Ok(listener) = tcp(port_of(&socket)?) {
             return Ok((socket, Some(listener)));
         }
+        socket = udp(config.listen)?;
     }
-    let socket = udp(config.listen)?;
-    let address = socket.local_addr().map_err(|error| ListenError::Socket { address: config.listen, error })?;
+    let address = port_of(&socket)?;
     Ok((socket, Some(tcp(address)?)))
+}
+
+fn take_over(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
@@ -99,23 +119,40 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 fn endpoint(
     config: &Config,
     environment: &dyn Environment,
-    mut tls: rustls::ServerConfig,
+    certificates: &Arc<Certificates>,
     socket: UdpSocket,
 ) -> Result<Endpoint, ListenError> {
-    let browsers = !config.transport.allowed_origins.is_empty();
-    if browsers {
-        tls.alpn_protocols.push(ALPN_HTTP3.to_vec());
-    }
-    let tls = QuicServerConfig::try_from(tls).map_err(|error| ListenError::Quic(error.to_string()))?;
     let keys = load_or_draw::<72>(&config.data_dir.join("quic.key"), environment)?;
     let (reset, rest) = keys.split_at(32);
-    let (token, connection_ids) = rest.split_at(32);
+    let (_, connection_ids) = rest.split_at(32);
 
     let mut endpoint = EndpointConfig::new(Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, reset)));
     // A stateless reset is sent only for connection ids that the generator recognises, so its key must last too.
     let connection_ids = connection_ids.iter().fold(0, |key, byte| key << 8 | u64::from(*byte));
     endpoint.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(connection_ids)));
 
+    // The kernel gives what it allows; less is slower under load, not wrong.
+    let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(SOCKET_RECEIVE_BUFFER);
+    let server = accept_config(config, environment, certificates)?;
+    Endpoint::new(endpoint, Some(server), socket, Arc::new(quinn::TokioRuntime))
+        .map_err(|error| ListenError::Socket { address: config.listen, error })
+}
+
+/// How connections are accepted over QUIC. Another configuration makes another; open connections keep theirs.
+pub(crate) fn accept_config(
+    config: &Config,
+    environment: &dyn Environment,
+    certificates: &Arc<Certificates>,
+) -> Result<ServerConfig, ListenError> {
+    let failed = |error: &dyn std::fmt::Display| ListenError::Quic(error.to_string());
+    let mut tls = tls_config(certificates).map_err(|error| failed(&error))?;
+    let browsers = !config.transport.allowed_origins.is_empty();
+    if browsers {
+        tls.alpn_protocols.push(ALPN_HTTP3.to_vec());
+    }
+    let tls = QuicServerConfig::try_from(tls).map_err(|error| failed(&error))?;
+    let keys = load_or_draw::<72>(&config.data_dir.join("quic.key"), environment)?;
+    let token = &keys[32..64];
     let token = ring::hkdf::Salt::new(ring::hkdf::HKDF_SHA256, &[]).extract(token);
     let mut server = ServerConfig::new(Arc::new(tls), Arc::new(token));
     server
@@ -128,11 +165,7 @@ fn endpoint(
     let mut tokens = quinn::ValidationTokenConfig::default();
     tokens.sent(0);
     server.validation_token_config(tokens);
-
-    // The kernel gives what it allows; less is slower under load, not wrong.
-    let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(SOCKET_RECEIVE_BUFFER);
-    Endpoint::new(endpoint, Some(server), socket, Arc::new(quinn::TokioRuntime))
-        .map_err(|error| ListenError::Socket { address: config.listen, error })
+    Ok(server)
 }
 
 /// `browsers` have streams of one direction, on HTTP/3, and one more of both, for the session itself.

@@ -23,7 +23,7 @@ pub(crate) struct Memory {
     /// Of requests whose frames are larger than most may be.
     pub(crate) large_requests: FrameMemory,
     /// Of answers to fetches of blobs.
-    blobs: FrameMemory,
+    pub(crate) blobs: FrameMemory,
 }
 
 /// The server's memory, and the part of each network address that has a connection.
@@ -70,6 +70,11 @@ impl Memories {
             blobs: FrameMemory::new(BLOB_ANSWER_MEMORY_MAX),
         };
         Self { all, addresses: Mutex::new(Addresses { parts: HashMap::new(), forget_from: FORGET_FROM }) }
+    }
+
+    /// What all connections share.
+    pub(crate) const fn of_all(&self) -> &Memory {
+        &self.all
     }
 
     /// The part of a new connection, within that of its network address.

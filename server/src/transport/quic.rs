@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use medipeps_core::label;
 use medipeps_core::proof::{EXPORTER_LENGTH, Exporter};
+use medipeps_core::wire::transport::Transport;
 use quinn::crypto::rustls::HandshakeData;
 use quinn::{Endpoint, Incoming};
 use tokio::time::timeout;
@@ -21,24 +22,29 @@ pub(super) const ALPN_HTTP3: &[u8] = web_transport_quinn::ALPN.as_bytes();
 
 /// Takes connections until the endpoint is closed.
 pub(crate) async fn accept_quic(endpoint: Endpoint, door: Arc<Door>, host: Host) {
+    let metrics = host.service.metrics();
+    let count = |result| metrics.handshake(Transport::Quic, result);
     while let Some(incoming) = endpoint.accept().await {
         if door.is_busy() && incoming.may_retry() && !incoming.remote_address_validated() {
+            count("retried");
             // It can fail only for a client that has shown its address.
             let _ = incoming.retry();
             continue;
         }
         let Some(handshake) = door.begin_quic_handshake() else {
+            count("refused");
             incoming.refuse();
             continue;
         };
         let Some(places) = door.enter(incoming.remote_address().ip().into()) else {
             tracing::debug!("a connection was refused: too many are open");
+            count("refused");
             incoming.refuse();
             continue;
         };
         let host = host.clone();
         tokio::spawn(async move {
-            let connection = shake_hands(incoming).await;
+            let connection = shake_hands(incoming, &host).await;
             drop(handshake);
             if let Some(connection) = connection {
                 serve_quic(connection, host).await;
@@ -48,15 +54,26 @@ pub(crate) async fn accept_quic(endpoint: Endpoint, door: Arc<Door>, host: Host)
     }
 }
 
-async fn shake_hands(incoming: Incoming) -> Option<quinn::Connection> {
-    let connecting = incoming.accept().ok()?;
+async fn shake_hands(incoming: Incoming, host: &Host) -> Option<quinn::Connection> {
+    let count = |result| host.service.metrics().handshake(Transport::Quic, result);
+    let Ok(connecting) = incoming.accept() else {
+        count("failed");
+        return None;
+    };
     match timeout(Duration::from_millis(HANDSHAKE_TIMEOUT_MS), connecting).await {
-        Ok(Ok(connection)) => Some(connection),
+        Ok(Ok(connection)) => {
+            count("completed");
+            Some(connection)
+        }
         Ok(Err(error)) => {
             tracing::debug!(%error, "a handshake failed");
+            count("failed");
             None
         }
-        Err(_) => None,
+        Err(_) => {
+            count("timed_out");
+            None
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use medipeps_core::label;
 use medipeps_core::proof::{EXPORTER_LENGTH, Exporter};
+use medipeps_core::wire::transport::Transport;
 use qmux::ws::tokio_tungstenite::accept_hdr_async_with_config;
 use qmux::ws::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use qmux::ws::tungstenite::protocol::WebSocketConfig;
@@ -73,10 +74,12 @@ impl WebSocketListener {
             };
             let Some(half_open) = door.half_open(address.into()) else {
                 tracing::debug!("a connection was refused: too many handshakes of its address are under way");
+                count(&host, "refused");
                 continue;
             };
             let Some(places) = door.enter(address.into()) else {
                 tracing::debug!("a connection was refused: too many are open");
+                count(&host, "refused");
                 continue;
             };
             let (tls, host) = (tls.clone(), host.clone());
@@ -85,14 +88,25 @@ impl WebSocketListener {
                 let upgraded = timeout(Duration::from_millis(HANDSHAKE_TIMEOUT_MS), upgraded).await;
                 drop((handshake, half_open));
                 match upgraded {
-                    Ok(Ok(upgraded)) => serve_upgraded(upgraded, address, host).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "a WebSocket handshake failed"),
-                    Err(_) => {}
+                    Ok(Ok(upgraded)) => {
+                        count(&host, "completed");
+                        serve_upgraded(upgraded, address, host).await;
+                    }
+                    Ok(Err(error)) => {
+                        count(&host, "failed");
+                        tracing::debug!(%error, "a WebSocket handshake failed");
+                    }
+                    Err(_) => count(&host, "timed_out"),
                 }
                 drop(places);
             });
         }
     }
+}
+
+/// Counts a handshake by how it ended. Whether a browser is at the other end is not told apart here.
+fn count(host: &Host, result: &'static str) {
+    host.service.metrics().handshake(Transport::WebSocket, result);
 }
 
 async fn serve_upgraded(upgraded: Upgraded, address: IpAddr, host: Host) {

@@ -9,10 +9,12 @@ mod schedule;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use medipeps_core::push_endpoint::{PushEndpoint, read_authority};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -29,10 +31,12 @@ use crate::storage::{GroupWake, Storage};
 /// What the service knows of waking: which push services may be called, and what has come.
 pub(crate) struct Wakes {
     /// Hosts with their ports.
-    hosts: Vec<(String, u16)>,
+    hosts: RwLock<Vec<(String, u16)>>,
     /// Epochs of logs in which something came, with whether it closed them.
     news: Mutex<BTreeMap<([u8; 32], u64), bool>>,
     told: Notify,
+    /// Calls that have ended, by how.
+    outcomes: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 /// Calls push services until it is dropped.
@@ -48,28 +52,46 @@ pub(crate) struct Waker {
 }
 
 impl Wakes {
-    pub(crate) fn new(config: &Group) -> Arc<Self> {
-        let hosts = config.wake_hosts.iter().filter_map(|host| read_authority(host)).collect();
-        Arc::new(Self { hosts, news: Mutex::default(), told: Notify::new() })
+    /// How calls end is counted in `outcomes`.
+    pub(crate) fn new(config: &Group, outcomes: Family<[(&'static str, &'static str); 1], Counter>) -> Arc<Self> {
+        Arc::new(Self { hosts: RwLock::new(hosts(config)), news: Mutex::default(), told: Notify::new(), outcomes })
+    }
+
+    /// Allows other push services.
+    pub(crate) fn set_hosts(&self, config: &Group) {
+        *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = hosts(config);
     }
 
     /// Whether a push service may be called.
     pub(crate) fn allows(&self, endpoint: &PushEndpoint) -> bool {
-        self.hosts.iter().any(|(host, port)| host == endpoint.host() && *port == endpoint.port())
+        self.hosts().iter().any(|(host, port)| host == endpoint.host() && *port == endpoint.port())
     }
 
     /// An entry is on the disk.
     pub(crate) fn entry_came(&self, log_id: [u8; 32], epoch: u64, closes_epoch: bool) {
-        if self.hosts.is_empty() {
+        if self.hosts().is_empty() {
             return;
         }
         *self.lock().entry((log_id, epoch)).or_default() |= closes_epoch;
         self.told.notify_one();
     }
 
+    fn hosts(&self) -> RwLockReadGuard<'_, Vec<(String, u16)>> {
+        self.hosts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<([u8; 32], u64), bool>> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether push services can be called as a configuration says.
+pub(crate) fn check_push_services(config: &Group) -> Result<(), PushError> {
+    PushClient::new(config.wake_private_addresses, config.wake_certificates.as_deref()).map(drop)
+}
+
+fn hosts(config: &Group) -> Vec<(String, u16)> {
+    config.wake_hosts.iter().filter_map(|host| read_authority(host)).collect()
 }
 
 impl Waker {
@@ -80,7 +102,7 @@ impl Waker {
         storage: Arc<dyn Storage>,
         environment: Arc<dyn Environment>,
     ) -> Result<Option<Self>, PushError> {
-        if wakes.hosts.is_empty() {
+        if config.wake_hosts.is_empty() {
             return Ok(None);
         }
         let client = PushClient::new(config.wake_private_addresses, config.wake_certificates.as_deref())?;
@@ -161,6 +183,7 @@ impl Waker {
     }
 
     async fn finish(&mut self, wake: &GroupWake, outcome: Outcome) {
+        self.wakes.outcomes.get_or_create(&[("outcome", outcome.name())]).inc();
         if outcome == Outcome::Refused {
             tracing::info!(host = wake.endpoint.host(), "a push service did not take a wake");
         }

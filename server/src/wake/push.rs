@@ -47,6 +47,18 @@ pub(super) enum Outcome {
     Later(Option<u64>),
 }
 
+impl Outcome {
+    /// What metrics call it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Woken => "woken",
+            Self::Gone => "gone",
+            Self::Refused => "refused",
+            Self::Later(_) => "later",
+        }
+    }
+}
+
 /// Why push services cannot be called at all.
 #[derive(Debug, Error)]
 pub enum PushError {

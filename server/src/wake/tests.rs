@@ -9,11 +9,13 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::{Method, Response, Version};
 
+use prometheus_client::metrics::family::Family;
+
 use self::push_service::{PATIENCE, PushService, status, with_header};
 use super::*;
 use crate::config::Config;
 use crate::environment::SystemEnvironment;
-use crate::storage::{GroupAppend, MemoryStorage, NewGroupLog, NewGroupWake, QueueQuota, WakeStorage};
+use crate::storage::{GroupAppend, MemoryStorage, NewGroupLog, NewGroupWake, QueueQuota, Spend, WakeStorage};
 
 /// Milliseconds between two calls for one handle, in the place of a minute.
 const INTERVAL_MS: u64 = 400;
@@ -45,15 +47,22 @@ impl House {
     async fn new(config: Group) -> Self {
         let storage = Arc::new(MemoryStorage::new(QueueQuota::default(), [1; 16]));
         let now_ms = SystemEnvironment.now_ms();
-        let log = NewGroupLog { log_id: LOG, access_key: key(1), epoch: 1, now_ms, expires_ms: u64::MAX };
+        let log = NewGroupLog {
+            log_id: LOG,
+            access_key: key(1),
+            epoch: 1,
+            now_ms,
+            expires_ms: u64::MAX,
+            spend: Spend::default(),
+        };
         storage.create_group_log(log).await.unwrap();
-        let mut house = Self { storage, wakes: Wakes::new(&config), task: None, config };
+        let mut house = Self { storage, wakes: Wakes::new(&config, Family::default()), task: None, config };
         house.start().await;
         house
     }
 
     async fn start(&mut self) {
-        self.wakes = Wakes::new(&self.config);
+        self.wakes = Wakes::new(&self.config, Family::default());
         let (wakes, storage) = (Arc::clone(&self.wakes), Arc::clone(&self.storage));
         let mut waker = Waker::new(wakes, &self.config, storage, Arc::new(SystemEnvironment)).unwrap().unwrap();
         waker.schedule = Schedule::new(INTERVAL_MS);
@@ -91,6 +100,7 @@ impl House {
             now_ms,
             expires_ms: u64::MAX,
             log_expires_ms: u64::MAX,
+            spend: Spend::default(),
         };
         self.storage.append_group_entry(append).await.unwrap();
     }

@@ -4,7 +4,8 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::identity::DeviceSecretKeys;
 use medipeps_core::proof::{Channel, sign_deletion};
 use medipeps_core::wire::transport::{
-    Acknowledge, DeleteAccount, ErrorCode, FetchKeyPackages, FetchPrekeys, Payment, Request, Response, Transport,
+    Acknowledge, DeleteAccount, ErrorCode, FetchKeyPackages, FetchOwnData, FetchPrekeys, Payment, Request, Response,
+    Transport,
 };
 use medipeps_server::Rate;
 use medipeps_server::service::access::{Access, RULES, name, rule};
@@ -16,6 +17,7 @@ use crate::client::{Client, ask, connect_silently};
 use crate::group::Group;
 use crate::key_packages;
 use crate::server::TestServer;
+use crate::tokens;
 
 /// What a connection has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +143,18 @@ async fn request(test: &TestServer, name: &str, account: &Account, client: Optio
             address,
             statement_version: 2,
         }),
+        "FetchTenant" => Request::FetchTenant,
+        "FetchOwnData" => Request::FetchOwnData(FetchOwnData { device_id: 2, after: 0 }),
         "Subscribe" => Request::Subscribe,
+        "FetchIssuerKeys" => Request::FetchIssuerKeys,
+        "DrawTokens" => Request::DrawTokens(tokens::batch(test, 1).await.request().clone()),
+        "DrawVoucher" => tokens::draw_voucher("hospital.example", 1),
+        "RedeemVoucher" => {
+            let voucher = tokens::voucher_of_the_hospital(address.as_str());
+            let batch = tokens::batch(test, 1).await;
+            tokens::redeem(&voucher, &channel(client), batch.request().clone())
+        }
+        "SetDeliveryKeys" => Request::SetDeliveryKeys(vec![[1; 32]]),
         "Acknowledge" => Request::Acknowledge(Acknowledge { incarnation: [7; 16], up_to: 0, generation: 0 }),
         other => panic!("the matrix has no request {other}"),
     }
@@ -194,6 +207,7 @@ async fn every_request_meets_its_rule_in_every_state() {
         config.rate.blob_begins_per_address = many;
         config.rate.group_creations_per_address = many;
         config.rate.group_appends_per_address = many;
+        tokens::trust_the_hospital(config);
     })
     .await;
     let mut cells = 0;

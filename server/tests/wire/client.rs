@@ -45,7 +45,7 @@ pub struct GroupWatch {
 
 /// Clients know the server by its own key, not by its certificate.
 #[derive(Debug)]
-struct AnyCertificate;
+pub struct AnyCertificate;
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
@@ -83,8 +83,8 @@ impl ServerCertVerifier for AnyCertificate {
     }
 }
 
-/// What a client connects with.
-pub fn client_config(alpn: &[u8]) -> quinn::ClientConfig {
+/// TLS that takes any certificate.
+pub fn tls(alpn: &[u8]) -> rustls::ClientConfig {
     let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -92,7 +92,12 @@ pub fn client_config(alpn: &[u8]) -> quinn::ClientConfig {
         .with_custom_certificate_verifier(Arc::new(AnyCertificate))
         .with_no_client_auth();
     tls.alpn_protocols = vec![alpn.to_vec()];
-    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    tls
+}
+
+/// What a client connects with over QUIC.
+pub fn client_config(alpn: &[u8]) -> quinn::ClientConfig {
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls(alpn)).unwrap()));
     let mut transport = quinn::TransportConfig::default();
     transport.max_idle_timeout(Some(Duration::from_secs(60).try_into().unwrap()));
     config.transport_config(Arc::new(transport));

@@ -9,7 +9,7 @@ use medipeps_core::invitation::Invitation;
 use medipeps_core::wire::control::{ControlClock, ControlRequest, ControlResponse};
 use medipeps_core::wire::transport::Response;
 use medipeps_server::environment::{Environment, RandomnessError, SystemEnvironment};
-use medipeps_server::service::invite;
+use medipeps_server::service::{NewInvitation, invite};
 use medipeps_server::storage::{MemoryStorage, Storage};
 use medipeps_server::{Config, Server};
 use tempfile::TempDir;
@@ -67,7 +67,8 @@ impl Site {
 
     async fn account(&self, server: &Server) -> Account {
         let account = Account::new("claire@clinic.example");
-        let code = invite(self.storage.as_ref(), server.server_key(), self.watch.as_ref(), None, 60_000).await.unwrap();
+        let new = NewInvitation { organisation: None, valid_ms: 60_000, tenant: 0, address: None };
+        let code = invite(self.storage.as_ref(), server.server_key(), self.watch.as_ref(), new).await.unwrap();
         let invitation: Invitation = code.parse().unwrap();
         let client = Client::connect(server.local_addr()).await;
         assert_eq!(client.ask(&account.register(*invitation.secret.as_bytes())).await, Response::Done);

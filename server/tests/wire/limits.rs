@@ -2,12 +2,13 @@
 
 use medipeps_core::identity::Statement;
 use medipeps_core::prekey::{EncodedBundle, PrekeyBundle};
-use medipeps_core::wire::transport::{ErrorCode, FetchPrekeys, Payment, Request, Response};
+use medipeps_core::wire::transport::{ErrorCode, FetchPrekeys, Payment, Request, Response, SubscriptionEvent};
 use medipeps_server::Rate;
+use medipeps_server::storage::TokenStorage;
 
 use crate::account::{Account, ONE_TIME_PREKEYS, submit};
 use crate::client::{Client, code, refusal};
-use crate::server::TestServer;
+use crate::server::{TestServer, now_ms};
 
 const FOUR: Rate = Rate { burst: 4, per_minute: 6 };
 
@@ -23,7 +24,7 @@ fn assert_limited(response: Response) {
 }
 
 #[tokio::test]
-async fn prekeys_run_out_into_the_last_resort_and_then_into_the_limit() {
+async fn prekeys_run_out_into_the_last_resort_and_past_the_limit_they_are_withheld() {
     let test = TestServer::start_with(|config| config.rate.prekeys_per_recipient = FOUR).await;
     let account = test.account("claire@clinic.example").await;
     let other = test.account("paul@clinic.example").await;
@@ -40,10 +41,39 @@ async fn prekeys_run_out_into_the_last_resort_and_then_into_the_limit() {
     }
     one_time.dedup();
     assert_eq!(one_time.len(), ONE_TIME_PREKEYS, "no key is given twice");
-    assert_limited(sender.ask(&fetch(&account)).await);
-    assert!(matches!(sender.ask(&fetch(&other)).await, Response::FetchPrekeys(_)), "others can still be written to");
+    let withheld = |response: Response| {
+        let Response::FetchPrekeys(reply) = response else { panic!("no prekeys: {response:?}") };
+        assert!(reply.one_time_withheld);
+    };
+    withheld(sender.ask(&fetch(&account)).await);
+    let Response::FetchPrekeys(reply) = sender.ask(&fetch(&other)).await else { panic!("no prekeys") };
+    assert!(!reply.one_time_withheld, "others give theirs");
     let again = Client::connect(test.address()).await;
-    assert_limited(again.ask(&fetch(&account)).await);
+    withheld(again.ask(&fetch(&account)).await);
+
+    // The owner is told, on each subscription until he has acknowledged something.
+    let since = |event| match event {
+        SubscriptionEvent::PrekeysWithheld(since) => since,
+        other => panic!("not told: {other:?}"),
+    };
+    let device = Client::prove(test.address(), &account).await;
+    let mut subscription = device.subscribe().await;
+    let told = since(subscription.next().await);
+    assert!(told.abs_diff(now_ms()) < 60_000, "{told}");
+    assert_eq!(subscription.next().await, SubscriptionEvent::QueueEmpty);
+    let mut subscription = device.subscribe().await;
+    assert_eq!(since(subscription.next().await), told);
+    assert_eq!(device.acknowledge(subscription.incarnation, 0).await, Response::Done);
+    assert_eq!(subscription.next().await, SubscriptionEvent::QueueEmpty);
+    tokio::time::timeout(std::time::Duration::from_secs(20), async {
+        while test.storage.withheld_since(&account.address, 1).await.unwrap() != 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    let mut subscription = device.subscribe().await;
+    assert_eq!(subscription.next().await, SubscriptionEvent::QueueEmpty, "it is not told again");
 }
 
 #[tokio::test]

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use medipeps_core::Address;
+use medipeps_core::tenant::{Tenant, TenantDay, TenantTerms, TenantUsage};
 use medipeps_server::storage::{
     Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage,
-    CreateGroupLogError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, GroupAppend, GroupAppendError,
-    GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, GroupWake, GroupWakeError, ImportError,
-    InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus,
-    MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError,
-    QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
-    StorageError, Submission, TakenKeyPackage, TakenPrekeys, WakeStorage,
+    CreateGroupLogError, DeliveryKeysError, DrawError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError,
+    GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, GroupWake,
+    GroupWakeError, ImportError, InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError,
+    KeyPackageSet, KeyPackageStatus, MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, OperatedStorage, PieceOutcome,
+    PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope, RedeemError, Redemption, RegisterError,
+    RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, StorageLimits, StoreMetrics,
+    StoredIssuerKey, Submission, SuspendError, TakenKeyPackage, TakenPrekeys, Taking, TenantError, TenantStorage,
+    TokenDraw, TokenStorage, VoucherDraw, WakeStorage,
 };
 use tokio::sync::watch;
 
@@ -64,8 +67,8 @@ impl Storage for StubbornStorage {
     ) -> Result<(), PrekeyError> {
         self.inner.put_prekeys(address, device, sequence, prekeys).await
     }
-    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError> {
-        self.inner.take_prekeys(address).await
+    async fn take_prekeys(&self, address: &Address, taking: Taking) -> Result<Vec<TakenPrekeys>, PrekeyError> {
+        self.inner.take_prekeys(address, taking).await
     }
     async fn prekey_status(&self, address: &Address, device: u32) -> Result<PrekeyStatus, PrekeyError> {
         self.inner.prekey_status(address, device).await
@@ -140,8 +143,12 @@ impl Storage for StubbornStorage {
     ) -> Result<(), KeyPackageError> {
         self.inner.put_key_packages(address, device, sequence, packages).await
     }
-    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
-        self.inner.take_key_packages(address).await
+    async fn take_key_packages(
+        &self,
+        address: &Address,
+        taking: Taking,
+    ) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
+        self.inner.take_key_packages(address, taking).await
     }
     async fn key_package_status(&self, address: &Address, device: u32) -> Result<KeyPackageStatus, KeyPackageError> {
         self.inner.key_package_status(address, device).await
@@ -171,12 +178,59 @@ impl Storage for StubbornStorage {
     async fn group_usage(&self) -> Result<GroupUsage, StorageError> {
         self.inner.group_usage().await
     }
+    async fn inspect_account(&self, address: &Address) -> Result<Option<InspectedAccount>, StorageError> {
+        self.inner.inspect_account(address).await
+    }
     async fn inspect_group_logs(
         &self,
         after: Option<[u8; 32]>,
         limit: usize,
     ) -> Result<Vec<InspectedGroupLog>, StorageError> {
         self.inner.inspect_group_logs(after, limit).await
+    }
+}
+
+#[async_trait]
+impl TokenStorage for StubbornStorage {
+    async fn issuer_keys(&self) -> Result<Vec<StoredIssuerKey>, StorageError> {
+        self.inner.issuer_keys().await
+    }
+    async fn put_issuer_key(&self, key: StoredIssuerKey) -> Result<(), StorageError> {
+        self.inner.put_issuer_key(key).await
+    }
+    async fn draw_tokens(&self, address: &Address, draw: TokenDraw) -> Result<(), DrawError> {
+        self.inner.draw_tokens(address, draw).await
+    }
+    async fn draw_voucher(&self, address: &Address, draw: VoucherDraw) -> Result<(), DrawError> {
+        self.inner.draw_voucher(address, draw).await
+    }
+    async fn redeem_voucher(&self, redemption: Redemption) -> Result<(), RedeemError> {
+        self.inner.redeem_voucher(redemption).await
+    }
+    async fn set_delivery_keys(&self, address: &Address, hashes: Vec<[u8; 32]>) -> Result<(), DeliveryKeysError> {
+        self.inner.set_delivery_keys(address, hashes).await
+    }
+    async fn withheld_since(&self, address: &Address, device: u32) -> Result<u64, QueueError> {
+        self.inner.withheld_since(address, device).await
+    }
+    async fn settle_withheld(&self, address: &Address, device: u32, since: u64) -> Result<(), QueueError> {
+        self.inner.settle_withheld(address, device, since).await
+    }
+}
+
+#[async_trait]
+impl OperatedStorage for StubbornStorage {
+    fn set_limits(&self, limits: StorageLimits) {
+        self.inner.set_limits(limits);
+    }
+    fn metrics(&self) -> StoreMetrics {
+        self.inner.metrics()
+    }
+    fn check_space(&self) -> Result<(), StorageError> {
+        self.inner.check_space()
+    }
+    async fn move_to_end(&self, address: &Address, device: u32, sequence: u64) -> Result<Option<u64>, QueueError> {
+        self.inner.move_to_end(address, device, sequence).await
     }
 }
 
@@ -196,5 +250,33 @@ impl WakeStorage for StubbornStorage {
     }
     async fn unsettled_group_wakes(&self, since_ms: u64) -> Result<Vec<GroupWake>, StorageError> {
         self.inner.unsettled_group_wakes(since_ms).await
+    }
+}
+
+#[async_trait]
+impl TenantStorage for StubbornStorage {
+    async fn create_tenant(&self, terms: TenantTerms, now_ms: u64) -> Result<u64, TenantError> {
+        self.inner.create_tenant(terms, now_ms).await
+    }
+    async fn change_tenant(&self, number: u64, terms: TenantTerms) -> Result<(), TenantError> {
+        self.inner.change_tenant(number, terms).await
+    }
+    async fn remove_tenant(&self, number: u64) -> Result<(), TenantError> {
+        self.inner.remove_tenant(number).await
+    }
+    async fn tenant(&self, number: u64) -> Result<Option<Tenant>, StorageError> {
+        self.inner.tenant(number).await
+    }
+    async fn tenants(&self) -> Result<Vec<(Tenant, TenantUsage)>, StorageError> {
+        self.inner.tenants().await
+    }
+    async fn count_tenants(&self, now_ms: u64) -> Result<(), StorageError> {
+        self.inner.count_tenants(now_ms).await
+    }
+    async fn tenant_days(&self, number: u64, first_day: u32, last_day: u32) -> Result<Vec<TenantDay>, StorageError> {
+        self.inner.tenant_days(number, first_day, last_day).await
+    }
+    async fn set_suspended(&self, address: &Address, suspended: bool) -> Result<(), SuspendError> {
+        self.inner.set_suspended(address, suspended).await
     }
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use medipeps_core::limits::GROUP_FRAME_LENGTH_MAX;
-use medipeps_core::wire::transport::{ErrorCode, Request, Response, SubmitReply};
+use medipeps_core::wire::transport::{ErrorCode, Request, Response, SubmitReply, SubscriptionEvent};
+use medipeps_server::limits::{RETRY_SPREAD_MIN_MS, SHUTDOWN_RETRY_MS};
 use medipeps_server::storage::{Fault, Storage};
 
 use crate::account::submit;
@@ -111,9 +112,9 @@ async fn a_stopping_server_finishes_what_it_has_begun() {
     let address = test.address();
     let start = Instant::now();
     let shutdown = tokio::spawn(test.server.shutdown());
-    let error = refusal(subscription.next_response().await.unwrap());
-    assert_eq!(error.known_code(), Some(ErrorCode::ShuttingDown));
-    assert!(error.retry_after > 0);
+    let SubscriptionEvent::GoAway { retry_after } = subscription.next().await else { panic!("not told to go away") };
+    assert!((SHUTDOWN_RETRY_MS..SHUTDOWN_RETRY_MS + RETRY_SPREAD_MIN_MS).contains(&retry_after));
+    assert_eq!(subscription.next_response().await, None, "it is the last of all");
     assert_eq!(code(sender.ask(&Request::FetchStatement(account.address.clone())).await), ErrorCode::ShuttingDown);
     let accepted = Response::Submit(SubmitReply { duplicate: false });
     assert_eq!(read_response(&mut receive).await, Some(accepted), "what was begun is answered");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use medipeps_core::invitation::Invitation;
-use medipeps_core::wire::control::{ControlRequest, ControlResponse};
+use medipeps_core::wire::control::{ControlInvite, ControlRequest, ControlResponse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
@@ -55,7 +55,9 @@ async fn invite(socket: &Path) -> Result<Invitation, LoadError> {
     let failed = LoadError::server("the control socket");
     let exchange = async {
         let mut stream = UnixStream::connect(socket).await?;
-        let request = ControlRequest::Invite { organisation: None, valid: VALID_MS }.encode();
+        let request =
+            ControlRequest::Invite(ControlInvite { organisation: None, valid: VALID_MS, tenant: 0, address: None })
+                .encode();
         stream.write_u32(u32::try_from(request.len()).unwrap_or(u32::MAX)).await?;
         stream.write_all(&request).await?;
         let mut frame = vec![0; ANSWER_LENGTH_MAX.min(stream.read_u32().await? as usize)];

@@ -5,7 +5,6 @@ use medipeps_core::kind::Content;
 use medipeps_core::wire::client_records::{GroupMessageRecord, GroupMessageState, GroupOutboxRecord};
 use zeroize::Zeroizing;
 
-use super::mls::OpenGroup;
 use super::{GroupEvent, GroupId, tell};
 use crate::engine::records::{Bytes, class, key};
 use crate::engine::transaction::{Stop, Transaction};
@@ -66,7 +65,7 @@ impl Waiting {
         content: &Content,
     ) -> Result<(), Stop> {
         let Some(mut message) = self.message(transaction)? else { return Ok(()) };
-        self.frank(transaction, &mut message, content)?;
+        message.content = content.encode()?.to_vec();
         self.store(transaction, &message);
         Ok(())
     }
@@ -106,18 +105,6 @@ impl Waiting {
         (message.state, message.code) = (state, code.clone());
         self.store(transaction, &message);
         tell(transaction, &self.log_id, GroupEvent::MessageState { number: self.number, state, code });
-        Ok(())
-    }
-
-    /// The device is bound to what is said, references included.
-    fn frank(
-        &self,
-        transaction: &mut Transaction<'_>,
-        message: &mut GroupMessageRecord,
-        content: &Content,
-    ) -> Result<(), Stop> {
-        let franked = OpenGroup::load(transaction, &self.log_id)?.frank(transaction, content)?;
-        (message.content, message.tag) = (franked.bytes.to_vec(), franked.tag);
         Ok(())
     }
 

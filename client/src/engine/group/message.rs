@@ -1,6 +1,5 @@
 //! What is said in a group: queued, encrypted for the epoch that holds, and in its place in the log.
 
-use medipeps_core::franking::FrankedContent;
 use medipeps_core::group::{GroupError, Role};
 use medipeps_core::group_log::entry_hash;
 use medipeps_core::kind::{Body, Content, MessageId, PatientReference, ReceiptsWanted, Urgency};
@@ -108,7 +107,7 @@ pub(super) fn queue(
         sender_statement_version: own.statement.version(),
         body: command.body.clone(),
     };
-    let franked = mls.frank(transaction, &content)?;
+    let encoded = content.encode()?;
     keep_certificate(transaction, own.keys.signing_key.verifying_key().as_bytes(), &own_certificate(&own)?)?;
     // Refuses by name what does not fit, before anything is queued.
     composition::check_room_for_references(content.clone())?;
@@ -120,8 +119,8 @@ pub(super) fn queue(
         sender_device: own.record.device_id,
         account_key: *own.statement.account_key().as_bytes(),
         received: now,
-        content: franked.bytes.to_vec(),
-        tag: franked.tag,
+        content: encoded.to_vec(),
+        proof: None,
         device_key: *own.keys.signing_key.verifying_key().as_bytes(),
         epoch: 0,
         state: GroupMessageState::Queued,
@@ -196,7 +195,7 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, group_id: &GroupId) ->
             finish(transaction, &entry, GroupMessageState::Failed, (0, None), Some("expired"))?;
             continue;
         }
-        if let Some(encrypted) = entry.entry {
+        if let Some(encrypted) = &entry.entry {
             if encrypted.epoch == mls.epoch() {
                 append::again(transaction, &group, encrypted.id)?;
                 continue;
@@ -204,10 +203,10 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, group_id: &GroupId) ->
             transaction.delete(&key::submission(&encrypted.id));
         }
         let Some(message) = transaction.load(&key::group_message(group_id, entry.number))? else { continue };
-        // The same content with the same tag, however often it must be encrypted.
-        let franked = FrankedContent { bytes: Zeroizing::new(message.content), tag: message.tag };
-        let request = match mls.encrypt(transaction, &franked) {
-            Ok(request) => request,
+        // The same content however often it must be encrypted, and bound to this device by each entry anew.
+        let content = Zeroizing::new(message.content);
+        let (request, proof) = match mls.encrypt(transaction, &content) {
+            Ok(encrypted) => encrypted,
             Err(Stop::Failed(error)) => match *error {
                 // Somebody wants to leave, and that comes first.
                 EngineError::Group(GroupProblem::Engine(GroupError::CommitFirst)) => break,
@@ -221,7 +220,8 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, group_id: &GroupId) ->
             Err(error) => return Err(error),
         };
         let entry_id = request.entry_id;
-        entry.entry = Some(GroupEntryRecord { id: entry_id, hash: entry_hash(&request.entry), epoch: mls.epoch() });
+        let (hash, epoch) = (entry_hash(&request.entry), mls.epoch());
+        entry.entry = Some(GroupEntryRecord { id: entry_id, hash, epoch, proof });
         let request = Request::AppendGroupEntry(request);
         transaction.store(&key::submission(&entry_id), &Zeroizing::new(request.encode()));
         transaction.store(&key::group_outbox(group_id, &entry.content_id), &entry);
@@ -238,7 +238,7 @@ pub(super) fn logged(
     (sequence, read): (u64, Option<&GroupLogEntry>),
 ) -> Result<bool, Stop> {
     let Some(entry) = find(transaction, group_id, entry_id)? else { return Ok(false) };
-    let same = |read: &GroupLogEntry| entry.entry.is_some_and(|sent| sent.hash == entry_hash(&read.entry));
+    let same = |read: &GroupLogEntry| entry.entry.as_ref().is_some_and(|sent| sent.hash == entry_hash(&read.entry));
     if !read.is_none_or(same) {
         return Ok(false);
     }
@@ -303,7 +303,7 @@ fn finish(
     (sequence, received): (u64, Option<u64>),
     code: Option<&str>,
 ) -> Result<(), Stop> {
-    if let Some(encrypted) = entry.entry {
+    if let Some(encrypted) = &entry.entry {
         transaction.delete(&key::submission(&encrypted.id));
     }
     transaction.delete(&key::group_outbox(&entry.log_id, &entry.content_id));
@@ -311,8 +311,8 @@ fn finish(
     let Some(mut message) = transaction.load(&key)? else { return Ok(()) };
     (message.state, message.sequence, message.code) = (state, sequence, code.map(str::to_owned));
     message.received = received.unwrap_or(message.received);
-    if state == GroupMessageState::Logged {
-        message.epoch = entry.entry.map_or(0, |sent| sent.epoch);
+    if let (GroupMessageState::Logged, Some(sent)) = (state, &entry.entry) {
+        (message.epoch, message.proof) = (sent.epoch, Some(sent.proof.clone()));
     }
     transaction.store(&key, &message);
     if state == GroupMessageState::Logged
@@ -333,7 +333,7 @@ fn find(
     group_id: &GroupId,
     entry_id: &[u8; 16],
 ) -> Result<Option<GroupOutboxRecord>, Stop> {
-    let is = |entry: &GroupOutboxRecord| entry.entry.is_some_and(|sent| sent.id == *entry_id);
+    let is = |entry: &GroupOutboxRecord| entry.entry.as_ref().is_some_and(|sent| sent.id == *entry_id);
     Ok(waiting(transaction, group_id)?.into_iter().find(is))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use medipeps_core::Address;
-use medipeps_core::franking::{FrankedContent, FrankingError};
+use medipeps_core::franking::{FrankedContent, FrankingError, FrankingProof};
 use medipeps_core::group::{
     Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupMember, GroupPolicy, GroupRejoin,
     GroupSignal, GroupWelcome, KeyPackage, KeyPackageSecret, Received, Refusal, Role, Suite, stored_pages,
@@ -57,7 +57,7 @@ pub(super) struct MadeCommit {
     pub(super) invitation: Option<GroupWelcome>,
 }
 
-/// What somebody has said, as MLS and the franking have authenticated it.
+/// What somebody has said, as MLS has authenticated it.
 pub(super) struct Said {
     pub(super) sender: GroupMember,
     pub(super) account_key: [u8; 32],
@@ -246,22 +246,14 @@ impl OpenGroup {
         CreateGroupLog::sign(self.group.keys().access_key(), self.group.epoch(), Payment::None)
     }
 
-    /// Binds this device to a content, for whatever epoch it will be sent in.
-    pub(super) fn frank(&self, transaction: &mut Transaction<'_>, content: &Content) -> Result<FrankedContent, Stop> {
-        match self.group.frank(content, &mut transaction.rng) {
-            Err(GroupError::Franking(FrankingError::Content(error))) => Err(error.into()),
-            franked => Ok(franked.map_err(GroupProblem::from)?),
-        }
-    }
-
-    /// Encrypts a message.
+    /// Encrypts an encoded content; with what binds this device to it in this epoch.
     pub(super) fn encrypt(
         &mut self,
         transaction: &mut Transaction<'_>,
-        content: &FrankedContent,
-    ) -> Result<AppendGroupEntry, Stop> {
-        let entry = self.group.encrypt(content, &mut transaction.rng).map_err(GroupProblem::from)?;
-        Ok(self.append(transaction, entry))
+        content: &[u8],
+    ) -> Result<(AppendGroupEntry, FrankingProof), Stop> {
+        let encrypted = self.group.encrypt(content, &mut transaction.rng).map_err(GroupProblem::from)?;
+        Ok((self.append(transaction, encrypted.entry), encrypted.proof))
     }
 
     /// Makes a signal to those who watch.

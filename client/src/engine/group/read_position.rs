@@ -134,9 +134,9 @@ pub(super) fn send_due(transaction: &mut Transaction<'_>, own: &OwnDevice, group
         return Ok(());
     }
     let content = content(transaction, own, group_id, message);
-    let franked = mls.frank(transaction, &content)?;
-    let request = match mls.encrypt(transaction, &franked) {
-        Ok(request) => request,
+    let content = content.encode()?;
+    let request = match mls.encrypt(transaction, &content) {
+        Ok((request, _)) => request,
         Err(Stop::Failed(error)) => match *error {
             // Somebody wants to leave, and that comes first.
             EngineError::Group(GroupProblem::Engine(GroupError::CommitFirst)) => return Ok(()),

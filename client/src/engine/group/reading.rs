@@ -378,7 +378,7 @@ fn keep(
         account_key,
         received: entry.received,
         content: franked.bytes.to_vec(),
-        tag: franked.tag,
+        proof: Some(franked.proof),
         device_key,
         epoch: group.epoch,
         state: GroupMessageState::Logged,

@@ -37,7 +37,7 @@ pub struct ReportMessage {
 /// The report of a message: it and nothing else. `certificate` is the one that [`key::device_certificate`] has.
 ///
 /// # Errors
-/// [`GroupProblem::NotInLog`] and [`GroupProblem::NoCertificate`].
+/// [`GroupProblem::NotInLog`], [`GroupProblem::NotProven`] and [`GroupProblem::NoCertificate`].
 pub fn report_of(
     group: &GroupRecord,
     message: &GroupMessageRecord,
@@ -47,14 +47,14 @@ pub fn report_of(
     if message.state != GroupMessageState::Logged {
         return Err(GroupProblem::NotInLog);
     }
+    let proof = message.proof.clone().ok_or(GroupProblem::NotProven)?;
     let sender_certificate = certificate.ok_or(GroupProblem::NoCertificate)?.to_vec();
     let incarnation = group.incarnation.unwrap_or_default();
     Ok(Report {
         log_id: group.log_id,
         position: LogPosition { incarnation, sequence: message.sequence },
-        epoch: message.epoch,
         content: message.content.clone(),
-        tag: message.tag,
+        proof,
         sender_certificate,
         reason: reason.to_owned(),
     })

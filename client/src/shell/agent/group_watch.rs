@@ -3,6 +3,7 @@
 //! Nothing rests on it: what a watch misses is read with the next look.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{GroupLogEvent, GroupLogPush, WatchGroupLogs};
@@ -13,7 +14,7 @@ use super::{Agent, AgentError, NetworkError, Show, now};
 use crate::engine::{
     EngineError, Event, GroupEntries, GroupEvent, GroupId, GroupInput, GroupReader, GroupSignal, Input,
 };
-use crate::limits::{GROUP_WATCH_PAUSE, TYPING_PAUSE};
+use crate::limits::{GROUP_WATCH_PAUSE, RECONNECT_WAIT_MAX, TYPING_PAUSE};
 use crate::shell::connection;
 
 /// The watches of a program, one for each server.
@@ -56,8 +57,12 @@ impl GroupWatch {
 
     /// The server has ended something: all is watched anew, after a while.
     fn pause(&mut self) {
+        self.pause_for(GROUP_WATCH_PAUSE);
+    }
+
+    fn pause_for(&mut self, pause: Duration) {
         self.watched.clear();
-        self.not_before = Some(Instant::now() + GROUP_WATCH_PAUSE);
+        self.not_before = Some(Instant::now() + pause);
     }
 
     fn wait(&mut self, mut subscription: connection::GroupWatch, incarnation: [u8; 16]) {
@@ -136,6 +141,10 @@ impl Agent {
             }
             Some(GroupLogEvent::Log { event: GroupLogPush::Ended { .. }, .. }) => self.group_watch.pause(),
             Some(GroupLogEvent::Log { .. }) => {}
+            Some(GroupLogEvent::GoAway { retry_after }) => {
+                self.group_watch.pause_for(Duration::from_millis(retry_after).min(RECONNECT_WAIT_MAX));
+                return Ok(None);
+            }
             None => {
                 self.group_watch.pause();
                 return Ok(None);

@@ -43,7 +43,7 @@ impl Agent {
                 Err(error) => return Err(error),
             };
             self.proved = None;
-            let pause = backoff.failed(Duration::ZERO, &mut self.rng);
+            let pause = backoff.failed(asked_for(&failure), &mut self.rng);
             // Documents that move are worth staying for.
             let is_over = Instant::now() + pause >= end && (!drained || self.transfers.are_settled());
             if is_final(&failure) || is_over {
@@ -167,9 +167,13 @@ impl Agent {
                 SubscriptionEvent::Expired(count) => {
                     self.run(Input::Expired(count), show).await?;
                 }
-                // Nothing is lost by it; the server tells it again to the next subscription.
-                SubscriptionEvent::PrekeysWithheld(_) => {}
+                SubscriptionEvent::PrekeysWithheld(since) => {
+                    self.run(Input::PrekeysWithheld(since), show).await?;
+                }
                 SubscriptionEvent::Displaced => return Err(NetworkError::Displaced.into()),
+                SubscriptionEvent::GoAway { retry_after } => {
+                    return Err(NetworkError::GoingAway { retry_after: Duration::from_millis(retry_after) }.into());
+                }
             }
         }
     }
@@ -213,6 +217,18 @@ async fn batch(
         }
     }
     Ok((batch, None))
+}
+
+/// For how long the server has asked to be left alone.
+fn asked_for(failure: &NetworkError) -> Duration {
+    match failure {
+        NetworkError::GoingAway { retry_after } => *retry_after,
+        NetworkError::Request(RequestError::Refused(error))
+        | NetworkError::Connect(ConnectError::Request(RequestError::Refused(error))) => {
+            Duration::from_millis(error.retry_after)
+        }
+        _ => Duration::ZERO,
+    }
 }
 
 /// Whether trying again later is of no use until a person has done something.

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use chacha20::ChaCha20Rng;
+use medipeps_core::label;
+use medipeps_core::proof::EXPORTER_LENGTH;
 use medipeps_core::wire::transport::{Delivery, ErrorCode, Lane};
 use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Endpoint, VarInt};
 use rand_core::SeedableRng;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::RootCertStore;

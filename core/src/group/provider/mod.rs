@@ -8,6 +8,7 @@ mod primitives;
 mod randomness;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,8 +32,9 @@ use zeroize::Zeroizing;
 pub use kem::{Kem, X25519};
 pub use primitives::{ChaChaPoly, HkdfSha256};
 pub use randomness::Randomness;
+pub(crate) use witness::{Seen, Witness};
 
-use crate::crypto::signature::{ExpandedVerifyingKey, SignatureError};
+use crate::crypto::signature::{ExpandedVerifyingKey, SignatureError, VerifyingKey};
 use crate::limits::GROUP_SENDERS_KNOWN_MAX;
 
 /// MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519 (RFC 9420 section 17.1).
@@ -79,6 +81,7 @@ impl From<HpkeError> for ProviderError {
 #[derive(Debug, Clone, Default)]
 pub struct Provider {
     randomness: Randomness,
+    witness: Witness,
 }
 
 impl Provider {
@@ -86,6 +89,11 @@ impl Provider {
     #[must_use]
     pub const fn randomness(&self) -> &Randomness {
         &self.randomness
+    }
+
+    /// Who sees what is signed and verified.
+    pub(crate) const fn witness(&self) -> &Witness {
+        &self.witness
     }
 }
 
@@ -105,6 +113,7 @@ impl CryptoProvider for Provider {
         Some(Suite {
             cipher_suite,
             randomness: self.randomness.clone(),
+            witness: self.witness.clone(),
             hpke: Hpke::new(kem.clone(), HkdfSha256, Some(ChaChaPoly)),
             kem,
             signer: Arc::default(),
@@ -118,6 +127,7 @@ impl CryptoProvider for Provider {
 pub struct Suite {
     cipher_suite: CipherSuite,
     randomness: Randomness,
+    witness: Witness,
     hpke: Hpke<Kem, HkdfSha256, ChaChaPoly>,
     kem: Kem,
     /// The key that signed last. Ed25519 needs the public key for every signature, and computing it costs as much again.
@@ -140,7 +150,10 @@ impl Suite {
         if known.is_none() {
             *signer = Some(ed25519_dalek::SigningKey::from_bytes(seed));
         }
-        signer.as_ref().map(|key| key.sign(data).to_vec()).ok_or(ProviderError::Signature)
+        let key = signer.as_ref().ok_or(ProviderError::Signature)?;
+        let signature = key.sign(data).to_bytes();
+        self.witness.note(VerifyingKey::of(key), data, &signature);
+        Ok(signature.to_vec())
     }
 }
 
@@ -149,10 +162,13 @@ impl Suite {
         let key: [u8; 32] = public_key.try_into().map_err(|_| SignatureError::Key)?;
         let known = self.senders.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(known) = known {
-            return known.verify(data, signature);
+            known.verify(data, signature)?;
+            self.witness.note(known.key(), data, signature);
+            return Ok(());
         }
         let expanded = ExpandedVerifyingKey::from_slice(&key)?;
         expanded.verify(data, signature)?;
+        self.witness.note(expanded.key(), data, signature);
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
         if senders.len() >= GROUP_SENDERS_KNOWN_MAX {
             senders.clear();

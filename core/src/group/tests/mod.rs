@@ -209,10 +209,14 @@ pub(super) fn commit(
     prepared
 }
 
+/// A text, as it is encrypted.
+pub(super) fn encoded(text: &str) -> Zeroizing<Vec<u8>> {
+    content(Body::Chat(Chat::Text { text: text.to_owned() })).encode().unwrap()
+}
+
 /// A text, as its sender's device puts it into a group.
 pub(super) fn encrypted(group: &mut Group, text: &str, rng: &mut ChaCha20Rng) -> Result<GroupEntry, GroupError> {
-    let franked = group.frank(&content(Body::Chat(Chat::Text { text: text.to_owned() })), rng)?;
-    group.encrypt(&franked, rng)
+    Ok(group.encrypt(&encoded(text), rng)?.entry)
 }
 
 /// What it says.

@@ -4,7 +4,6 @@ use mls_rs::{Extension, ExtensionList};
 
 use super::rogue::{external_commit, rogue_entry};
 use super::*;
-use crate::franking::{FrankedContent, FrankingTag};
 use crate::group::judge::POLICY_EXTENSION;
 use crate::test_rng::rng;
 
@@ -430,8 +429,7 @@ fn limits_are_refused_by_name() {
     let change = Change { add: vec![package; crate::limits::GROUP_MEMBERS_MAX - 2], ..Change::default() };
     let prepared = ward.readers[0].group.prepare_commit(&change, &mut ward.rng);
     assert_eq!(prepared, Err(Refusal::TooManyMembers.into()));
-    let tag = FrankingTag { commitment: [0; 32], signature: [0; 64] };
-    let long = FrankedContent { bytes: vec![0; crate::limits::GROUP_MESSAGE_LENGTH_MAX + 1].into(), tag };
+    let long = vec![0; crate::limits::GROUP_MESSAGE_LENGTH_MAX + 1];
     assert_eq!(ward.readers[0].group.encrypt(&long, &mut ward.rng), Err(GroupError::TooLong));
     let own = ward.readers[0].group.own_leaf();
     let change = Change { remove: vec![own], ..Change::default() };

@@ -4,7 +4,8 @@ use prost::Message;
 
 use super::{address, optional_id, text};
 use crate::Address;
-use crate::franking::FrankingTag;
+use crate::franking::FrankingProof;
+use crate::wire::content::{decode_proof, encode_proof};
 use crate::wire::{WireError, fixed, proto};
 
 /// How far a message of a group has come.
@@ -33,10 +34,10 @@ pub struct GroupMessageRecord {
     pub account_key: [u8; 32],
     /// By the server's clock; by this device's until it is in the log. Milliseconds since 1970.
     pub received: u64,
-    /// An encoded `Content`, byte for byte as it was encrypted: its franking key is in it.
+    /// An encoded `Content`, byte for byte as it was encrypted.
     pub content: Vec<u8>,
-    /// What binds the sender to it.
-    pub tag: FrankingTag,
+    /// What binds the sender to it, once it is in the log. Without it the message cannot be reported.
+    pub proof: Option<FrankingProof>,
     /// The signing key of the sender's device, Ed25519: it names the certificate that goes with a report.
     pub device_key: [u8; 32],
     /// In which it lies in the log; 0 until it does.
@@ -67,7 +68,7 @@ pub struct GroupOutboxRecord {
 }
 
 /// An encrypted entry that waits for the server's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupEntryRecord {
     /// Names it; the encoded request is stored under it.
     pub id: [u8; 16],
@@ -75,6 +76,8 @@ pub struct GroupEntryRecord {
     pub hash: [u8; 32],
     /// For which it is encrypted.
     pub epoch: u64,
+    /// What binds this device to it.
+    pub proof: FrankingProof,
 }
 
 impl GroupMessageRecord {
@@ -95,9 +98,9 @@ impl GroupMessageRecord {
             },
             code: self.code.clone().unwrap_or_default(),
             account_key: self.account_key.to_vec(),
-            tag: self.tag.encode().to_vec(),
             epoch: self.epoch,
             device_key: self.device_key.to_vec(),
+            proof: self.proof.as_ref().map(encode_proof),
         }
         .encode_to_vec()
     }
@@ -116,7 +119,7 @@ impl GroupMessageRecord {
             account_key: fixed(&record.account_key, "account_key")?,
             received: record.received,
             content: record.content,
-            tag: FrankingTag::decode(&record.tag).map_err(|_| WireError::Bounds("tag"))?,
+            proof: record.proof.map(decode_proof).transpose()?,
             device_key: fixed(&record.device_key, "device_key")?,
             epoch: record.epoch,
             state: match record.state {
@@ -134,16 +137,18 @@ impl GroupOutboxRecord {
     /// The record's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let entry = self.entry.as_ref();
         proto::ClientGroupOutboxEntry {
             log_id: self.log_id.to_vec(),
             content_id: self.content_id.to_vec(),
             number: self.number,
             created: self.created,
-            entry_id: self.entry.map(|entry| entry.id.to_vec()).unwrap_or_default(),
-            entry_hash: self.entry.map(|entry| entry.hash.to_vec()).unwrap_or_default(),
-            epoch: self.entry.map_or(0, |entry| entry.epoch),
+            entry_id: entry.map(|entry| entry.id.to_vec()).unwrap_or_default(),
+            entry_hash: entry.map(|entry| entry.hash.to_vec()).unwrap_or_default(),
+            epoch: entry.map_or(0, |entry| entry.epoch),
             attempts: self.attempts,
             next_attempt: self.next_attempt,
+            proof: entry.map(|entry| encode_proof(&entry.proof)),
         }
         .encode_to_vec()
     }
@@ -154,11 +159,14 @@ impl GroupOutboxRecord {
     /// [`WireError`]
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let record = proto::ClientGroupOutboxEntry::decode(bytes)?;
-        let entry = match optional_id(&record.entry_id, "entry_id")? {
-            Some(id) => {
-                Some(GroupEntryRecord { id, hash: fixed(&record.entry_hash, "entry_hash")?, epoch: record.epoch })
-            }
-            None => None,
+        let entry = match (optional_id(&record.entry_id, "entry_id")?, record.proof) {
+            (Some(id), Some(proof)) => Some(GroupEntryRecord {
+                id,
+                hash: fixed(&record.entry_hash, "entry_hash")?,
+                epoch: record.epoch,
+                proof: decode_proof(proof)?,
+            }),
+            _ => None,
         };
         Ok(Self {
             log_id: fixed(&record.log_id, "log_id")?,
@@ -176,6 +184,10 @@ impl GroupOutboxRecord {
 mod tests {
     use super::*;
 
+    fn proof() -> FrankingProof {
+        FrankingProof { group_context: vec![6; 147], leaf: 3, signature: [7; 64] }
+    }
+
     #[test]
     fn what_is_said_and_sent_comes_back_as_it_was_stored() {
         let message = GroupMessageRecord {
@@ -186,19 +198,23 @@ mod tests {
             account_key: [9; 32],
             received: 4,
             content: vec![5],
-            tag: FrankingTag { commitment: [6; 32], signature: [7; 64] },
+            proof: Some(proof()),
             device_key: [8; 32],
             epoch: 9,
             state: GroupMessageState::Failed,
             code: Some("reader".into()),
         };
-        assert_eq!(GroupMessageRecord::decode(&message.encode()), Ok(message));
+        assert_eq!(GroupMessageRecord::decode(&message.encode()), Ok(message.clone()));
+        // One that was stored with the tag of before is read, and cannot be reported.
+        let before = GroupMessageRecord { proof: None, ..message };
+        let with_tag = [before.encode(), vec![0x52, 96], vec![1; 96]].concat();
+        assert_eq!(GroupMessageRecord::decode(&with_tag), Ok(before));
         let mut entry = GroupOutboxRecord {
             log_id: [1; 32],
             content_id: [2; 16],
             number: 3,
             created: 4,
-            entry: Some(GroupEntryRecord { id: [5; 16], hash: [6; 32], epoch: 7 }),
+            entry: Some(GroupEntryRecord { id: [5; 16], hash: [6; 32], epoch: 7, proof: proof() }),
             attempts: 8,
             next_attempt: 9,
         };

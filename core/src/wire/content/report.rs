@@ -1,9 +1,9 @@
-//! The message `Report` of `spec/proto/content.proto`.
+//! The messages `Report` and `FrankingProof` of `spec/proto/content.proto`.
 
 use prost::Message;
 
 use super::group::{decode_position, encode_position};
-use crate::franking::FrankingTag;
+use crate::franking::FrankingProof;
 use crate::kind::Report;
 use crate::wire::{WireError, fixed, proto};
 
@@ -11,11 +11,10 @@ pub(super) fn encode(report: &Report) -> Vec<u8> {
     proto::Report {
         log_id: report.log_id.to_vec(),
         position: Some(encode_position(report.position)),
-        epoch: report.epoch,
         content: report.content.clone(),
-        tag: report.tag.encode().to_vec(),
         sender_certificate: report.sender_certificate.clone(),
         reason: report.reason.clone(),
+        proof: Some(encode_proof(&report.proof)),
     }
     .encode_to_vec()
 }
@@ -25,10 +24,26 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Report, WireError> {
     Ok(Report {
         log_id: fixed(&message.log_id, "log_id")?,
         position: decode_position(message.position)?,
-        epoch: message.epoch,
         content: message.content,
-        tag: FrankingTag::decode(&message.tag).map_err(|_| WireError::Bounds("tag"))?,
+        proof: decode_proof(message.proof.ok_or(WireError::Missing("proof"))?)?,
         sender_certificate: message.sender_certificate,
         reason: message.reason,
+    })
+}
+
+/// Also in records of the client's.
+pub(in crate::wire) fn encode_proof(proof: &FrankingProof) -> proto::FrankingProof {
+    proto::FrankingProof {
+        group_context: proof.group_context.clone(),
+        leaf: proof.leaf,
+        signature: proof.signature.to_vec(),
+    }
+}
+
+pub(in crate::wire) fn decode_proof(proof: proto::FrankingProof) -> Result<FrankingProof, WireError> {
+    Ok(FrankingProof {
+        group_context: proof.group_context,
+        leaf: proof.leaf,
+        signature: fixed(&proof.signature, "proof.signature")?,
     })
 }

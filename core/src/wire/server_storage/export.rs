@@ -8,6 +8,7 @@ use super::{
 };
 use crate::Address;
 use crate::limits::GROUP_ENTRY_LENGTH_MAX;
+use crate::tenant::{Tenant, TenantDay};
 use crate::wire::{WireError, fixed, proto};
 
 /// One record of an export.
@@ -57,6 +58,8 @@ pub enum ExportRecord {
         expires: u64,
         /// Its bytes.
         envelope: Vec<u8>,
+        /// It came without a delivery key of the account.
+        request_lane: bool,
     },
     /// A submission to the account before.
     Submission {
@@ -85,6 +88,15 @@ pub enum ExportRecord {
     },
     /// An entry of the group log before.
     GroupEntry(ExportedGroupEntry),
+    /// A tenant.
+    Tenant(Tenant),
+    /// A day of a tenant that came before.
+    TenantDay {
+        /// The number of the tenant.
+        tenant: u64,
+        /// What was counted.
+        day: TenantDay,
+    },
     /// The end.
     End {
         /// Records before this one.
@@ -193,12 +205,15 @@ impl ExportRecord {
                     key_packages: key_packages.clone(),
                 })
             }
-            Self::Envelope { sequence, received, expires, envelope } => Record::Envelope(proto::ExportedEnvelope {
-                sequence: *sequence,
-                received: *received,
-                expires: *expires,
-                envelope: envelope.clone(),
-            }),
+            Self::Envelope { sequence, received, expires, envelope, request_lane } => {
+                Record::Envelope(proto::ExportedEnvelope {
+                    sequence: *sequence,
+                    received: *received,
+                    expires: *expires,
+                    envelope: envelope.clone(),
+                    request_lane: *request_lane,
+                })
+            }
             Self::Submission { id, submission } => Record::Submission(proto::ExportedSubmission {
                 id: id.to_vec(),
                 submission: Some(submission.to_proto()),
@@ -218,6 +233,10 @@ impl ExportRecord {
                 Record::GroupEpoch(proto::ExportedGroupEpoch { epoch: *epoch, record: Some(record.to_proto()) })
             }
             Self::GroupEntry(entry) => Record::GroupEntry(entry.to_proto()),
+            Self::Tenant(tenant) => Record::Tenant(tenant.to_proto()),
+            Self::TenantDay { tenant, day } => {
+                Record::TenantDay(proto::ExportedTenantDay { tenant: *tenant, day: Some(day.to_proto()) })
+            }
             Self::End { records } => Record::End(proto::ExportedEnd { records: *records }),
         };
         proto::ExportRecord { record: Some(record) }.encode_to_vec()
@@ -253,6 +272,7 @@ impl ExportRecord {
                 received: message.received,
                 expires: message.expires,
                 envelope: message.envelope,
+                request_lane: message.request_lane,
             },
             Record::Submission(message) => Self::Submission {
                 id: fixed(&message.id, "id")?,
@@ -275,6 +295,11 @@ impl ExportRecord {
                 record: GroupEpochRecord::from_proto(message.record.as_ref().ok_or(WireError::Missing("record"))?)?,
             },
             Record::GroupEntry(message) => Self::GroupEntry(ExportedGroupEntry::from_proto(message)?),
+            Record::Tenant(message) => Self::Tenant(Tenant::from_proto(message)?),
+            Record::TenantDay(message) => Self::TenantDay {
+                tenant: message.tenant,
+                day: TenantDay::from_proto(message.day.ok_or(WireError::Missing("day"))?)?,
+            },
             Record::End(message) => Self::End { records: message.records },
         })
     }
@@ -293,6 +318,9 @@ mod tests {
             organisation: Some("CHU".into()),
             created: 1,
             devices: vec![1, 4],
+            delivery_keys: vec![[5; 32]],
+            tenant: 5,
+            suspended: true,
         };
         let prekeys = PrekeysRecord {
             sequence: 2,
@@ -301,7 +329,16 @@ mod tests {
             last_resort_kem: vec![2],
             seal: vec![3],
         };
-        let queue = QueueRecord { highest_sequence: 9, messages: 1, bytes: 4096, expired: 2, generation: 8 };
+        let queue = QueueRecord {
+            highest_sequence: 9,
+            messages: 3,
+            bytes: 12_288,
+            expired: 2,
+            generation: 8,
+            request_messages: 1,
+            request_bytes: 4096,
+            withheld_since: 7,
+        };
         let group_log = GroupLogRecord {
             first_epoch: 1,
             epoch: 2,
@@ -328,12 +365,18 @@ mod tests {
         vec![
             ExportRecord::Invitation {
                 hash: [1; 32],
-                invitation: InvitationRecord { organisation: None, expires: 5, used },
+                invitation: InvitationRecord {
+                    organisation: None,
+                    expires: 5,
+                    used,
+                    tenant: 5,
+                    address: Some("a@b".parse().unwrap()),
+                },
             },
             ExportRecord::Account { address: "a@b".parse().unwrap(), account, statement: vec![1, 2] },
             ExportRecord::Device { device_id: 1, queue, prekeys: Some(prekeys) },
             ExportRecord::UsedPrekeys { one_time: vec![1, 2], one_time_kem: vec![3], key_packages: vec![4] },
-            ExportRecord::Envelope { sequence: 9, received: 1, expires: 2, envelope: vec![0; 100] },
+            ExportRecord::Envelope { sequence: 9, received: 1, expires: 2, envelope: vec![0; 100], request_lane: true },
             ExportRecord::Submission { id: [3; 16], submission: SubmissionRecord { digest: [4; 32], forget: 6 } },
             ExportRecord::Blob(ExportedBlob { id: [6; 32], length: 3, secret_hash: [7; 32], begun: 1, expires: 2 }),
             ExportRecord::BlobPiece(vec![1, 2, 3]),
@@ -343,6 +386,11 @@ mod tests {
                 record: GroupEpochRecord { access_key: [8; 32], entries: 1, closing_sequence: 9 },
             },
             ExportRecord::GroupEntry(group_entry),
+            ExportRecord::Tenant(Tenant::default_tenant()),
+            ExportRecord::TenantDay {
+                tenant: 5,
+                day: TenantDay { day: 1, seats: 2, seats_peak: 3, bytes_peak: 4, active: true, services: Vec::new() },
+            },
             ExportRecord::End { records: 8 },
         ]
     }
@@ -352,9 +400,23 @@ mod tests {
         for record in records() {
             assert_eq!(ExportRecord::decode(&record.encode()), Ok(record));
         }
-        let store = StoreRecord { incarnation: [9; 16], next_account: 2, next_blob: 3, import_unfinished: true };
+        let store = StoreRecord {
+            incarnation: [9; 16],
+            next_account: 2,
+            next_blob: 3,
+            next_tenant: 4,
+            import_unfinished: true,
+        };
         assert_eq!(StoreRecord::decode(&store.encode()), Ok(store));
-        let envelope = EnvelopeRecord { segment: 1, offset: 2, length: 3, checksum: 4, received: 5, expires: 6 };
+        let envelope = EnvelopeRecord {
+            segment: 1,
+            offset: 2,
+            length: 3,
+            checksum: 4,
+            received: 5,
+            expires: 6,
+            request_lane: true,
+        };
         assert_eq!(EnvelopeRecord::decode(&envelope.encode()), Ok(envelope));
     }
 

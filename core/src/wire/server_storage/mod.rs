@@ -3,6 +3,8 @@
 mod blob;
 mod export;
 mod group_log;
+mod tenant;
+mod token;
 
 use prost::Message;
 
@@ -11,8 +13,12 @@ pub use export::{ExportRecord, ExportedBlob, ExportedGroupEntry};
 pub use group_log::{
     GroupEntryIdRecord, GroupEntryRecord, GroupEpochRecord, GroupLogRecord, GroupWakeRecord, KeyPackagesRecord,
 };
+pub use token::{DrawRecord, DrawsRecord, IssuerKeyRecord, SpendRecord, VoucherRecord};
+
+pub(in crate::wire) use tenant::{decode_licence, encode_licence};
 
 use super::{WireError, fixed, proto};
+use crate::Address;
 
 /// The record of the store itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub struct StoreRecord {
     pub next_account: u64,
     /// The number of the next blob.
     pub next_blob: u64,
+    /// The number of the next tenant.
+    pub next_tenant: u64,
     /// Set while an import is loaded.
     pub import_unfinished: bool,
 }
@@ -36,6 +44,10 @@ pub struct InvitationRecord {
     pub expires: u64,
     /// Set once it has created an account.
     pub used: Option<InvitationUse>,
+    /// The number of the tenant that the account will belong to.
+    pub tenant: u64,
+    /// The only address that it can be used for.
+    pub address: Option<Address>,
 }
 
 /// What an invitation was used for.
@@ -62,6 +74,12 @@ pub struct AccountRecord {
     pub created: u64,
     /// Ascending.
     pub devices: Vec<u32>,
+    /// Hashes of the delivery keys that the account has set.
+    pub delivery_keys: Vec<[u8; 32]>,
+    /// The number of the tenant that it belongs to.
+    pub tenant: u64,
+    /// The operator lets nothing in or out.
+    pub suspended: bool,
 }
 
 /// The prekeys of a device that are not one-time.
@@ -92,6 +110,12 @@ pub struct QueueRecord {
     pub expired: u64,
     /// The highest generation that the device reported.
     pub generation: u64,
+    /// Of `messages`, those of the request lane.
+    pub request_messages: u64,
+    /// Of `bytes`, theirs.
+    pub request_bytes: u64,
+    /// When one-time prekeys were first withheld and the device was not told, in milliseconds since 1970; 0: not.
+    pub withheld_since: u64,
 }
 
 /// Where the body of an envelope lies.
@@ -109,6 +133,8 @@ pub struct EnvelopeRecord {
     pub received: u64,
     /// Milliseconds since 1970.
     pub expires: u64,
+    /// It came without a delivery key of the account.
+    pub request_lane: bool,
 }
 
 /// A submission id that was taken.
@@ -128,6 +154,7 @@ impl StoreRecord {
             incarnation: self.incarnation.to_vec(),
             next_account: self.next_account,
             next_blob: self.next_blob,
+            next_tenant: self.next_tenant,
             import_unfinished: self.import_unfinished,
         }
         .encode_to_vec()
@@ -147,6 +174,7 @@ impl StoreRecord {
             next_account: message.next_account,
             // A store from before there were blobs has none.
             next_blob: message.next_blob.max(1),
+            next_tenant: message.next_tenant.max(1),
             import_unfinished: message.import_unfinished,
         })
     }
@@ -173,6 +201,8 @@ impl InvitationRecord {
             expires: self.expires,
             account: self.used.map_or(0, |used| used.account),
             statement_digest: self.used.map(|used| used.statement_digest.to_vec()).unwrap_or_default(),
+            tenant: self.tenant,
+            address: self.address.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 
@@ -184,7 +214,14 @@ impl InvitationRecord {
                 Some(InvitationUse { account, statement_digest: fixed(&message.statement_digest, "statement_digest")? })
             }
         };
-        Ok(Self { organisation: some_text(message.organisation), expires: message.expires, used })
+        let address = some_text(message.address).map(|address| Address::from_canonical(&address)).transpose();
+        Ok(Self {
+            organisation: some_text(message.organisation),
+            expires: message.expires,
+            used,
+            tenant: message.tenant,
+            address: address.map_err(|_| WireError::Bounds("address"))?,
+        })
     }
 }
 
@@ -211,6 +248,9 @@ impl AccountRecord {
             organisation: self.organisation.clone().unwrap_or_default(),
             created: self.created,
             devices: self.devices.clone(),
+            delivery_keys: self.delivery_keys.iter().map(|hash| hash.to_vec()).collect(),
+            tenant: self.tenant,
+            suspended: self.suspended,
         }
     }
 
@@ -228,6 +268,13 @@ impl AccountRecord {
             organisation: some_text(message.organisation),
             created: message.created,
             devices: message.devices,
+            delivery_keys: message
+                .delivery_keys
+                .iter()
+                .map(|hash| fixed(hash, "delivery_keys"))
+                .collect::<Result<_, _>>()?,
+            tenant: message.tenant,
+            suspended: message.suspended,
         })
     }
 }
@@ -290,6 +337,9 @@ impl QueueRecord {
             bytes: self.bytes,
             expired: self.expired,
             generation: self.generation,
+            request_messages: self.request_messages,
+            request_bytes: self.request_bytes,
+            withheld_since: self.withheld_since,
         }
     }
 
@@ -300,6 +350,9 @@ impl QueueRecord {
             bytes: message.bytes,
             expired: message.expired,
             generation: message.generation,
+            request_messages: message.request_messages,
+            request_bytes: message.request_bytes,
+            withheld_since: message.withheld_since,
         }
     }
 }
@@ -315,6 +368,7 @@ impl EnvelopeRecord {
             checksum: self.checksum,
             received: self.received,
             expires: self.expires,
+            request_lane: self.request_lane,
         }
         .encode_to_vec()
     }
@@ -332,6 +386,7 @@ impl EnvelopeRecord {
             checksum: message.checksum,
             received: message.received,
             expires: message.expires,
+            request_lane: message.request_lane,
         })
     }
 }

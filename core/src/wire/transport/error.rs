@@ -150,6 +150,18 @@ error_codes! {
     VoucherSpent = 68;
     /// Too many messages from strangers wait for the recipient; `retry_after` is a guess.
     RequestLaneFull = 69;
+    /// The tenant of the invitation has as many accounts as its licence allows.
+    SeatsExhausted = 80;
+    /// The licence of the account's tenant has ended.
+    LicenceEnded = 81;
+    /// The tenant of the account is suspended by whoever runs the server.
+    TenantSuspended = 82;
+    /// The account is suspended by whoever runs the server.
+    AccountSuspended = 83;
+    /// The queues of the recipient's tenant hold as much as its licence allows.
+    TenantStorageFull = 84;
+    /// The invitation is for another address.
+    InvitationBound = 85;
 }
 
 impl ErrorReply {

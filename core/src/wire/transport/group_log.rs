@@ -138,6 +138,11 @@ pub enum GroupLogEvent {
         /// What of it.
         event: GroupLogPush,
     },
+    /// The server stops; nothing more comes of any log.
+    GoAway {
+        /// Milliseconds after which to connect again, drawn for this watch.
+        retry_after: u64,
+    },
 }
 
 /// What a watch pushes of one log.
@@ -400,6 +405,7 @@ impl GroupLogEvent {
                     }
                 },
             ),
+            Self::GoAway { retry_after } => (Vec::new(), E::GoAway(proto::GoAway { retry_after: *retry_after })),
         };
         proto::GroupLogEvent { log_id, event: Some(event) }
     }
@@ -407,8 +413,9 @@ impl GroupLogEvent {
     pub(super) fn from_proto(message: proto::GroupLogEvent) -> Result<Self, WireError> {
         use proto::group_log_event::Event as E;
         let event = match message.event.ok_or(WireError::Missing("event"))? {
-            E::Open(_) if !message.log_id.is_empty() => return Err(WireError::Bounds("log_id")),
+            E::Open(_) | E::GoAway(_) if !message.log_id.is_empty() => return Err(WireError::Bounds("log_id")),
             E::Open(open) => return Ok(Self::Open(fixed(&open.incarnation, "incarnation")?)),
+            E::GoAway(away) => return Ok(Self::GoAway { retry_after: away.retry_after }),
             E::Entry(entry) => GroupLogPush::Entry(GroupLogEntry::from_proto(entry)?),
             E::Signal(signal) => GroupLogPush::Signal(bounded(signal.signal, GROUP_SIGNAL_LENGTH_MAX, "signal")?),
             E::CaughtUp(_) => GroupLogPush::CaughtUp,
@@ -545,6 +552,7 @@ mod tests {
             Response::AppendGroupEntry(AppendGroupEntryReply { incarnation, sequence: 2, duplicate: true }),
             Response::FetchGroupEntries(FetchGroupEntriesReply { incarnation, entries, epoch_closed: true, now: 7 }),
             Response::GroupLog(GroupLogEvent::Open(incarnation)),
+            Response::GroupLog(GroupLogEvent::GoAway { retry_after: 8 }),
             log(GroupLogPush::Entry(entry(9, GROUP_ENTRY_LENGTH_MAX))),
             log(GroupLogPush::Signal(vec![1])),
             log(GroupLogPush::CaughtUp),

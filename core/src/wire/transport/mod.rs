@@ -3,6 +3,7 @@
 mod error;
 mod group_log;
 mod key_package;
+mod own_account;
 mod request;
 mod response;
 mod token;
@@ -13,6 +14,7 @@ pub use group_log::{
     GroupLogEntry, GroupLogEvent, GroupLogPush, SetGroupWake, SignalGroup, WatchGroupLogs, WatchedGroupLog,
 };
 pub use key_package::{DeviceKeyPackage, FetchKeyPackagesReply, KeyPackageStatusReply};
+pub use own_account::{FetchOwnData, FetchOwnDataReply, FetchTenantReply, OwnDeviceData, OwnEnvelopeData};
 pub use request::{
     Acknowledge, Authenticate, BeginBlob, DeleteAccount, DeleteBlob, DeviceEnvelope, FetchBlob, FetchKeyPackages,
     FetchPrekeys, PutBlobPiece, Register, Request, Submit,

@@ -7,6 +7,7 @@ use prost::Message;
 use super::group_log::{
     AppendGroupEntry, CreateGroupLog, FetchGroupEntries, SetGroupWake, SignalGroup, WatchGroupLogs,
 };
+use super::own_account::FetchOwnData;
 use super::token::{DrawVoucher, Payment, RedeemVoucher, TokenRequest, delivery_key_hashes};
 use super::{Transport, check_content, check_frame, statement};
 use crate::Address;
@@ -78,6 +79,10 @@ pub enum Request {
     /// Replaces the account's delivery keys, of which the server keeps hashes; at most
     /// [`DELIVERY_KEYS_MAX`](crate::limits::DELIVERY_KEYS_MAX).
     SetDeliveryKeys(Vec<[u8; 32]>),
+    /// The licence of the tenant that the own account belongs to.
+    FetchTenant,
+    /// Everything that the server has of the own account.
+    FetchOwnData(FetchOwnData),
 }
 
 /// A proof of device.
@@ -326,6 +331,8 @@ impl Request {
             Self::SetDeliveryKeys(hashes) => {
                 R::SetDeliveryKeys(proto::SetDeliveryKeys { hashes: hashes.iter().map(|hash| hash.to_vec()).collect() })
             }
+            Self::FetchTenant => R::FetchTenant(proto::FetchTenant {}),
+            Self::FetchOwnData(fetch) => R::FetchOwnData(fetch.to_proto()),
         };
         proto::Request { request: Some(request) }.encode_to_vec()
     }
@@ -420,6 +427,8 @@ impl Request {
             R::SetGroupWake(wake) => Self::SetGroupWake(SetGroupWake::from_proto(&wake)?),
             R::PublishKeyPackages(publish) => Self::PublishKeyPackages(publish.upload),
             R::KeyPackageStatus(_) => Self::KeyPackageStatus,
+            R::FetchTenant(_) => Self::FetchTenant,
+            R::FetchOwnData(fetch) => Self::FetchOwnData(FetchOwnData::from_proto(&fetch)),
             R::FetchKeyPackages(fetch) => Self::FetchKeyPackages(FetchKeyPackages {
                 address: address(&fetch.address)?,
                 payment: Payment::decode(fetch.payment)?,

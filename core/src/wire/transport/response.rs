@@ -4,6 +4,7 @@ use prost::Message;
 
 use super::group_log::{AppendGroupEntryReply, FetchGroupEntriesReply, GroupLogEntry, GroupLogEvent};
 use super::key_package::{FetchKeyPackagesReply, KeyPackageStatusReply};
+use super::own_account::{FetchOwnDataReply, FetchTenantReply};
 use super::token::TokenResponse;
 use super::{ErrorReply, StaleDevices, Transport, check_content, check_frame, statement};
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX};
@@ -56,6 +57,10 @@ pub enum Response {
     DrawTokens(TokenResponse),
     /// To [`Request::DrawVoucher`](super::Request::DrawVoucher): an encoded `SignedVoucher`.
     DrawVoucher(Vec<u8>),
+    /// To [`Request::FetchTenant`](super::Request::FetchTenant).
+    FetchTenant(FetchTenantReply),
+    /// To [`Request::FetchOwnData`](super::Request::FetchOwnData).
+    FetchOwnData(FetchOwnDataReply),
 }
 
 /// The server's nonce and the proof of its key.
@@ -169,6 +174,11 @@ pub enum SubscriptionEvent {
     /// Somebody asks for the account's prekeys more often than the limit: since this time, in milliseconds since 1970 by the
     /// server's clock, one-time keys were withheld.
     PrekeysWithheld(u64),
+    /// The server stops; nothing more comes.
+    GoAway {
+        /// Milliseconds after which to connect again, drawn for this subscription.
+        retry_after: u64,
+    },
 }
 
 /// One queued envelope.
@@ -251,6 +261,8 @@ impl Response {
             Self::FetchIssuerKeys(keys) => R::FetchIssuerKeys(proto::FetchIssuerKeysReply { keys }),
             Self::DrawTokens(reply) => R::DrawTokens(proto::DrawTokensReply { response: Some(reply.to_proto()) }),
             Self::DrawVoucher(voucher) => R::DrawVoucher(proto::DrawVoucherReply { voucher }),
+            Self::FetchTenant(reply) => R::FetchTenant(reply.to_proto()),
+            Self::FetchOwnData(reply) => R::FetchOwnData(reply.to_proto()),
         };
         proto::Response { response: Some(response) }.encode_to_vec()
     }
@@ -329,6 +341,8 @@ impl Response {
             R::FetchIssuerKeys(reply) => Self::FetchIssuerKeys(reply.keys),
             R::DrawTokens(reply) => Self::DrawTokens(TokenResponse::from_proto(reply.response)?),
             R::DrawVoucher(reply) => Self::DrawVoucher(reply.voucher),
+            R::FetchTenant(reply) => Self::FetchTenant(FetchTenantReply::from_proto(reply)?),
+            R::FetchOwnData(reply) => Self::FetchOwnData(FetchOwnDataReply::from_proto(reply)?),
         })
     }
 }
@@ -348,6 +362,7 @@ impl SubscriptionEvent {
             Self::Displaced => E::Displaced(proto::Displaced {}),
             Self::Expired(count) => E::Expired(proto::Expired { count }),
             Self::PrekeysWithheld(since) => E::PrekeysWithheld(proto::PrekeysWithheld { since }),
+            Self::GoAway { retry_after } => E::GoAway(proto::GoAway { retry_after }),
         };
         proto::SubscriptionEvent { event: Some(event) }
     }
@@ -366,6 +381,7 @@ impl SubscriptionEvent {
             E::Displaced(_) => Self::Displaced,
             E::Expired(expired) => Self::Expired(expired.count),
             E::PrekeysWithheld(withheld) => Self::PrekeysWithheld(withheld.since),
+            E::GoAway(away) => Self::GoAway { retry_after: away.retry_after },
         })
     }
 }
@@ -408,6 +424,7 @@ mod tests {
             event(SubscriptionEvent::QueueEmpty),
             event(SubscriptionEvent::Displaced),
             event(SubscriptionEvent::Expired(14)),
+            event(SubscriptionEvent::GoAway { retry_after: 22 }),
             Response::FetchStatement(vec![15]),
             Response::FetchPrekeys(FetchPrekeysReply {
                 statement: vec![16],

@@ -1,14 +1,22 @@
 //! `medipeps-server admin`: one file a subcommand, for whoever runs the server.
 
 mod clock;
+mod date;
 mod export;
 mod import;
 mod inspect;
+mod invitation_file;
 mod invite;
+mod reload;
+mod statement;
+mod statistics;
+mod suspend;
+mod tenant;
+mod tenants;
 
 use clap::Subcommand;
 
-use super::Failure;
+use super::{ConfigArgument, Failure};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -32,14 +40,36 @@ pub(super) enum Command {
     /// A server believes no step of the clock of more than a day, and after more than a week off it deletes nothing that
     /// has run out, until somebody has looked at the clock.
     Clock(clock::Arguments),
+    /// The customers of whoever runs the server, and what was agreed with them.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Let nothing in or out of an account until `resume`; what waits in its queues stays.
+    Suspend(suspend::Arguments),
+    /// Take a suspended account up again.
+    Resume(suspend::Arguments),
+    /// Print what a tenant took in a month, for its invoice.
+    Statement(statement::Arguments),
+    /// Print how many accounts, bytes, blobs and group logs there are, by tenant and altogether; no account is named.
+    Statistics(statistics::Arguments),
+    /// Have the running server read its configuration and its certificate again, and print the keys that changed.
+    ///
+    /// Open connections stay. Where the file has a mistake, or a key changed that needs a restart, nothing is taken over: the
+    /// server goes on as before, and this says why. SIGHUP does the same, with the answer in the log.
+    Reload(ConfigArgument),
 }
 
 pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Invite(arguments) => invite::invite(&arguments).await,
+        Command::Invite(arguments) => invite::invite(arguments).await,
         Command::Inspect(arguments) => inspect::inspect(&arguments).await,
         Command::Export(arguments) => export::export(&arguments).await,
         Command::Import(arguments) => import::import(&arguments).await,
         Command::Clock(arguments) => clock::clock(&arguments).await,
+        Command::Tenant(command) => tenant::run(command).await,
+        Command::Suspend(arguments) => suspend::suspend(arguments, true).await,
+        Command::Resume(arguments) => suspend::suspend(arguments, false).await,
+        Command::Statement(arguments) => statement::statement(&arguments).await,
+        Command::Statistics(arguments) => statistics::statistics(&arguments).await,
+        Command::Reload(config) => reload::reload(&config).await,
     }
 }

@@ -7,7 +7,7 @@ pub(in crate::storage) async fn registration_uses_up_an_invitation<E: Engine>() 
     let storage = engine.storage();
     let first = registration("a@x", [1; 32], &[1, 2]);
     assert_eq!(storage.register(first.clone()).await, Err(RegisterError::InvitationUnknown));
-    let invitation = Invitation { organisation: Some("CHU".into()), expires_ms: NOW + 1 };
+    let invitation = Invitation { organisation: Some("CHU".into()), expires_ms: NOW + 1, tenant: 0, address: None };
     storage.create_invitation([1; 32], invitation.clone()).await.unwrap();
     assert_eq!(storage.create_invitation([1; 32], invitation.clone()).await, Err(InvitationError::Exists));
     let twice = registration("a@x", [1; 32], &[1, 1]);
@@ -28,6 +28,9 @@ pub(in crate::storage) async fn registration_uses_up_an_invitation<E: Engine>() 
             organisation: Some("CHU".into()),
             devices: vec![1, 2],
             created_ms: NOW,
+            delivery_keys: vec![],
+            tenant: 0,
+            suspended: false,
         }
     );
 
@@ -84,7 +87,7 @@ pub(in crate::storage) async fn a_device_that_goes_takes_its_queue_and_prekeys_a
     assert_eq!(storage.fetch(&who, 2, 0, 10).await, Err(QueueError::UnknownDevice));
     assert_eq!(storage.prekey_status(&who, 2).await, Err(PrekeyError::UnknownDevice));
     assert_eq!(sequences(&*storage, &who, 1).await, [1]);
-    let taken = storage.take_prekeys(&who).await.unwrap();
+    let taken = storage.take_prekeys(&who, Taking::default()).await.unwrap();
     assert_eq!(taken.iter().map(|taken| taken.device_id).collect::<Vec<_>>(), [1], "3 has none yet");
 
     // A device without prekeys cannot be written to, so nobody is asked to.
@@ -110,13 +113,13 @@ pub(in crate::storage) async fn a_deleted_account_leaves_nothing<E: Engine>() {
     assert_eq!(storage.account(&who).await, Ok(None));
     assert_eq!(storage.inspect(None, 10).await, Ok(Vec::new()));
     assert_eq!(storage.enqueue(submission(&who, 1, &[(1, 1)])).await, Err(EnqueueError::UnknownRecipient));
-    assert_eq!(storage.take_prekeys(&who).await, Err(PrekeyError::UnknownDevice));
+    assert_eq!(storage.take_prekeys(&who, Taking::default()).await, Err(PrekeyError::UnknownDevice));
     let mut hash = [0; 32];
     hash[..3].copy_from_slice(b"a@x");
     let repeat = storage.register(registration("a@x", hash, &[1, 2])).await;
     assert_eq!(repeat, Err(RegisterError::InvitationUsed), "a repeat must not raise the dead");
 
-    let invitation = Invitation { organisation: None, expires_ms: NOW + 1 };
+    let invitation = Invitation { organisation: None, expires_ms: NOW + 1, tenant: 0, address: None };
     storage.create_invitation([9; 32], invitation).await.unwrap();
     storage.register(registration("a@x", [9; 32], &[1])).await.unwrap();
     assert_eq!(sequences(&*storage, &who, 1).await, [0; 0]);

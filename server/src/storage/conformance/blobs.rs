@@ -12,7 +12,15 @@ const FAR: u64 = NOW + 30 * DAY;
 const SOON: u64 = NOW + 7 * DAY;
 
 fn new_blob(id: u8, length: u64) -> NewBlob {
-    NewBlob { id: [id; 32], secret_hash: SECRET, length, now_ms: NOW, expires_ms: FAR, unfinished_expires_ms: SOON }
+    NewBlob {
+        id: [id; 32],
+        secret_hash: SECRET,
+        length,
+        now_ms: NOW,
+        expires_ms: FAR,
+        unfinished_expires_ms: SOON,
+        spend: Spend::default(),
+    }
 }
 
 /// The bytes of a blob: no two pieces are the same.

@@ -15,7 +15,14 @@ pub(super) const FIRST: u64 = 1;
 const YEAR: u64 = 400 * DAY;
 
 pub(super) fn new_log(log_id: [u8; 32]) -> NewGroupLog {
-    NewGroupLog { log_id, access_key: key(FIRST), epoch: FIRST, now_ms: NOW, expires_ms: NOW + YEAR }
+    NewGroupLog {
+        log_id,
+        access_key: key(FIRST),
+        epoch: FIRST,
+        now_ms: NOW,
+        expires_ms: NOW + YEAR,
+        spend: Spend::default(),
+    }
 }
 
 pub(super) fn entry_id(number: u64) -> [u8; 16] {
@@ -41,6 +48,7 @@ pub(super) fn entry(epoch: u64, number: u64, length: usize) -> GroupAppend {
         now_ms: NOW,
         expires_ms: NOW + 90 * DAY,
         log_expires_ms: NOW + YEAR,
+        spend: Spend::default(),
     }
 }
 

@@ -19,7 +19,7 @@ fn packages(tag: u8, ids: std::ops::Range<u32>, length: usize) -> KeyPackageSet 
 }
 
 async fn take(storage: &dyn Storage, who: &Address) -> TakenKeyPackage {
-    storage.take_key_packages(who).await.unwrap().remove(0)
+    storage.take_key_packages(who, Taking::default()).await.unwrap().remove(0)
 }
 
 pub(in crate::storage) async fn key_packages_are_replaced_and_added<E: Engine>() {
@@ -28,7 +28,11 @@ pub(in crate::storage) async fn key_packages_are_replaced_and_added<E: Engine>()
     let who = register(&*storage, "a@x", &[1]).await;
     let status = |one_time, sequence| Ok(KeyPackageStatus { one_time, sequence });
     assert_eq!(storage.key_package_status(&who, 1).await, status(0, 0));
-    assert_eq!(storage.take_key_packages(&who).await, Ok(Vec::new()), "a device without any is left out");
+    assert_eq!(
+        storage.take_key_packages(&who, Taking::default()).await,
+        Ok(Vec::new()),
+        "a device without any is left out"
+    );
     storage.put_key_packages(&who, 1, 3, packages(1, 0..3, KEY_PACKAGE_LENGTH_MAX)).await.unwrap();
     assert_eq!(storage.key_package_status(&who, 1).await, status(3, 3));
     let same = storage.put_key_packages(&who, 1, 3, packages(1, 0..3, KEY_PACKAGE_LENGTH_MAX)).await;
@@ -79,7 +83,7 @@ pub(in crate::storage) async fn every_key_package_goes_to_one_taker<E: Engine>()
     let takers: Vec<_> = (0..50)
         .map(|_| {
             let (storage, who) = (Arc::clone(&storage), who.clone());
-            tokio::spawn(async move { storage.take_key_packages(&who).await.unwrap() })
+            tokio::spawn(async move { storage.take_key_packages(&who, Taking::default()).await.unwrap() })
         })
         .collect();
     let mut given = BTreeMap::new();
@@ -103,12 +107,12 @@ pub(in crate::storage) async fn key_packages_go_with_their_device<E: Engine>() {
     for device in [1, 2u32] {
         storage.put_key_packages(&who, device, 1, packages(device as u8, 0..2, 5000)).await.unwrap();
     }
-    storage.take_key_packages(&who).await.unwrap();
+    storage.take_key_packages(&who, Taking::default()).await.unwrap();
     storage.replace_statement(&who, 1, vec![8; 10], 2, vec![2]).await.unwrap();
     drop(storage);
     engine.reopen();
     let storage = engine.storage();
-    let taken = storage.take_key_packages(&who).await.unwrap();
+    let taken = storage.take_key_packages(&who, Taking::default()).await.unwrap();
     assert_eq!(taken.iter().map(|one| one.device_id).collect::<Vec<_>>(), [2]);
     assert_eq!(taken[0].key_package, packages(2, 1..2, 5000).one_time[0].1, "a restart changes nothing");
     // Another device under the number has nothing of the one before, and may use its ids.
@@ -130,7 +134,7 @@ pub(in crate::storage) async fn used_key_packages_survive_an_export<E: Engine>()
     let storage = target.storage();
     storage.import(Box::new(Cursor::new(exported))).await.unwrap();
     assert_eq!(storage.key_package_status(&who, 1).await, Ok(KeyPackageStatus { one_time: 0, sequence: 0 }));
-    assert_eq!(storage.take_key_packages(&who).await, Ok(Vec::new()));
+    assert_eq!(storage.take_key_packages(&who, Taking::default()).await, Ok(Vec::new()));
     // The one with id 1 was unused at the export; who knows whether it was given away after.
     storage.put_key_packages(&who, 1, 2, packages(0xb7, 0..3, 5000)).await.unwrap();
     assert_eq!(take(&*storage, &who).await.key_package, packages(0xb7, 2..3, 5000).one_time[0].1);

@@ -6,13 +6,17 @@ mod group_log_transfer;
 mod group_logs;
 mod group_wakes;
 mod key_packages;
+mod moving;
 mod prekeys;
 mod queues;
+mod tenants;
+mod tokens;
 mod transfer;
 
 use std::sync::Arc;
 
 use medipeps_core::Address;
+use medipeps_core::wire::transport::Lane;
 
 use super::*;
 
@@ -97,6 +101,26 @@ macro_rules! conformance_suite {
             every_key_package_goes_to_one_taker,
             key_packages_go_with_their_device,
             used_key_packages_survive_an_export,
+            a_token_pays_for_one_thing,
+            a_token_is_spent_once_by_many_at_once,
+            what_is_refused_spends_nothing,
+            everything_that_is_paid_spends,
+            a_repeated_fetch_takes_no_second_key,
+            spent_tokens_survive_a_restart_and_go_with_their_key,
+            a_restore_retires_issuer_keys,
+            a_day_is_drawn_once_a_device,
+            vouchers_are_drawn_and_redeemed_once,
+            strangers_have_a_lane_of_their_own,
+            withheld_prekeys_are_told_until_settled,
+            tenants_have_numbers_and_names_of_their_own,
+            seats_are_never_given_twice,
+            an_invitation_may_be_bound_to_an_address,
+            the_room_of_a_tenant_is_counted_over_its_queues,
+            what_has_ended_takes_nothing_new_and_loses_nothing,
+            every_day_of_a_tenant_is_counted,
+            an_export_carries_tenants,
+            an_envelope_is_moved_to_the_end_and_nothing_is_lost,
+            limits_are_set_anew,
         );
     };
     ($engine:ty: $($case:ident,)*) => {
@@ -114,12 +138,16 @@ pub(super) use self::group_log_transfer::*;
 pub(super) use self::group_logs::*;
 pub(super) use self::group_wakes::*;
 pub(super) use self::key_packages::*;
+pub(super) use self::moving::*;
 pub(super) use self::prekeys::*;
 pub(super) use self::queues::*;
+pub(super) use self::tenants::*;
+pub(super) use self::tokens::*;
 pub(super) use self::transfer::*;
 pub(super) use conformance_suite;
 
-pub(super) const ROOMY: QueueQuota = QueueQuota { messages_max: 1000, bytes_max: 1 << 30 };
+pub(super) const ROOMY: QueueQuota =
+    QueueQuota { messages_max: 1000, bytes_max: 1 << 30, request_messages_max: 1000, request_bytes_max: 1 << 30 };
 const NOW: u64 = 1_800_000_000_000;
 const DAY: u64 = 24 * 3600 * 1000;
 
@@ -156,7 +184,7 @@ pub(super) fn registration(name: &str, invitation_hash: [u8; 32], devices: &[u32
 pub(super) async fn register(storage: &dyn Storage, name: &str, devices: &[u32]) -> Address {
     let mut hash = [0; 32];
     hash[..name.len()].copy_from_slice(name.as_bytes());
-    let invitation = Invitation { organisation: Some("CHU".into()), expires_ms: NOW + DAY };
+    let invitation = Invitation { organisation: Some("CHU".into()), expires_ms: NOW + DAY, tenant: 0, address: None };
     storage.create_invitation(hash, invitation).await.unwrap();
     storage.register(registration(name, hash, devices)).await.unwrap();
     address(name)
@@ -170,6 +198,8 @@ pub(super) fn submission(to: &Address, id: u8, envelopes: &[(u32, usize)]) -> Su
         digest: [id; 32],
         now_ms: NOW,
         expires_ms: NOW + 30 * DAY,
+        lane: Lane::Normal,
+        spend: Spend::default(),
     }
 }
 

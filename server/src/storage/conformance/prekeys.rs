@@ -15,7 +15,7 @@ pub(in crate::storage) async fn prekeys_are_replaced_whole<E: Engine>() {
     assert_eq!(old, Err(PrekeyError::OldSequence { current: 1 }));
     assert_eq!(storage.put_prekeys(&who, 1, 1, prekeys(1, 0..3)).await, Ok(()), "the same again");
     assert_eq!(storage.put_prekeys(&who, 2, 1, prekeys(1, 0..3)).await, Err(PrekeyError::UnknownDevice));
-    let first = storage.take_prekeys(&who).await.unwrap().remove(0);
+    let first = storage.take_prekeys(&who, Taking::default()).await.unwrap().remove(0);
     assert_eq!(first.one_time, Some(vec![1, 4, 0, 0, 0, 0]));
     assert_eq!(first.kem, TakenKem::OneTime(vec![1, 5, 0, 0, 0, 0]));
 
@@ -24,7 +24,7 @@ pub(in crate::storage) async fn prekeys_are_replaced_whole<E: Engine>() {
     assert_eq!(storage.prekey_status(&who, 1).await, status(3, 3, 5));
     let mut given = Vec::new();
     for _ in 0..3 {
-        let taken = storage.take_prekeys(&who).await.unwrap().remove(0);
+        let taken = storage.take_prekeys(&who, Taking::default()).await.unwrap().remove(0);
         assert_eq!((taken.device_id, taken.signed, taken.seal), (1, vec![6, 1], vec![6, 3]), "replaced");
         given.push((taken.one_time.unwrap(), taken.kem));
     }
@@ -33,7 +33,7 @@ pub(in crate::storage) async fn prekeys_are_replaced_whole<E: Engine>() {
     assert_eq!(given, expected, "kept, kept, added");
 
     for _ in 0..2 {
-        let taken = storage.take_prekeys(&who).await.unwrap().remove(0);
+        let taken = storage.take_prekeys(&who, Taking::default()).await.unwrap().remove(0);
         assert_eq!((taken.one_time, taken.kem), (None, TakenKem::LastResort(vec![6; 1600])), "none is left");
     }
     assert_eq!(storage.prekey_status(&who, 1).await, status(0, 0, 5));
@@ -51,7 +51,7 @@ pub(in crate::storage) async fn every_one_time_key_goes_to_one_taker<E: Engine>(
     let takers: Vec<_> = (0..60)
         .map(|_| {
             let (storage, who) = (Arc::clone(&storage), who.clone());
-            tokio::spawn(async move { storage.take_prekeys(&who).await.unwrap() })
+            tokio::spawn(async move { storage.take_prekeys(&who, Taking::default()).await.unwrap() })
         })
         .collect();
     let mut given = BTreeMap::new();

@@ -18,7 +18,8 @@ pub(in crate::storage) async fn a_queue_keeps_its_order<E: Engine>() {
     assert_eq!(all.len(), 20);
     for (index, envelope) in all.iter().enumerate() {
         let number = index as u64 + 1;
-        let expected = QueuedEnvelope { sequence: number, received_ms: NOW, envelope: vec![number as u8; 60] };
+        let expected =
+            QueuedEnvelope { sequence: number, received_ms: NOW, envelope: vec![number as u8; 60], lane: Lane::Normal };
         assert_eq!(envelope, &expected);
     }
     let some = storage.fetch(&who, 2, 7, 5).await.unwrap();
@@ -29,7 +30,7 @@ pub(in crate::storage) async fn a_queue_keeps_its_order<E: Engine>() {
 }
 
 pub(in crate::storage) async fn all_devices_or_none<E: Engine>() {
-    let engine = E::create(QueueQuota { messages_max: 2, bytes_max: 1 << 20 });
+    let engine = E::create(QueueQuota { messages_max: 2, bytes_max: 1 << 20, ..ROOMY });
     let storage = engine.storage();
     let who = register(&*storage, "a@x", &[1, 2]).await;
     let nobody = address("b@x");
@@ -54,7 +55,7 @@ pub(in crate::storage) async fn all_devices_or_none<E: Engine>() {
 }
 
 pub(in crate::storage) async fn a_repeat_gets_the_first_answer<E: Engine>() {
-    let engine = E::create(QueueQuota { messages_max: 1, bytes_max: 1 << 20 });
+    let engine = E::create(QueueQuota { messages_max: 1, bytes_max: 1 << 20, ..ROOMY });
     let storage = engine.storage();
     let who = register(&*storage, "a@x", &[1]).await;
     let other = register(&*storage, "b@x", &[1]).await;
@@ -93,7 +94,7 @@ pub(in crate::storage) async fn a_repeat_gets_the_first_answer<E: Engine>() {
 }
 
 pub(in crate::storage) async fn quotas_hold<E: Engine>() {
-    let engine = E::create(QueueQuota { messages_max: 3, bytes_max: 1000 });
+    let engine = E::create(QueueQuota { messages_max: 3, bytes_max: 1000, ..ROOMY });
     let storage = engine.storage();
     let who = register(&*storage, "a@x", &[1]).await;
     let full = Err(EnqueueError::QueueFull { device: 1 });

@@ -13,7 +13,7 @@ pub(in crate::storage) async fn a_restart_keeps_everything<E: Engine>() {
         assert_eq!(storage.enqueue(submission(&who, id, &[(1, 5000), (2, 60)])).await, TAKEN);
     }
     storage.acknowledge(&who, 1, storage.incarnation(), 4).await.unwrap();
-    storage.take_prekeys(&who).await.unwrap();
+    storage.take_prekeys(&who, Taking::default()).await.unwrap();
     let before = (
         storage.incarnation(),
         storage.account(&who).await.unwrap(),
@@ -35,7 +35,7 @@ pub(in crate::storage) async fn a_restart_keeps_everything<E: Engine>() {
     assert_eq!(storage.enqueue(submission(&who, 9, &[(1, 5000), (2, 60)])).await, AGAIN);
     assert_eq!(storage.enqueue(submission(&who, 10, &[(1, 5000), (2, 60)])).await, TAKEN);
     assert_eq!(sequences(&*storage, &who, 1).await, [5, 6, 7, 8, 9, 10]);
-    assert_eq!(storage.take_prekeys(&who).await.unwrap()[0].one_time, Some(vec![1, 4, 0, 0, 0, 1]));
+    assert_eq!(storage.take_prekeys(&who, Taking::default()).await.unwrap()[0].one_time, Some(vec![1, 4, 0, 0, 0, 1]));
 }
 
 /// A writer that can be read after it was given away.
@@ -70,13 +70,16 @@ async fn filled<E: Engine>() -> (E, Address) {
     let storage = engine.storage();
     let who = register(&*storage, "b@x", &[1, 4]).await;
     register(&*storage, "a@x", &[1]).await;
-    storage.create_invitation([3; 32], Invitation { organisation: None, expires_ms: NOW + DAY }).await.unwrap();
+    storage
+        .create_invitation([3; 32], Invitation { organisation: None, expires_ms: NOW + DAY, tenant: 0, address: None })
+        .await
+        .unwrap();
     for id in 1..=6 {
         assert_eq!(storage.enqueue(submission(&who, id, &[(1, 5000), (4, 70)])).await, TAKEN);
     }
     storage.acknowledge(&who, 1, storage.incarnation(), 2).await.unwrap();
     storage.report_generation(&who, 1, 8).await.unwrap();
-    storage.take_prekeys(&who).await.unwrap();
+    storage.take_prekeys(&who, Taking::default()).await.unwrap();
     (engine, who)
 }
 
@@ -119,7 +122,7 @@ pub(in crate::storage) async fn an_export_is_imported_without_one_time_keys<E: E
     assert_eq!(sequences(&*storage, &who, 1).await, [3, 4, 5, 6, 7]);
     // The key with id 1 was unused at the export; who knows whether it was given away after.
     storage.put_prekeys(&who, 1, 2, prekeys(1, 0..4)).await.unwrap();
-    assert_eq!(storage.take_prekeys(&who).await.unwrap()[0].one_time, Some(vec![1, 4, 0, 0, 0, 3]));
+    assert_eq!(storage.take_prekeys(&who, Taking::default()).await.unwrap()[0].one_time, Some(vec![1, 4, 0, 0, 0, 3]));
     let free = registration("c@x", [3; 32], &[1]);
     assert_eq!(storage.register(free).await, Ok(RegisterOutcome { repeated: false }));
     assert_eq!(storage.enqueue(submission(&address("c@x"), 1, &[(1, 10)])).await, TAKEN);

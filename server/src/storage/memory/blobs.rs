@@ -46,6 +46,7 @@ impl State {
         if !self.blob_usage().has_room(blob.length, bytes_max) {
             return Err(BeginBlobError::Full { length: blob.length });
         }
+        self.spend::<BeginBlobError>(&blob.spend)?;
         // The numbers are for engines that keep pieces elsewhere.
         let begun = MemoryBlob::new(blob.record(1));
         let progress = begun.progress();

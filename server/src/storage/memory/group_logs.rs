@@ -188,6 +188,7 @@ impl State {
         if !quota.has_room_for_log(self.group_usage) {
             return Err(CreateGroupLogError::Full);
         }
+        self.spend::<CreateGroupLogError>(&new.spend)?;
         self.group_logs.insert(new.log_id, MemoryGroupLog::new(new.record()));
         self.group_usage.add_log(0, 0);
         Ok(())
@@ -200,9 +201,11 @@ impl State {
     ) -> Result<GroupAppendOutcome, GroupAppendError> {
         let log = self.group_logs.get_mut(&append.log_id).ok_or(GroupAppendError::UnknownLog)?;
         let (length, closes, usage) = (append.entry.len(), append.next_access_key.is_some(), self.group_usage);
+        let spend = append.spend.clone();
         let appended = log.append(append, |log| quota.has_room(log.entries, log.bytes, length, closes, usage))?;
         if let Some(length) = appended.length {
             self.group_usage.add_entry(length);
+            self.spend::<GroupAppendError>(&spend)?;
         }
         Ok(appended.outcome)
     }

@@ -6,7 +6,7 @@ use super::MemoryStorage;
 use super::group_logs::MemoryGroupLog;
 use super::state::State;
 use crate::storage::group_wake::has_room_for_wake;
-use crate::storage::{GroupWake, GroupWakeError, NewGroupWake, StorageError, WakeStorage};
+use crate::storage::{GroupWake, GroupWakeError, NewGroupWake, OperatedStorage, StorageError, WakeStorage};
 
 #[async_trait]
 impl WakeStorage for MemoryStorage {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use medipeps_core::Address;
-use medipeps_core::wire::server_storage::{BlobRecord, ExportRecord, ExportedBlob, GroupEpochRecord, QueueRecord};
+use medipeps_core::wire::server_storage::{
+    BlobRecord, DrawsRecord, ExportRecord, ExportedBlob, GroupEpochRecord, QueueRecord,
+};
+use medipeps_core::wire::transport::Lane;
 use tokio::sync::watch;
 
 use super::blobs::MemoryBlob;
@@ -33,11 +36,14 @@ impl Loading {
                 self.end_account();
                 self.state.last_account = self.state.last_account.max(account.account);
                 let (devices, submissions) = (BTreeMap::new(), BTreeMap::new());
-                self.account = Some((address, MemoryAccount { record: account, statement, devices, submissions }));
+                self.account = Some((
+                    address,
+                    MemoryAccount { record: account, statement, devices, submissions, draws: DrawsRecord::default() },
+                ));
             }
             ExportRecord::Device { device_id, queue, prekeys } => {
                 self.end_device();
-                let queue = QueueRecord { messages: 0, bytes: 0, ..queue };
+                let queue = QueueRecord { messages: 0, bytes: 0, request_messages: 0, request_bytes: 0, ..queue };
                 let hint = watch::Sender::new(queue.highest_sequence);
                 self.device = Some((device_id, MemoryDevice { queue, prekeys, hint, ..MemoryDevice::default() }));
             }
@@ -48,11 +54,16 @@ impl Loading {
                     device.used_packages.extend(key_packages);
                 }
             }
-            ExportRecord::Envelope { sequence, received, expires, envelope } => {
+            ExportRecord::Envelope { sequence, received, expires, envelope, request_lane } => {
                 if let Some((_, device)) = &mut self.device {
                     device.queue.messages += 1;
                     device.queue.bytes += envelope.len() as u64;
-                    device.envelopes.insert(sequence, MemoryEnvelope { received, expires, bytes: envelope });
+                    let lane = if request_lane { Lane::Request } else { Lane::Normal };
+                    if request_lane {
+                        device.queue.request_messages += 1;
+                        device.queue.request_bytes += envelope.len() as u64;
+                    }
+                    device.envelopes.insert(sequence, MemoryEnvelope { received, expires, bytes: envelope, lane });
                 }
             }
             ExportRecord::Submission { id, submission } => {
@@ -91,6 +102,13 @@ impl Loading {
                 if let Some(log) = self.group_log() {
                     log.add(entry);
                 }
+            }
+            ExportRecord::Tenant(tenant) => {
+                self.state.tenants.last_tenant = self.state.tenants.last_tenant.max(tenant.number);
+                self.state.tenants.tenants.insert(tenant.number, tenant);
+            }
+            ExportRecord::TenantDay { tenant, day } => {
+                self.state.tenants.days.insert((tenant, day.day), day);
             }
             ExportRecord::End { .. } => {}
         }

@@ -4,7 +4,10 @@ mod blobs;
 mod group_logs;
 mod group_wakes;
 mod loading;
+mod operating;
 mod state;
+mod tenants;
+mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,6 +19,7 @@ use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{
     BlobRecord, ExportRecord, ExportedBlob, ExportedGroupEntry, InvitationRecord,
 };
+use medipeps_core::wire::transport::Lane;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -28,9 +32,9 @@ use super::{
     CreateGroupLogError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError, GroupAppend, GroupAppendError,
     GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupQuota, GroupUsage, ImportError, InspectedAccount,
     InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, NewBlob,
-    NewGroupLog, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
-    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenKeyPackage, TakenPrekeys,
+    NewGroupLog, OperatedStorage, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota,
+    QueuedEnvelope, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
+    StorageError, StorageLimits, StoreMetrics, Submission, TakenKeyPackage, TakenPrekeys, Taking,
 };
 use crate::limits::{BLOBS_BYTES_MAX, FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX, INSPECT_GROUP_LOGS_MAX};
 
@@ -38,9 +42,8 @@ use crate::limits::{BLOBS_BYTES_MAX, FETCH_ENVELOPES_MAX, INSPECT_ACCOUNTS_MAX, 
 /// start of the process.
 #[derive(Debug)]
 pub struct MemoryStorage {
-    quota: QueueQuota,
-    blob_bytes_max: u64,
-    group_quota: GroupQuota,
+    limits: Mutex<StorageLimits>,
+    metrics: StoreMetrics,
     low_space: AtomicBool,
     state: Mutex<State>,
     failure: watch::Sender<Option<StorageError>>,
@@ -61,29 +64,29 @@ impl MemoryStorage {
     pub fn new(quota: QueueQuota, incarnation: [u8; 16]) -> Self {
         let state = State { incarnation, ..State::default() };
         let (state, failure) = (Mutex::new(state), watch::Sender::new(None));
-        let (blob_bytes_max, group_quota) = (BLOBS_BYTES_MAX, GroupQuota::default());
-        Self { quota, blob_bytes_max, group_quota, low_space: AtomicBool::new(false), state, failure }
+        let (groups, blob_bytes_max) = (GroupQuota::default(), BLOBS_BYTES_MAX);
+        let limits = Mutex::new(StorageLimits { queue: quota, blob_bytes_max, groups, free_space_floor: 0 });
+        let metrics = StoreMetrics::default();
+        Self { limits, metrics, low_space: AtomicBool::new(false), state, failure }
     }
 
     /// Bounds what group logs may hold.
     #[must_use]
     pub fn with_group_quota(self, group_quota: GroupQuota) -> Self {
-        Self { group_quota, ..self }
+        self.change_limits(|limits| limits.groups = group_quota);
+        self
     }
 
     /// Bounds the bytes of all blobs together.
     #[must_use]
     pub fn with_blob_bytes_max(self, blob_bytes_max: u64) -> Self {
-        Self { blob_bytes_max, ..self }
+        self.change_limits(|limits| limits.blob_bytes_max = blob_bytes_max);
+        self
     }
 
     /// Makes the disk full, or gives it room again: until then nothing new is taken.
     pub fn set_low_space(&self, low: bool) {
         self.low_space.store(low, Ordering::Relaxed);
-    }
-
-    fn check_space(&self) -> Result<(), StorageError> {
-        if self.low_space.load(Ordering::Relaxed) { Err(StorageError::LowSpace { floor: 0 }) } else { Ok(()) }
     }
 
     /// Makes the next commit fail. From then on every operation fails, until [`MemoryStorage::restart`].
@@ -127,6 +130,7 @@ impl MemoryStorage {
         if fault != Some(Fault::BeforeCommit) {
             *state = changed;
         }
+        self.measure(&state);
         if fault.is_some() {
             let failure = StorageError::Failed("a fault was injected".into());
             self.failure.send_replace(Some(failure.clone()));
@@ -160,8 +164,10 @@ impl Storage for MemoryStorage {
             if state.invitations.contains_key(&hash) {
                 return Err(InvitationError::Exists);
             }
-            let Invitation { organisation, expires_ms: expires } = invitation;
-            state.invitations.insert(hash, InvitationRecord { organisation, expires, used: None });
+            let Invitation { organisation, expires_ms: expires, tenant, address } = invitation;
+            state.tenants.get(tenant).ok_or(InvitationError::UnknownTenant)?;
+            let record = InvitationRecord { organisation, expires, used: None, tenant, address };
+            state.invitations.insert(hash, record);
             Ok(())
         })
     }
@@ -179,6 +185,9 @@ impl Storage for MemoryStorage {
             organisation: account.record.organisation.clone(),
             devices: account.record.devices.clone(),
             created_ms: account.record.created,
+            delivery_keys: account.record.delivery_keys.clone(),
+            tenant: account.record.tenant,
+            suspended: account.record.suspended,
         }))
     }
 
@@ -236,10 +245,15 @@ impl Storage for MemoryStorage {
         self.commit(|state| state.device_mut(address, device).ok_or(PrekeyError::UnknownDevice)?.put(sequence, prekeys))
     }
 
-    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError> {
+    async fn take_prekeys(&self, address: &Address, taking: Taking) -> Result<Vec<TakenPrekeys>, PrekeyError> {
         self.commit(|state| {
+            if !state.accounts.contains_key(address) {
+                return Err(PrekeyError::UnknownDevice);
+            }
+            let repeated = state.take::<PrekeyError>(&taking.spend)?;
             let account = state.accounts.get_mut(address).ok_or(PrekeyError::UnknownDevice)?;
-            Ok(account.devices.iter_mut().filter_map(|(id, device)| device.take(*id)).collect())
+            let taken = account.devices.iter_mut().filter_map(|(id, device)| device.take(*id, &taking, repeated));
+            Ok(taken.collect())
         })
     }
 
@@ -256,7 +270,12 @@ impl Storage for MemoryStorage {
     async fn enqueue(&self, submission: Submission) -> Result<EnqueueOutcome, EnqueueError> {
         submission.check_lengths()?;
         self.check_space()?;
-        self.commit(|state| state.enqueue(submission, self.quota))
+        let envelopes = submission.envelopes.len() as u64;
+        let taken = self.commit(|state| state.enqueue(submission, self.limits().queue))?;
+        if taken == (EnqueueOutcome::Accepted { duplicate: false }) {
+            self.metrics.enqueued.inc_by(envelopes);
+        }
+        Ok(taken)
     }
 
     async fn fetch(
@@ -277,6 +296,7 @@ impl Storage for MemoryStorage {
                 sequence: *sequence,
                 received_ms: envelope.received,
                 envelope: envelope.bytes.clone(),
+                lane: envelope.lane,
             })
             .collect())
     }
@@ -288,7 +308,7 @@ impl Storage for MemoryStorage {
         incarnation: [u8; 16],
         up_to: u64,
     ) -> Result<(), AcknowledgeError> {
-        self.commit(|state| {
+        let acknowledged = self.commit(|state| {
             let foreign = state.incarnation != incarnation;
             let device = state.device_mut(address, device).ok_or(AcknowledgeError::UnknownDevice)?;
             let highest = device.queue.highest_sequence;
@@ -298,9 +318,10 @@ impl Storage for MemoryStorage {
             if up_to > highest {
                 return Err(AcknowledgeError::BeyondAssigned { highest });
             }
-            device.drop_envelopes(|sequence, _| sequence <= up_to);
-            Ok(())
-        })
+            Ok::<_, AcknowledgeError>(device.drop_envelopes(|sequence, _| sequence <= up_to))
+        })?;
+        self.metrics.acknowledged.inc_by(acknowledged);
+        Ok(())
     }
 
     async fn watch(&self, address: &Address, device: u32) -> Result<watch::Receiver<u64>, QueueError> {
@@ -309,7 +330,9 @@ impl Storage for MemoryStorage {
     }
 
     async fn expire(&self, now_ms: u64) -> Result<ExpireCounts, StorageError> {
-        self.commit(|state| Ok(state.expire(now_ms)))
+        let counts = self.commit(|state| Ok::<_, StorageError>(state.expire(now_ms)))?;
+        self.metrics.expired.inc_by(counts.envelopes);
+        Ok(counts)
     }
 
     async fn expired_count(&self, address: &Address, device: u32) -> Result<u64, QueueError> {
@@ -335,7 +358,7 @@ impl Storage for MemoryStorage {
 
     async fn begin_blob(&self, blob: NewBlob) -> Result<BlobProgress, BeginBlobError> {
         self.check_space()?;
-        self.commit(|state| state.begin_blob(&blob, self.blob_bytes_max))
+        self.commit(|state| state.begin_blob(&blob, self.limits().blob_bytes_max))
     }
 
     async fn put_blob_piece(&self, piece: BlobPiece) -> Result<PieceOutcome, BlobError> {
@@ -370,10 +393,18 @@ impl Storage for MemoryStorage {
         })
     }
 
-    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
+    async fn take_key_packages(
+        &self,
+        address: &Address,
+        taking: Taking,
+    ) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
         self.commit(|state| {
+            if !state.accounts.contains_key(address) {
+                return Err(KeyPackageError::UnknownDevice);
+            }
+            let withhold = state.take::<KeyPackageError>(&taking.spend)? || taking.withhold;
             let account = state.accounts.get_mut(address).ok_or(KeyPackageError::UnknownDevice)?;
-            Ok(account.devices.iter_mut().filter_map(|(id, device)| device.take_package(*id)).collect())
+            Ok(account.devices.iter_mut().filter_map(|(id, device)| device.take_package(*id, withhold)).collect())
         })
     }
 
@@ -386,13 +417,13 @@ impl Storage for MemoryStorage {
 
     async fn create_group_log(&self, log: NewGroupLog) -> Result<(), CreateGroupLogError> {
         self.check_space()?;
-        self.commit(|state| state.create_group_log(log, self.group_quota))
+        self.commit(|state| state.create_group_log(log, self.limits().groups))
     }
 
     async fn append_group_entry(&self, append: GroupAppend) -> Result<GroupAppendOutcome, GroupAppendError> {
         append.check_length()?;
         self.check_space()?;
-        self.commit(|state| state.append_group_entry(append, self.group_quota))
+        self.commit(|state| state.append_group_entry(append, self.limits().groups))
     }
 
     async fn group_epoch(&self, log_id: &[u8; 32], epoch: u64) -> Result<GroupEpoch, GroupLogError> {
@@ -421,6 +452,11 @@ impl Storage for MemoryStorage {
     async fn export(&self, writer: Box<dyn io::Write + Send>) -> Result<(), ExportError> {
         let state = self.read()?;
         let mut export = ExportWriter::new(writer)?;
+        for tenant in state.tenants.all() {
+            let number = tenant.number;
+            let days = state.tenants.days.range((number, 0)..=(number, u32::MAX)).map(|(_, day)| day.clone());
+            export.write_tenant(tenant, days.map(|day| ExportRecord::TenantDay { tenant: number, day }))?;
+        }
         for (hash, invitation) in &state.invitations {
             export.write(&ExportRecord::Invitation { hash: *hash, invitation: invitation.clone() })?;
         }
@@ -453,6 +489,7 @@ impl Storage for MemoryStorage {
                         received: envelope.received,
                         expires: envelope.expires,
                         envelope: envelope.bytes.clone(),
+                        request_lane: envelope.lane == Lane::Request,
                     })?;
                 }
             }
@@ -494,6 +531,7 @@ impl Storage for MemoryStorage {
         let mut loaded = loading.finish();
         self.commit(|state| {
             let accounts = state.accounts.is_empty() && state.invitations.is_empty();
+            let accounts = accounts && state.tenants.tenants.is_empty();
             if !accounts || !state.blobs.is_empty() || !state.group_logs.is_empty() {
                 return Err(ImportError::NotEmpty);
             }
@@ -514,6 +552,10 @@ impl Storage for MemoryStorage {
             .take(limit.min(INSPECT_ACCOUNTS_MAX))
             .map(|(address, account)| account.inspect(address))
             .collect())
+    }
+
+    async fn inspect_account(&self, address: &Address) -> Result<Option<InspectedAccount>, StorageError> {
+        Ok(self.read()?.accounts.get(address).map(|account| account.inspect(address)))
     }
 
     async fn inspect_group_logs(

@@ -4,22 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{
-    AccountRecord, InvitationRecord, InvitationUse, KeyPackagesRecord, PrekeysRecord, QueueRecord, SubmissionRecord,
+    AccountRecord, DrawsRecord, InvitationRecord, InvitationUse, KeyPackagesRecord, PrekeysRecord, QueueRecord,
+    SubmissionRecord, VoucherRecord,
 };
+use medipeps_core::wire::transport::Lane;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::blobs::MemoryBlob;
 use super::group_logs::MemoryGroupLog;
+use super::tenants::MemoryTenants;
 use crate::limits::{
     INVITATION_RECORD_RETENTION_MS, KEY_PACKAGES_STORED_MAX, ONE_TIME_PREKEYS_STORED_MAX,
     SUBMISSION_RECORD_RETENTION_MS,
 };
 use crate::storage::account::distinct_devices;
+use crate::storage::tenant::{check_room, check_seat};
 use crate::storage::{
     EnqueueError, EnqueueOutcome, ExpireCounts, Fault, GroupUsage, InspectedAccount, InspectedDevice,
     InspectedEnvelope, KeyPackageError, KeyPackageSet, PrekeyError, PrekeySet, QueueQuota, RegisterError,
-    RegisterOutcome, Registration, Submission, TakenKem, TakenKeyPackage, TakenPrekeys,
+    RegisterOutcome, Registration, SpentToken, StoredIssuerKey, Submission, TakenKem, TakenKeyPackage, TakenPrekeys,
+    Taking,
 };
 
 /// All of a store.
@@ -32,6 +37,11 @@ pub(super) struct State {
     pub(super) blobs: BTreeMap<[u8; 32], MemoryBlob>,
     pub(super) group_logs: BTreeMap<[u8; 32], MemoryGroupLog>,
     pub(super) group_usage: GroupUsage,
+    pub(super) issuer_keys: BTreeMap<[u8; 32], StoredIssuerKey>,
+    /// What each has paid for.
+    pub(super) spends: BTreeMap<SpentToken, [u8; 32]>,
+    pub(super) vouchers: BTreeMap<[u8; 32], VoucherRecord>,
+    pub(super) tenants: MemoryTenants,
     pub(super) fault: Option<Fault>,
 }
 
@@ -42,6 +52,7 @@ pub(super) struct MemoryAccount {
     pub(super) statement: Vec<u8>,
     pub(super) devices: BTreeMap<u32, MemoryDevice>,
     pub(super) submissions: BTreeMap<[u8; 16], SubmissionRecord>,
+    pub(super) draws: DrawsRecord,
 }
 
 /// A device: its prekeys and its queue.
@@ -66,6 +77,7 @@ pub(super) struct MemoryEnvelope {
     pub(super) received: u64,
     pub(super) expires: u64,
     pub(super) bytes: Vec<u8>,
+    pub(super) lane: Lane,
 }
 
 impl State {
@@ -82,7 +94,7 @@ impl State {
         let devices = distinct_devices(registration.devices.iter().map(|device| device.device_id))
             .ok_or(RegisterError::Devices)?;
         let invitation =
-            self.invitations.get_mut(&registration.invitation_hash).ok_or(RegisterError::InvitationUnknown)?;
+            self.invitations.get(&registration.invitation_hash).ok_or(RegisterError::InvitationUnknown)?.clone();
         let existing = self.accounts.get(&registration.address).map(|account| account.record.account);
         if let Some(used) = invitation.used {
             let same = existing == Some(used.account) && used.statement_digest == statement_digest;
@@ -94,8 +106,14 @@ impl State {
         if existing.is_some() {
             return Err(RegisterError::AddressTaken);
         }
+        if invitation.address.as_ref().is_some_and(|bound| *bound != registration.address) {
+            return Err(RegisterError::InvitationBound);
+        }
+        let tenant = self.tenant_of(invitation.tenant)?;
+        check_seat(&tenant, self.tenant_usage(tenant.number), registration.now_ms)?;
         self.last_account += 1;
-        invitation.used = Some(InvitationUse { account: self.last_account, statement_digest });
+        let used = Some(InvitationUse { account: self.last_account, statement_digest });
+        self.invitations.insert(registration.invitation_hash, InvitationRecord { used, ..invitation.clone() });
         let record = AccountRecord {
             account: self.last_account,
             statement_version: registration.statement_version,
@@ -103,12 +121,16 @@ impl State {
             organisation: invitation.organisation.clone(),
             created: registration.now_ms,
             devices,
+            delivery_keys: Vec::new(),
+            tenant: tenant.number,
+            suspended: false,
         };
         let mut account = MemoryAccount {
             record,
             statement: registration.statement,
             devices: BTreeMap::new(),
             submissions: BTreeMap::new(),
+            draws: DrawsRecord::default(),
         };
         for device in registration.devices {
             let mut stored = MemoryDevice::default();
@@ -119,6 +141,7 @@ impl State {
             account.devices.insert(device.device_id, stored);
         }
         self.accounts.insert(registration.address, account);
+        self.count_day(&tenant, registration.now_ms);
         Ok(RegisterOutcome { repeated: false })
     }
 
@@ -127,29 +150,33 @@ impl State {
         submission: Submission,
         quota: QueueQuota,
     ) -> Result<EnqueueOutcome, EnqueueError> {
+        let (tenant, suspended) = match self.accounts.get(&submission.address) {
+            Some(account) => (self.tenant_of(account.record.tenant)?, account.record.suspended),
+            None => return Err(EnqueueError::UnknownRecipient),
+        };
+        let usage = self.tenant_usage(tenant.number);
         let account = self.accounts.get_mut(&submission.address).ok_or(EnqueueError::UnknownRecipient)?;
         if let Some(before) = account.submissions.get(&submission.id) {
             let same = before.digest == submission.digest;
             return if same { Ok(EnqueueOutcome::Accepted { duplicate: true }) } else { Err(EnqueueError::IdReused) };
         }
+        let bytes = submission.envelopes.iter().map(|(_, envelope)| envelope.len() as u64).sum();
+        check_room(&tenant, suspended, usage, bytes, submission.now_ms)?;
         let listed: Vec<(u32, bool)> =
             account.devices.iter().map(|(id, device)| (*id, device.prekeys.is_some())).collect();
         submission.check_devices(&listed, account.record.statement_version)?;
+        let lane = submission.lane;
         let mut envelopes = submission.envelopes;
         envelopes.sort_by_key(|(device, _)| *device);
         for (device, bytes) in envelopes {
             let Some(stored) = account.devices.get_mut(&device) else { continue };
-            if !quota.has_room(stored.queue.messages, stored.queue.bytes, bytes.len()) {
-                return Err(EnqueueError::QueueFull { device });
-            }
-            stored.queue.highest_sequence += 1;
-            stored.queue.messages += 1;
-            stored.queue.bytes += bytes.len() as u64;
-            let envelope = MemoryEnvelope { received: submission.now_ms, expires: submission.expires_ms, bytes };
+            quota.admit(&mut stored.queue, device, bytes.len(), lane)?;
+            let envelope = MemoryEnvelope { received: submission.now_ms, expires: submission.expires_ms, bytes, lane };
             stored.envelopes.insert(stored.queue.highest_sequence, envelope);
         }
         let forget = submission.now_ms.saturating_add(SUBMISSION_RECORD_RETENTION_MS);
         account.submissions.insert(submission.id, SubmissionRecord { digest: submission.digest, forget });
+        self.spend::<EnqueueError>(&submission.spend)?;
         Ok(EnqueueOutcome::Accepted { duplicate: false })
     }
 
@@ -163,6 +190,7 @@ impl State {
         self.blobs.retain(|_, blob| blob.record.due() > now_ms);
         counts.blobs = (before - self.blobs.len()) as u64;
         self.expire_group_logs(now_ms, &mut counts);
+        counts.tokens = self.expire_tokens(now_ms);
         for account in self.accounts.values_mut() {
             let before = account.submissions.len();
             account.submissions.retain(|_, submission| submission.forget > now_ms);
@@ -201,10 +229,17 @@ impl MemoryDevice {
         Ok(())
     }
 
-    pub(super) fn take(&mut self, device_id: u32) -> Option<TakenPrekeys> {
+    pub(super) fn take(&mut self, device_id: u32, taking: &Taking, repeated: bool) -> Option<TakenPrekeys> {
         let prekeys = self.prekeys.as_ref()?;
-        let one_time = self.one_time.pop_first();
-        let one_time_kem = self.one_time_kem.pop_first();
+        let (mut one_time, mut one_time_kem) = (None, None);
+        if taking.withhold {
+            if self.queue.withheld_since == 0 {
+                self.queue.withheld_since = taking.now_ms.max(1);
+            }
+        } else if !repeated {
+            one_time = self.one_time.pop_first();
+            one_time_kem = self.one_time_kem.pop_first();
+        }
         self.used_one_time.extend(one_time.as_ref().map(|(id, _)| *id));
         self.used_one_time_kem.extend(one_time_kem.as_ref().map(|(id, _)| *id));
         Some(TakenPrekeys {
@@ -238,9 +273,9 @@ impl MemoryDevice {
         Ok(())
     }
 
-    pub(super) fn take_package(&mut self, device_id: u32) -> Option<TakenKeyPackage> {
+    pub(super) fn take_package(&mut self, device_id: u32, withhold: bool) -> Option<TakenKeyPackage> {
         let (_, last_resort) = self.key_packages.as_ref()?;
-        let one_time = self.one_time_packages.pop_first();
+        let one_time = if withhold { None } else { self.one_time_packages.pop_first() };
         self.used_packages.extend(one_time.as_ref().map(|(id, _)| *id));
         Some(TakenKeyPackage {
             device_id,
@@ -254,7 +289,15 @@ impl MemoryDevice {
         self.envelopes.retain(|sequence, envelope| !drop(*sequence, envelope));
         self.queue.messages = self.envelopes.len() as u64;
         self.queue.bytes = self.envelopes.values().map(|envelope| envelope.bytes.len() as u64).sum();
+        self.count_requests();
         (before - self.envelopes.len()) as u64
+    }
+
+    /// Counts what waits in the request lane.
+    fn count_requests(&mut self) {
+        let requests = || self.envelopes.values().filter(|envelope| envelope.lane == Lane::Request);
+        let bytes = requests().map(|envelope| envelope.bytes.len() as u64).sum();
+        (self.queue.request_messages, self.queue.request_bytes) = (requests().count() as u64, bytes);
     }
 }
 

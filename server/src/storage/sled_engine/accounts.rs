@@ -4,11 +4,14 @@ use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{AccountRecord, InvitationRecord, InvitationUse, QueueRecord, StoreRecord};
 use sha2::{Digest, Sha256};
 
+use super::committer::Writer;
 use super::layout::{self, Due, QueueKey};
 use super::prekeys::put_prekeys;
 use super::records::{Changes, Records};
+use super::tenants::{UsageChange, count_day};
 use crate::limits::INVITATION_RECORD_RETENTION_MS;
 use crate::storage::account::distinct_devices;
+use crate::storage::tenant::check_seat;
 use crate::storage::{
     Invitation, InvitationError, PrekeyError, RegisterError, RegisterOutcome, Registration, ReplaceOutcome,
     StatementError, StorageError,
@@ -24,17 +27,19 @@ pub(super) fn create_invitation(
     if records.invitation(&hash)?.is_some() {
         return Err(InvitationError::Exists);
     }
-    let Invitation { organisation, expires_ms: expires } = invitation;
-    put_invitation(changes, &hash, &InvitationRecord { organisation, expires, used: None });
+    let Invitation { organisation, expires_ms: expires, tenant, address } = invitation;
+    records.tenant(tenant)?.ok_or(InvitationError::UnknownTenant)?;
+    put_invitation(changes, &hash, &InvitationRecord { organisation, expires, used: None, tenant, address });
     Ok(())
 }
 
 /// See [`Storage::register`](crate::storage::Storage::register).
 pub(super) fn register(
-    records: &Records,
+    writer: &Writer,
     changes: &mut Changes,
     registration: Registration,
 ) -> Result<RegisterOutcome, RegisterError> {
+    let records = &writer.records;
     let statement_digest: [u8; 32] = Sha256::digest(&registration.statement).into();
     let devices =
         distinct_devices(registration.devices.iter().map(|device| device.device_id)).ok_or(RegisterError::Devices)?;
@@ -51,6 +56,12 @@ pub(super) fn register(
     if existing.is_some() {
         return Err(RegisterError::AddressTaken);
     }
+    if invitation.address.as_ref().is_some_and(|bound| *bound != registration.address) {
+        return Err(RegisterError::InvitationBound);
+    }
+    let tenant = records.tenant_of(invitation.tenant)?;
+    let mut usage = writer.shared.tenants().usage(tenant.number);
+    check_seat(&tenant, usage, registration.now_ms)?;
     let store = records.store()?;
     let account = store.next_account;
     changes.put(layout::STORE_KEY.to_vec(), StoreRecord { next_account: account + 1, ..store }.encode());
@@ -67,7 +78,13 @@ pub(super) fn register(
         organisation,
         created: registration.now_ms,
         devices,
+        delivery_keys: Vec::new(),
+        tenant: tenant.number,
+        suspended: false,
     };
+    changes.effects.usage.push(UsageChange::Joined { account, tenant: tenant.number });
+    usage.seats += 1;
+    count_day(records, changes, &tenant, usage, registration.now_ms)?;
     put_account(changes, &registration.address, record, &registration.statement);
     for device in registration.devices {
         let queue = QueueKey { account, device: device.device_id };
@@ -135,7 +152,9 @@ pub(super) fn delete_account(
         changes.remove(key);
     }
     remove_statement(changes, &account);
+    changes.remove(layout::draws(account.account));
     changes.remove(layout::account(address));
+    changes.effects.usage.push(UsageChange::Left { account: account.account });
     changes.effects.accounts.push(account.account);
     Ok(())
 }
@@ -170,6 +189,9 @@ fn remove_device(records: &Records, changes: &mut Changes, queue: QueueKey) -> R
         changes.remove(layout::envelope(queue, sequence));
         changes.remove(layout::deadline(envelope.expires, Due::Envelope(queue, sequence)));
         changes.effects.released.push(envelope.segment);
+        let bytes = u64::from(envelope.length);
+        changes.effects.usage.push(UsageChange::Released { account: queue.account, bytes });
+        changes.effects.shrink(envelope.length);
     }
     for prefix in layout::everything_of_device(queue) {
         for item in records.scan(&prefix) {

@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 use medipeps_core::limits::BLOB_PIECE_LENGTH;
 
 use super::*;
+use crate::storage::Spend;
 
 const NOW: u64 = 1_800_000_000_000;
 const PIECE: usize = BLOB_PIECE_LENGTH;
@@ -26,7 +27,15 @@ fn engine() -> SledEngine {
 
 fn new_blob(id: u8, pieces: usize) -> NewBlob {
     let (id, length) = ([id; 32], (pieces * PIECE) as u64);
-    NewBlob { id, secret_hash: SECRET, length, now_ms: NOW, expires_ms: NOW + 9, unfinished_expires_ms: NOW + 5 }
+    NewBlob {
+        id,
+        secret_hash: SECRET,
+        length,
+        now_ms: NOW,
+        expires_ms: NOW + 9,
+        unfinished_expires_ms: NOW + 5,
+        spend: Spend::default(),
+    }
 }
 
 fn piece(id: u8, index: u32) -> BlobPiece {

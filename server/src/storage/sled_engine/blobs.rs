@@ -13,6 +13,7 @@ use super::committer::{Shared, Writer};
 use super::layout::{self, Due};
 use super::records::{Changes, Records};
 use super::segment::SegmentReader;
+use super::tokens;
 use crate::fail_point::fail_point;
 use crate::limits::EXPIRE_BATCH_MAX;
 use crate::storage::blob::{check_piece, is_secret, mark_piece, no_pieces, pieces_of_range};
@@ -25,7 +26,7 @@ const AT_ANY_TIME: u64 = 0;
 
 impl SledStorage {
     pub(super) async fn begin(&self, blob: NewBlob) -> Result<BlobProgress, BeginBlobError> {
-        let bytes_max = self.blob_bytes_max;
+        let bytes_max = self.limits().blob_bytes_max;
         let begun = self.commit(move |writer, changes| begin(writer, changes, &blob, bytes_max)).await?;
         let (blob, expires_ms) = (begun.blob, begun.blob.expires);
         if begun.new {
@@ -117,6 +118,7 @@ fn begin(writer: &Writer, changes: &mut Changes, new: &NewBlob, bytes_max: u64) 
     if !usage.has_room(new.length, bytes_max) {
         return Err(BeginBlobError::Full { length: new.length });
     }
+    tokens::spend::<BeginBlobError>(records, changes, &new.spend)?;
     let store = records.store()?;
     let blob = new.record(store.next_blob);
     usage.add(&blob);

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,9 +22,10 @@ use super::hints::Hints;
 use super::layout::QueueKey;
 use super::records::{Changes, Effects, Records};
 use super::segment::{self, SegmentWriter};
+use super::tenants::TenantBook;
 use crate::fail_point::fail_point;
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
-use crate::storage::{BlobUsage, GroupUsage, StorageError};
+use crate::storage::{BlobUsage, GroupUsage, StorageError, StoreMetrics};
 
 /// What the committer shares with readers.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(super) struct Shared {
     blob_usage: Mutex<BlobUsage>,
     /// The same for group logs.
     group_usage: Mutex<GroupUsage>,
+    /// The same for the accounts of tenants.
+    tenants: Mutex<TenantBook>,
     /// Exports that read pieces of blobs.
     exports: AtomicUsize,
     pub(super) piece_segments: Arc<PieceSegments>,
@@ -63,6 +67,7 @@ impl Shared {
         records: Records,
         blob_usage: BlobUsage,
         group_usage: GroupUsage,
+        tenants: TenantBook,
         piece_segments: Arc<PieceSegments>,
     ) -> Self {
         Self {
@@ -72,6 +77,7 @@ impl Shared {
             group_hints: Hints::default(),
             blob_usage: Mutex::new(blob_usage),
             group_usage: Mutex::new(group_usage),
+            tenants: Mutex::new(tenants),
             exports: AtomicUsize::new(0),
             piece_segments,
         }
@@ -80,6 +86,11 @@ impl Shared {
     /// What all group logs together take; only the committer changes it.
     pub(super) fn group_usage(&self) -> MutexGuard<'_, GroupUsage> {
         lock(&self.group_usage)
+    }
+
+    /// What the accounts of tenants take; only the committer changes it.
+    pub(super) fn tenants(&self) -> MutexGuard<'_, TenantBook> {
+        lock(&self.tenants)
     }
 
     /// What all blobs together take; only the committer changes it.
@@ -225,6 +236,7 @@ pub(super) struct Writer {
     /// Live bodies in each segment.
     pub(super) live: HashMap<u64, u64>,
     pub(super) batch_max: usize,
+    pub(super) metrics: StoreMetrics,
     /// Of changes that are not yet in the tree.
     pub(super) staged: Effects,
     /// Of changes that are in the tree and not yet on the disk.
@@ -242,7 +254,10 @@ impl Writer {
                 bytes += operation.body_bytes();
                 batch.push(operation);
             }
+            let began = Instant::now();
             let committed = self.commit(&mut batch);
+            self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+            self.metrics.commit_operations.observe(batch.len() as f64);
             fail_point!(BeforeCommitAnswer);
             for operation in batch {
                 operation.answer(committed.clone());
@@ -266,8 +281,12 @@ impl Writer {
     }
 
     /// Adds changes to those that the next [`Writer::apply`] puts into the tree.
-    pub(super) fn stage(&mut self, changes: Changes) {
+    pub(super) fn stage(&mut self, mut changes: Changes) {
         self.records.pending.extend(changes.puts);
+        if !changes.effects.usage.is_empty() {
+            let mut tenants = self.shared.tenants();
+            std::mem::take(&mut changes.effects.usage).into_iter().for_each(|change| tenants.apply(change));
+        }
         self.staged.add(changes.effects);
     }
 
@@ -295,9 +314,11 @@ impl Writer {
 
     /// Puts the tree on the disk.
     pub(super) fn sync(&self) -> Result<(), StorageError> {
+        let began = Instant::now();
         self.flusher.flush().map_err(|error| self.records.fail("flushing sled", error))?;
         fail_point!(AfterFlush);
         self.file.sync_all().map_err(|error| self.records.fail("syncing sled's file", error))?;
+        self.metrics.sync_seconds.observe(began.elapsed().as_secs_f64());
         fail_point!(AfterFileSync);
         Ok(())
     }
@@ -306,6 +327,11 @@ impl Writer {
     fn publish(&mut self) -> Result<(), StorageError> {
         self.shared.unmark();
         let effects = std::mem::take(&mut self.applied);
+        self.metrics.queued.inc_by(effects.queued);
+        self.metrics.queued_bytes.inc_by(effects.queued_bytes);
+        self.metrics.enqueued.inc_by(effects.accepted);
+        self.metrics.acknowledged.inc_by(effects.acknowledged);
+        self.metrics.expired.inc_by(effects.expired);
         for segment in effects.stored {
             *self.live.entry(segment).or_default() += 1;
         }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limits::GROUP_ENTRY_LARGE;
+use crate::storage::Spend;
 
 const NOW: u64 = 1_800_000_000_000;
 const LOG: [u8; 32] = [7; 32];
@@ -11,7 +12,14 @@ fn key(epoch: u64) -> [u8; 32] {
 }
 
 fn new_log(log: u8, now_ms: u64) -> NewGroupLog {
-    NewGroupLog { log_id: [log; 32], access_key: key(0), epoch: 0, now_ms, expires_ms: now_ms + 200 }
+    NewGroupLog {
+        log_id: [log; 32],
+        access_key: key(0),
+        epoch: 0,
+        now_ms,
+        expires_ms: now_ms + 200,
+        spend: Spend::default(),
+    }
 }
 
 fn entry(epoch: u64, id: u8, length: usize) -> GroupAppend {
@@ -26,6 +34,7 @@ fn entry(epoch: u64, id: u8, length: usize) -> GroupAppend {
         now_ms: NOW,
         expires_ms: NOW + 100,
         log_expires_ms: NOW + 200,
+        spend: Spend::default(),
     }
 }
 

@@ -16,6 +16,7 @@ use super::group_wakes;
 use super::layout::{self, Due};
 use super::records::{Changes, Records};
 use super::segment::{BodyReference, SegmentReader};
+use super::tokens;
 use crate::fail_point::fail_point;
 use crate::limits::GROUP_ENTRY_LARGE;
 use crate::storage::{
@@ -25,12 +26,12 @@ use crate::storage::{
 
 impl SledStorage {
     pub(super) async fn create_log(&self, new: NewGroupLog) -> Result<(), CreateGroupLogError> {
-        let quota = self.group_quota;
+        let quota = self.limits().groups;
         self.commit(move |writer, changes| create(writer, changes, &new, quota)).await
     }
 
     pub(super) async fn append(&self, append: GroupAppend) -> Result<GroupAppendOutcome, GroupAppendError> {
-        let quota = self.group_quota;
+        let quota = self.limits().groups;
         let (append, body) = if append.entry.len() < GROUP_ENTRY_LARGE {
             (append, None)
         } else {
@@ -93,6 +94,7 @@ fn create(
     if !quota.has_room_for_log(*usage) {
         return Err(CreateGroupLogError::Full);
     }
+    tokens::spend::<CreateGroupLogError>(&writer.records, changes, &new.spend)?;
     usage.add_log(0, 0);
     put_log(changes, &new.log_id, &new.record());
     Ok(())
@@ -170,6 +172,7 @@ impl Append {
             Admitted::Duplicate(outcome) => return Ok(outcome),
             Admitted::New(log) => log,
         };
+        tokens::spend::<GroupAppendError>(&writer.records, changes, &self.append.spend)?;
         let (body, large) = match self.body.take() {
             Some(body) => (body.keep(), true),
             // It was there a moment ago, and has run out since.

@@ -9,8 +9,9 @@ use medipeps_core::wire::server_storage::KeyPackagesRecord;
 
 use super::layout::{self, OneTimeKind, QueueKey};
 use super::records::{Changes, Records};
+use super::tokens;
 use crate::limits::{KEY_PACKAGES_STORED_MAX, SLED_VALUE_LENGTH_MAX};
-use crate::storage::{KeyPackageError, KeyPackageSet, KeyPackageStatus, StorageError, TakenKeyPackage};
+use crate::storage::{KeyPackageError, KeyPackageSet, KeyPackageStatus, StorageError, TakenKeyPackage, Taking};
 
 /// See [`Storage::put_key_packages`](crate::storage::Storage::put_key_packages).
 pub(super) fn put_key_packages(
@@ -50,15 +51,18 @@ pub(super) fn take_key_packages(
     records: &Records,
     changes: &mut Changes,
     address: &Address,
+    taking: &Taking,
 ) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
     let account = records.account(address)?.ok_or(KeyPackageError::UnknownDevice)?;
+    let repeated = tokens::take::<KeyPackageError>(records, changes, &taking.spend)?;
     let mut taken = Vec::new();
     for device_id in account.devices {
         let queue = QueueKey { account: account.account, device: device_id };
         if records.key_packages(queue)?.is_none() {
             continue;
         }
-        let one_time = take_one_time(records, changes, queue)?;
+        let withhold = taking.withhold || repeated;
+        let one_time = if withhold { None } else { take_one_time(records, changes, queue)? };
         let last_resort = one_time.is_none();
         let key_package = match one_time {
             Some(package) => package,

@@ -4,8 +4,11 @@
 
 use medipeps_core::Address;
 
-/// The format that this version writes and the only one that it reads.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this version writes. Older ones are brought up to it when a store is opened; an older version of the
+/// server refuses it, because it would lose what it does not know of.
+pub(super) const FORMAT: u32 = 2;
+/// The oldest format that can be brought up to [`FORMAT`].
+pub(super) const OLDEST_FORMAT: u32 = 1;
 /// Holds [`FORMAT`] as four big-endian bytes.
 pub(super) const FORMAT_KEY: &[u8] = b"0format";
 /// Holds a `StoredStore`.
@@ -52,6 +55,10 @@ pub(super) enum Due {
     GroupLog([u8; 32]),
     /// A wake of a reader of a group log, with its handle.
     GroupWake([u8; 32], [u8; 16]),
+    /// An issuer key, with what was spent of it.
+    IssuerKey([u8; 32]),
+    /// A voucher that was redeemed.
+    Voucher([u8; 32]),
 }
 
 const INVITATION: u8 = b'i';
@@ -74,6 +81,12 @@ const KEY_PACKAGES: u8 = b'l';
 const KEY_PACKAGE: u8 = b'x';
 const LAST_RESORT_PACKAGE: u8 = b'y';
 const DEADLINE: u8 = b'd';
+const ISSUER_KEY: u8 = b'j';
+const SPEND: u8 = b'v';
+const VOUCHER: u8 = b'z';
+const DRAWS_OF_ACCOUNT: u8 = b'r';
+const TENANT: u8 = b'T';
+const TENANT_DAY: u8 = b'D';
 
 /// Every invitation.
 pub(super) const INVITATIONS: &[u8] = &[INVITATION];
@@ -91,6 +104,16 @@ pub(super) const GROUP_LOGS: &[u8] = &[GROUP_LOG];
 pub(super) const GROUP_ENTRIES: &[u8] = &[GROUP_ENTRY];
 /// Every wake of a reader of a group log.
 pub(super) const GROUP_WAKES: &[u8] = &[GROUP_WAKE];
+/// Every issuer key.
+pub(super) const ISSUER_KEYS: &[u8] = &[ISSUER_KEY];
+/// Every spent token.
+pub(super) const SPENDS: &[u8] = &[SPEND];
+/// Every redeemed voucher.
+pub(super) const VOUCHERS: &[u8] = &[VOUCHER];
+/// The draws of every account.
+pub(super) const DRAWS: &[u8] = &[DRAWS_OF_ACCOUNT];
+/// Every tenant but the default one, which is there if it was changed.
+pub(super) const TENANTS: &[u8] = &[TENANT];
 /// Every deadline, the earliest first.
 pub(super) const DEADLINES: &[u8] = &[DEADLINE];
 
@@ -102,6 +125,21 @@ pub(super) fn invitation(hash: &[u8; 32]) -> Vec<u8> {
 /// The key of an account.
 pub(super) fn account(address: &Address) -> Vec<u8> {
     key(ACCOUNT, &[address.as_str().as_bytes()])
+}
+
+/// The key of a tenant.
+pub(super) fn tenant(number: u64) -> Vec<u8> {
+    key(TENANT, &[&number.to_be_bytes()])
+}
+
+/// What the keys of a tenant's days begin with; the days follow.
+pub(super) fn tenant_days(number: u64) -> Vec<u8> {
+    key(TENANT_DAY, &[&number.to_be_bytes()])
+}
+
+/// The key of a day of a tenant.
+pub(super) fn tenant_day(number: u64, day: u32) -> Vec<u8> {
+    key(TENANT_DAY, &[&number.to_be_bytes(), &day.to_be_bytes()])
 }
 
 /// The key of a piece of a statement.
@@ -227,6 +265,31 @@ pub(super) fn group_wake(log_id: &[u8; 32], handle: &[u8; 16]) -> Vec<u8> {
     key(GROUP_WAKE, &[log_id, handle])
 }
 
+/// The key of an issuer key.
+pub(super) fn issuer_key(id: &[u8; 32]) -> Vec<u8> {
+    key(ISSUER_KEY, &[id])
+}
+
+/// What the keys of the spent tokens of an issuer key begin with; their nonces follow.
+pub(super) fn spends(key_id: &[u8; 32]) -> Vec<u8> {
+    key(SPEND, &[key_id])
+}
+
+/// The key of a spent token.
+pub(super) fn spend(key_id: &[u8; 32], nonce: &[u8; 32]) -> Vec<u8> {
+    key(SPEND, &[key_id, nonce])
+}
+
+/// The key of a redeemed voucher.
+pub(super) fn voucher(id: &[u8; 32]) -> Vec<u8> {
+    key(VOUCHER, &[id])
+}
+
+/// The key of what an account has drawn.
+pub(super) fn draws(account: u64) -> Vec<u8> {
+    key(DRAWS_OF_ACCOUNT, &[&account.to_be_bytes()])
+}
+
 /// What every key that belongs to a device begins with, envelopes excepted.
 pub(super) fn everything_of_device(queue: QueueKey) -> [Vec<u8>; 7] {
     [PREKEYS, ONE_TIME, USED, QUEUE, KEY_PACKAGES, KEY_PACKAGE, LAST_RESORT_PACKAGE].map(|kind| of_queue(kind, queue))
@@ -249,6 +312,8 @@ pub(super) fn deadline(at_ms: u64, due: Due) -> Vec<u8> {
         }
         Due::GroupLog(log_id) => key(DEADLINE, &[&at, &[GROUP_LOG], &log_id]),
         Due::GroupWake(log_id, handle) => key(DEADLINE, &[&at, &[GROUP_WAKE], &log_id, &handle]),
+        Due::IssuerKey(id) => key(DEADLINE, &[&at, &[ISSUER_KEY], &id]),
+        Due::Voucher(id) => key(DEADLINE, &[&at, &[VOUCHER], &id]),
     }
 }
 
@@ -281,6 +346,8 @@ pub(super) fn read_deadline(key: &[u8]) -> Option<(u64, Due)> {
             let (log_id, handle) = rest.split_first_chunk()?;
             Due::GroupWake(*log_id, handle.try_into().ok()?)
         }
+        (DEADLINE, ISSUER_KEY) => Due::IssuerKey(rest.try_into().ok()?),
+        (DEADLINE, VOUCHER) => Due::Voucher(rest.try_into().ok()?),
         _ => return None,
     };
     Some((u64::from_be_bytes(*at), due))
@@ -322,6 +389,11 @@ pub(super) fn read_group_wake(key: &[u8]) -> Option<([u8; 32], [u8; 16])> {
     let (kind, rest) = key.split_first()?;
     let (log_id, handle) = rest.split_first_chunk()?;
     if *kind == GROUP_WAKE { Some((*log_id, handle.try_into().ok()?)) } else { None }
+}
+
+/// The 32 bytes that follow the kind in the key of an issuer key; `None` if it is none.
+pub(super) fn read_hash(key: &[u8]) -> Option<[u8; 32]> {
+    key.get(1..)?.try_into().ok()
 }
 
 /// The id of a one-time key package, out of the key of one of its pieces.
@@ -373,6 +445,8 @@ mod tests {
             Due::GroupEntry([9; 32], 10, 11),
             Due::GroupLog([12; 32]),
             Due::GroupWake([13; 32], [14; 16]),
+            Due::IssuerKey([15; 32]),
+            Due::Voucher([16; 32]),
         ] {
             let key = deadline(11, due);
             assert_eq!(read_deadline(&key), Some((11, due)));
@@ -384,6 +458,8 @@ mod tests {
         assert_eq!(read_group_entry(&group_log(&[1; 32])), None);
         assert_eq!(read_group_wake(&group_wake(&[1; 32], &[2; 16])), Some(([1; 32], [2; 16])));
         assert_eq!(read_group_wake(&group_entry_id(&[1; 32], &[2; 16])), None);
+        assert_eq!(read_hash(&issuer_key(&[17; 32])), Some([17; 32]));
+        assert!(spend(&[18; 32], &[19; 32]).starts_with(&spends(&[18; 32])));
         assert_eq!(read_package_id(&[key_package(queue, 77), vec![3]].concat()), Some(77));
         assert_eq!(read_id(&with_id(one_time(queue, OneTimeKind::Kem), 77)), Some(77));
     }

@@ -21,13 +21,16 @@ mod inspecting;
 mod key_packages;
 mod layout;
 mod opening;
+mod operating;
 mod prekeys;
 mod queues;
 mod records;
 mod segment;
 mod space;
+mod tenants;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -48,7 +51,9 @@ use self::committer::{Operation, Plain, Shared, Writer};
 use self::flusher::Flusher;
 use self::inspecting::{inspect_account, inspect_group_logs};
 use self::layout::QueueKey;
-use self::opening::{clean_segments, count_blobs, count_group_logs, create, draw_incarnation, open_sled, read_format};
+use self::opening::{
+    clean_segments, count_blobs, count_group_logs, create, draw_incarnation, migrate, open_sled, read_format,
+};
 use self::queues::Enqueue;
 use self::records::{Changes, Effects, Records, corrupt};
 use self::segment::SegmentWriter;
@@ -60,8 +65,8 @@ use super::{
     GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupQuota, GroupUsage, ImportError, InspectedAccount,
     InspectedGroupLog, Invitation, InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, NewBlob,
     NewGroupLog, OpenError, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueueQuota, QueuedEnvelope,
-    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, Submission,
-    TakenKeyPackage, TakenPrekeys,
+    RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, StorageLimits,
+    StoreMetrics, Submission, TakenKeyPackage, TakenPrekeys, Taking,
 };
 use crate::limits::{
     BLOB_SEGMENT_BYTES, BLOBS_BYTES_MAX, COMMIT_BATCH_MAX, COMMIT_QUEUE_MAX, EXPIRE_BATCH_MAX, FREE_SPACE_FLOOR,
@@ -114,10 +119,9 @@ impl StorageOptions {
 pub struct SledStorage {
     shared: Arc<Shared>,
     incarnation: RwLock<[u8; 16]>,
-    quota: QueueQuota,
-    blob_bytes_max: u64,
-    group_quota: GroupQuota,
+    limits: RwLock<StorageLimits>,
     space: SpaceFloor,
+    metrics: StoreMetrics,
     directory: PathBuf,
     operations: Option<mpsc::Sender<Box<dyn Operation>>>,
     committer: Option<JoinHandle<()>>,
@@ -160,16 +164,23 @@ impl SledStorage {
         };
         let (records, committer_records, piece_records) = (records(), records(), records());
         let incarnation = match read_format(&records)? {
-            Some(store) => store.incarnation,
+            Some(store) => {
+                migrate(&records, &database, &file)?;
+                store.incarnation
+            }
             None => create(&records, &database, &file)?,
         };
         segment::sync_directory(&sled_directory)?;
-        let ((live, next), (live_pieces, next_blob_segment)) = clean_segments(&records)?;
+        let ((live, next), (live_pieces, next_blob_segment), queued) = clean_segments(&records)?;
+        let metrics = StoreMetrics::default();
+        metrics.queued.set(queued.envelopes);
+        metrics.queued_bytes.set(queued.bytes);
         let piece_segments = Arc::new(PieceSegments::new(blob_segments.clone(), live_pieces));
         let pieces = SegmentWriter::new(blob_segments.clone(), options.blob_segment_bytes, next_blob_segment);
         let (blob_usage, group_usage) = (count_blobs(&records)?, count_group_logs(&records)?);
+        let tenants = tenants::count(&records).map_err(|error| OpenError::Corrupt(error.to_string()))?;
         let (piece_writer, piece_thread) = PieceWriter::start(piece_records, pieces, Arc::clone(&piece_segments))?;
-        let shared = Arc::new(Shared::new(records, blob_usage, group_usage, piece_segments));
+        let shared = Arc::new(Shared::new(records, blob_usage, group_usage, tenants, piece_segments));
         let writer = Writer {
             flusher: Flusher::new(database)?,
             file,
@@ -181,15 +192,20 @@ impl SledStorage {
             staged: Effects::default(),
             applied: Effects::default(),
             batch_max: options.commit_batch_max.max(1),
+            metrics: metrics.clone(),
         };
         let (operations, waiting) = mpsc::channel(COMMIT_QUEUE_MAX);
         let committer = std::thread::Builder::new().name("committer".into()).spawn(move || writer.serve(waiting))?;
         Ok(Self {
             shared,
             incarnation: RwLock::new(incarnation),
-            quota: options.quota,
-            blob_bytes_max: options.blob_bytes_max,
-            group_quota: options.group_quota,
+            limits: RwLock::new(StorageLimits {
+                queue: options.quota,
+                blob_bytes_max: options.blob_bytes_max,
+                groups: options.group_quota,
+                free_space_floor: options.free_space_floor,
+            }),
+            metrics,
             space: SpaceFloor::new(directory.clone(), options.free_space_floor, probe),
             directory,
             operations: Some(operations),
@@ -319,7 +335,7 @@ impl Storage for SledStorage {
     async fn register(&self, registration: Registration) -> Result<RegisterOutcome, RegisterError> {
         registration.check_lengths()?;
         self.space.check()?;
-        self.commit(move |writer, changes| accounts::register(&writer.records, changes, registration)).await
+        self.commit(move |writer, changes| accounts::register(writer, changes, registration)).await
     }
 
     async fn account(&self, address: &Address) -> Result<Option<Account>, StorageError> {
@@ -333,6 +349,9 @@ impl Storage for SledStorage {
                 organisation: record.organisation,
                 devices: record.devices,
                 created_ms: record.created,
+                delivery_keys: record.delivery_keys,
+                tenant: record.tenant,
+                suspended: record.suspended,
             };
             Ok((Some(account), number))
         })
@@ -379,9 +398,9 @@ impl Storage for SledStorage {
         .await
     }
 
-    async fn take_prekeys(&self, address: &Address) -> Result<Vec<TakenPrekeys>, PrekeyError> {
+    async fn take_prekeys(&self, address: &Address, taking: Taking) -> Result<Vec<TakenPrekeys>, PrekeyError> {
         let address = address.clone();
-        self.commit(move |writer, changes| prekeys::take_prekeys(&writer.records, changes, &address)).await
+        self.commit(move |writer, changes| prekeys::take_prekeys(&writer.records, changes, &address, &taking)).await
     }
 
     async fn prekey_status(&self, address: &Address, device: u32) -> Result<PrekeyStatus, PrekeyError> {
@@ -396,7 +415,7 @@ impl Storage for SledStorage {
     async fn enqueue(&self, submission: Submission) -> Result<EnqueueOutcome, EnqueueError> {
         submission.check_lengths()?;
         self.space.check()?;
-        let (operation, answer) = Enqueue::new(submission, self.quota);
+        let (operation, answer) = Enqueue::new(submission, self.limits().queue);
         self.submit(operation, answer).await
     }
 
@@ -521,9 +540,14 @@ impl Storage for SledStorage {
         .await
     }
 
-    async fn take_key_packages(&self, address: &Address) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
+    async fn take_key_packages(
+        &self,
+        address: &Address,
+        taking: Taking,
+    ) -> Result<Vec<TakenKeyPackage>, KeyPackageError> {
         let address = address.clone();
-        self.commit(move |writer, changes| key_packages::take_key_packages(&writer.records, changes, &address)).await
+        self.commit(move |writer, changes| key_packages::take_key_packages(&writer.records, changes, &address, &taking))
+            .await
     }
 
     async fn key_package_status(&self, address: &Address, device: u32) -> Result<KeyPackageStatus, KeyPackageError> {
@@ -629,6 +653,15 @@ impl Storage for SledStorage {
                     inspect_account(records, transfer::account_address(key)?, account)
                 })
                 .collect()
+        })
+        .await
+    }
+
+    async fn inspect_account(&self, address: &Address) -> Result<Option<InspectedAccount>, StorageError> {
+        let address = address.clone();
+        self.read(move |shared| {
+            let account = shared.records.account(&address)?;
+            account.map(|account| inspect_account(&shared.records, address, account)).transpose()
         })
         .await
     }

@@ -53,11 +53,29 @@ pub(super) fn read_format(records: &Records) -> Result<Option<StoreRecord>, Open
         };
     };
     let found = format.try_into().map(u32::from_be_bytes).unwrap_or(0);
-    if found != layout::FORMAT {
+    if !(layout::OLDEST_FORMAT..=layout::FORMAT).contains(&found) {
         return Err(OpenError::UnknownFormat { found, known: layout::FORMAT });
     }
     let store = records.store().map_err(opening)?;
     if store.import_unfinished { Err(OpenError::ImportUnfinished) } else { Ok(Some(store)) }
+}
+
+/// Brings a store of an older format up to the present one, in one batch: whoever is interrupted finds the old store or the
+/// new one. What format 2 adds is absent from older records and reads as what it was before there was such a thing.
+pub(super) fn migrate(records: &Records, database: &sled::Db, file: &File) -> Result<(), OpenError> {
+    let opening = |error: StorageError| OpenError::Corrupt(error.to_string());
+    let current = layout::FORMAT.to_be_bytes();
+    if records.get(layout::FORMAT_KEY).map_err(opening)?.as_deref() == Some(&current[..]) {
+        return Ok(());
+    }
+    let failed = |error: sled::Error| OpenError::Io(io::Error::other(error));
+    let mut batch = sled::Batch::default();
+    batch.insert(layout::FORMAT_KEY, &current);
+    records.tree.apply_batch(batch).map_err(failed)?;
+    database.flush().map_err(failed)?;
+    file.sync_all()?;
+    tracing::info!(format = layout::FORMAT, "the store was brought up to the format of this version");
+    Ok(())
 }
 
 /// Makes an empty tree a store.
@@ -67,7 +85,7 @@ pub(super) fn create(records: &Records, database: &sled::Db, file: &File) -> Res
     batch.insert(layout::FORMAT_KEY, &layout::FORMAT.to_be_bytes());
     batch.insert(
         layout::STORE_KEY,
-        StoreRecord { incarnation, next_account: 1, next_blob: 1, import_unfinished: false }.encode(),
+        StoreRecord { incarnation, next_account: 1, next_blob: 1, next_tenant: 1, import_unfinished: false }.encode(),
     );
     let failed = |error: sled::Error| OpenError::Io(io::Error::other(error));
     records.tree.apply_batch(batch).map_err(failed)?;
@@ -86,13 +104,24 @@ pub(super) fn draw_incarnation() -> io::Result<[u8; 16]> {
 /// Segments with the number of live bodies in each, and the number that comes next.
 pub(super) type Live = (HashMap<u64, u64>, u64);
 
+/// What all queues hold.
+#[derive(Debug, Default)]
+pub(super) struct Queued {
+    /// Envelopes.
+    pub(super) envelopes: i64,
+    /// Bytes of them.
+    pub(super) bytes: i64,
+}
+
 /// Counts the live bodies of each segment, deletes the files without any, and says which number comes next: for the segments
-/// of envelopes and for those of blobs.
-pub(super) fn clean_segments(records: &Records) -> Result<(Live, Live), OpenError> {
-    let (mut live, mut pieces) = (HashMap::new(), HashMap::new());
+/// of envelopes and for those of blobs. With what the queues hold.
+pub(super) fn clean_segments(records: &Records) -> Result<(Live, Live, Queued), OpenError> {
+    let (mut live, mut pieces, mut queued) = (HashMap::new(), HashMap::new(), Queued::default());
     look_at(records, layout::ENVELOPES, "an envelope's record", |value| {
         let envelope = EnvelopeRecord::decode(value)?;
         count(&mut live, envelope.segment);
+        queued.envelopes += 1;
+        queued.bytes += i64::from(envelope.length);
         Ok(())
     })?;
     look_at(records, layout::BLOB_PIECES, "a piece of a blob", |value| {
@@ -105,7 +134,7 @@ pub(super) fn clean_segments(records: &Records) -> Result<(Live, Live), OpenErro
         count(if entry.large { &mut pieces } else { &mut live }, entry.segment);
         Ok(())
     })?;
-    Ok((clean(&records.segments, live)?, clean(&records.blob_segments, pieces)?))
+    Ok((clean(&records.segments, live)?, clean(&records.blob_segments, pieces)?, queued))
 }
 
 /// Counts the group logs, what they hold and who is woken.

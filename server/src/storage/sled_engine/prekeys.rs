@@ -7,8 +7,9 @@ use medipeps_core::wire::server_storage::PrekeysRecord;
 
 use super::layout::{self, OneTimeKind, QueueKey};
 use super::records::{Changes, Records};
+use super::tokens;
 use crate::limits::ONE_TIME_PREKEYS_STORED_MAX;
-use crate::storage::{PrekeyError, PrekeySet, PrekeyStatus, StorageError, TakenKem, TakenPrekeys};
+use crate::storage::{PrekeyError, PrekeySet, PrekeyStatus, StorageError, TakenKem, TakenPrekeys, Taking};
 
 /// See [`Storage::put_prekeys`](crate::storage::Storage::put_prekeys).
 pub(super) fn put_prekeys(
@@ -56,14 +57,21 @@ pub(super) fn take_prekeys(
     records: &Records,
     changes: &mut Changes,
     address: &Address,
+    taking: &Taking,
 ) -> Result<Vec<TakenPrekeys>, PrekeyError> {
     let account = records.account(address)?.ok_or(PrekeyError::UnknownDevice)?;
+    let repeated = tokens::take::<PrekeyError>(records, changes, &taking.spend)?;
     let mut taken = Vec::new();
     for device_id in account.devices {
         let queue = QueueKey { account: account.account, device: device_id };
         let Some(prekeys) = records.prekeys(queue)? else { continue };
-        let one_time = take_one_time(records, changes, queue, OneTimeKind::Dh)?;
-        let kem = take_one_time(records, changes, queue, OneTimeKind::Kem)?;
+        let (mut one_time, mut kem) = (None, None);
+        if taking.withhold {
+            note_withheld(records, changes, queue, taking.now_ms)?;
+        } else if !repeated {
+            one_time = take_one_time(records, changes, queue, OneTimeKind::Dh)?;
+            kem = take_one_time(records, changes, queue, OneTimeKind::Kem)?;
+        }
         taken.push(TakenPrekeys {
             device_id,
             signed: prekeys.signed_prekey,
@@ -76,6 +84,16 @@ pub(super) fn take_prekeys(
         changes.effects.accounts.push(account.account);
     }
     Ok(taken)
+}
+
+/// Notes, once, that one-time keys were withheld.
+fn note_withheld(records: &Records, changes: &mut Changes, queue: QueueKey, now_ms: u64) -> Result<(), StorageError> {
+    let mut counters = records.queue(queue)?;
+    if counters.withheld_since == 0 {
+        counters.withheld_since = now_ms.max(1);
+        changes.put(layout::queue(queue), counters.encode());
+    }
+    Ok(())
 }
 
 /// See [`Storage::prekey_status`](crate::storage::Storage::prekey_status).

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use medipeps_core::Address;
 use medipeps_core::wire::server_storage::{EnvelopeRecord, QueueRecord, SubmissionRecord};
+use medipeps_core::wire::transport::Lane;
 use tokio::sync::oneshot;
 
 use super::blobs;
@@ -14,10 +15,14 @@ use super::group_wakes;
 use super::layout::{self, Due, QueueKey};
 use super::records::{Changes, Records};
 use super::segment::{BodyReference, SegmentReader};
+use super::tenants::UsageChange;
+use super::tokens;
 use crate::limits::{FETCH_ENVELOPES_MAX, SUBMISSION_RECORD_RETENTION_MS};
+use crate::storage::tenant::check_room;
+use crate::storage::token::Spending;
 use crate::storage::{
-    AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, StorageError,
-    Submission,
+    AcknowledgeError, EnqueueError, EnqueueOutcome, ExpireCounts, QueueError, QueueQuota, QueuedEnvelope, SpendError,
+    StorageError, Submission,
 };
 
 /// See [`Storage::enqueue`](crate::storage::Storage::enqueue).
@@ -41,12 +46,15 @@ impl Enqueue {
 
     /// Whether the submission is to be stored: the number of the account, and for each envelope the counters of its
     /// queue as they will be. `None` for a duplicate.
-    fn admit(&self, records: &Records) -> Result<Option<(u64, Vec<QueueRecord>)>, EnqueueError> {
-        let submission = &self.submission;
+    fn admit(&self, writer: &Writer) -> Result<Option<(u64, Vec<QueueRecord>)>, EnqueueError> {
+        let (submission, records) = (&self.submission, &writer.records);
         let account = records.account(&submission.address)?.ok_or(EnqueueError::UnknownRecipient)?;
         if let Some(before) = records.submission(account.account, &submission.id)? {
             return if before.digest == submission.digest { Ok(None) } else { Err(EnqueueError::IdReused) };
         }
+        let tenant = records.tenant_of(account.tenant)?;
+        let usage = writer.shared.tenants().usage(tenant.number);
+        check_room(&tenant, account.suspended, usage, self.body_bytes() as u64, submission.now_ms)?;
         let mut devices = Vec::with_capacity(account.devices.len());
         for device in account.devices {
             let key = layout::prekeys(QueueKey { account: account.account, device });
@@ -56,13 +64,12 @@ impl Enqueue {
         let mut queues = Vec::with_capacity(submission.envelopes.len());
         for (device, envelope) in &submission.envelopes {
             let mut queue = records.queue(QueueKey { account: account.account, device: *device })?;
-            if !self.quota.has_room(queue.messages, queue.bytes, envelope.len()) {
-                return Err(EnqueueError::QueueFull { device: *device });
-            }
-            queue.highest_sequence += 1;
-            queue.messages += 1;
-            queue.bytes += envelope.len() as u64;
+            self.quota.admit(&mut queue, *device, envelope.len(), submission.lane)?;
             queues.push(queue);
+        }
+        if tokens::look::<EnqueueError>(records, &submission.spend)? == Spending::Repeated {
+            // What they have paid for is not known any more; it was another life of the account.
+            return Err(SpendError::Spent.into());
         }
         Ok(Some((account.account, queues)))
     }
@@ -80,13 +87,18 @@ impl Enqueue {
                 checksum: body.checksum,
                 received: submission.now_ms,
                 expires: submission.expires_ms,
+                request_lane: submission.lane == Lane::Request,
             };
             changes.put(layout::envelope(queue, sequence), envelope.encode());
             changes.put(layout::deadline(submission.expires_ms, Due::Envelope(queue, sequence)), Vec::new());
             changes.put(layout::queue(queue), counters.encode());
             changes.effects.enqueued.push((queue, sequence));
             changes.effects.stored.push(body.segment);
+            changes.effects.usage.push(UsageChange::Stored { account, bytes: u64::from(body.length) });
+            changes.effects.grow(body.length);
+            changes.effects.accepted += 1;
         }
+        tokens::put_spend(&mut changes, &submission.spend);
         let forget = submission.now_ms.saturating_add(SUBMISSION_RECORD_RETENTION_MS);
         put_submission(&mut changes, account, &submission.id, SubmissionRecord { digest: submission.digest, forget });
         changes
@@ -99,7 +111,7 @@ impl Operation for Enqueue {
     }
 
     fn run(&mut self, writer: &mut Writer) -> Changes {
-        let admitted = self.admit(&writer.records);
+        let admitted = self.admit(writer);
         self.outcome = match &admitted {
             Ok(admitted) => Ok(EnqueueOutcome::Accepted { duplicate: admitted.is_none() }),
             Err(error) => Err(error.clone()),
@@ -137,7 +149,10 @@ pub(super) fn fetch(
     let mut fetched = Vec::new();
     for (sequence, record) in found.into_iter().take_while(|(sequence, _)| *sequence <= highest) {
         match records.body(&mut reader, &record)? {
-            Some(envelope) => fetched.push(QueuedEnvelope { sequence, received_ms: record.received, envelope }),
+            Some(envelope) => {
+                let lane = if record.request_lane { Lane::Request } else { Lane::Normal };
+                fetched.push(QueuedEnvelope { sequence, received_ms: record.received, envelope, lane });
+            }
             // Acknowledged or expired since the records were read: the segment may be gone with it.
             None if records.get(&layout::envelope(queue, sequence))?.is_none() => {}
             None if fetched.is_empty() => return Err(QueueError::Corrupt { sequence }),
@@ -167,11 +182,37 @@ pub(super) fn acknowledge(
     for item in records.envelopes(queue, 0, up_to) {
         let (sequence, envelope) = item?;
         remove_envelope(changes, queue, sequence, &envelope, &mut counters);
+        changes.effects.acknowledged += 1;
     }
     if !changes.is_empty() {
         changes.put(layout::queue(queue), counters.encode());
     }
     Ok(())
+}
+
+/// See [`OperatedStorage::move_to_end`](crate::storage::OperatedStorage::move_to_end). The body stays where it is.
+pub(super) fn move_to_end(
+    records: &Records,
+    changes: &mut Changes,
+    queue: QueueKey,
+    sequence: u64,
+) -> Result<Option<u64>, QueueError> {
+    let Some((_, envelope)) = records.envelopes(queue, sequence, sequence).next().transpose()? else {
+        return Ok(None);
+    };
+    if records.envelopes(queue, sequence.saturating_add(1), u64::MAX).next().transpose()?.is_none() {
+        return Ok(None);
+    }
+    let mut counters = records.queue(queue)?;
+    counters.highest_sequence += 1;
+    let moved = counters.highest_sequence;
+    changes.remove(layout::envelope(queue, sequence));
+    changes.remove(layout::deadline(envelope.expires, Due::Envelope(queue, sequence)));
+    changes.put(layout::envelope(queue, moved), envelope.encode());
+    changes.put(layout::deadline(envelope.expires, Due::Envelope(queue, moved)), Vec::new());
+    changes.put(layout::queue(queue), counters.encode());
+    changes.effects.enqueued.push((queue, moved));
+    Ok(Some(moved))
 }
 
 /// Drops at most `limit` records that are due, and says whether there may be more.
@@ -203,6 +244,12 @@ pub(super) fn expire(
             looked_at += blobs::sweep(writer, changes, number, limit.saturating_sub(looked_at))?;
             continue;
         }
+        if let Due::IssuerKey(key_id) = due {
+            let swept = tokens::sweep(records, changes, at_ms, key_id, limit - looked_at)?;
+            counts.tokens += swept as u64;
+            looked_at += 1 + swept;
+            continue;
+        }
         looked_at += 1;
         changes.remove(key);
         match due {
@@ -216,6 +263,7 @@ pub(super) fn expire(
                 };
                 remove_envelope(changes, queue, sequence, &envelope, counters);
                 counters.expired += 1;
+                changes.effects.expired += 1;
                 counts.envelopes += 1;
             }
             Due::Submission(account, id) => {
@@ -234,7 +282,11 @@ pub(super) fn expire(
                     more = true;
                 }
             }
-            Due::BlobPieces(_) => {}
+            Due::BlobPieces(_) | Due::IssuerKey(_) => {}
+            Due::Voucher(id) => {
+                changes.remove(layout::voucher(&id));
+                counts.tokens += 1;
+            }
             Due::GroupEntry(log_id, epoch, sequence) => {
                 groups.entry(writer, changes, (log_id, epoch, sequence), &mut counts)?;
             }
@@ -301,6 +353,13 @@ fn remove_envelope(
     changes.remove(layout::envelope(queue, sequence));
     changes.remove(layout::deadline(envelope.expires, Due::Envelope(queue, sequence)));
     changes.effects.released.push(envelope.segment);
+    let bytes = u64::from(envelope.length);
+    changes.effects.usage.push(UsageChange::Released { account: queue.account, bytes });
+    changes.effects.shrink(envelope.length);
     counters.messages = counters.messages.saturating_sub(1);
     counters.bytes = counters.bytes.saturating_sub(u64::from(envelope.length));
+    if envelope.request_lane {
+        counters.request_messages = counters.request_messages.saturating_sub(1);
+        counters.request_bytes = counters.request_bytes.saturating_sub(u64::from(envelope.length));
+    }
 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::layout::{self, OneTimeKind, QueueKey};
 use super::segment::{AppendError, BodyError, BodyReference, SegmentReader};
+use super::tenants::UsageChange;
 use crate::storage::StorageError;
 
 type KeyAndValue = Result<(Vec<u8>, Vec<u8>), StorageError>;
@@ -61,6 +62,17 @@ pub(super) struct Effects {
     pub(super) group_entries: Vec<([u8; 32], u64)>,
     /// Group logs that are no more.
     pub(super) closed_group_logs: Vec<[u8; 32]>,
+    /// What the accounts of tenants take more or less. It holds for the next operation already.
+    pub(super) usage: Vec<UsageChange>,
+    /// Envelopes by which all queues grow, and their bytes.
+    pub(super) queued: i64,
+    pub(super) queued_bytes: i64,
+    /// Envelopes that were submitted.
+    pub(super) accepted: u64,
+    /// Envelopes that were acknowledged.
+    pub(super) acknowledged: u64,
+    /// Envelopes that ran out.
+    pub(super) expired: u64,
 }
 
 impl Effects {
@@ -76,6 +88,24 @@ impl Effects {
         self.group_logs.extend(later.group_logs);
         self.group_entries.extend(later.group_entries);
         self.closed_group_logs.extend(later.closed_group_logs);
+        self.usage.extend(later.usage);
+        self.queued += later.queued;
+        self.queued_bytes += later.queued_bytes;
+        self.accepted += later.accepted;
+        self.acknowledged += later.acknowledged;
+        self.expired += later.expired;
+    }
+
+    /// An envelope of so many bytes is in a queue.
+    pub(super) fn grow(&mut self, length: u32) {
+        self.queued += 1;
+        self.queued_bytes += i64::from(length);
+    }
+
+    /// An envelope of so many bytes is in a queue no more.
+    pub(super) fn shrink(&mut self, length: u32) {
+        self.queued -= 1;
+        self.queued_bytes -= i64::from(length);
     }
 }
 
@@ -392,7 +422,8 @@ impl Records {
         }
     }
 
-    fn decoded<T>(
+    /// The value of a key, read.
+    pub(super) fn decoded<T>(
         &self,
         key: &[u8],
         what: &str,

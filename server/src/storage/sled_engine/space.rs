@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::storage::StorageError;
 
@@ -29,7 +29,7 @@ impl SpaceProbe for Disk {
 #[derive(Debug)]
 pub(super) struct SpaceFloor {
     directory: PathBuf,
-    floor: u64,
+    floor: AtomicU64,
     probe: Box<dyn SpaceProbe>,
     low: AtomicBool,
 }
@@ -37,22 +37,28 @@ pub(super) struct SpaceFloor {
 impl SpaceFloor {
     /// A floor of so many bytes under a directory.
     pub(super) const fn new(directory: PathBuf, floor: u64, probe: Box<dyn SpaceProbe>) -> Self {
-        Self { directory, floor, probe, low: AtomicBool::new(false) }
+        Self { directory, floor: AtomicU64::new(floor), probe, low: AtomicBool::new(false) }
+    }
+
+    /// Sets another floor.
+    pub(super) fn set_floor(&self, floor: u64) {
+        self.floor.store(floor, Ordering::Relaxed);
     }
 
     /// Refuses below the floor, and when the system does not say how much there is.
     pub(super) fn check(&self) -> Result<(), StorageError> {
+        let floor = self.floor.load(Ordering::Relaxed);
         let available = self.probe.available(&self.directory);
-        let low = available.as_ref().map_or(true, |available| *available < self.floor);
+        let low = available.as_ref().map_or(true, |available| *available < floor);
         if self.low.swap(low, Ordering::Relaxed) != low {
             match available {
                 Ok(available) if low => {
-                    tracing::error!(available, floor = self.floor, "too little free disk space: nothing new is taken");
+                    tracing::error!(available, floor, "too little free disk space: nothing new is taken");
                 }
                 Ok(available) => tracing::info!(available, "enough free disk space again"),
                 Err(error) => tracing::error!(%error, "free disk space is not known: nothing new is taken"),
             }
         }
-        if low { Err(StorageError::LowSpace { floor: self.floor }) } else { Ok(()) }
+        if low { Err(StorageError::LowSpace { floor }) } else { Ok(()) }
     }
 }

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::storage::MemoryStorage;
 use crate::storage::conformance::{Engine, ROOMY, conformance_suite, export, prekeys, register, submission};
+use crate::storage::{MemoryStorage, Spend, TenantStorage as _};
 
 struct SledEngine {
     options: StorageOptions,
@@ -248,13 +248,17 @@ fn another_format_and_an_unfinished_import_are_refused() {
         work(&database);
         database.flush().unwrap();
     };
-    let store = StoreRecord { incarnation: [0; 16], next_account: 1, next_blob: 1, import_unfinished: true };
+    let store =
+        StoreRecord { incarnation: [0; 16], next_account: 1, next_blob: 1, next_tenant: 1, import_unfinished: true };
     change(&|database| drop(database.insert(layout::STORE_KEY, store.encode()).unwrap()));
     let opened = SledStorage::open(&engine.options);
     assert!(matches!(opened, Err(OpenError::ImportUnfinished)), "{opened:?}");
-    change(&|database| drop(database.insert(layout::FORMAT_KEY, &2u32.to_be_bytes()).unwrap()));
-    let opened = SledStorage::open(&engine.options);
-    assert!(matches!(opened, Err(OpenError::UnknownFormat { found: 2, known: 1 })), "{opened:?}");
+    for found in [0, layout::FORMAT + 1] {
+        change(&|database| drop(database.insert(layout::FORMAT_KEY, &found.to_be_bytes()).unwrap()));
+        let refused = SledStorage::open(&engine.options).unwrap_err();
+        let expected = format!("the store has format {found}, and this version knows only {}", layout::FORMAT);
+        assert_eq!(refused.to_string(), expected);
+    }
     change(&|database| drop(database.remove(layout::FORMAT_KEY).unwrap()));
     let opened = SledStorage::open(&engine.options);
     assert!(matches!(opened, Err(OpenError::Corrupt(_))), "{opened:?}");
@@ -282,7 +286,7 @@ async fn both_engines_write_and_read_the_same_export() {
     for storage in [&**engine.sled() as &dyn Storage, &memory] {
         let who = register(storage, "a@x", &[1, 2]).await;
         assert_eq!(storage.enqueue(submission(&who, 1, &[(1, 100), (2, 100)])).await, ACCEPTED);
-        storage.take_prekeys(&who).await.unwrap();
+        storage.take_prekeys(&who, Taking::default()).await.unwrap();
     }
     let exported = export(&**engine.sled()).await;
     assert_eq!(exported, export(&memory).await);
@@ -355,7 +359,7 @@ async fn take(storage: &dyn Storage, step: &Step, clock: &mut u64, sequence: u64
         Step::PutPrekeys { device, first } => {
             format!("{:?}", storage.put_prekeys(&who, *device, sequence, prekeys(1, *first..*first + 3)).await)
         }
-        Step::TakePrekeys => format!("{:?}", storage.take_prekeys(&who).await),
+        Step::TakePrekeys => format!("{:?}", storage.take_prekeys(&who, Taking::default()).await),
         Step::BeginBlob { id, length, lives_ms } => {
             let blob = NewBlob {
                 id: [*id; 32],
@@ -364,6 +368,7 @@ async fn take(storage: &dyn Storage, step: &Step, clock: &mut u64, sequence: u64
                 now_ms: *clock,
                 expires_ms: *clock + 2 * lives_ms,
                 unfinished_expires_ms: *clock + lives_ms,
+                spend: Spend::default(),
             };
             format!("{:?}", storage.begin_blob(blob).await)
         }
@@ -387,7 +392,7 @@ proptest! {
     fn a_store_on_the_disk_is_the_store_of_the_model(steps in proptest::collection::vec(step(), 1..80)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let quota = QueueQuota { messages_max: 6, bytes_max: 1000 };
+            let quota = QueueQuota { messages_max: 6, bytes_max: 1000, ..QueueQuota::default() };
             let directory = tempfile::tempdir().unwrap();
             let options = StorageOptions {
                 quota,
@@ -416,5 +421,36 @@ proptest! {
             prop_assert_eq!(engine.sled().inspect(None, 9).await, model.inspect(None, 9).await);
             Ok(())
         })?;
+    }
+}
+
+/// The store that the last version before format 2 wrote.
+fn store_of_format_1() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-format-1.tar.gz");
+    let unpacked = std::process::Command::new("tar").arg("-xzf").arg(fixture).arg("-C").arg(folder.path()).status();
+    assert!(unpacked.unwrap().success());
+    folder
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_format_is_brought_up_to_the_present_one() {
+    let folder = store_of_format_1();
+    let options = StorageOptions::new(folder.path().join("store"));
+    for life in 0..2 {
+        let storage = SledStorage::open(&options).unwrap();
+        assert_eq!(storage.shared.records.get(layout::FORMAT_KEY), Ok(Some(layout::FORMAT.to_be_bytes().to_vec())));
+        let claire = "claire@clinic.example".parse().unwrap();
+        let account = storage.account(&claire).await.unwrap().unwrap();
+        assert_eq!((account.devices, account.tenant, account.suspended), (vec![1, 2], 0, false));
+        let waiting = storage.fetch(&claire, 1, 0, 10).await.unwrap();
+        assert_eq!(waiting.iter().map(|one| one.envelope.clone()).collect::<Vec<_>>(), [vec![2; 4096], vec![3; 4096]]);
+        assert_eq!(storage.read_blob(&[3; 32], 0, 9999).await.unwrap().data, vec![7; 5000]);
+        let (_, usage) = storage.tenants().await.unwrap().remove(0);
+        assert_eq!((usage.seats, usage.bytes), (2 + life, 5 * 4096));
+        if life == 0 {
+            let registration = crate::storage::conformance::registration("anne@clinic.example", [9; 32], &[1]);
+            storage.register(registration).await.expect("an invitation of before is good");
+        }
     }
 }

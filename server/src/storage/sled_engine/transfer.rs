@@ -19,6 +19,8 @@ use super::layout::{self, Due, OneTimeKind, QueueKey};
 use super::queues::put_submission;
 use super::records::{Changes, Records, corrupt};
 use super::segment::SegmentReader;
+use super::tenants::{UsageChange, put as put_tenant};
+use super::tokens;
 use crate::limits::COMMIT_BATCH_BYTES_MAX;
 use crate::storage::export::{ExportWriter, read_export};
 use crate::storage::{ExportError, ImportError, StorageError};
@@ -41,6 +43,10 @@ pub(super) fn export(
     writer: Box<dyn Write + Send>,
 ) -> Result<ExportUnderWay, ExportError> {
     let mut export = ExportWriter::new(writer)?;
+    for tenant in records.tenants()? {
+        let (number, days) = (tenant.number, records.tenant_days(tenant.number, 0, u32::MAX)?);
+        export.write_tenant(tenant, days.into_iter().map(|day| ExportRecord::TenantDay { tenant: number, day }))?;
+    }
     for item in records.scan(layout::INVITATIONS) {
         let (key, value) = item?;
         let hash = key.get(1..).and_then(|hash| hash.try_into().ok());
@@ -132,6 +138,7 @@ fn export_device(
             received: record.received,
             expires: record.expires,
             envelope,
+            request_lane: record.request_lane,
         })?;
     }
     Ok(())
@@ -187,7 +194,7 @@ pub(super) fn import(
     incarnation: [u8; 16],
 ) -> Result<(), ImportError> {
     let records = &writer.records;
-    for prefix in [layout::INVITATIONS, layout::ACCOUNTS, layout::BLOBS, layout::GROUP_LOGS] {
+    for prefix in [layout::INVITATIONS, layout::ACCOUNTS, layout::BLOBS, layout::GROUP_LOGS, layout::TENANTS] {
         if records.scan(prefix).next().transpose()?.is_some() {
             return Err(ImportError::NotEmpty);
         }
@@ -196,6 +203,7 @@ pub(super) fn import(
     let mut loader = Loader::new(writer);
     let unfinished = StoreRecord { import_unfinished: true, ..before };
     loader.changes.put(layout::STORE_KEY.to_vec(), unfinished.encode());
+    tokens::retire(&loader.writer.records, &mut loader.changes)?;
     loader.flush()?;
     loader.writer.sync()?;
     if let Err(error) = read_export(verified, &mut |record| loader.add(record).map_err(ImportError::Storage)) {
@@ -205,8 +213,8 @@ pub(super) fn import(
     loader.end_blob();
     loader.end_group_log();
     loader.flush()?;
-    let (next_account, next_blob) = (loader.next_account, loader.next_blob);
-    let finished = StoreRecord { incarnation, next_account, next_blob, import_unfinished: false };
+    let (next_account, next_blob, next_tenant) = (loader.next_account, loader.next_blob, loader.next_tenant);
+    let finished = StoreRecord { incarnation, next_account, next_blob, next_tenant, import_unfinished: false };
     changes.put(layout::STORE_KEY.to_vec(), finished.encode());
     Ok(())
 }
@@ -222,6 +230,7 @@ struct Loader<'a> {
     account: u64,
     device: Option<(QueueKey, QueueRecord)>,
     next_blob: u64,
+    next_tenant: u64,
     blob: Option<([u8; 32], BlobRecord)>,
     group_log: Option<LoadedGroupLog>,
 }
@@ -245,6 +254,7 @@ impl<'a> Loader<'a> {
             account: 0,
             device: None,
             next_blob: 1,
+            next_tenant: 1,
             blob: None,
             group_log: None,
         }
@@ -261,12 +271,15 @@ impl<'a> Loader<'a> {
                 self.end_device();
                 self.account = account.account;
                 self.next_account = self.next_account.max(account.account.saturating_add(1));
+                let usage = UsageChange::Joined { account: account.account, tenant: account.tenant };
+                self.changes.effects.usage.push(usage);
                 put_account(&mut self.changes, &address, account, &statement);
             }
             ExportRecord::Device { device_id, queue, prekeys } => {
                 self.end_device();
                 let key = QueueKey { account: self.account, device: device_id };
-                self.device = Some((key, QueueRecord { messages: 0, bytes: 0, ..queue }));
+                self.device =
+                    Some((key, QueueRecord { messages: 0, bytes: 0, request_messages: 0, request_bytes: 0, ..queue }));
                 if let Some(prekeys) = prekeys {
                     self.changes.put(layout::prekeys(key), prekeys.encode());
                 }
@@ -285,8 +298,8 @@ impl<'a> Loader<'a> {
                     }
                 }
             }
-            ExportRecord::Envelope { sequence, received, expires, envelope } => {
-                self.add_envelope(sequence, received, expires, &envelope)?;
+            ExportRecord::Envelope { sequence, received, expires, envelope, request_lane } => {
+                self.add_envelope(sequence, (received, expires), &envelope, request_lane)?;
             }
             ExportRecord::Submission { id, submission } => {
                 put_submission(&mut self.changes, self.account, &id, submission);
@@ -320,6 +333,13 @@ impl<'a> Loader<'a> {
                 }
             }
             ExportRecord::GroupEntry(entry) => self.add_group_entry(&entry)?,
+            ExportRecord::Tenant(tenant) => {
+                self.next_tenant = self.next_tenant.max(tenant.number.saturating_add(1));
+                put_tenant(&mut self.changes, &tenant);
+            }
+            ExportRecord::TenantDay { tenant, day } => {
+                self.changes.put(layout::tenant_day(tenant, day.day), day.encode());
+            }
             ExportRecord::End { .. } => {}
         }
         self.pending += 1;
@@ -363,12 +383,22 @@ impl<'a> Loader<'a> {
         self.writer.shared.group_usage().add_log(log.entries, log.bytes);
     }
 
-    fn add_envelope(&mut self, sequence: u64, received: u64, expires: u64, bytes: &[u8]) -> Result<(), StorageError> {
+    fn add_envelope(
+        &mut self,
+        sequence: u64,
+        (received, expires): (u64, u64),
+        bytes: &[u8],
+        request_lane: bool,
+    ) -> Result<(), StorageError> {
         let Some((queue, counters)) = &mut self.device else { return Ok(()) };
         let records = &self.writer.records;
         let body = self.writer.segments.append(bytes).map_err(|error| records.not_appended(error))?;
         counters.messages += 1;
         counters.bytes += u64::from(body.length);
+        if request_lane {
+            counters.request_messages += 1;
+            counters.request_bytes += u64::from(body.length);
+        }
         let envelope = EnvelopeRecord {
             segment: body.segment,
             offset: body.offset,
@@ -376,10 +406,14 @@ impl<'a> Loader<'a> {
             checksum: body.checksum,
             received,
             expires,
+            request_lane,
         };
         self.changes.put(layout::envelope(*queue, sequence), envelope.encode());
         self.changes.put(layout::deadline(expires, Due::Envelope(*queue, sequence)), Vec::new());
         self.changes.effects.stored.push(body.segment);
+        let (account, bytes) = (queue.account, u64::from(body.length));
+        self.changes.effects.usage.push(UsageChange::Stored { account, bytes });
+        self.changes.effects.grow(body.length);
         Ok(())
     }
 

@@ -70,8 +70,10 @@ impl Receiver {
                         self.tally.delivered(&delivery.envelope, Instant::now());
                         come.send_replace(Some((incarnation, delivery.sequence)));
                     }
-                    SubscriptionEvent::Displaced => return,
-                    SubscriptionEvent::QueueEmpty | SubscriptionEvent::Expired(_) => {}
+                    SubscriptionEvent::Displaced | SubscriptionEvent::GoAway { .. } => return,
+                    SubscriptionEvent::QueueEmpty
+                    | SubscriptionEvent::Expired(_)
+                    | SubscriptionEvent::PrekeysWithheld(_) => {}
                 }
             }
         };

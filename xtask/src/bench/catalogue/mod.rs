@@ -147,7 +147,7 @@ pub(super) static PROGRAMS: &[Program] = &[
         package: "medipeps-core",
         bench: "core",
         reads: Reads::Criterion,
-        groups: &["primitive", "message", "pqxdh", "lookup", "attachment", "peer"],
+        groups: &["primitive", "message", "pqxdh", "lookup", "attachment", "peer", "tokens"],
     },
     Program {
         package: "medipeps-peers",
@@ -286,6 +286,12 @@ static MEASURES: &[Measure] = &[
         &[("attachment/open", 2.0)],
         0.65,
     ),
+    // What labels, ids and parsing cost beside the crate's own operations, 100 tokens at a time; a token that is paid with is
+    // verified alone.
+    time("tokens, 100 blinded", "tokens/blind-100", &[("tokens/voprf-blind-100", 1.0)], 1.1),
+    time("tokens, 100 issued", "tokens/issue-100", &[("tokens/voprf-issue-100", 1.0)], 1.1),
+    beside("tokens, 100 finalised, beside 100 issued", "tokens/finalize-100", &[("tokens/voprf-issue-100", 1.0)]),
+    time("a token verified", "tokens/verify", &[("tokens/voprf-verify", 1.0)], 1.1),
     Measure {
         label: "durable enqueue, 512 in flight",
         id: "storage/rows/2/per_second",

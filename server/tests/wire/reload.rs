@@ -1,0 +1,209 @@
+//! Another configuration, and another certificate, while the server runs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use medipeps_core::wire::transport::{ErrorCode, FetchPrekeys, Payment, Request, Response, SubscriptionEvent};
+use medipeps_server::storage::Storage;
+use medipeps_server::{Config, Rate, ReloadFailure};
+use tokio::sync::watch;
+
+use crate::account::{Account, submit};
+use crate::client::{Client, code, connect_silently, frame, refusal, write_raw};
+use crate::server::TestServer;
+
+/// Replacements of the certificate under load.
+const SWAPS: usize = 50;
+
+/// Writes a new certificate with its key, as tools for it do: another file in the place of the former.
+fn write_certificate(folder: &Path, name: &str) {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
+    for (file, text) in [("certificate.pem", certificate.pem()), ("private-key.pem", key.serialize_pem())] {
+        let new = folder.join("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, folder.join(file)).unwrap();
+    }
+}
+
+fn with_certificate(config: &mut Config, folder: &Path) {
+    config.certificate = Some(folder.join("certificate.pem"));
+    config.private_key = Some(folder.join("private-key.pem"));
+}
+
+/// The certificate that a handshake shows.
+async fn shown(test: &TestServer) -> Vec<u8> {
+    let (_endpoint, quic) = connect_silently(test.address(), b"medipeps/1").await.unwrap();
+    let identity = quic.peer_identity().unwrap();
+    identity.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().unwrap()[0].to_vec()
+}
+
+fn fetch(account: &Account) -> Request {
+    Request::FetchPrekeys(FetchPrekeys { address: account.address.clone(), payment: Payment::None })
+}
+
+#[tokio::test]
+async fn limits_change_under_open_connections() {
+    let mut test = TestServer::start_with(|config| config.queue.messages_max = 2).await;
+    let account = test.account("claire@clinic.example").await;
+    let device = Client::prove(test.address(), &account).await;
+    let sender = Client::connect(test.address()).await;
+    for mark in 0..2 {
+        assert!(matches!(sender.ask(&submit(&account.address, &[1], mark)).await, Response::Submit(_)));
+    }
+    assert_eq!(code(sender.ask(&submit(&account.address, &[1], 3)).await), ErrorCode::QueueFull);
+
+    let mut config = test.config.clone();
+    config.queue.messages_max = 3;
+    config.rate.prekeys_per_recipient = Rate { burst: 1, per_minute: 1 };
+    config.connection.connections_per_address_max = 3;
+    config.retention.envelope_days = 1;
+    config.blobs.largest_gb = 1;
+    let changed = test.server.reload(&config).await.unwrap();
+    let expected = [
+        "blobs.largest_gb",
+        "connection.connections_per_address_max",
+        "queue.messages_max",
+        "rate.prekeys_per_recipient",
+        "retention.envelope_days",
+    ];
+    assert_eq!(changed, expected);
+    assert!(matches!(sender.ask(&submit(&account.address, &[1], 3)).await, Response::Submit(_)), "there is room now");
+    assert!(matches!(sender.ask(&fetch(&account)).await, Response::FetchPrekeys(_)));
+    assert_eq!(code(sender.ask(&fetch(&account)).await), ErrorCode::RateLimited);
+    let _third = Client::connect(test.address()).await;
+    assert!(connect_silently(test.address(), b"medipeps/1").await.is_err(), "a fourth is one too many");
+    let mut subscription = device.subscribe().await;
+    assert_eq!(subscription.delivery().await.sequence, 1, "who was connected stays");
+
+    let day = 24 * 3600 * 1000;
+    test.storage.expire(crate::server::now_ms() + day + 1000).await.unwrap();
+    let left = test.storage.fetch(&account.address, 1, 0, 9).await.unwrap();
+    assert_eq!(left.len(), 2, "what came under the former retention keeps it");
+    assert!(test.server.reload(&config).await.unwrap().is_empty(), "nothing has changed");
+}
+
+#[tokio::test]
+async fn what_cannot_change_leaves_everything_as_it_was() {
+    let mut test = TestServer::start().await;
+    let account = test.account("claire@clinic.example").await;
+    let sender = Client::connect(test.address()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let tight = Rate { burst: 1, per_minute: 1 };
+    let refused = |change: fn(&mut Config, &Path)| {
+        let mut config = test.config.clone();
+        config.rate.prekeys_per_recipient = tight;
+        change(&mut config, folder.path());
+        config
+    };
+    let moved = refused(|config, _| config.data_dir = "elsewhere".into());
+    let uncertified = refused(with_certificate);
+    let without_authorities = refused(|config, folder| {
+        config.group.wake_hosts = vec!["push.example".to_owned()];
+        config.group.wake_certificates = Some(folder.join("absent.pem"));
+    });
+    assert!(matches!(test.server.reload(&moved).await, Err(ReloadFailure::Keys(_))));
+    assert!(matches!(test.server.reload(&uncertified).await, Err(ReloadFailure::Certificate(_))));
+    assert!(matches!(test.server.reload(&without_authorities).await, Err(ReloadFailure::Push(_))));
+    for _ in 0..3 {
+        assert!(matches!(sender.ask(&fetch(&account)).await, Response::FetchPrekeys(_)), "the rate is the former one");
+    }
+    shown(&test).await;
+}
+
+#[tokio::test]
+async fn another_certificate_is_for_new_handshakes() {
+    let folder = tempfile::tempdir().unwrap();
+    write_certificate(folder.path(), "one.example");
+    let mut test = TestServer::start_with(|config| with_certificate(config, folder.path())).await;
+    let account = test.account("claire@clinic.example").await;
+    let device = Client::prove(test.address(), &account).await;
+    let mut subscription = device.subscribe().await;
+    assert_eq!(subscription.next().await, SubscriptionEvent::QueueEmpty);
+    let first = shown(&test).await;
+    write_certificate(folder.path(), "two.example");
+    let config = test.config.clone();
+    assert_eq!(test.server.reload(&config).await.unwrap(), ["certificate"], "its file has another");
+    assert_ne!(shown(&test).await, first);
+    std::fs::write(folder.path().join("private-key.pem"), "no key").unwrap();
+    assert!(test.server.reload(&config).await.is_err());
+    assert_ne!(shown(&test).await, first, "the one from before stays");
+    let sender = Client::connect(test.address()).await;
+    assert!(matches!(sender.ask(&submit(&account.address, &[1], 1)).await, Response::Submit(_)));
+    subscription.delivery().await;
+}
+
+/// Nobody tells the server: it looks at the files by itself.
+#[tokio::test]
+async fn the_files_of_the_certificate_are_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    write_certificate(folder.path(), "one.example");
+    let test = TestServer::start_with(|config| with_certificate(config, folder.path())).await;
+    let first = shown(&test).await;
+    write_certificate(folder.path(), "two.example");
+    let start = Instant::now();
+    while shown(&test).await == first {
+        assert!(start.elapsed() < Duration::from_secs(30), "it is not taken over");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_handshake_fails_while_the_certificate_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    write_certificate(folder.path(), "start.example");
+    let mut test = TestServer::start_with(|config| with_certificate(config, folder.path())).await;
+    let (stop, stopped) = watch::channel(false);
+    let address = test.address();
+    let loops: Vec<_> = (0..4)
+        .map(|_| {
+            let stopped = stopped.clone();
+            tokio::spawn(async move {
+                let mut handshakes = 0;
+                while !*stopped.borrow() {
+                    Client::connect(address).await;
+                    handshakes += 1;
+                }
+                handshakes
+            })
+        })
+        .collect();
+    let config = test.config.clone();
+    let mut seen = std::collections::BTreeSet::new();
+    for swap in 0..SWAPS {
+        write_certificate(folder.path(), &format!("swap{swap}.example"));
+        test.server.reload(&config).await.unwrap();
+        seen.insert(shown(&test).await);
+    }
+    stop.send_replace(true);
+    let mut handshakes = 0;
+    for one in loops {
+        handshakes += one.await.expect("a handshake failed");
+    }
+    assert_eq!(seen.len(), SWAPS, "each is shown");
+    assert!(handshakes > SWAPS, "{handshakes} handshakes");
+}
+
+#[tokio::test]
+async fn a_subscription_is_refused_once_the_end_has_begun() {
+    let test = TestServer::start_stubborn(Duration::from_millis(1500)).await;
+    let account = test.account("claire@clinic.example").await;
+    let device = Client::prove(test.address(), &account).await;
+    let mut subscription = device.subscribe().await;
+    // As long as this is under way, the server is there.
+    let sender = Client::connect(test.address()).await;
+    let _slow = write_raw(&sender.quic, &frame(&submit(&account.address, &[1], 1)), true).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let shutdown = tokio::spawn(test.server.shutdown());
+    loop {
+        match subscription.next().await {
+            SubscriptionEvent::GoAway { .. } => break,
+            SubscriptionEvent::QueueEmpty => {}
+            event => panic!("{event:?}"),
+        }
+    }
+    let error = refusal(device.ask(&Request::Subscribe).await);
+    assert_eq!(error.known_code(), Some(ErrorCode::ShuttingDown));
+    assert!(error.retry_after >= 5000);
+    shutdown.await.unwrap();
+}
