@@ -1,6 +1,7 @@
 //! Time and randomness, handed in at the top: whoever simulates a server brings its own.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
@@ -8,6 +9,12 @@ use thiserror::Error;
 pub trait Environment: Send + Sync + 'static {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
+
+    /// Time that has passed since some moment, by a clock that nobody can set.
+    fn monotonic(&self) -> Duration {
+        static BEGINNING: OnceLock<Instant> = OnceLock::new();
+        BEGINNING.get_or_init(Instant::now).elapsed()
+    }
 
     /// Fills the bytes so that nobody can guess them.
     ///

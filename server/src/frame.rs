@@ -12,18 +12,28 @@ use crate::limits::REQUEST_READ_STEP;
 /// Bytes of a frame's length.
 const LENGTH_LENGTH: usize = 4;
 
-/// Bytes of frames that may be in memory at once, over all who share it.
+/// Bytes of frames that may be in memory at once, over all who share it: of one connection, within those of a network address,
+/// within those of all.
 #[derive(Debug, Clone)]
 pub(crate) struct FrameMemory {
     free: Arc<Semaphore>,
     bytes: usize,
+    /// What this one is a part of.
+    whole: Option<Arc<FrameMemory>>,
+}
+
+/// A share of a memory, and of all that it is a part of; given back when dropped.
+#[derive(Debug)]
+pub struct Share {
+    own: OwnedSemaphorePermit,
+    whole: Option<Box<Share>>,
 }
 
 /// A frame, and its share of the memory.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) bytes: Vec<u8>,
-    _share: Option<OwnedSemaphorePermit>,
+    _share: Option<Share>,
 }
 
 /// Why no frame was read.
@@ -49,7 +59,7 @@ pub(crate) enum FrameError {
 impl FrameMemory {
     /// Room for so many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(bytes)), bytes }
+        Self { free: Arc::new(Semaphore::new(bytes)), bytes, whole: None }
     }
 
     /// Bytes that are taken.
@@ -57,9 +67,39 @@ impl FrameMemory {
         self.bytes.saturating_sub(self.free.available_permits())
     }
 
+    /// A part of this one that may have so many bytes, and no more than there are.
+    pub(crate) fn part(&self, bytes: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(bytes)), bytes, whole: Some(Arc::new(self.clone())) }
+    }
+
     /// A share of so many bytes, for as long as it is held; `None` when there is no room for it.
-    pub(crate) fn share(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        self.free.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
+    pub(crate) fn share(&self, bytes: usize) -> Option<Share> {
+        let own = self.free.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()?;
+        let whole = match &self.whole {
+            Some(whole) => Some(Box::new(whole.share(bytes)?)),
+            None => None,
+        };
+        Some(Share { own, whole })
+    }
+}
+
+impl Share {
+    /// Takes in another share of the same memory.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.own.merge(other.own);
+        if let (Some(whole), Some(other)) = (&mut self.whole, other.whole) {
+            whole.merge(*other);
+        }
+    }
+
+    /// Takes so many bytes out of it, if it has as many.
+    pub(crate) fn split(&mut self, bytes: usize) -> Option<Self> {
+        let own = self.own.split(bytes)?;
+        let whole = match &mut self.whole {
+            Some(whole) => Some(Box::new(whole.split(bytes)?)),
+            None => None,
+        };
+        Some(Self { own, whole })
     }
 }
 
@@ -100,7 +140,7 @@ pub(crate) async fn read_body(
     memory: &FrameMemory,
 ) -> Result<Frame, FrameError> {
     let mut bytes = Vec::new();
-    let mut share: Option<OwnedSemaphorePermit> = None;
+    let mut share: Option<Share> = None;
     while bytes.len() < length {
         let step = REQUEST_READ_STEP.min(length - bytes.len());
         let there = bytes.len() + step;
@@ -149,6 +189,24 @@ mod tests {
             let refused = read_frame(&mut &bytes[..cut], 3, &memory).await;
             assert!(matches!(refused, Err(FrameError::Truncated)), "{cut}");
         }
+    }
+
+    #[test]
+    fn a_part_takes_no_more_than_its_own_and_gives_everything_back() {
+        let all = FrameMemory::new(10);
+        let [one, other] = [all.part(6), all.part(6)];
+        let mut held = one.share(4).unwrap();
+        held.merge(one.share(2).unwrap());
+        assert!(one.share(1).is_none(), "its own part is used up");
+        assert!(other.share(5).is_none(), "of the whole four are left");
+        let others = other.share(4).unwrap();
+        assert!(other.share(1).is_none() && all.share(1).is_none());
+        let kept = held.split(1).unwrap();
+        assert!(held.split(9).is_none());
+        drop(held);
+        assert!(one.share(6).is_none() && one.share(5).is_some(), "what was refused took nothing");
+        drop((kept, others));
+        assert!(all.share(10).is_some());
     }
 
     #[tokio::test]

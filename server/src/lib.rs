@@ -5,6 +5,7 @@
 mod activation;
 mod admin_port;
 pub mod cli;
+mod clock;
 pub mod config;
 mod control;
 mod deletion_log;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use medipeps_core::limits::BLOB_PIECE_LENGTH;
+
 /// Envelopes that one queue may hold. A device away for a month at 300 a day stays under it.
 pub const QUEUE_MESSAGES_MAX: u64 = 10_000;
 /// Bytes of envelopes that one queue may hold: the messages above at a mean of 25 KiB.
@@ -195,6 +197,13 @@ pub const REQUEST_MEMORY_MAX: usize = 256 << 20;
 /// blobs hold up nobody's mail. A fetch of 512 KiB counts for 1 MiB, the piece and its frame, until the client has taken it or
 /// the time to write is up; past it a fetch is refused and comes again.
 pub const BLOB_ANSWER_MEMORY_MAX: usize = 128 << 20;
+/// Bytes of requests in memory of one connection, within the above: the sixteen pieces of a blob that its streams can carry. Half of each of
+/// these memories is there for the connections of one network address at most.
+pub const CONNECTION_REQUEST_MEMORY_MAX: usize = STREAMS_MAX as usize * (BLOB_PIECE_LENGTH + (1 << 10));
+/// Bytes of requests with large frames in memory of one connection: one whole, and a large part of a second.
+pub const CONNECTION_LARGE_REQUEST_MEMORY_MAX: usize = 8 << 20;
+/// Bytes of answers to fetches of blobs in memory of one connection: as many pieces as its streams can carry.
+pub const CONNECTION_BLOB_ANSWER_MEMORY_MAX: usize = STREAMS_MAX as usize * 2 * BLOB_PIECE_LENGTH;
 /// Bytes of a request that are read before they are counted against the above.
 pub const REQUEST_READ_STEP: usize = 16 << 10;
 /// Milliseconds after which to repeat a request that there was no memory for.
@@ -207,6 +216,14 @@ pub const FINISH_TIMEOUT_MS: u64 = 2_000;
 pub const SUBSCRIPTION_BATCH: usize = 8;
 /// Milliseconds between two looks at a queue, whether or not anything was announced.
 pub const RESCAN_INTERVAL_MS: u64 = 5_000;
+/// Milliseconds by which the system's clock may differ from the time that has passed: a day, more than any correction of a clock
+/// that is right. Past it the clock is not believed.
+pub const CLOCK_STEP_MAX_MS: u64 = 24 * 3600 * 1000;
+/// Milliseconds for which a server may be off before what has run out meanwhile is kept until somebody confirms the clock: a week,
+/// a long holiday. A clock that is wrong by less costs mail that much of its month.
+pub const CLOCK_GAP_MAX_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Removals of what has run out between two complaints about a clock that is not believed: an hour.
+pub const CLOCK_COMPLAINT_TICKS: u64 = 60;
 /// Milliseconds between two removals of what has run out.
 pub const EXPIRE_INTERVAL_MS: u64 = 60_000;
 /// Network addresses or recipients that one rate limiter remembers, about 5 MiB each. When all are in use, newcomers wait.

@@ -12,21 +12,24 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::activation::ActivatedSockets;
 use crate::admin_port::{AdminPort, AdminPortError, bind};
+use crate::clock::SteadyClock;
 use crate::config::{Config, ReloadError, changed_keys};
 use crate::control::{ControlError, ControlSocket, ReloadOrder};
 use crate::environment::{Environment, SystemEnvironment};
 use crate::key_file::KeyFileError;
 use crate::limits::{
-    CERTIFICATE_LOOK_INTERVAL_MS, CERTIFICATE_WARNING_SECONDS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS,
+    CERTIFICATE_LOOK_INTERVAL_MS, CERTIFICATE_WARNING_SECONDS, CLOCK_COMPLAINT_TICKS, CLOSE_TIMEOUT_MS,
+    DRAIN_TIMEOUT_MS, EXPIRE_INTERVAL_MS,
 };
 use crate::server_key::ServerKey;
 use crate::service::Service;
 use crate::storage::{ExpireCounts, Storage, StorageError, StorageLimits};
 use crate::transport::certificate::{Certificate, CertificateError, Certificates};
-use crate::transport::connection::{Host, Memory, Work};
+use crate::transport::connection::{Host, Work};
 use crate::transport::door::Door;
 use crate::transport::endpoint::{ListenError, Listeners, accept_config, listen};
 use crate::transport::link::Close;
+use crate::transport::memory::Memories;
 use crate::transport::quic::accept_quic;
 use crate::trust_list::{FollowedTrustList, TrustListFileError, TrustedVoucherKeys};
 use crate::wake::{PushError, Waker};
@@ -128,6 +131,8 @@ impl Server {
         sockets: ActivatedSockets,
     ) -> Result<Self, StartError> {
         let server_key = ServerKey::load_or_create(&config.data_dir, environment.as_ref())?;
+        let clock = SteadyClock::open(&config.data_dir, environment);
+        let environment: Arc<dyn Environment> = clock.clone();
         let certificates = Certificates::new(Certificate::load(config).map_err(ListenError::from)?);
         warn_of_expiry(&certificates, environment.as_ref());
         let admin = bind(config.admin.listen, sockets.admin)?;
@@ -145,11 +150,12 @@ impl Server {
             storage: storage.clone(),
             server_key: server_key.clone(),
             environment: environment.clone(),
+            clock: Some(clock.clone()),
         };
         let control = ControlSocket::open(config, store, reloads, work.downgrade()).await?;
         let waker =
             start_waker(Waker::new(service.wakes(), &config.group, storage.clone(), environment.clone())?).await;
-        let (door, memory) = (Arc::new(Door::new(&config.connection)), Memory::new());
+        let (door, memory) = (Arc::new(Door::new(&config.connection)), Arc::new(Memories::new()));
         let closing = watch::Sender::new(false);
         let host = Host {
             service: service.clone(),
@@ -162,13 +168,13 @@ impl Server {
         accepting.extend(websocket.map(|listener| tokio::spawn(listener.accept(door.clone(), host))));
         let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
         let mut tasks = vec![
-            tokio::spawn(expire(storage.clone(), environment.clone())),
+            tokio::spawn(expire(storage.clone(), clock)),
             tokio::spawn(watch_certificate(certificates.clone(), environment.clone())),
         ];
         let frames = vec![
-            ("requests", memory.requests),
-            ("large_requests", memory.large_requests),
-            ("blobs", memory.blobs),
+            ("requests", memory.of_all().requests.clone()),
+            ("large_requests", memory.of_all().large_requests.clone()),
+            ("blobs", memory.of_all().blobs.clone()),
             ("group_answers", service.group_answer_memory()),
         ];
         let port = AdminPort {
@@ -377,16 +383,26 @@ async fn wait_for_failure(mut failure: watch::Receiver<Option<StorageError>>) ->
     }
 }
 
-/// Drops what has run out, from time to time.
-async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
+/// Drops what has run out, from time to time, and notes the time; nothing while the clock is in doubt.
+async fn expire(storage: Arc<dyn Storage>, clock: Arc<SteadyClock>) {
     let mut ticks = interval(Duration::from_millis(EXPIRE_INTERVAL_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    for tick in 0_u64.. {
         ticks.tick().await;
-        if let Err(error) = storage.count_tenants(environment.now_ms()).await {
+        let reading = clock.read();
+        if tick % CLOCK_COMPLAINT_TICKS == 0 {
+            clock.complain();
+        }
+        if let Err(error) = clock.note() {
+            tracing::error!(%error, "the time cannot be noted");
+        }
+        if let Err(error) = storage.count_tenants(reading.now_ms).await {
             tracing::error!(%error, "what tenants take cannot be counted");
         }
-        match storage.expire(environment.now_ms()).await {
+        if !reading.expiry_runs {
+            continue;
+        }
+        match storage.expire(reading.now_ms).await {
             Ok(counts) if counts != ExpireCounts::default() => {
                 let ExpireCounts {
                     envelopes,

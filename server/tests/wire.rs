@@ -7,10 +7,14 @@ mod access;
 mod account;
 #[path = "wire/admin_port.rs"]
 mod admin_port;
+#[path = "wire/authorisation.rs"]
+mod authorisation;
 #[path = "wire/blobs.rs"]
 mod blobs;
 #[path = "wire/client.rs"]
 mod client;
+#[path = "wire/clock.rs"]
+mod clock;
 #[path = "wire/command.rs"]
 mod command;
 #[path = "wire/group.rs"]
@@ -25,6 +29,14 @@ mod group_watch;
 mod key_packages;
 #[path = "wire/limits.rs"]
 mod limits;
+#[path = "wire/limits_accounts.rs"]
+mod limits_accounts;
+#[path = "wire/limits_handshakes.rs"]
+mod limits_handshakes;
+#[path = "wire/limits_memory.rs"]
+mod limits_memory;
+#[path = "wire/limits_slow.rs"]
+mod limits_slow;
 #[path = "wire/mail.rs"]
 mod mail;
 #[path = "wire/proof.rs"]

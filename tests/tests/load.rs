@@ -3,12 +3,16 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use medipeps_core::invitation::Invitation;
 use serde_json::Value;
 
 use crate::process::{Process, medipeps_load, run, wait_until};
 use crate::server::{NO_LIMITS, Server};
+
+/// For 8 000 connections on a slow machine.
+const HOSPITAL_PATIENCE: Duration = Duration::from_secs(600);
 
 fn load(folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(medipeps_load());
@@ -87,6 +91,22 @@ fn another_server_is_loaded_at_a_fixed_rate() {
     assert!(
         invitations.iter().all(|code| code.parse::<Invitation>().is_ok() && !said.complaints.contains(code.as_str()))
     );
+}
+
+/// Clients behind one network address, with the limits that a server has by default: all come in, all get their mail. In a nightly run
+/// there are as many as in a large hospital.
+#[test]
+fn a_hospital_behind_one_network_address_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let clients = if std::env::var_os("MEDIPEPS_NIGHTLY").is_some() { 4000 } else { 200 };
+    let (idle, active) = (2 * clients - 40, 20);
+    let [idle, active] = [idle.to_string(), active.to_string()];
+    let words = ["--default-limits", "--idle", &idle, "--active", &active, "--rate", "60", "--seconds", "5"];
+    let report =
+        Process::start(&mut load(&folder.path().join("out"), &words)).wait_at_most(HOSPITAL_PATIENCE).done().json();
+    assert_complete(&report);
+    assert_eq!(report["idle"]["connections"], 2 * clients - 40);
+    assert_eq!(report["idle"]["lost"], 0);
 }
 
 #[test]

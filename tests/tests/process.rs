@@ -130,10 +130,16 @@ impl Process {
 
     /// Waits until it ends by itself.
     #[track_caller]
-    pub fn wait(mut self) -> Ended {
+    pub fn wait(self) -> Ended {
+        self.wait_at_most(PATIENCE)
+    }
+
+    /// Waits longer, or less long, until it ends by itself.
+    #[track_caller]
+    pub fn wait_at_most(mut self, patience: Duration) -> Ended {
         let start = Instant::now();
         while !self.has_ended() {
-            assert!(start.elapsed() < PATIENCE, "{} did not end.\n{}", self.typed, self.said());
+            assert!(start.elapsed() < patience, "{} did not end.\n{}", self.typed, self.said());
             std::thread::sleep(LOOK_AGAIN);
         }
         self.ended()

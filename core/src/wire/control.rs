@@ -29,6 +29,11 @@ pub enum ControlRequest {
         /// Absolute; there must be no such file.
         path: String,
     },
+    /// By which time it goes.
+    Clock {
+        /// Whether the system's clock is right: it is believed from now on.
+        confirm: bool,
+    },
     /// That it reads its configuration file again.
     Reload,
     /// Another tenant. Its number and creation are not looked at.
@@ -92,6 +97,8 @@ pub enum ControlResponse {
     GroupLogs(Vec<ControlGroupLog>),
     /// It is done.
     Done,
+    /// By which time the server goes.
+    Clock(ControlClock),
     /// The configuration has been read again: keys that have another value now.
     Reloaded(Vec<String>),
     /// All tenants, by their numbers, with what their accounts take.
@@ -113,6 +120,17 @@ pub struct ControlVerification {
     pub bodies: u64,
     /// What is not as it should be, for whoever typed the command.
     pub problems: Vec<String>,
+}
+
+/// By which time a server goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlClock {
+    /// Milliseconds since 1970, by the server.
+    pub now: u64,
+    /// Milliseconds since 1970, by the system's clock, which the server may not believe.
+    pub system: u64,
+    /// Whether what has run out is deleted.
+    pub expiry_runs: bool,
 }
 
 /// What all blobs take together.
@@ -201,6 +219,7 @@ impl ControlRequest {
                 after: after.map(|after| after.to_vec()).unwrap_or_default(),
             }),
             Self::Export { path } => R::Export(proto::ControlExport { path: path.clone() }),
+            Self::Clock { confirm } => R::Clock(proto::ControlConfirmClock { confirm: *confirm }),
             Self::AddTenant(tenant) => R::AddTenant(proto::ControlAddTenant { tenant: Some(tenant.to_proto()) }),
             Self::ListTenants => R::ListTenants(proto::ControlListTenants {}),
             Self::ChangeTenant(tenant) => {
@@ -237,6 +256,7 @@ impl ControlRequest {
             R::InspectGroupLogs(inspect) => Self::InspectGroupLogs { after: Some(fixed(&inspect.after, "after")?) },
             R::Export(export) if export.path.is_empty() => return Err(WireError::Missing("path")),
             R::Export(export) => Self::Export { path: export.path },
+            R::Clock(clock) => Self::Clock { confirm: clock.confirm },
             R::AddTenant(add) => Self::AddTenant(tenant(add.tenant)?),
             R::ListTenants(_) => Self::ListTenants,
             R::ChangeTenant(change) => Self::ChangeTenant(tenant(change.tenant)?),
@@ -276,6 +296,9 @@ impl ControlResponse {
                 R::GroupLogs(proto::ControlGroupLogs { logs: logs.iter().map(ControlGroupLog::encode).collect() })
             }
             Self::Done => R::Done(proto::ControlDone {}),
+            Self::Clock(ControlClock { now, system, expiry_runs }) => {
+                R::Clock(proto::ControlClock { now: *now, system: *system, expiry_runs: *expiry_runs })
+            }
             Self::Tenants(tenants) => R::Tenants(proto::ControlTenants {
                 tenants: tenants
                     .iter()
@@ -321,6 +344,9 @@ impl ControlResponse {
                 Self::GroupLogs(logs.logs.iter().map(ControlGroupLog::decode).collect::<Result<_, _>>()?)
             }
             R::Done(_) => Self::Done,
+            R::Clock(proto::ControlClock { now, system, expiry_runs }) => {
+                Self::Clock(ControlClock { now, system, expiry_runs })
+            }
             R::Reloaded(reloaded) => Self::Reloaded(reloaded.changed),
             R::Tenants(tenants) => Self::Tenants(
                 tenants
@@ -483,6 +509,8 @@ mod tests {
             ControlRequest::InspectGroupLogs { after: None },
             ControlRequest::InspectGroupLogs { after: Some([7; 32]) },
             ControlRequest::Export { path: "/tmp/a".to_owned() },
+            ControlRequest::Clock { confirm: false },
+            ControlRequest::Clock { confirm: true },
             ControlRequest::Reload,
         ] {
             assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
@@ -510,6 +538,7 @@ mod tests {
             ControlResponse::Blobs(ControlBlobs { blobs: 3, complete: 2, bytes: 1 << 40 }),
             ControlResponse::GroupLogs(vec![log]),
             ControlResponse::Done,
+            ControlResponse::Clock(ControlClock { now: 1, system: 2, expiry_runs: true }),
             ControlResponse::Tenants(vec![(Tenant::default_tenant(), TenantUsage { seats: 1, bytes: 2 })]),
             ControlResponse::TenantDays(vec![day]),
             ControlResponse::Invitations(vec!["code".to_owned()]),

@@ -67,7 +67,8 @@ impl<'a> Orders<'a> {
             let server_key = server_key.map_err(Failure::failed)?;
             match open(self.config).await {
                 Ok(storage) => {
-                    let store = self.store.insert(Store { storage: Arc::new(storage), server_key, environment });
+                    let store =
+                        self.store.insert(Store { storage: Arc::new(storage), server_key, environment, clock: None });
                     return Ok(store.carry_out(request).await);
                 }
                 Err(OpenError::InUse) => sleep(PAUSE).await,

@@ -97,7 +97,7 @@ impl Default for Disk {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { connections_max: 10_000, connections_per_address_max: 2_000, handshakes_max: 256, idle_seconds: 120 }
+        Self { connections_max: 20_000, connections_per_address_max: 10_000, handshakes_max: 256, idle_seconds: 120 }
     }
 }
 

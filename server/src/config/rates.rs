@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::Rule;
 use crate::rate_limit::Rate;
 
-/// How often things may be asked. A network address is an IPv4 address or an IPv6 /64.
+/// How often things may be asked. A network address is an IPv4 address or an IPv6 /64; the defaults let a hospital with 4 000 clients
+/// behind one of them work, and come back within minutes after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rates {
@@ -52,6 +53,12 @@ pub struct Rates {
     pub group_upload_kib_per_address: Rate,
     /// KiB of entries given to one network address.
     pub group_download_kib_per_address: Rate,
+    /// Requests of one account over connections that have proved one of its devices.
+    pub requests_per_account: Rate,
+    /// Uploads of prekeys and key packages of one account.
+    pub uploads_per_account: Rate,
+    /// Subscriptions of one account.
+    pub subscriptions_per_account: Rate,
 }
 
 impl Default for Rates {
@@ -59,15 +66,15 @@ impl Default for Rates {
         let rate = |burst, per_minute| Rate { burst, per_minute };
         Self {
             submit_per_recipient: rate(600, 120),
-            submit_per_address: rate(1200, 1200),
+            submit_per_address: rate(6000, 6000),
             requests_per_recipient: rate(120, 12),
             prekeys_per_recipient: rate(60, 6),
             redemptions_per_address: rate(1200, 600),
-            prekeys_per_address: rate(300, 120),
-            statements_per_address: rate(300, 300),
-            registrations_per_address: rate(60, 30),
-            publications_per_address: rate(60, 30),
-            proofs_per_address: rate(1200, 1200),
+            prekeys_per_address: rate(1200, 600),
+            statements_per_address: rate(4000, 1200),
+            registrations_per_address: rate(600, 120),
+            publications_per_address: rate(600, 120),
+            proofs_per_address: rate(6000, 6000),
             blob_begins_per_address: rate(1200, 300),
             // 8 GiB at once, 15 GiB an hour.
             blob_upload_kib_per_address: rate(8 << 20, 256 << 10),
@@ -76,13 +83,16 @@ impl Default for Rates {
             key_packages_per_recipient: rate(60, 6),
             group_creations_per_address: rate(300, 30),
             group_appends_per_log: rate(600, 240),
-            group_appends_per_address: rate(2400, 1200),
-            group_reads_per_address: rate(6000, 6000),
-            group_signals_per_address: rate(600, 600),
+            group_appends_per_address: rate(6000, 6000),
+            group_reads_per_address: rate(40_000, 20_000),
+            group_signals_per_address: rate(2400, 2400),
             // 1 GiB at once, 4 GiB an hour.
             group_upload_kib_per_address: rate(1 << 20, 64 << 10),
             // 8 GiB at once, 60 GiB an hour.
             group_download_kib_per_address: rate(8 << 20, 1 << 20),
+            requests_per_account: rate(6000, 6000),
+            uploads_per_account: rate(60, 30),
+            subscriptions_per_account: rate(300, 60),
         }
     }
 }
@@ -112,6 +122,9 @@ impl Rates {
             (is_rate(self.group_signals_per_address), "rate.group_signals_per_address", NO_RATE),
             (is_entry_rate(self.group_upload_kib_per_address), "rate.group_upload_kib_per_address", NO_ENTRY_RATE),
             (is_entry_rate(self.group_download_kib_per_address), "rate.group_download_kib_per_address", NO_ENTRY_RATE),
+            (is_rate(self.requests_per_account), "rate.requests_per_account", NO_RATE),
+            (is_rate(self.uploads_per_account), "rate.uploads_per_account", NO_RATE),
+            (is_rate(self.subscriptions_per_account), "rate.subscriptions_per_account", NO_RATE),
         ]
     }
 }

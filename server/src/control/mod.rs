@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::control::{
-    ControlAccount, ControlBlobs, ControlDevice, ControlEnvelope, ControlGroupLog, ControlInvite, ControlRequest,
-    ControlResponse, ControlVerification,
+    ControlAccount, ControlBlobs, ControlClock, ControlDevice, ControlEnvelope, ControlGroupLog, ControlInvite, ControlRequest, ControlResponse, ControlVerification,
 };
 use thiserror::Error;
 
 pub(crate) use client::ask;
 pub(crate) use socket::{ControlSocket, ReloadOrder};
 
+use crate::clock::SteadyClock;
 use crate::environment::Environment;
 use crate::limits::{CONTROL_INSPECT_ACCOUNTS, INSPECT_GROUP_LOGS_MAX};
 use crate::server_key::ServerKey;
@@ -53,6 +53,8 @@ pub(crate) struct Store {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) server_key: ServerKey,
     pub(crate) environment: Arc<dyn Environment>,
+    /// Of a server that runs.
+    pub(crate) clock: Option<Arc<SteadyClock>>,
 }
 
 impl Store {
@@ -115,6 +117,22 @@ impl Store {
                 Ok(()) => ControlResponse::Done,
                 Err(error) => ControlResponse::Error(error),
             },
+            ControlRequest::Clock { confirm } => self.clock(confirm),
+        }
+    }
+
+    /// Says what time it is, and believes the system's clock where that was asked for.
+    fn clock(&self, confirm: bool) -> ControlResponse {
+        let Some(clock) = &self.clock else {
+            return ControlResponse::Error("the clock is a matter of a server that runs, and none does".to_owned());
+        };
+        match if confirm { clock.confirm() } else { Ok(clock.read()) } {
+            Ok(reading) => ControlResponse::Clock(ControlClock {
+                now: reading.now_ms,
+                system: reading.system_ms,
+                expiry_runs: reading.expiry_runs,
+            }),
+            Err(error) => ControlResponse::Error(format!("confirmed, but not noted for the next start: {error}")),
         }
     }
 

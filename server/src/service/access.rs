@@ -37,6 +37,21 @@ macro_rules! rules {
         /// All requests with their rules, by name.
         pub const RULES: &[(&str, Access)] = &[$((stringify!($request), Access::$access)),*];
 
+        /// Every request, without what it carries.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum RequestName {
+            $(#[doc = concat!("`", stringify!($request), "`")] $request,)*
+        }
+
+        /// All requests. A test of each matches on these, so that a request without one does not compile.
+        pub const REQUESTS: &[RequestName] = &[$(RequestName::$request),*];
+
+        /// Which request it is.
+        #[must_use]
+        pub const fn request_name(request: &Request) -> RequestName {
+            match request { $(Request::$request { .. } => RequestName::$request,)* }
+        }
+
         /// The name of a request, for logs.
         #[must_use]
         pub const fn name(request: &Request) -> &'static str {

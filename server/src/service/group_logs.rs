@@ -3,9 +3,9 @@
 use medipeps_core::crypto::signature::{Signature, VerifyingKey};
 use medipeps_core::group_log::verify_read;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, GroupLogCursor, GroupLogEntry};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Connection, Service, internal, refuse, storage_failed};
+use crate::frame::Share;
 use crate::limits::{GROUP_ANSWER_BYTES, REQUEST_MEMORY_RETRY_MS};
 use crate::storage::{GroupEntries, GroupEntry, GroupEpoch, GroupLogError};
 
@@ -14,7 +14,7 @@ pub(super) struct Fetched {
     pub(super) entries: GroupEntries,
     /// The number of the last entry that was given or passed over.
     pub(super) cursor: u64,
-    pub(super) share: OwnedSemaphorePermit,
+    pub(super) share: Share,
 }
 
 impl Service {

@@ -55,4 +55,7 @@ limiters! {
     group_upload_per_address: NetworkAddress = group_upload_kib_per_address,
     /// In KiB.
     group_download_per_address: NetworkAddress = group_download_kib_per_address,
+    requests_per_account: Address = requests_per_account,
+    uploads_per_account: Address = uploads_per_account,
+    subscriptions_per_account: Address = subscriptions_per_account,
 }

@@ -4,6 +4,7 @@
 //! [`access`] and on to the request's own file.
 
 pub mod access;
+mod account_rates;
 mod acknowledge;
 mod append_group_entry;
 mod authenticate;
@@ -53,8 +54,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use medipeps_core::Address;
 use medipeps_core::tenant::Standing;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
-use tokio::sync::OwnedSemaphorePermit;
 
+pub use crate::frame::Share;
 pub use connection::Connection;
 pub use draw_tokens::VoucherKeys;
 pub use invite::{InviteError, NewInvitation, invite};
@@ -115,7 +116,7 @@ pub enum Answer {
     /// One response, and the stream ends.
     Response(Response),
     /// One response that takes a share of a memory until it is written.
-    Held(Response, OwnedSemaphorePermit),
+    Held(Response, Share),
     /// Responses until the watch ends: see [`GroupWatch::run`].
     GroupWatch(GroupWatch),
     /// Responses until the subscription ends: see [`Subscription::run`].
@@ -239,7 +240,9 @@ impl Service {
         if self.drain.is_stopped() || opens_push && self.drain.is_begun() {
             return Err(self.drain.refusal(self.environment.as_ref()));
         }
-        let response = match connection.admit(request)? {
+        let admission = connection.admit(request)?;
+        self.count_for_account(&admission, moment.now_ms)?;
+        let response = match admission {
             Admission::Hello => self.hello(connection)?,
             Admission::Authenticate { nonce, proof } => self.authenticate(connection, moment, nonce, proof).await?,
             Admission::Register(request) => self.register(moment, request).await?,

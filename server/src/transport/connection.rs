@@ -7,51 +7,21 @@ use medipeps_core::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX};
 use medipeps_core::proof::Exporter;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::link::{Close, Link, ReceiveHalf, SendHalf, StreamGone};
+use super::memory::{Memories, Memory, NoMemory};
 use crate::fail_point::fail_point;
-use crate::frame::{Frame, FrameError, FrameMemory, read_body, read_length};
+use crate::frame::{Frame, FrameError, read_body, read_length};
 use crate::limits::{
-    BLOB_ANSWER_MEMORY_MAX, FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, LARGE_REQUEST_MEMORY_MAX, LARGE_REQUEST_TIMEOUT_MS,
-    REQUEST_MEMORY_MAX, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX, REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS,
+    FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, LARGE_REQUEST_TIMEOUT_MS, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX,
+    REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS,
 };
 use crate::service::{Answer, Connection, Service, Sink, SinkClosed, access};
 
 /// Held by everything that shutdown waits for.
 pub(crate) type Work = mpsc::Sender<()>;
-
-/// Bytes that may be in memory at once, over all connections.
-#[derive(Debug, Clone)]
-pub(crate) struct Memory {
-    /// Of requests.
-    pub(crate) requests: FrameMemory,
-    /// Of requests whose frames are larger than most may be.
-    pub(crate) large_requests: FrameMemory,
-    /// Of answers to fetches of blobs.
-    pub(crate) blobs: FrameMemory,
-}
-
-impl Memory {
-    /// The server's.
-    pub(crate) fn new() -> Self {
-        Self {
-            requests: FrameMemory::new(REQUEST_MEMORY_MAX),
-            large_requests: FrameMemory::new(LARGE_REQUEST_MEMORY_MAX),
-            blobs: FrameMemory::new(BLOB_ANSWER_MEMORY_MAX),
-        }
-    }
-
-    /// The share of the answer to a request, to be held until it is written.
-    fn share_of_answer(&self, request: &Request) -> Result<Option<OwnedSemaphorePermit>, ErrorReply> {
-        match request {
-            // The bytes, and the frame that they are written in.
-            Request::FetchBlob(fetch) => self.blobs.share(2 * fetch.length as usize).map(Some).ok_or_else(no_memory),
-            _ => Ok(None),
-        }
-    }
-}
 
 /// What all connections are served with.
 #[derive(Clone)]
@@ -59,7 +29,7 @@ pub(crate) struct Host {
     /// Answers requests.
     pub(crate) service: Arc<Service>,
     /// Of requests and answers.
-    pub(crate) memory: Memory,
+    pub(crate) memory: Arc<Memories>,
     /// Held by everything that shutdown waits for.
     pub(crate) work: mpsc::WeakSender<()>,
     /// Becomes true when every connection is to be closed.
@@ -82,6 +52,7 @@ pub(crate) async fn serve(link: Link, exporter: Option<Exporter>, mut host: Host
         return;
     }
     let connection = Arc::new(Connection::new(link.transport(), exporter));
+    let memory = host.memory.of_connection(link.address().into());
     let hello_deadline = Instant::now() + Duration::from_millis(HELLO_TIMEOUT_MS);
     // A client may reset a stream while its request is still under way, and open another: the transport's limit alone does
     // not bound the tasks.
@@ -107,9 +78,9 @@ pub(crate) async fn serve(link: Link, exporter: Option<Exporter>, mut host: Host
         };
         let Some((send, receive)) = stream else { return };
         let stream = Stream { link: link.clone(), connection: connection.clone(), send };
-        let host = host.clone();
+        let (host, memory) = (host.clone(), memory.clone());
         tokio::spawn(async move {
-            stream.serve(receive, &host).await;
+            stream.serve(receive, &host, &memory.part).await;
             drop(task);
         });
     }
@@ -122,8 +93,8 @@ struct Stream {
 }
 
 impl Stream {
-    async fn serve(mut self, mut receive: ReceiveHalf, host: &Host) {
-        let read = read_request(&mut receive, &host.memory).await;
+    async fn serve(mut self, mut receive: ReceiveHalf, host: &Host, memory: &Memory) {
+        let read = read_request(&mut receive, memory).await;
         // Whatever follows the frame is of no interest.
         receive.stop();
         // The frame's share of the memory is held until the request has been answered.
@@ -140,7 +111,10 @@ impl Stream {
         // From here on a stopping server waits for the answer. When nobody can hold work any more, it is too late.
         let Some(_work) = host.work.upgrade() else { return };
         // Held until the answer is written.
-        let admitted = request.and_then(|request| Ok((host.memory.share_of_answer(&request)?, request)));
+        let admitted = request.and_then(|request| match memory.share_of_answer(&request) {
+            Ok(share) => Ok((share, request)),
+            Err(NoMemory) => Err(no_memory()),
+        });
         let (answer, _share) = match admitted {
             Ok((share, request)) => {
                 let name = access::name(&request);
@@ -232,26 +206,5 @@ fn log(request: &'static str, answer: &Answer) {
         Answer::Response(_) | Answer::Held(..) | Answer::GroupWatch(_) | Answer::Subscription(_) => {
             tracing::debug!(request, "answered");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use medipeps_core::wire::transport::FetchBlob;
-
-    #[test]
-    fn answers_with_blobs_share_a_memory_of_their_own() {
-        let requests = FrameMemory::new(0);
-        let memory = Memory { requests: requests.clone(), large_requests: requests, blobs: FrameMemory::new(2100) };
-        let fetch = Request::FetchBlob(FetchBlob { id: [0; 32], offset: 0, length: 1000 });
-        let held = memory.share_of_answer(&fetch).unwrap();
-        assert!(held.is_some());
-        let refused = memory.share_of_answer(&fetch).unwrap_err();
-        assert_eq!(refused.known_code(), Some(ErrorCode::RateLimited));
-        assert!(refused.retry_after > 0);
-        assert!(memory.share_of_answer(&Request::Subscribe).unwrap().is_none(), "nobody else is held up");
-        drop(held);
-        assert!(memory.share_of_answer(&fetch).is_ok());
     }
 }

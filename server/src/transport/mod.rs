@@ -6,6 +6,7 @@ pub(crate) mod connection;
 pub(crate) mod door;
 pub(crate) mod endpoint;
 pub(crate) mod link;
+pub(crate) mod memory;
 mod origin;
 mod patience;
 pub(crate) mod quic;

@@ -95,17 +95,22 @@ pub fn tls(alpn: &[u8]) -> rustls::ClientConfig {
     tls
 }
 
+/// What a client connects with over QUIC.
+pub fn client_config(alpn: &[u8]) -> quinn::ClientConfig {
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls(alpn)).unwrap()));
+    let mut transport = quinn::TransportConfig::default();
+    transport.max_idle_timeout(Some(Duration::from_secs(60).try_into().unwrap()));
+    config.transport_config(Arc::new(transport));
+    config
+}
+
 /// Connects without saying anything.
 pub async fn connect_silently(
     address: SocketAddr,
     alpn: &[u8],
 ) -> Result<(Endpoint, Connection), quinn::ConnectionError> {
-    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls(alpn)).unwrap()));
-    let mut transport = quinn::TransportConfig::default();
-    transport.max_idle_timeout(Some(Duration::from_secs(60).try_into().unwrap()));
-    config.transport_config(Arc::new(transport));
     let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    let connecting = endpoint.connect_with(config, address, "localhost").unwrap();
+    let connecting = endpoint.connect_with(client_config(alpn), address, "localhost").unwrap();
     Ok((endpoint.clone(), connecting.await?))
 }
 

@@ -15,7 +15,7 @@ use crate::blobs::{begin, put_piece};
 use crate::client::Client;
 
 /// A folder with a configuration, and perhaps a server that runs on it.
-struct Installation {
+pub struct Installation {
     folder: TempDir,
     server: Option<(Child, SocketAddr)>,
 }
@@ -30,7 +30,7 @@ impl Drop for Installation {
 }
 
 impl Installation {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let installation = Self { folder: tempfile::tempdir().unwrap(), server: None };
         installation.configure("127.0.0.1:0");
         installation
@@ -45,7 +45,12 @@ impl Installation {
         self.folder.path().join("a server.toml")
     }
 
-    fn start(&mut self) -> SocketAddr {
+    /// The id of the process that runs.
+    pub fn process(&self) -> u32 {
+        self.server.as_ref().unwrap().0.id()
+    }
+
+    pub fn start(&mut self) -> SocketAddr {
         let mut server = Command::new(env!("CARGO_BIN_EXE_medipeps-server"))
             .args(["run", "--config"])
             .arg(self.config())

@@ -45,6 +45,9 @@ pub(crate) struct Arguments {
     /// A file with invitations of that server, one a line, one for each client.
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) invitations: Option<PathBuf>,
+    /// Leave the server's limits at their defaults, but for registrations, and come from one network address alone, as a hospital does.
+    #[arg(long, conflicts_with = "server")]
+    pub(crate) default_limits: bool,
     /// Where report and plots go, and while it runs the server's data: a folder on the disk that is to be measured.
     #[arg(long, value_name = "DIR", default_value = "target/load")]
     pub(crate) out: PathBuf,

@@ -30,7 +30,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const UNLIMITED: &str = "{ burst = 1000000, per_minute = 60000000 }";
 /// Rates that a load meets otherwise. All clients come from a few network addresses.
 const RAISED_RATES: &[&str] =
-    &["submit_per_recipient", "submit_per_address", "registrations_per_address", "proofs_per_address"];
+    &["submit_per_recipient", "submit_per_address", "proofs_per_address", "requests_per_account"];
+/// A hospital's accounts come in the course of weeks; here they come at once.
+const RAISED_ALWAYS: &str = "registrations_per_address";
 
 /// A server of our own. Dropping it kills the process and deletes its data.
 #[derive(Debug)]
@@ -61,7 +63,11 @@ impl Target {
         let invitations = invitations::draw(&own.folder.join("data").join("control.sock"), clients).await?;
         let key_hash = invitations.first().map_or([0; 32], |invitation| invitation.server_key_hash);
         let (address, host, domain) = (own.address, own.address.ip().to_string(), DOMAIN.to_owned());
-        Ok(Self { place: Place { address, host, domain, key_hash }, own: Some(own), invitations })
+        Ok(Self {
+            place: Place { address, host, domain, key_hash, one_source: arguments.default_limits },
+            own: Some(own),
+            invitations,
+        })
     }
 
     /// Memory and CPU of the server, where it is ours.
@@ -140,7 +146,7 @@ async fn named_server(server: &ServerAddress, invitations: &[Invitation]) -> Res
     let addresses = tokio::net::lookup_host((server.host.as_str(), server.port)).await;
     let address = addresses.map_err(LoadError::system(server.to_string()))?.next();
     let address = address.ok_or_else(|| failed(&"its name has no address"))?;
-    Ok(Place { address, host: server.host.clone(), domain, key_hash })
+    Ok(Place { address, host: server.host.clone(), domain, key_hash, one_source: false })
 }
 
 fn beside_this_program(name: &str) -> Result<PathBuf, LoadError> {
@@ -148,14 +154,18 @@ fn beside_this_program(name: &str) -> Result<PathBuf, LoadError> {
     Ok(this.with_file_name(name))
 }
 
-/// A configuration whose limits the load does not meet.
+/// A configuration whose limits the load does not meet, unless it is to.
 fn configuration(arguments: &Arguments) -> String {
+    let required =
+        format!("domain = \"{DOMAIN}\"\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\nlog_filter = \"warn\"\n");
+    let always = format!("[transport]\nwebsocket = false\n[rate]\n{RAISED_ALWAYS} = {UNLIMITED}\n");
+    if arguments.default_limits {
+        return required + &always;
+    }
     let connections = arguments.idle + 2 * arguments.active + 64;
     let rates: String = RAISED_RATES.iter().map(|name| format!("{name} = {UNLIMITED}\n")).collect();
     format!(
-        "domain = \"{DOMAIN}\"\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\nlog_filter = \"warn\"\n\
-         [queue]\nmessages_max = 100000000\nbytes_max = 1000000000000\n\
-         [connection]\nconnections_max = {connections}\nconnections_per_address_max = {connections}\n\
-         [rate]\n{rates}"
+        "{required}[queue]\nmessages_max = 100000000\nbytes_max = 1000000000000\n\
+         [connection]\nconnections_max = {connections}\nconnections_per_address_max = {connections}\n{always}{rates}"
     )
 }

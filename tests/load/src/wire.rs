@@ -41,6 +41,8 @@ pub(crate) struct Place {
     pub(crate) host: String,
     pub(crate) domain: String,
     pub(crate) key_hash: [u8; 32],
+    /// Whether all clients come from one network address.
+    pub(crate) one_source: bool,
 }
 
 /// Sockets for many connections, each from a network address of its own where the server is on this machine.
@@ -72,7 +74,7 @@ impl Sockets {
     pub(crate) fn open(place: &Place, connections: usize) -> Result<Self, LoadError> {
         let config = client_config().map_err(|error| LoadError::server("TLS")(&error))?;
         let count = connections.div_ceil(CONNECTIONS_PER_SOCKET).max(1);
-        let endpoints = (0..count).map(|index| socket(place.address.ip(), index));
+        let endpoints = (0..count).map(|index| socket(place, index));
         Ok(Self { place: place.clone(), config, endpoints: endpoints.collect::<Result<_, _>>()? })
     }
 
@@ -188,8 +190,10 @@ async fn read(stream: &mut RecvStream) -> Result<Response, String> {
 }
 
 /// 127.0.1.0, 127.0.1.1, .. for a server on this machine: the kernel takes them all, and the server counts them one by one.
-fn socket(server: IpAddr, index: usize) -> Result<Endpoint, LoadError> {
-    let local = match server {
+fn socket(place: &Place, index: usize) -> Result<Endpoint, LoadError> {
+    let local = match place.address.ip() {
+        // The active clients have it as well.
+        IpAddr::V4(server) if server.is_loopback() && place.one_source => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V4(server) if server.is_loopback() => {
             let number = u16::try_from(index).unwrap_or(u16::MAX).saturating_add(256);
             let [third, fourth] = number.to_be_bytes();

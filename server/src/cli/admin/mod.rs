@@ -1,5 +1,6 @@
 //! `medipeps-server admin`: one file a subcommand, for whoever runs the server.
 
+mod clock;
 mod date;
 mod export;
 mod import;
@@ -35,6 +36,11 @@ pub(super) enum Command {
     Export(export::Arguments),
     /// Load an export into an empty data directory, without accounts that were deleted after it was written.
     Import(import::Arguments),
+    /// Say by which time a running server goes, and confirm the system's clock.
+    ///
+    /// A server believes no step of the clock of more than a day, and after more than a week off it deletes nothing that
+    /// has run out, until somebody has looked at the clock.
+    Clock(clock::Arguments),
     /// The customers of whoever runs the server, and what was agreed with them.
     #[command(subcommand)]
     Tenant(tenant::Command),
@@ -62,6 +68,7 @@ pub(super) async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Inspect(arguments) => inspect::inspect(&arguments).await,
         Command::Export(arguments) => export::export(&arguments).await,
         Command::Import(arguments) => import::import(&arguments).await,
+        Command::Clock(arguments) => clock::clock(&arguments).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::Suspend(arguments) => suspend::suspend(arguments, true).await,
         Command::Resume(arguments) => suspend::suspend(arguments, false).await,
