@@ -1,5 +1,6 @@
 //! `spec/proto/transport.proto`: what passes between a client and a server.
 
+mod blob;
 mod error;
 mod group_log;
 mod key_package;
@@ -8,6 +9,7 @@ mod request;
 mod response;
 mod token;
 
+pub use blob::{BeginBlob, DeleteBlob, FetchBlob, PutBlobPiece};
 pub use error::{ErrorCode, ErrorReply, StaleDevices};
 pub use group_log::{
     AppendGroupEntry, AppendGroupEntryReply, CreateGroupLog, FetchGroupEntries, FetchGroupEntriesReply, GroupLogCursor,
@@ -16,8 +18,7 @@ pub use group_log::{
 pub use key_package::{DeviceKeyPackage, FetchKeyPackagesReply, KeyPackageStatusReply};
 pub use own_account::{FetchOwnData, FetchOwnDataReply, FetchTenantReply, OwnDeviceData, OwnEnvelopeData};
 pub use request::{
-    Acknowledge, Authenticate, BeginBlob, DeleteAccount, DeleteBlob, DeviceEnvelope, FetchBlob, FetchKeyPackages,
-    FetchPrekeys, PutBlobPiece, Register, Request, Submit,
+    Acknowledge, Authenticate, DeleteAccount, DeviceEnvelope, FetchKeyPackages, FetchPrekeys, Register, Request, Submit,
 };
 pub use response::{
     AuthenticateReply, BeginBlobReply, Delivery, FetchBlobReply, FetchPrekeysReply, FetchTrustListReply, HelloReply,

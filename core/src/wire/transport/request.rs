@@ -1,9 +1,8 @@
 //! What a client asks.
 
-use std::ops::RangeInclusive;
-
 use prost::Message;
 
+use super::blob::{BeginBlob, DeleteBlob, FetchBlob, PutBlobPiece};
 use super::group_log::{
     AppendGroupEntry, CreateGroupLog, FetchGroupEntries, SetGroupWake, SignalGroup, WatchGroupLogs,
 };
@@ -12,7 +11,7 @@ use super::token::{DrawVoucher, Payment, RedeemVoucher, TokenRequest, delivery_k
 use super::{Transport, check_content, check_frame, statement};
 use crate::Address;
 use crate::delivery_key::DeliveryKey;
-use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, ENVELOPE_SIZES};
+use crate::limits::{DEVICES_MAX, ENVELOPE_SIZES};
 use crate::wire::{WireError, fixed, proto};
 
 /// What a client asks. One a stream.
@@ -182,72 +181,6 @@ pub struct DeviceEnvelope {
     pub envelope: Vec<u8>,
 }
 
-/// Begins a blob. The same again changes nothing and tells how far it has come.
-#[derive(Clone, PartialEq, Eq)]
-pub struct BeginBlob {
-    /// Random; whoever knows it may fetch the blob.
-    pub id: [u8; 32],
-    /// Random, known to the uploader alone.
-    pub upload_secret: [u8; 16],
-    /// Bytes of the whole blob, 1 to [`BLOB_LENGTH_MAX`].
-    pub length: u64,
-    /// What pays for it.
-    pub payment: Payment,
-}
-
-/// One piece of a blob. The same again changes nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PutBlobPiece {
-    /// Of the blob.
-    pub id: [u8; 32],
-    /// As in [`BeginBlob`].
-    pub upload_secret: [u8; 16],
-    /// Counted from 0.
-    pub index: u32,
-    /// [`BLOB_PIECE_LENGTH`] bytes; the last piece has what is left.
-    pub data: Vec<u8>,
-}
-
-/// Bytes of a whole blob.
-#[derive(Clone, PartialEq, Eq)]
-pub struct FetchBlob {
-    /// Of the blob.
-    pub id: [u8; 32],
-    /// In bytes.
-    pub offset: u64,
-    /// 1 to [`BLOB_PIECE_LENGTH`] bytes.
-    pub length: u32,
-}
-
-/// Deletes a blob, finished or not.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DeleteBlob {
-    /// Of the blob.
-    pub id: [u8; 32],
-    /// As in [`BeginBlob`].
-    pub upload_secret: [u8; 16],
-}
-
-/// The ids of blobs and the secrets of uploads open doors, so they are not printed.
-macro_rules! redacted {
-    ($($name:ident { $($field:ident),* })*) => {
-        $(impl std::fmt::Debug for $name {
-            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                let mut structure = formatter.debug_struct(stringify!($name));
-                $(structure.field(stringify!($field), &self.$field);)*
-                structure.finish_non_exhaustive()
-            }
-        })*
-    };
-}
-
-redacted! {
-    BeginBlob { length }
-    PutBlobPiece { index }
-    FetchBlob { offset, length }
-    DeleteBlob {}
-}
-
 impl Request {
     /// The bytes of one frame, without its length.
     #[must_use]
@@ -298,25 +231,10 @@ impl Request {
                 payment: Some(submit.payment.encode()),
                 delivery_key: submit.delivery_key.map_or_else(Vec::new, |key| key.as_bytes().to_vec()),
             }),
-            Self::BeginBlob(begin) => R::BeginBlob(proto::BeginBlob {
-                id: begin.id.to_vec(),
-                upload_secret: begin.upload_secret.to_vec(),
-                length: begin.length,
-                payment: Some(begin.payment.encode()),
-            }),
-            Self::PutBlobPiece(piece) => R::PutBlobPiece(proto::PutBlobPiece {
-                id: piece.id.to_vec(),
-                upload_secret: piece.upload_secret.to_vec(),
-                index: piece.index,
-                data: piece.data,
-            }),
-            Self::FetchBlob(fetch) => {
-                R::FetchBlob(proto::FetchBlob { id: fetch.id.to_vec(), offset: fetch.offset, length: fetch.length })
-            }
-            Self::DeleteBlob(deletion) => R::DeleteBlob(proto::DeleteBlob {
-                id: deletion.id.to_vec(),
-                upload_secret: deletion.upload_secret.to_vec(),
-            }),
+            Self::BeginBlob(begin) => R::BeginBlob(begin.to_proto()),
+            Self::PutBlobPiece(piece) => R::PutBlobPiece(piece.into_proto()),
+            Self::FetchBlob(fetch) => R::FetchBlob(fetch.to_proto()),
+            Self::DeleteBlob(deletion) => R::DeleteBlob(deletion.to_proto()),
             Self::CreateGroupLog(create) => R::CreateGroupLog(create.to_proto()),
             Self::AppendGroupEntry(append) => R::AppendGroupEntry(append.to_proto()),
             Self::FetchGroupEntries(fetch) => R::FetchGroupEntries(fetch.to_proto()),
@@ -398,33 +316,10 @@ impl Request {
                 payment: Payment::decode(submit.payment)?,
                 delivery_key: delivery_key(&submit.delivery_key)?,
             }),
-            R::BeginBlob(begin) => Self::BeginBlob(BeginBlob {
-                id: fixed(&begin.id, "id")?,
-                upload_secret: fixed(&begin.upload_secret, "upload_secret")?,
-                length: within(begin.length, 1..=BLOB_LENGTH_MAX, "length")?,
-                payment: Payment::decode(begin.payment)?,
-            }),
-            R::PutBlobPiece(piece) => {
-                within(piece.data.len() as u64, 1..=BLOB_PIECE_LENGTH as u64, "data")?;
-                Self::PutBlobPiece(PutBlobPiece {
-                    id: fixed(&piece.id, "id")?,
-                    upload_secret: fixed(&piece.upload_secret, "upload_secret")?,
-                    index: piece.index,
-                    data: piece.data,
-                })
-            }
-            R::FetchBlob(fetch) => {
-                within(u64::from(fetch.length), 1..=BLOB_PIECE_LENGTH as u64, "length")?;
-                Self::FetchBlob(FetchBlob {
-                    id: fixed(&fetch.id, "id")?,
-                    offset: within(fetch.offset, 0..=BLOB_LENGTH_MAX, "offset")?,
-                    length: fetch.length,
-                })
-            }
-            R::DeleteBlob(deletion) => Self::DeleteBlob(DeleteBlob {
-                id: fixed(&deletion.id, "id")?,
-                upload_secret: fixed(&deletion.upload_secret, "upload_secret")?,
-            }),
+            R::BeginBlob(begin) => Self::BeginBlob(BeginBlob::from_proto(begin)?),
+            R::PutBlobPiece(piece) => Self::PutBlobPiece(PutBlobPiece::from_proto(piece)?),
+            R::FetchBlob(fetch) => Self::FetchBlob(FetchBlob::from_proto(&fetch)?),
+            R::DeleteBlob(deletion) => Self::DeleteBlob(DeleteBlob::from_proto(&deletion)?),
             R::CreateGroupLog(create) => Self::CreateGroupLog(CreateGroupLog::from_proto(create)?),
             R::AppendGroupEntry(append) => Self::AppendGroupEntry(AppendGroupEntry::from_proto(append)?),
             R::FetchGroupEntries(fetch) => Self::FetchGroupEntries(FetchGroupEntries::from_proto(&fetch)?),
@@ -451,10 +346,6 @@ impl Request {
 
 fn address(text: &str) -> Result<Address, WireError> {
     Address::from_canonical(text).map_err(|_| WireError::Bounds("address"))
-}
-
-fn within(number: u64, bounds: RangeInclusive<u64>, field: &'static str) -> Result<u64, WireError> {
-    if bounds.contains(&number) { Ok(number) } else { Err(WireError::Bounds(field)) }
 }
 
 fn device_id(id: u32) -> Result<u32, WireError> {
@@ -493,28 +384,6 @@ mod tests {
         Request::Submit(Submit { id: [1; 16], address, envelopes, payment: Payment::None, delivery_key: None })
     }
 
-    fn piece(length: usize) -> Request {
-        Request::PutBlobPiece(PutBlobPiece { id: [1; 32], upload_secret: [2; 16], index: 3, data: vec![4; length] })
-    }
-
-    fn fetch(offset: u64, length: u32) -> Request {
-        Request::FetchBlob(FetchBlob { id: [1; 32], offset, length })
-    }
-
-    #[test]
-    fn blob_requests_out_of_bounds_are_refused_by_field() {
-        let refused = |request: Request| Request::decode(&request.encode()).unwrap_err();
-        assert_eq!(refused(piece(0)), WireError::Bounds("data"));
-        assert_eq!(refused(piece(BLOB_PIECE_LENGTH + 1)), WireError::Bounds("data"));
-        assert_eq!(refused(fetch(0, 0)), WireError::Bounds("length"));
-        assert_eq!(refused(fetch(0, BLOB_PIECE_LENGTH as u32 + 1)), WireError::Bounds("length"));
-        assert_eq!(refused(fetch(BLOB_LENGTH_MAX + 1, 1)), WireError::Bounds("offset"));
-        for length in [0, BLOB_LENGTH_MAX + 1] {
-            let begin = BeginBlob { id: [1; 32], upload_secret: [2; 16], length, payment: Payment::None };
-            assert_eq!(refused(Request::BeginBlob(begin)), WireError::Bounds("length"));
-        }
-    }
-
     #[test]
     fn requests_come_back_as_they_were_sent() {
         let address: Address = "claire@clinic.example".parse().unwrap();
@@ -549,15 +418,6 @@ mod tests {
                 payment: Payment::None,
                 delivery_key: Some(DeliveryKey::from([7; 16])),
             }),
-            Request::BeginBlob(BeginBlob {
-                id: [1; 32],
-                upload_secret: [2; 16],
-                length: BLOB_LENGTH_MAX,
-                payment: Payment::None,
-            }),
-            piece(BLOB_PIECE_LENGTH),
-            fetch(BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH as u32),
-            Request::DeleteBlob(DeleteBlob { id: [1; 32], upload_secret: [2; 16] }),
         ];
         for request in requests {
             assert_eq!(Request::decode(&request.encode()), Ok(request));
