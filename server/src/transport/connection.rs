@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::link::{Close, Link, ReceiveHalf, SendHalf, StreamGone};
 use super::memory::{Memories, Memory, NoMemory};
 use crate::fail_point::fail_point;
-use crate::frame::{Frame, FrameError, read_body, read_length};
+use crate::frame::{Frame, FrameError, ReadSome, read_body, read_length};
 use crate::limits::{
     FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, LARGE_REQUEST_TIMEOUT_MS, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX,
     REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS,
@@ -95,8 +95,11 @@ struct Stream {
 impl Stream {
     async fn serve(mut self, mut receive: ReceiveHalf, host: &Host, memory: &Memory) {
         let read = read_request(&mut receive, memory).await;
-        // Whatever follows the frame is of no interest.
-        receive.stop();
+        // A client that still writes shall come to its answer. Otherwise only the end of its half is left to come, and a
+        // page takes it for a failure when it is told to stop before.
+        if read.is_err() {
+            receive.stop();
+        }
         // The frame's share of the memory is held until the request has been answered.
         let frame;
         let request = match read {
@@ -137,13 +140,19 @@ impl Stream {
             Answer::GroupWatch(watch) => watch.run(&mut self).await,
             Answer::Subscription(subscription) => subscription.run(&mut self).await,
         }
-        self.finish().await;
+        self.finish(receive).await;
     }
 
-    /// Ends the stream and waits a little for the client to have it all: closing the connection would drop the rest.
-    async fn finish(mut self) {
+    /// Ends the stream and waits a little for the client to have it all, and to have ended its half: closing the connection
+    /// would drop the rest. What follows the request is of no interest.
+    async fn finish(mut self, mut receive: ReceiveHalf) {
+        let patience = Duration::from_millis(FINISH_TIMEOUT_MS);
         if self.send.finish() {
-            let _ = timeout(Duration::from_millis(FINISH_TIMEOUT_MS), self.send.stopped()).await;
+            let _ = timeout(patience, self.send.stopped()).await;
+        }
+        let ended = timeout(patience, receive.read_some(&mut Vec::new(), 1)).await;
+        if !matches!(ended, Ok(Ok(0))) {
+            receive.stop();
         }
     }
 }

@@ -133,6 +133,35 @@ async fn a_proof_without_exporter_is_refused_where_the_transport_has_one() {
     }
 }
 
+/// The push waits for the client that takes nothing; everything else goes on, on its connection too.
+#[tokio::test]
+async fn whoever_reads_nothing_holds_up_nobody() {
+    const COUNT: u8 = 60;
+    let test = start().await;
+    let account = test.account("claire@clinic.example").await;
+    let sender = WireClient::connect(&test, Transport::WebSocket).await;
+    for number in 1..=COUNT {
+        let Request::Submit(mut request) = submit(&account.address, &[1], number) else { unreachable!("it is one") };
+        request.envelopes[0].envelope = vec![number; 65_536];
+        assert!(matches!(sender.ask(&Request::Submit(request)).await, Response::Submit(_)));
+    }
+    for transport in TRANSPORTS {
+        let device = WireClient::connect(&test, transport).await;
+        let proved = device.ask(&Request::Authenticate(device.proof(&account))).await;
+        assert!(matches!(proved, Response::Authenticate(_)));
+        let mut push = device.open(&Request::Subscribe).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(matches!(device.ask(&Request::PrekeyStatus).await, Response::PrekeyStatus(_)), "{transport:?}");
+        assert!(matches!(push.response().await, Some(Response::Subscription(SubscriptionEvent::Open(_)))));
+        for number in 1..=COUNT {
+            let Some(Response::Subscription(SubscriptionEvent::Delivery(delivery))) = push.response().await else {
+                panic!("no delivery {number} over {transport:?}")
+            };
+            assert_eq!(delivery.envelope, vec![number; 65_536], "{transport:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn connections_of_all_transports_count_together() {
     let test = TestServer::start_with(|config| {

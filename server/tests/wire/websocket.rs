@@ -116,6 +116,39 @@ async fn a_message_over_the_limit_ends_the_connection() {
     assert!(matches!(client.ask(&Request::PrekeyStatus).await, Response::Error(_)), "others are served");
 }
 
+/// What is sent to nobody: the other end is gone without a word, as when a phone's battery is empty.
+#[tokio::test]
+async fn a_websocket_whose_other_end_is_gone_is_given_up() {
+    let test = TestServer::start_with(|config| {
+        config.connection.idle_seconds = 10;
+        config.connection.connections_per_address_max = 1;
+    })
+    .await;
+    // A relay between the two that carries nothing more from some moment on, and closes neither side.
+    let listener = tokio::net::TcpListener::bind((HERE, 0)).await.unwrap();
+    let relay = listener.local_addr().unwrap();
+    let (dead, _) = tokio::sync::watch::channel(false);
+    let (server, mut is_dead) = (test.websocket_address(), dead.subscribe());
+    tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = TcpStream::connect(server).await.unwrap();
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+            _ = is_dead.wait_for(|dead| *dead) => {}
+        }
+        std::future::pending::<()>().await;
+    });
+    let client = WireClient::connect_by_websocket_at(relay).await;
+    assert!(matches!(client.ask(&Request::PrekeyStatus).await, Response::Error(_)));
+    dead.send_replace(true);
+    let begun = Instant::now();
+    while upgrade(&test, "/medipeps/1", "qmux-02.medipeps-1", None).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(40), "its place is not free again");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(begun.elapsed() > Duration::from_secs(5), "it was given up too early: {:?}", begun.elapsed());
+}
+
 /// qmux tells of a stream that has become free only when half of them have, so fewer than 16 may be open for a while.
 #[tokio::test]
 async fn streams_beyond_the_limit_wait() {

@@ -139,6 +139,22 @@ impl WireClient {
             }
             Transport::BrowserWebSocket => (AnySession::Qmux(websocket(test, Some(ORIGIN)).await.0), None, None),
         };
+        Self::greet(session, transport, exporter, endpoint).await
+    }
+
+    /// Connects by WebSocket, as a program, at this TCP address.
+    pub async fn connect_by_websocket_at(address: SocketAddr) -> Self {
+        let (socket, exporter) = upgrade_at(address, "/medipeps/1", SUBPROTOCOL, None).await.unwrap();
+        let session = qmux::ws::Upgraded::new(socket).with_alpn(SUBPROTOCOL).connect();
+        Self::greet(AnySession::Qmux(session), Transport::WebSocket, Some(exporter), None).await
+    }
+
+    async fn greet(
+        session: AnySession,
+        transport: Transport,
+        exporter: Option<Exporter>,
+        endpoint: Option<quinn::Endpoint>,
+    ) -> Self {
         let mut asked = session.write(&frame(&Request::Hello)).await;
         let Some(Response::Hello(hello)) = asked.response().await else { panic!("no hello over {transport:?}") };
         let client = Self { session, hello, transport, exporter, _endpoint: endpoint };
@@ -214,10 +230,19 @@ pub async fn upgrade(
     subprotocol: &str,
     origin: Option<&str>,
 ) -> Result<(WebSocketStream<TlsStream<TcpStream>>, Exporter), tungstenite::Error> {
-    let stream = tls_over_tcp(test.websocket_address(), [127, 0, 0, 1].into()).await?;
+    upgrade_at(test.websocket_address(), path, subprotocol, origin).await
+}
+
+async fn upgrade_at(
+    address: SocketAddr,
+    path: &str,
+    subprotocol: &str,
+    origin: Option<&str>,
+) -> Result<(WebSocketStream<TlsStream<TcpStream>>, Exporter), tungstenite::Error> {
+    let stream = tls_over_tcp(address, [127, 0, 0, 1].into()).await?;
     let exporter =
         stream.get_ref().1.export_keying_material([0; 32], label::TLS_EXPORTER.as_bytes(), Some(b"")).unwrap();
-    let url = format!("wss://localhost:{}{path}", test.websocket_address().port()).parse().unwrap();
+    let url = format!("wss://localhost:{}{path}", address.port()).parse().unwrap();
     let mut request = ClientRequestBuilder::new(url).with_sub_protocol(subprotocol);
     if let Some(origin) = origin {
         request = request.with_header("Origin", origin);
