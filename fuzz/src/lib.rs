@@ -184,7 +184,8 @@ targets! {
     trust_list(data) {
         select_decoder!(data:
             trust_list::SignedTrustList, client_records::TrustListRecord, client_records::ListedDomainRecord,
-            client_records::DepartedDomainRecord,
+            client_records::DepartedDomainRecord, client_records::WalletRecord, client_records::TokenPageRecord,
+            client_records::PaymentRecord,
         );
         if let Ok(fields) = TrustListFields::decode(data) {
             assert_eq!(TrustListFields::decode(&fields.encode()), Ok(fields));

@@ -24,7 +24,7 @@ use super::records::{Key, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction, go_on};
 use super::unconfirmed::{self, UNCONFIRMED};
-use super::{Correlation, composition, device_sync, owed, own_devices};
+use super::{Correlation, composition, device_sync, owed, own_devices, payment};
 use crate::limits::{
     OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS, RETRY_AFTER_MAX_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALE_DEVICES_AT_ONCE_MAX,
 };
@@ -219,6 +219,7 @@ pub(super) fn finish(
 ) -> Result<(), Stop> {
     if let Some(id) = &entry.submission_id {
         transaction.delete(&key::submission(id));
+        payment::forget_submission(transaction, id);
     }
     transaction.delete(&key::outbox(&entry.content_id, &entry.recipient));
     let awaited = match state {

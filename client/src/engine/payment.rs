@@ -92,6 +92,11 @@ pub(crate) fn upload(blob_id: &[u8; 32]) -> Vec<u8> {
     [b"u", blob_id.as_slice()].concat()
 }
 
+/// A submission is over: what was set aside for it is not needed.
+pub(super) fn forget_submission(transaction: &mut Transaction<'_>, submission_id: &[u8; 16]) {
+    transaction.delete(&key::payment(&[b"s", submission_id.as_slice()].concat()));
+}
+
 /// False if the request must not leave.
 fn pay(transaction: &mut Transaction<'_>, outgoing: &mut Outgoing) -> Result<bool, Stop> {
     let Some(payment) = purpose(&outgoing.reply_to) else { return Ok(true) };
@@ -181,12 +186,18 @@ fn not_taken(
     code: Option<ErrorCode>,
     domain: impl FnOnce(&mut Transaction<'_>, &OwnDevice) -> Result<Option<String>, Stop>,
 ) -> Result<(), Stop> {
-    let code = code.filter(|code| {
-        use ErrorCode::{PriceNotPaid, TokenRefused, TokenSpent, UnknownIssuerKey};
-        matches!(code, PriceNotPaid | UnknownIssuerKey | TokenRefused | TokenSpent)
-    });
-    if code.is_none() {
-        return Ok(());
+    use ErrorCode::{
+        EntryIdReused, PriceNotPaid, StaleDevices, StaleGroupEpoch, SubmissionIdReused, TokenRefused, TokenSpent,
+        UnknownIssuerKey,
+    };
+    match code {
+        Some(PriceNotPaid | UnknownIssuerKey | TokenRefused | TokenSpent) => {}
+        // What comes next has another id. A token that was seen is shown with nothing else: it would tie the two.
+        Some(StaleDevices | SubmissionIdReused | StaleGroupEpoch | EntryIdReused) => {
+            transaction.delete(payment);
+            return Ok(());
+        }
+        _ => return Ok(()),
     }
     let own = OwnDevice::load_working(transaction)?;
     let Some(domain) = domain(transaction, &own)? else { return Ok(()) };

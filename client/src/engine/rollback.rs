@@ -5,7 +5,8 @@ use medipeps_core::crypto::dh::DhSecretKey;
 use medipeps_core::crypto::{kem, x_wing};
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys};
 use medipeps_core::wire::client_records::{
-    AccountRecord, NewDeviceRecord, PeerRecord, PrekeysRecord, QueueRecord, RecipientState, SessionRecord,
+    AccountRecord, NewDeviceRecord, PaymentRecord, PeerRecord, PrekeysRecord, QueueRecord, RecipientState,
+    SessionRecord, TokenPageRecord, WalletRecord,
 };
 use rand_core::Rng;
 
@@ -106,6 +107,10 @@ pub(super) fn drop_state(transaction: &mut Transaction<'_>, code: &str) -> Resul
     drop_class::<x_wing::DecapsulationKey>(transaction, class::SEAL_PREKEY)?;
     drop_class::<Bytes>(transaction, class::LAST_RESORT_USE)?;
     drop_class::<Bytes>(transaction, class::SUBMISSION)?;
+    // What the newer state has spent would be shown again, with something else.
+    drop_class::<WalletRecord>(transaction, class::WALLET)?;
+    drop_class::<TokenPageRecord>(transaction, class::TOKEN_PAGE)?;
+    drop_class::<PaymentRecord>(transaction, class::PAYMENT)?;
     upload::drop_all(transaction, code)?;
     group::rolled_back(transaction)?;
     for (_, entry) in transaction.scan(class::OUTBOX)? {
