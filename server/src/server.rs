@@ -188,9 +188,13 @@ async fn wait_for_failure(mut failure: watch::Receiver<Option<StorageError>>) ->
 async fn expire(storage: Arc<dyn Storage>, environment: Arc<dyn Environment>) {
     let mut ticks = interval(Duration::from_millis(EXPIRE_INTERVAL_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut first = true;
     loop {
         ticks.tick().await;
-        if let Err(error) = storage.count_tenants(environment.now_ms()).await {
+        // The first one comes at once: a server that starts again and again has no need to write each time.
+        if !std::mem::take(&mut first)
+            && let Err(error) = storage.count_tenants(environment.now_ms()).await
+        {
             tracing::error!(%error, "what tenants take cannot be counted");
         }
         match storage.expire(environment.now_ms()).await {
