@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,7 +52,8 @@ impl DeletionLog {
         let written = tokio::task::spawn_blocking(move || {
             let _writing = log.writing.lock().unwrap_or_else(PoisonError::into_inner);
             let new = !log.path.exists();
-            let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&log.path)?;
+            let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&log.path)?;
+            drop_torn_end(&mut file)?;
             file.write_all(lines.as_bytes())?;
             file.sync_all()?;
             match log.path.parent() {
@@ -91,6 +92,24 @@ impl DeletedAccounts {
     pub(crate) fn contains(&self, address: &Address, created_ms: u64) -> bool {
         self.0.contains(&account(address, created_ms))
     }
+}
+
+/// A crash may have left half a line, which was never answered; the next one must not be glued to it.
+fn drop_torn_end(file: &mut File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last == [b'\n'] {
+        return Ok(());
+    }
+    let mut whole = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut whole)?;
+    let kept = whole.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1);
+    file.set_len(kept)
 }
 
 /// What stands for an account.
@@ -144,6 +163,18 @@ mod tests {
         restored.take_over(&read, 5).await.unwrap();
         assert_eq!(DeletedAccounts::read(&restored.path).unwrap(), read);
         assert_eq!(std::fs::read_to_string(&restored.path).unwrap().lines().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_a_torn_end_is_a_line_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = DeletionLog::at(folder.path().join("deletions.log"));
+        let claire: Address = "claire@a.example".parse().unwrap();
+        for before in ["deleted abcd", &format!("deleted {} 1\ndeleted abcd", "ab".repeat(32))] {
+            std::fs::write(&log.path, before).unwrap();
+            log.note(account(&claire, 5), true, 1).await.unwrap();
+            assert!(DeletedAccounts::read(&log.path).unwrap().contains(&claire, 5), "{before}");
+        }
     }
 
     #[test]

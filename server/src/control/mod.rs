@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::control::{
-    ControlAccount, ControlBlobs, ControlClock, ControlDevice, ControlEnvelope, ControlGroupLog, ControlInvite, ControlRequest, ControlResponse, ControlVerification,
+    ControlAccount, ControlBlobs, ControlClock, ControlDevice, ControlEnvelope, ControlGroupLog, ControlInvite,
+    ControlRequest, ControlResponse, ControlVerification,
 };
 use thiserror::Error;
 

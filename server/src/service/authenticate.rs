@@ -30,7 +30,7 @@ impl Service {
             .verify_proof(&key, &proof.address, proof.device_id, proof.generation, &proof.signature)
             .map_err(|_| refused())?;
         // Only whoever holds the device's key is told.
-        self.check_not_suspended(&account).await?;
+        Self::check_not_suspended(&account)?;
         let highest_generation = self
             .storage
             .report_generation(&proof.address, proof.device_id, proof.generation)

@@ -318,7 +318,7 @@ impl Service {
         if !device.is_listed_by(&account) {
             return Err(refuse(ErrorCode::UnknownDevice));
         }
-        self.check_not_suspended(&account).await?;
+        Self::check_not_suspended(&account)?;
         Ok(account)
     }
 
@@ -330,15 +330,12 @@ impl Service {
     }
 
     /// Refuses an account that is suspended, itself or with its tenant. One whose licence has ended may fetch what waits.
-    async fn check_not_suspended(&self, account: &crate::storage::Account) -> Result<(), ErrorReply> {
-        if account.suspended {
-            return Err(refuse(ErrorCode::AccountSuspended));
+    fn check_not_suspended(account: &crate::storage::Account) -> Result<(), ErrorReply> {
+        match (account.suspended, account.tenant_suspended) {
+            (true, _) => Err(refuse(ErrorCode::AccountSuspended)),
+            (false, true) => Err(refuse(ErrorCode::TenantSuspended)),
+            (false, false) => Ok(()),
         }
-        let tenant = self.storage.tenant(account.tenant).await.map_err(storage_failed)?;
-        if tenant.is_some_and(|tenant| tenant.terms.suspended) {
-            return Err(refuse(ErrorCode::TenantSuspended));
-        }
-        Ok(())
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Account {
     pub tenant: u64,
     /// Whoever runs the server lets nothing in or out.
     pub suspended: bool,
+    /// The same for all accounts of its tenant.
+    pub tenant_suspended: bool,
 }
 
 /// Why an invitation was not created.

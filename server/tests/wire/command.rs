@@ -269,6 +269,24 @@ async fn ten_thousand_are_invited_out_of_a_file() {
     register(address, &Account::new("person-9999@clinic.example"), &invitation).await;
 }
 
+#[test]
+fn a_store_of_the_first_format_is_taken_over_by_the_command() {
+    let installation = Installation::new();
+    let data = installation.folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-format-1.tar.gz");
+    assert!(Command::new("tar").arg("-xzf").arg(fixture).arg("-C").arg(&data).status().unwrap().success());
+    let inspected = json(&installation.succeed("inspect", &["--json"]));
+    let accounts = inspected["accounts"].as_array().unwrap();
+    assert_eq!((accounts.len(), &accounts[0]["devices"][0]["queued"]), (2, &2.into()), "{inspected}");
+    assert!(installation.succeed("verify", &[]).contains("6 bodies"));
+    let export = installation.folder.path().join("export");
+    installation.succeed("export", &["--out", export.to_str().unwrap()]);
+    let restored = Installation::new();
+    restored.succeed("import", &["--in", export.to_str().unwrap()]);
+    assert_eq!(json(&restored.succeed("inspect", &["--json"]))["accounts"], inspected["accounts"]);
+}
+
 #[tokio::test]
 async fn a_restored_backup_raises_no_deleted_account() {
     let mut installation = Installation::new();

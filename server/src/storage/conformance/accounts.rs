@@ -31,6 +31,7 @@ pub(in crate::storage) async fn registration_uses_up_an_invitation<E: Engine>() 
             delivery_keys: vec![],
             tenant: 0,
             suspended: false,
+            tenant_suspended: false,
         }
     );
 

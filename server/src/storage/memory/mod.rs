@@ -179,7 +179,9 @@ impl Storage for MemoryStorage {
     }
 
     async fn account(&self, address: &Address) -> Result<Option<Account>, StorageError> {
-        Ok(self.read()?.accounts.get(address).map(|account| Account {
+        let state = self.read()?;
+        let Some(account) = state.accounts.get(address) else { return Ok(None) };
+        Ok(Some(Account {
             statement: account.statement.clone(),
             statement_version: account.record.statement_version,
             organisation: account.record.organisation.clone(),
@@ -188,6 +190,7 @@ impl Storage for MemoryStorage {
             delivery_keys: account.record.delivery_keys.clone(),
             tenant: account.record.tenant,
             suspended: account.record.suspended,
+            tenant_suspended: state.tenant_of(account.record.tenant)?.terms.suspended,
         }))
     }
 

@@ -353,6 +353,7 @@ impl Storage for SledStorage {
                 delivery_keys: record.delivery_keys,
                 tenant: record.tenant,
                 suspended: record.suspended,
+                tenant_suspended: records.tenant_of(record.tenant)?.terms.suspended,
             };
             Ok((Some(account), number))
         })
