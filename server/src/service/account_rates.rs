@@ -60,6 +60,7 @@ fn proved(admission: &Admission) -> Option<&ProvedDevice> {
         | Admission::SignalGroup { .. }
         | Admission::SetGroupWake { .. }
         | Admission::RedeemVoucher { .. }
-        | Admission::FetchIssuerKeys => None,
+        | Admission::FetchIssuerKeys
+        | Admission::FetchTrustList { .. } => None,
     }
 }

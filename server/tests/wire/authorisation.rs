@@ -85,6 +85,7 @@ async fn row(name: RequestName, claire: &Account, paul: &Client) -> Option<(Requ
         RequestName::FetchTenant => (Request::FetchTenant, OwnOnly),
         RequestName::FetchOwnData => (Request::FetchOwnData(FetchOwnData { device_id: 1, after: 0 }), OwnOnly),
         RequestName::FetchIssuerKeys => (Request::FetchIssuerKeys, OwnOnly),
+        RequestName::FetchTrustList => (Request::FetchTrustList { known: 0 }, wrong_connection),
         // What is drawn is the asker's own, and a voucher is of another server: `tokens.rs`, `vouchers.rs`.
         RequestName::DrawTokens | RequestName::DrawVoucher | RequestName::RedeemVoucher => return None,
     })
@@ -214,7 +215,8 @@ fn payment(request: &mut Request) -> Option<&mut Payment> {
         | Request::SetDeliveryKeys(_)
         | Request::FetchTenant
         | Request::FetchOwnData(_)
-        | Request::FetchIssuerKeys => None,
+        | Request::FetchIssuerKeys
+        | Request::FetchTrustList { .. } => None,
     }
 }
 
