@@ -13,7 +13,8 @@ use medipeps_core::Address;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::franking;
 use medipeps_core::group::{
-    Change, EncryptedMessage, Group, GroupEngine, GroupEntry, GroupPolicy, GroupWelcome, KeyPackage, Received, Role, Suite,
+    Change, EncryptedMessage, Group, GroupEngine, GroupEntry, GroupPolicy, GroupWelcome, KeyPackage, Received, Role,
+    Suite,
 };
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue};
 use medipeps_core::kind::{Body, Chat, Content, MessageId, ReceiptsWanted, Urgency};
