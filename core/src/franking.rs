@@ -94,7 +94,7 @@ pub fn open(
     let read = Content::decode(content)?;
     let (group_id, epoch) = group_and_epoch(&proof.group_context).ok_or(FrankingError::GroupContext)?;
     let message = FramedContent { group_id: &group_id, epoch, leaf: proof.leaf, log_id, content };
-    let signed = message.to_be_signed(&proof.group_context).map_err(|_| FrankingError::GroupContext)?;
+    let signed = message.signed_bytes(&proof.group_context).map_err(|_| FrankingError::GroupContext)?;
     verify_unlabelled(device_key.as_bytes(), &signed, &proof.signature).map_err(|_| FrankingError::Signature)?;
     Ok(FrankedMessage { content: read, epoch })
 }
@@ -182,7 +182,7 @@ pub(crate) mod tests {
         let (group_id, epoch) = group_and_epoch(&franked.proof.group_context).unwrap();
         let message = FramedContent { group_id: &group_id, epoch, leaf: 0, log_id: &log, content: &franked.bytes };
         let opened = |message: FramedContent<'_>, group_context: &[u8]| {
-            let signed = message.to_be_signed(group_context).unwrap();
+            let signed = message.signed_bytes(group_context).unwrap();
             let secret = sender.keys.signing_key.to_secret();
             let signature = ed25519_dalek::SigningKey::from_bytes(secret.as_bytes()).sign(&signed).to_bytes();
             let proof = FrankingProof { group_context: group_context.to_vec(), leaf: message.leaf, signature };
@@ -209,7 +209,7 @@ pub(crate) mod tests {
         let message = FramedContent { group_id: &group_id, epoch, leaf: 0, log_id: &log, content: &franked.bytes };
         let seen = |message: &FramedContent<'_>| Seen {
             key: key(&sender),
-            signed: message.to_be_signed(&franked.proof.group_context).unwrap(),
+            signed: message.signed_bytes(&franked.proof.group_context).unwrap(),
             signature: franked.proof.signature,
         };
         let of = |seen: Option<Seen>, party| FrankingProof::of(&message, key(party).as_bytes(), seen.as_ref());

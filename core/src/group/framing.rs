@@ -29,7 +29,7 @@ impl FramedContent<'_> {
     ///
     /// # Errors
     /// Over 1 GiB MLS has no length.
-    pub(crate) fn to_be_signed(&self, group_context: &[u8]) -> Result<Zeroizing<Vec<u8>>, mls_rs::mls_rs_codec::Error> {
+    pub(crate) fn signed_bytes(&self, group_context: &[u8]) -> Result<Zeroizing<Vec<u8>>, mls_rs::mls_rs_codec::Error> {
         let header = self.header()?;
         let length = header.len() + self.content.len() + group_context.len();
         // Room at once, so that no copy of the content stays behind.
@@ -91,7 +91,7 @@ mod tests {
         for length in [0, 1, 63, 64, 16_383, 16_384] {
             let content = vec![7; length];
             let message = framed(&content);
-            let signed = message.to_be_signed(b"context").unwrap();
+            let signed = message.signed_bytes(b"context").unwrap();
             assert_eq!(message.group_context_in(&signed), Some(&b"context"[..]), "{length}");
             let other = |other: FramedContent<'_>| assert_eq!(other.group_context_in(&signed), None, "{length}");
             other(FramedContent { group_id: &GroupId([9; 32]), ..message });
@@ -102,7 +102,7 @@ mod tests {
             assert_eq!(message.group_context_in(&signed[..signed.len() - 1]), None);
             assert_eq!(message.group_context_in(&[&signed[..], &[0]].concat()), None);
         }
-        let signed = framed(b"You fool").to_be_signed(b"").unwrap();
+        let signed = framed(b"You fool").signed_bytes(b"").unwrap();
         assert_eq!(framed(b"You liar").group_context_in(&signed), None);
         assert_eq!(framed(b"You foo").group_context_in(&signed), None);
     }

@@ -7,6 +7,7 @@
 
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
+use zeroize::Zeroizing;
 
 use super::error::{GroupError, StateError};
 use super::keys::EpochKeys;
@@ -18,7 +19,7 @@ use crate::wire::group::Section;
 /// Steps after which there is a new checkpoint: each forged message costs at most so many again, about as much as reading
 /// a large group from its pages does.
 const STEPS_MAX: usize = 256;
-/// Bytes of entries after which there is one.
+/// Bytes of messages after which there is one.
 const BYTES_MAX: usize = 4 << 20;
 
 /// What was done since the last checkpoint.
@@ -40,17 +41,22 @@ impl Journal {
 
 #[derive(Clone)]
 enum Step {
-    /// An entry that was processed.
-    Entry { entry: Vec<u8>, epoch: u64, closes_epoch: bool },
+    /// A message of the log that was processed, out of its wrapping.
+    Message { message: Zeroizing<Vec<u8>>, epoch: u64, closes_epoch: bool },
     /// A message of one's own was encrypted.
     Encrypted,
 }
 
 impl Group {
-    /// Notes an entry that has changed the state.
-    pub(super) fn note_entry(&mut self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<(), GroupError> {
-        self.journal.bytes += entry.len();
-        self.note(Step::Entry { entry: entry.to_vec(), epoch, closes_epoch })
+    /// Notes a message of the log that has changed the state.
+    pub(super) fn note_message(
+        &mut self,
+        message: Zeroizing<Vec<u8>>,
+        epoch: u64,
+        closes_epoch: bool,
+    ) -> Result<(), GroupError> {
+        self.journal.bytes += message.len();
+        self.note(Step::Message { message, epoch, closes_epoch })
     }
 
     /// Notes that one's own ratchet went on.
@@ -103,9 +109,9 @@ impl Group {
         self.end_judging();
         for step in &journal.steps {
             match step {
-                Step::Entry { entry, epoch, closes_epoch } => {
+                Step::Message { message, epoch, closes_epoch } => {
                     // It has changed the state before, and does the same again; what it said was told then.
-                    let _ = self.process_other(entry, *epoch, *closes_epoch);
+                    let _ = self.process_other(message, *epoch, *closes_epoch);
                 }
                 Step::Encrypted => {
                     // For the ratchet alone. What comes out is dropped here; the same key has encrypted something else.

@@ -114,18 +114,7 @@ impl Group {
         if closes_epoch && pending == Some(Sha256::digest(entry).into()) {
             return self.adopt_commit().map(Received::Epoch);
         }
-        let processed = match self.process_other(entry, epoch, closes_epoch) {
-            Ok(received) => {
-                self.note_entry(entry, epoch, closes_epoch)?;
-                received
-            }
-            Err(Failure::Untouched(error)) => Err(error),
-            Err(Failure::Touched(error)) => {
-                self.undo()?;
-                Err(error)
-            }
-        };
-        match processed {
+        match self.process_entry(entry, epoch, closes_epoch) {
             Err(error) if closes_epoch && error != GroupError::OwnCommitLost => {
                 Err(GroupError::GarbageCommit(Box::new(error)))
             }
@@ -133,14 +122,31 @@ impl Group {
         }
     }
 
-    /// `Ok` when the state has gone on, whatever our rules say of the message that did it.
+    /// The same for an entry of somebody else, or one that should be.
+    fn process_entry(&mut self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<Received, GroupError> {
+        let keys = self.keys_of(epoch).ok_or(GroupError::EpochGone)?;
+        let message = entry::unwrap(keys, &self.log_id, entry)?;
+        match self.process_other(&message, epoch, closes_epoch) {
+            Ok(received) => {
+                self.note_message(message, epoch, closes_epoch)?;
+                received
+            }
+            Err(Failure::Untouched(error)) => Err(error),
+            Err(Failure::Touched(error)) => {
+                self.undo()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Processes an encoded MLSMessage. `Ok` when the state has gone on, whatever our rules say of the message that did it.
     pub(super) fn process_other(
         &mut self,
-        entry: &[u8],
+        message: &[u8],
         epoch: u64,
         closes_epoch: bool,
     ) -> Result<Result<Received, GroupError>, Failure> {
-        let (message, brought) = self.opened(entry, epoch, closes_epoch).map_err(Failure::Untouched)?;
+        let (message, brought) = self.opened(message, epoch, closes_epoch).map_err(Failure::Untouched)?;
         let policy = self.policy().map_err(Failure::Untouched)?;
         if !brought.is_empty() {
             self.bring(&policy, &brought).map_err(|refusal| Failure::Untouched(refusal.into()))?;
@@ -183,16 +189,14 @@ impl Group {
         }
     }
 
-    /// The message in an entry, and the authenticated data of a commit.
-    fn opened(&self, entry: &[u8], epoch: u64, closes_epoch: bool) -> Result<(MlsMessage, Vec<u8>), GroupError> {
-        let keys = self.keys_of(epoch).ok_or(GroupError::EpochGone)?;
-        let bytes = entry::unwrap(keys, &self.log_id, entry)?;
-        let message = MlsMessage::from_bytes(&bytes).map_err(|_| GroupError::NotMls)?;
+    /// The message, and the authenticated data of a commit.
+    fn opened(&self, bytes: &[u8], epoch: u64, closes_epoch: bool) -> Result<(MlsMessage, Vec<u8>), GroupError> {
+        let message = MlsMessage::from_bytes(bytes).map_err(|_| GroupError::NotMls)?;
         self.check_kind(&message, epoch, closes_epoch)?;
         let brought = match message.description() {
             _ if !closes_epoch => Vec::new(),
             MlsMessageDescription::PublicProtocolMessage { authenticated_data, .. } => authenticated_data.to_vec(),
-            _ => entry::authenticated_data(&bytes).ok_or(GroupError::NotMls)?,
+            _ => entry::authenticated_data(bytes).ok_or(GroupError::NotMls)?,
         };
         Ok((message, brought))
     }

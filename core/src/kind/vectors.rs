@@ -208,7 +208,7 @@ fn franking_vectors() {
             "epoch": epoch,
             "leaf": franked.proof.leaf,
             "group_context": hex(&franked.proof.group_context),
-            "signed": hex(&*framed.to_be_signed(&franked.proof.group_context).unwrap()),
+            "signed": hex(&*framed.signed_bytes(&franked.proof.group_context).unwrap()),
             "signature": hex(franked.proof.signature),
             "report": hex(wire::content::body_bytes(&Body::Report(report))),
         }),
