@@ -239,6 +239,9 @@ fn tend(
     if asks && (is_stale || may_draw) {
         record.keys_asked = now;
         ask_keys(transaction, domain);
+    } else if may_draw && !is_stale {
+        // They have been seen a moment ago.
+        begin_draw(transaction, own, domain, &mut record);
     }
     if record != before || !transaction.exists(&key::wallet(domain))? {
         transaction.store(&key::wallet(domain), &record);
@@ -271,22 +274,29 @@ fn keys_seen(
     if !at_home && keys.required && tokens_left(&record, now) == 0 {
         record.wanted = true;
     }
-    let issues = keys.issuing().is_some_and(|key| key.expires > now) && (!at_home || keys.batch > 0);
     record.keys = Some(keys);
     record.keys_seen = now;
-    let draws = issues && record.wanted && may_draw(&record, now);
-    if draws {
-        match at_home {
-            true => transaction.send(
-                Connection::Proved,
-                Request::FetchIssuerKeys,
-                correlation(domain, WalletStep::KeysForDraw),
-            ),
-            false => draw_voucher(transaction, domain, &mut record),
-        }
+    if record.wanted && may_draw(&record, now) {
+        begin_draw(transaction, own, domain, &mut record);
     }
     transaction.store(&key::wallet(domain), &record);
     Ok(())
+}
+
+/// The first step of a draw, if the server issues tokens at all.
+fn begin_draw(transaction: &mut Transaction<'_>, own: &OwnDevice, domain: &str, record: &mut WalletRecord) {
+    let (now, at_home) = (transaction.now.0, own.address().domain() == domain);
+    let Some(keys) = &record.keys else { return };
+    if keys.issuing().is_none_or(|key| key.expires <= now) || (at_home && keys.batch == 0) {
+        return;
+    }
+    match at_home {
+        true => {
+            let to = correlation(domain, WalletStep::KeysForDraw);
+            transaction.send(Connection::Proved, Request::FetchIssuerKeys, to);
+        }
+        false => draw_voucher(transaction, domain, record),
+    }
 }
 
 /// A voucher names the other domain to the own server; drawn is it for that alone, under a key that is used once.

@@ -9,6 +9,7 @@ use medipeps_core::wire::client_records::{MessageRecord, RecipientState};
 use medipeps_core::wire::transport::{Delivery, ErrorCode, Request, Response};
 use rand_core::SeedableRng;
 
+use super::issuers::Issuers;
 use super::server::{Server, ServerDevice, refuse};
 use super::transfers::Files;
 use crate::account_store::{AccountStore, HandleError, Handled, load_needs};
@@ -40,6 +41,8 @@ pub(super) struct Client {
 /// All of them.
 pub(super) struct World {
     pub(super) server: Server,
+    /// Those who issue tokens.
+    pub(super) issuers: Issuers,
     pub(super) clients: Vec<Client>,
     /// What each client has sent over which connection, in order.
     pub(super) sent_over: Vec<(usize, Connection, Request)>,
@@ -141,8 +144,14 @@ impl World {
     /// A server and registered accounts of these names.
     pub(super) fn new(names: &[&str]) -> Self {
         let server = Server::new(1_700_000_000_000);
-        let mut world =
-            Self { now: server.now, server, clients: Vec::new(), sent_over: Vec::new(), away: Default::default() };
+        let mut world = Self {
+            now: server.now,
+            server,
+            issuers: Issuers::default(),
+            clients: Vec::new(),
+            sent_over: Vec::new(),
+            away: Default::default(),
+        };
         for name in names {
             world.join(name);
         }
@@ -228,6 +237,9 @@ impl World {
     pub(super) fn exchange(&mut self, number: usize, outgoing: &Outgoing, generation: u64) -> Option<Input> {
         if let Send::Request(request) = &outgoing.send {
             self.sent_over.push((number, outgoing.connection.clone(), request.clone()));
+        }
+        if let Some(result) = self.issuers.answer(outgoing, self.now) {
+            return Some(Input::Reply { to: outgoing.reply_to.clone(), result });
         }
         let result = match &outgoing.send {
             Send::RedeemVoucher { .. } => refuse(ErrorCode::VoucherRefused),

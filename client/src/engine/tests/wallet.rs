@@ -1,0 +1,157 @@
+//! Tokens: drawn when it is time, spent once, and for a domain elsewhere by a voucher.
+
+use std::collections::BTreeSet;
+
+use medipeps_core::Address;
+use medipeps_core::wire::client_records::RecipientState;
+use medipeps_core::wire::transport::{ErrorCode, Payment, Request};
+
+use super::issuers::{BATCH, Issuer, VOUCHER};
+use super::world::{Client, DOMAIN, World, mail, tick};
+use crate::engine::{Connection, Event, Input, Send, Time, WalletEvent};
+
+const OTHER: &str = "other.example";
+const DAY: u64 = 86_400_000;
+
+/// Claire and Paul at a server that takes nothing that is not paid.
+fn world() -> World {
+    let mut world = World::new(&["claire", "paul"]);
+    world.issuers.by_domain.insert(DOMAIN.into(), Issuer::new(1));
+    world
+}
+
+fn prove(world: &mut World, number: usize) {
+    world.run(number, &Input::Authenticated { highest_generation: 0, statement_version: 1 }).unwrap();
+}
+
+fn tokens(world: &mut World, number: usize, domain: &str) -> u32 {
+    let now = Time(world.now);
+    let client = &mut world.clients[number];
+    let _ = client.store.generation(now, &mut client.rng);
+    let status = client.store.status(now, &mut client.rng).unwrap();
+    status.wallets.iter().find(|wallet| wallet.domain == domain).map_or(0, |wallet| wallet.tokens)
+}
+
+fn draws(world: &World, domain: &str) -> usize {
+    world.issuers.by_domain[domain].drawn.len()
+}
+
+#[test]
+fn a_batch_is_drawn_each_day_and_never_because_something_is_sent() {
+    let mut world = world();
+    let paul = world.address(1);
+    // Nothing was drawn yet: what is to be sent waits, and that it waits draws nothing.
+    world.clients[0].handle(&Input::SendMail(mail(&paul, "waits")), world.now).unwrap();
+    let id = world.clients[0].messages(world.now)[0].id;
+    world.send_all(0);
+    assert_eq!(world.state(0, id), (RecipientState::Queued, Some("PriceNotPaid".into())));
+    assert_eq!((tokens(&mut world, 0, DOMAIN), draws(&world, DOMAIN)), (0, 0));
+    prove(&mut world, 0);
+    assert_eq!((tokens(&mut world, 0, DOMAIN), draws(&world, DOMAIN)), (BATCH, 1));
+    // What waited is due at once: prekeys and the submission.
+    world.send_all(0);
+    assert_eq!(world.state(0, id).0, RecipientState::Accepted);
+    assert_eq!(tokens(&mut world, 0, DOMAIN), BATCH - 2);
+    // Not again on that day, however often it is proved and whatever is sent.
+    for _ in 2..BATCH {
+        world.send(0, mail(&paul, "more"));
+        prove(&mut world, 0);
+    }
+    assert_eq!((tokens(&mut world, 0, DOMAIN), draws(&world, DOMAIN)), (0, 1));
+    let id = world.send(0, mail(&paul, "too much"));
+    prove(&mut world, 0);
+    assert_eq!(world.state(0, id).1.as_deref(), Some("PriceNotPaid"));
+    assert_eq!(draws(&world, DOMAIN), 1);
+    // Paul confirms what has come, so that nothing of it is sent again.
+    prove(&mut world, 1);
+    world.settle();
+    let before = draws(&world, DOMAIN);
+    // At some time of the next day, for what is left of it and the day after.
+    world.later(2 * DAY);
+    prove(&mut world, 0);
+    assert_eq!((tokens(&mut world, 0, DOMAIN), draws(&world, DOMAIN)), (BATCH, before + 1));
+    world.send_all(0);
+    assert_eq!(world.state(0, id).0, RecipientState::Accepted);
+    // What runs out is not shown any more.
+    world.later(2 * DAY);
+    assert_eq!(tokens(&mut world, 0, DOMAIN), 0);
+}
+
+#[test]
+fn a_repeat_shows_the_same_token_and_a_token_that_was_refused_is_not_shown_again() {
+    let mut world = world();
+    let paul = world.address(1);
+    prove(&mut world, 0);
+    world.send(0, mail(&paul, "first"));
+    world.clients[0].handle(&Input::SendMail(mail(&paul, "second")), world.now).unwrap();
+    let paid = |world: &mut World| -> Vec<Payment> {
+        let handled = world.clients[0].handle(&tick(), world.now).unwrap();
+        let payment = handled.outgoing.iter().filter_map(|one| match &one.send {
+            Send::Request(Request::Submit(submit)) => Some(submit.payment.clone()),
+            _ => None,
+        });
+        payment.collect()
+    };
+    // The process dies again and again before the answer comes.
+    let first = paid(&mut world);
+    assert!(matches!(&first[..], [Payment::Tokens(tokens)] if tokens.len() == 1));
+    world.clients[0].restart();
+    assert_eq!(paid(&mut world), first);
+    let left = tokens(&mut world, 0, DOMAIN);
+    for code in [ErrorCode::TokenSpent, ErrorCode::TokenRefused, ErrorCode::UnknownIssuerKey] {
+        world.issuers.by_domain.get_mut(DOMAIN).unwrap().refusals = vec![code];
+        world.send_all(0);
+        world.later(3_600_000);
+    }
+    let other = paid(&mut world);
+    assert!(!other.is_empty() && other != first);
+    assert!(tokens(&mut world, 0, DOMAIN) < left);
+    world.send_all(0);
+    world.settle();
+    assert_eq!(world.texts(1), ["first", "second"]);
+}
+
+#[test]
+fn a_server_that_shows_other_keys_to_the_proved_connection_gets_nothing_to_sign() {
+    let mut world = world();
+    world.issuers.by_domain.get_mut(DOMAIN).unwrap().marking = Some(77);
+    prove(&mut world, 0);
+    assert_eq!((tokens(&mut world, 0, DOMAIN), draws(&world, DOMAIN)), (0, 0));
+    let cheats = Event::Wallet(WalletEvent::IssuerCheats { domain: DOMAIN.into() });
+    assert!(world.clients[0].events.contains(&cheats));
+    world.issuers.by_domain.get_mut(DOMAIN).unwrap().marking = None;
+    world.later(2 * DAY);
+    prove(&mut world, 0);
+    assert_eq!(tokens(&mut world, 0, DOMAIN), BATCH);
+}
+
+#[test]
+fn a_voucher_pays_elsewhere_and_what_it_gives_is_spent_over_another_connection() {
+    let mut world = world();
+    world.issuers.by_domain.insert(OTHER.into(), Issuer::new(100));
+    let eve: Address = format!("eve@{OTHER}").parse().unwrap();
+    world.clients.push(Client::new_at(eve.clone(), 50, world.now));
+    let creation = world.creation(2);
+    world.run(2, &creation).unwrap();
+    prove(&mut world, 0);
+    world.run(0, &Input::AddContact { address: eve.clone(), accept_new_key: false }).unwrap();
+    assert_eq!(tokens(&mut world, 0, OTHER), VOUCHER);
+    assert_eq!(world.issuers.by_domain[OTHER].drawn, [Connection::Redemption(OTHER.into())]);
+    let id = world.send(0, mail(&eve, "paid by a voucher"));
+    assert_eq!(world.state(0, id).0, RecipientState::Accepted);
+    assert_eq!((tokens(&mut world, 0, OTHER), tokens(&mut world, 0, DOMAIN)), (VOUCHER - 2, BATCH));
+    let connections: BTreeSet<_> = world
+        .sent_over
+        .iter()
+        .filter(|(_, _, request)| matches!(request, Request::Submit(_)))
+        .map(|(_, connection, _)| format!("{connection:?}"))
+        .collect();
+    assert_eq!(connections, BTreeSet::from([format!("{:?}", Connection::Anonymous(OTHER.into()))]));
+    // When they run low another voucher is drawn with the next proof, before they are gone.
+    for _ in 3..VOUCHER {
+        world.send(0, mail(&eve, "more"));
+    }
+    world.later(3_600_000);
+    prove(&mut world, 0);
+    assert_eq!(tokens(&mut world, 0, OTHER), VOUCHER + 1);
+}
