@@ -311,13 +311,11 @@ fn a_proxy_that_cuts_idle_connections_does_not_cut_this_one() {
     while begun.elapsed() < Duration::from_secs(silence) {
         std::thread::sleep(Duration::from_millis(200));
     }
-    let before = connects();
+    assert_eq!(connects(), 1, "a connection had to be begun anew");
     let draft = Draft::to(&clinic.karim, "after silence", "hello");
     clinic.run(&clinic.claire, &clinic.claire.mail_send(&draft)).done();
     let sent = Instant::now();
     wait_until("it is pushed", || clinic.karim.subjects() == ["after silence"]);
     assert!(sent.elapsed() < Duration::from_secs(15), "{:?}", sent.elapsed());
-    assert_eq!(connects(), before, "a connection had to be begun anew");
-    assert!(before <= 2, "{before} connections were needed for one silence");
     listening.kill();
 }
