@@ -253,7 +253,7 @@ pub const DRAIN_BATCH_INTERVAL_MS: u64 = 50;
 pub const DRAIN_PUSHES_MAX_MS: u64 = 10_000;
 /// Milliseconds for which requests under way may go on after that. With the rest it stays under the 25 s that service managers
 /// grant.
-pub const DRAIN_TIMEOUT_MS: u64 = 10_000;
+pub const DRAIN_TIMEOUT_MS: u64 = 8_000;
 /// Subscriptions in a row with the same first envelope and no acknowledgement after which it is reported. A phone on a bad network
 /// makes a few.
 pub const DELIVERY_LOOP_WARNING: u32 = 10;
@@ -279,8 +279,8 @@ pub const TRACE_EXPORT_TIMEOUT_MS: u64 = 10_000;
 pub const TRACE_SHUTDOWN_MS: u64 = 2_000;
 /// Bytes of a collector's answer that are read.
 pub const TRACE_ANSWER_LENGTH_MAX: usize = 64 << 10;
-/// Milliseconds for which closed connections may linger when the server stops.
-pub const CLOSE_TIMEOUT_MS: u64 = 3_000;
+/// Milliseconds in which connections must have told their clients when the server stops, and for which closed ones may linger then.
+pub const CLOSE_TIMEOUT_MS: u64 = 2_000;
 /// Problems of a store that a verification writes down; of the others it tells how many they are.
 pub const VERIFICATION_PROBLEMS_MAX: usize = 1000;
 /// Lines of a file of invitations: a territory.

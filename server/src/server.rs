@@ -299,7 +299,7 @@ impl Server {
     }
 
     /// Stops: `/ready` says so, no new connections, pushes are told by turns to go away, requests under way are finished, then
-    /// everything closes. It takes at most 23 seconds.
+    /// everything closes. It takes at most 22 seconds.
     pub async fn shutdown(mut self) {
         self.service.begin_drain();
         self.endpoint.set_server_config(None);
