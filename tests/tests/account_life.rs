@@ -39,7 +39,7 @@ fn whoever_leaves_tells_his_contacts_and_loses_nothing_that_waits() {
         inspected["accounts"].as_array().unwrap().iter().map(|one| one["address"].clone()).collect();
     assert_eq!(addresses, [Value::from(karim.address()), nadia.address().into()]);
     let failed = karim.run(&karim.mail_send(&Draft::to(&claire, "too late", "2"))).with_code(1);
-    assert!(failed.output.contains("UnknownAccount"), "{failed:?}");
+    assert!(failed.output.contains("unknown_account"), "{failed:?}");
     let again = claire.run(&["account", "delete", "--yes"]).with_code(1);
     assert!(again.complaints.contains("deleted"), "{again:?}");
     claire.run(&["sync"]).with_code(1);

@@ -134,10 +134,10 @@ fn queue_of(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result
     Ok(QueueRecord { incarnation: *incarnation, up_to: 0, ..queue })
 }
 
-/// The server has said which life of its store this is, before anything has come: a restored one may have nothing to push.
+/// The server has said which life of its store this is, before anything has come: a restored one may have nothing to push. It
+/// is kept from the first time on, or who has only sent so far would not know a restored one.
 pub(super) fn opened(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result<(), Stop> {
-    let known = transaction.load(&key::queue())?.map_or([0; 16], |queue| queue.incarnation);
-    if known != [0; 16] && known != *incarnation {
+    if transaction.load(&key::queue())?.is_none_or(|queue| queue.incarnation != *incarnation) {
         let queue = queue_of(transaction, incarnation)?;
         transaction.store(&key::queue(), &queue);
     }

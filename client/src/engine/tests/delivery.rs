@@ -54,6 +54,9 @@ fn a_restored_server_delivers_from_zero_and_nothing_is_shown_twice() {
 #[test]
 fn what_a_restored_server_has_lost_is_sent_again_at_once() {
     let mut world = World::new(&["claire", "paul"]);
+    // She may have had nothing to receive so far.
+    let before = Input::QueueOpened(world.server.incarnation);
+    world.run(0, &before).unwrap();
     world.send(0, mail(&world.address(1), "first"));
     world.settle();
     let paul = world.address(1);
