@@ -94,7 +94,7 @@ struct Stream {
 
 impl Stream {
     async fn serve(mut self, mut receive: ReceiveHalf, host: &Host, memory: &Memory) {
-        let read = read_request(&mut receive, memory).await;
+        let read = Box::pin(read_request(&mut receive, memory)).await;
         // A client that still writes shall come to its answer. Otherwise only the end of its half is left to come, and a
         // page takes it for a failure when it is told to stop before.
         if read.is_err() {
@@ -121,7 +121,9 @@ impl Stream {
         let (answer, _share) = match admitted {
             Ok((share, request)) => {
                 let name = access::name(&request);
-                let answer = host.service.answer(&self.connection, self.link.address(), request).await;
+                // On the heap, and gone with its answer: the task of a subscription lives for days, and would otherwise be
+                // as large as the largest request.
+                let answer = Box::pin(host.service.answer(&self.connection, self.link.address(), request)).await;
                 log(name, &answer);
                 (answer, share)
             }
@@ -137,8 +139,8 @@ impl Stream {
                 let _ = self.send(&response).await;
                 drop(share);
             }
-            Answer::GroupWatch(watch) => watch.run(&mut self).await,
-            Answer::Subscription(subscription) => subscription.run(&mut self).await,
+            Answer::GroupWatch(watch) => Box::pin(watch.run(&mut self)).await,
+            Answer::Subscription(subscription) => Box::pin(subscription.run(&mut self)).await,
         }
         self.finish(receive).await;
     }

@@ -44,7 +44,8 @@ pub(crate) async fn accept_quic(endpoint: Endpoint, door: Arc<Door>, host: Host)
         };
         let host = host.clone();
         tokio::spawn(async move {
-            let connection = shake_hands(incoming, &host).await;
+            // On the heap, and gone when it is over: the task lives as long as the connection.
+            let connection = Box::pin(shake_hands(incoming, &host)).await;
             drop(handshake);
             if let Some(connection) = connection {
                 serve_quic(connection, host).await;
@@ -80,7 +81,7 @@ async fn shake_hands(incoming: Incoming, host: &Host) -> Option<quinn::Connectio
 async fn serve_quic(connection: quinn::Connection, host: Host) {
     let handshake = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
     if handshake.and_then(|data| data.protocol).as_deref() == Some(ALPN_HTTP3) {
-        if let Some(session) = open_session(connection, &host.allowed_origins).await {
+        if let Some(session) = Box::pin(open_session(connection, &host.allowed_origins)).await {
             serve(Link::WebTransport(session), None, host).await;
         }
         return;
