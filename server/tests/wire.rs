@@ -13,6 +13,8 @@ mod blobs;
 mod client;
 #[path = "wire/command.rs"]
 mod command;
+#[path = "wire/delivery_loops.rs"]
+mod delivery_loops;
 #[path = "wire/group.rs"]
 mod group;
 #[path = "wire/group_logs.rs"]
