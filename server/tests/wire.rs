@@ -17,6 +17,8 @@ mod client;
 mod clock;
 #[path = "wire/command.rs"]
 mod command;
+#[path = "wire/delivery_loops.rs"]
+mod delivery_loops;
 #[path = "wire/group.rs"]
 mod group;
 #[path = "wire/group_logs.rs"]

@@ -1,6 +1,6 @@
 //! An account without a store: keys and requests, where the command does too much or is too slow.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use medipeps_client::shell::connection::{Connection, Device, ServerExpectation, ServerTrust, Subscription};
@@ -93,7 +93,14 @@ impl BareAccount {
 
     /// Takes up this invitation.
     pub async fn register_with(&self, place: &Place, invitation: &Invitation) {
-        let connection = place.connect().await.unwrap();
+        // A server with many handshakes under way refuses some.
+        let start = Instant::now();
+        let connection = loop {
+            match place.connect().await {
+                Some(connection) => break connection,
+                None => assert!(start.elapsed() < PATIENCE, "the server cannot be reached"),
+            }
+        };
         let register = Register {
             invitation: *invitation.secret.as_bytes(),
             statement: self.statement.encoded().to_vec(),

@@ -11,7 +11,7 @@ use crate::account::{Account, submit};
 use crate::client::{Client, code};
 use crate::server::TestServer;
 
-async fn start() -> (TestServer, SocketAddr) {
+pub async fn start() -> (TestServer, SocketAddr) {
     let test = TestServer::start_with(|config| config.admin.listen = Some("127.0.0.1:0".parse().unwrap())).await;
     let admin = test.server.admin_addr().unwrap();
     (test, admin)
@@ -31,7 +31,7 @@ async fn status(admin: SocketAddr, path: &str) -> u16 {
     ask(admin, &format!("GET {path}")).await.0
 }
 
-async fn metrics(admin: SocketAddr) -> String {
+pub async fn metrics(admin: SocketAddr) -> String {
     let (status, head, body) = ask(admin, "GET /metrics").await;
     assert_eq!(status, 200);
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
@@ -40,7 +40,7 @@ async fn metrics(admin: SocketAddr) -> String {
 }
 
 /// The value of a sample, whole as it is written before the value.
-fn value(metrics: &str, sample: &str) -> f64 {
+pub fn value(metrics: &str, sample: &str) -> f64 {
     let found = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok());
     found.unwrap_or_else(|| panic!("there is no {sample} in\n{metrics}"))
 }
