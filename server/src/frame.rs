@@ -19,14 +19,14 @@ pub(crate) struct FrameMemory {
     free: Arc<Semaphore>,
     bytes: usize,
     /// What this one is a part of.
-    whole: Option<Arc<FrameMemory>>,
+    whole: Option<Arc<Self>>,
 }
 
 /// A share of a memory, and of all that it is a part of; given back when dropped.
 #[derive(Debug)]
 pub struct Share {
     own: OwnedSemaphorePermit,
-    whole: Option<Box<Share>>,
+    whole: Option<Box<Self>>,
 }
 
 /// A frame, and its share of the memory.

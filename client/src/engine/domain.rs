@@ -221,12 +221,11 @@ pub(super) fn set(
     }
     let records = records(transaction, domain)?;
     let known = records.server.as_ref().and_then(|server| server.server_key_hash);
-    match records.place(domain, transaction.now) {
-        // A person does not bring back by himself what those have sent away whom he trusts for it.
-        Err(problem @ (DomainProblem::Left { .. } | DomainProblem::NotListed(_))) => {
-            return Err(EngineError::Domain(problem).into());
-        }
-        _ => {}
+    // A person does not bring back by himself what those have sent away whom he trusts for it.
+    if let Err(problem @ (DomainProblem::Left { .. } | DomainProblem::NotListed(_))) =
+        records.place(domain, transaction.now)
+    {
+        return Err(EngineError::Domain(problem).into());
     }
     let server_key_hash = server_key_hash.or(known);
     let record = ServerRecord { endpoint: endpoint.to_owned(), server_key_hash, by_dns: false };

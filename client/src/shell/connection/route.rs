@@ -106,10 +106,10 @@ impl Route {
 
     /// Keeps which transport got through.
     pub(super) fn note(&self, network: Option<NetworkId>, transport: Transport) {
-        if let Some((networks, network)) = self.networks().zip(network) {
-            if let Err(error) = networks.note(network, transport) {
-                tracing::debug!(%error, "which transport got through cannot be kept");
-            }
+        if let Some((networks, network)) = self.networks().zip(network)
+            && let Err(error) = networks.note(network, transport)
+        {
+            tracing::debug!(%error, "which transport got through cannot be kept");
         }
     }
 
