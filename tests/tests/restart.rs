@@ -86,10 +86,10 @@ async fn open(account: &BareAccount, place: &Place) -> (Connection, Queue) {
 pub async fn connect(account: &BareAccount, place: &Place) -> (Connection, Queue) {
     let start = Instant::now();
     loop {
-        if let Some(connection) = account.connect(place).await {
-            if let Ok(queue) = Queue::open(&connection).await {
-                return (connection, queue);
-            }
+        if let Some(connection) = account.connect(place).await
+            && let Ok(queue) = Queue::open(&connection).await
+        {
+            return (connection, queue);
         }
         assert!(start.elapsed() < COMING_IN, "it does not come in");
     }

@@ -47,11 +47,11 @@ pub(crate) enum Link {
     /// QUIC with ALPN `medipeps/1`.
     Quic(quinn::Connection),
     /// WebTransport over HTTP/3.
-    WebTransport(web_transport_quinn::Session),
+    WebTransport(Box<web_transport_quinn::Session>),
     /// qmux over WebSocket.
     WebSocket {
         /// The streams.
-        session: qmux::Session,
+        session: Box<qmux::Session>,
         /// Whether a browser is at the other end.
         browser: bool,
         /// The client's address.

@@ -111,7 +111,7 @@ fn count(host: &Host, result: &'static str) {
 
 async fn serve_upgraded(upgraded: Upgraded, address: IpAddr, host: Host) {
     let Upgraded { session, exporter, browser } = upgraded;
-    serve(Link::WebSocket { session, browser, address }, exporter, host).await;
+    serve(Link::WebSocket { session: Box::new(session), browser, address }, exporter, host).await;
 }
 
 /// TLS, then the upgrade from HTTP, then qmux.
@@ -126,6 +126,7 @@ async fn upgrade(
     let stream = tls.accept(socket).await?;
     let exporter = exporter(stream.get_ref().1);
     let mut browser = false;
+    #[expect(clippy::result_large_err, reason = "tungstenite's callback returns its error by value")]
     let judge = |request: &Request, mut response: Response| {
         let asker = admit(request.uri().path(), request.headers(), &allowed_origins).map_err(|refusal| *refusal)?;
         browser = asker == Asker::Page;

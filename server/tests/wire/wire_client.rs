@@ -51,6 +51,7 @@ pub struct WireClient {
 
 /// A connection as tests see it.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "a test has one of them")]
 pub enum AnySession {
     Quinn(web_transport_quinn::Session),
     Qmux(qmux::Session),
