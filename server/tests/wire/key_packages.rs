@@ -99,8 +99,12 @@ async fn nobody_can_drain_a_persons_key_packages_at_once() {
         let client = Client::connect(test.address()).await;
         taken(&client, &account).await;
     }
+    // Past the limit the one-time ones are withheld.
     let client = Client::connect(test.address()).await;
-    assert_eq!(code(client.ask(&fetch(&account)).await), ErrorCode::RateLimited);
+    let Response::FetchKeyPackages(reply) = client.ask(&fetch(&account)).await else { panic!("no key packages") };
+    assert!(reply.packages.iter().all(|package| package.last_resort));
+    let status = device.ask(&Request::KeyPackageStatus).await;
+    assert!(matches!(status, Response::KeyPackageStatus(KeyPackageStatusReply { one_time: 7, .. })), "{status:?}");
     let unknown = Account::new("nobody@clinic.example");
     assert_eq!(code(client.ask(&fetch(&unknown)).await), ErrorCode::UnknownAccount);
 }

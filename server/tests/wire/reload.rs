@@ -75,6 +75,7 @@ async fn limits_change_under_open_connections() {
     let _third = Client::connect(test.address()).await;
     assert!(connect_silently(test.address(), b"medipeps/1").await.is_err(), "a fourth is one too many");
     let mut subscription = device.subscribe().await;
+    assert!(matches!(subscription.next().await, SubscriptionEvent::PrekeysWithheld(_)), "the owner is told");
     assert_eq!(subscription.delivery().await.sequence, 1, "who was connected stays");
 
     let day = 24 * 3600 * 1000;
