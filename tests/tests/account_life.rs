@@ -33,7 +33,7 @@ fn whoever_leaves_tells_his_contacts_and_loses_nothing_that_waits() {
     nadia.sync();
     assert_eq!(nadia.subjects(), [""; 0], "whom she has blocked she does not tell");
     assert_eq!(claire.only("waits for her")["body"], "1", "her queue was emptied first");
-    assert_eq!(claire.status()["account"]["revoked"], "account_deleted", "{}", claire.status());
+    assert_eq!(claire.status()["revoked"], "account_deleted", "{}", claire.status());
     let inspected = server.inspect();
     let addresses: Vec<_> =
         inspected["accounts"].as_array().unwrap().iter().map(|one| one["address"].clone()).collect();

@@ -35,8 +35,8 @@ fn yesterdays_backup_is_restored_under_clients_that_are_ahead() {
     claire.sync();
     let export = folder.path().join("export");
     server.ask(&["admin", "export", "--out", export.to_str().unwrap()]).done();
-    // Of today: one that was read and confirmed, one whose confirmation nobody fetched, one that nobody fetched.
-    claire.send_now(&Draft::to(&karim, "confirmed", "2"));
+    // Of today: two that were read, and one that nobody fetched. Confirmations come half a minute later at the earliest.
+    claire.send_now(&Draft::to(&karim, "also read", "2"));
     karim.sync();
     claire.sync();
     claire.send_now(&Draft::to(&karim, "read", "3"));
@@ -51,17 +51,15 @@ fn yesterdays_backup_is_restored_under_clients_that_are_ahead() {
     server.ask(&["admin", "import", "--in", export.to_str().unwrap()]).done();
     server.run();
     karim.sync();
-    assert_eq!(karim.subjects(), ["confirmed", "of yesterday", "read"], "nothing is doubled");
+    assert_eq!(karim.subjects(), ["also read", "of yesterday", "read"], "nothing is doubled");
     // She learns of the restore although nothing waits for her, and sends again what nobody has confirmed.
     claire.sync();
-    let everything = ["confirmed", "lost", "of yesterday", "read"];
+    let everything = ["also read", "lost", "of yesterday", "read"];
     karim.sync();
     assert_eq!(karim.subjects(), everything, "nothing is lost, and nothing doubled");
     claire.sync();
     karim.sync();
     assert_eq!(karim.subjects(), everything);
-    let status = claire.status();
-    assert_eq!(status["unconfirmed"], 0, "{status}");
     for person in [&claire, &karim] {
         assert_eq!(person.status()["old_copy"], false);
     }

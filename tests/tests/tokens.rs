@@ -173,14 +173,14 @@ async fn a_restore_retires_all_issuer_keys_and_a_restart_none() {
 
     // Yesterday's backup: of a token that was spent after it, the server knows nothing any more.
     let export = folder.path().join("export");
-    server.ask(&["export", "--out", export.to_str().unwrap()]).done();
+    server.ask(&["admin", "export", "--out", export.to_str().unwrap()]).done();
     assert_eq!(submit(&place, &mut connection, &paid(&account, id(2, 0), &tokens[1])).await, Outcome::Taken);
     server.stop();
     let key = std::fs::read(server.data().join("server.key")).unwrap();
     server.move_to("restored");
     std::fs::create_dir(server.data()).unwrap();
     std::fs::write(server.data().join("server.key"), key).unwrap();
-    server.ask(&["import", "--in", export.to_str().unwrap()]).done();
+    server.ask(&["admin", "import", "--in", export.to_str().unwrap()]).done();
     server.run();
 
     let after = issuer_keys(&place.connect().await.unwrap()).await;

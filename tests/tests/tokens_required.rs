@@ -51,8 +51,8 @@ fn a_days_batch_is_drawn_and_pays_for_mail_documents_and_groups() {
     // A restart of the server changes nothing of what tokens are worth; another sync of the same day draws nothing.
     server.stop();
     server.run();
-    let left = wallet(&claire, domain).0;
     claire.sync();
+    let left = wallet(&claire, domain).0;
     claire.send_now(&Draft::to(&karim, "After a restart", "text"));
     assert_eq!(wallet(&claire, domain).0, left - 1);
     // When they are gone, what is to be sent waits and says why. Nothing is drawn because of it.

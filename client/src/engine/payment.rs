@@ -201,6 +201,11 @@ fn not_taken(
     }
     let own = OwnDevice::load_working(transaction)?;
     let Some(domain) = domain(transaction, &own)? else { return Ok(()) };
+    if code == Some(UnknownIssuerKey)
+        && let Some(refused) = transaction.load(payment)?
+    {
+        wallet::retire(transaction, &own, &domain, &refused.tokens)?;
+    }
     transaction.delete(payment);
     wallet::want(transaction, &own, &domain)
 }

@@ -124,6 +124,28 @@ pub(super) fn want(transaction: &mut Transaction<'_>, own: &OwnDevice, domain: &
     tend(transaction, own, domain, record, false)
 }
 
+/// A server has no key any more by which these tokens were issued, as after a restore: they are gone, and its keys are asked for
+/// at once. At home a batch is drawn then, whatever the hour: everybody's is gone.
+pub(super) fn retire(
+    transaction: &mut Transaction<'_>,
+    own: &OwnDevice,
+    domain: &str,
+    tokens: &[Token],
+) -> Result<(), Stop> {
+    let Some(mut record) = transaction.load(&key::wallet(domain))? else { return Ok(()) };
+    for batch in record.batches.extract_if(.., |batch| tokens.iter().any(|token| token.key_id == batch.key_id)) {
+        for page in 0..batch.tokens.div_ceil(TOKEN_PAGE) {
+            transaction.delete(&key::token_page(&batch.key_id, page));
+        }
+    }
+    record.keys_asked = 0;
+    if own.address().domain() == domain {
+        record.next_draw = 1;
+    }
+    transaction.store(&key::wallet(domain), &record);
+    Ok(())
+}
+
 /// Begins a wallet for a domain that will be written to.
 pub(super) fn begin(transaction: &mut Transaction<'_>, own: &OwnDevice, domain: &str) -> Result<(), Stop> {
     if domain == own.address().domain() || transaction.exists(&key::wallet(domain))? {
@@ -274,12 +296,18 @@ fn keys_seen(
     if !at_home && keys.required && tokens_left(&record, now) == 0 {
         record.wanted = true;
     }
+    // They were asked for because something was not taken, which now pays by them.
+    let waits = record.keys_seen == 0;
     record.keys = Some(keys);
     record.keys_seen = now;
     if record.wanted && may_draw(&record, now) {
         begin_draw(transaction, own, domain, &mut record);
     }
     transaction.store(&key::wallet(domain), &record);
+    if waits {
+        go_on(outbox::due_again(transaction, domain))?;
+        go_on(group::due_again(transaction, domain))?;
+    }
     Ok(())
 }
 

@@ -99,9 +99,10 @@ pub(super) fn domain_of(transaction: &mut Transaction<'_>, group_id: &GroupId) -
 
 /// Tokens have come for a domain: what waited for them is due at once.
 pub(super) fn due_again(transaction: &mut Transaction<'_>, domain: &str) -> Result<(), Stop> {
-    let unpaid = ErrorCode::PriceNotPaid.name();
+    use ErrorCode::{PriceNotPaid, TokenRefused, TokenSpent, UnknownIssuerKey};
+    let unpaid = [PriceNotPaid, TokenRefused, TokenSpent, UnknownIssuerKey].map(ErrorCode::name);
     for (_, mut group) in transaction.scan::<GroupRecord>(class::GROUP)? {
-        if group.domain == domain && group.problem.as_deref() == Some(unpaid) {
+        if group.domain == domain && group.problem.as_deref().is_some_and(|problem| unpaid.contains(&problem)) {
             (group.attempts, group.next_attempt, group.problem) = (0, 0, None);
             store(transaction, &group);
         }

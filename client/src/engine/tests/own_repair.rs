@@ -134,10 +134,10 @@ fn many_mails_make_one_confirmation_to_the_sibling() {
         world.send(0, mail(&paul, &format!("number {number}")));
     }
     world.receive(second);
-    let before = world.sent_over.len();
+    let before = world.server.submitted().len();
     world.later(RECEIVED_DELAY_MAX_MS + 1);
     world.run(second, &tick()).unwrap();
-    assert_eq!(world.sent_over.len() - before, 1);
+    assert_eq!(world.server.submitted().len() - before, 1);
     pass(&mut world, &[0, 1, second], HOUR, RECEIVED_DELAY_MAX_MS);
     assert_eq!(unconfirmed(&mut world, 0), 0);
 }

@@ -152,7 +152,8 @@ fn a_mail_to_twenty_devices_is_encrypted_in_as_many_rounds_as_one_to_a_single_de
         [asking.len(), beginning.len(), over_sessions.len()]
     });
     assert_eq!(rounds[0], rounds[1]);
-    assert!(rounds[0].iter().all(|count| *count <= 8), "{rounds:?}");
+    // One of them looks into the wallet.
+    assert!(rounds[0].iter().all(|count| *count <= 9), "{rounds:?}");
 }
 
 fn envelopes(step: &Step) -> usize {

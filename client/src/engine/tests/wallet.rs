@@ -155,3 +155,24 @@ fn a_voucher_pays_elsewhere_and_what_it_gives_is_spent_over_another_connection()
     prove(&mut world, 0);
     assert_eq!(tokens(&mut world, 0, OTHER), VOUCHER + 1);
 }
+
+/// A restore retires a server's keys: what was drawn is worth nothing, nobody waits for the next day, and what was refused goes out.
+#[test]
+fn tokens_of_a_server_that_was_restored_are_thrown_away_and_others_drawn_at_once() {
+    let mut world = world();
+    let paul = world.address(1);
+    prove(&mut world, 0);
+    world.send(0, mail(&paul, "before"));
+    world.settle();
+    world.issuers.by_domain.insert(DOMAIN.into(), Issuer::new(90));
+    let id = world.send(0, mail(&paul, "after"));
+    world.send_all(0);
+    assert_eq!(world.state(0, id).0, RecipientState::Accepted);
+    assert_eq!(draws(&world, DOMAIN), 1);
+    let left = tokens(&mut world, 0, DOMAIN);
+    assert!(left < BATCH && left > BATCH - 5, "{left}: the old ones are not counted");
+    // Once: whoever says without end that keys are over gets no draw without end.
+    prove(&mut world, 0);
+    world.send_all(0);
+    assert_eq!(draws(&world, DOMAIN), 1);
+}
