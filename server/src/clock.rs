@@ -122,7 +122,8 @@ impl SteadyClock {
         writeln!(file, "{}", reading.now_ms)?;
         // Without it a power cut may leave an empty file under the name.
         file.sync_data()?;
-        fs::rename(&new, &self.path)
+        fs::rename(&new, &self.path)?;
+        self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -132,6 +132,9 @@ impl Server {
     ) -> Result<Self, StartError> {
         let server_key = ServerKey::load_or_create(&config.data_dir, environment.as_ref())?;
         let clock = SteadyClock::open(&config.data_dir, environment);
+        if let Err(error) = clock.note() {
+            tracing::error!(%error, "the time cannot be noted");
+        }
         let environment: Arc<dyn Environment> = clock.clone();
         let certificates = Certificates::new(Certificate::load(config).map_err(ListenError::from)?);
         warn_of_expiry(&certificates, environment.as_ref());
@@ -393,7 +396,10 @@ async fn expire(storage: Arc<dyn Storage>, clock: Arc<SteadyClock>) {
         if tick % CLOCK_COMPLAINT_TICKS == 0 {
             clock.complain();
         }
-        if let Err(error) = clock.note() {
+        // The start has noted it.
+        if tick > 0
+            && let Err(error) = clock.note()
+        {
             tracing::error!(%error, "the time cannot be noted");
         }
         // The first one comes at once: a server that starts again and again has no need to write each time.
