@@ -1,5 +1,7 @@
 //! Orders to a running server, or to its store when it does not run.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +26,13 @@ pub(super) async fn open(config: &Config) -> Result<SledStorage, OpenError> {
     options.blob_bytes_max = config.blob_bytes_max();
     options.group_quota = config.group_quota();
     options.free_space_floor = config.free_space_floor();
-    let opened = tokio::task::spawn_blocking(move || SledStorage::open(&options)).await;
+    let data_dir = config.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        // The store would make it readable to all.
+        DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+        SledStorage::open(&options)
+    });
+    let opened = opened.await;
     opened.unwrap_or_else(|error| Err(OpenError::Io(std::io::Error::other(error))))
 }
 
