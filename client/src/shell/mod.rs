@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod backup_file;
 #[cfg(feature = "native")]
 pub mod connection;
+#[cfg(feature = "native")]
 pub mod domain_lookup;
 #[cfg(feature = "native")]
 pub mod file_name;
