@@ -21,7 +21,7 @@ pub mod home;
 #[cfg(feature = "native")]
 pub mod presence;
 #[cfg(feature = "native")]
-mod tls;
+pub mod tls;
 #[cfg(feature = "native")]
 pub mod transfer;
 #[cfg(feature = "native")]

@@ -81,6 +81,14 @@ pub(super) fn tls_config(trust: &CertificateTrust, alpn: &[u8]) -> Result<rustls
     Ok(tls)
 }
 
+/// The QUIC configuration of connections to a server that is known by its key alone, for programs that hold very many.
+///
+/// # Errors
+/// TLS refuses it.
+pub fn pinned_quic_config(keep_alive: Duration) -> Result<ClientConfig, rustls::Error> {
+    quic_config(&CertificateTrust::ServerKey, keep_alive)
+}
+
 /// The QUIC configuration of one connection.
 pub(super) fn quic_config(trust: &CertificateTrust, keep_alive: Duration) -> Result<ClientConfig, rustls::Error> {
     let tls = tls_config(trust, ALPN)?;

@@ -6,18 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use medipeps_client::shell::tls::pinned_quic_config;
 use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::label;
 use medipeps_core::limits::FRAME_LENGTH_MAX;
 use medipeps_core::proof::{Channel, EXPORTER_LENGTH, Exporter, server_key_hash};
 use medipeps_core::wire::transport::{Authenticate, HelloReply, Request, Response, SubscriptionEvent, Transport};
-use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Endpoint, RecvStream, TransportConfig, VarInt};
-use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, PeerIncompatible, SignatureScheme};
+use quinn::{ClientConfig, Endpoint, RecvStream};
 use tokio::time::timeout;
 
 use crate::account::Account;
@@ -27,8 +22,6 @@ use crate::error::LoadError;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two keep-alives, as a client in the foreground sends them.
 const KEEP_ALIVE: Duration = Duration::from_secs(25);
-/// Silence after which a connection is given up.
-const IDLE_TIMEOUT_MS: u32 = 120_000;
 /// Connections over one socket.
 const CONNECTIONS_PER_SOCKET: usize = 500;
 /// Bytes that a socket of many connections may have waiting.
@@ -72,7 +65,7 @@ pub(crate) struct Subscribed {
 impl Sockets {
     /// As many as so many connections need.
     pub(crate) fn open(place: &Place, connections: usize) -> Result<Self, LoadError> {
-        let config = client_config().map_err(|error| LoadError::server("TLS")(&error))?;
+        let config = pinned_quic_config(KEEP_ALIVE).map_err(|error| LoadError::server("TLS")(&error))?;
         let count = connections.div_ceil(CONNECTIONS_PER_SOCKET).max(1);
         let endpoints = (0..count).map(|index| socket(place, index));
         Ok(Self { place: place.clone(), config, endpoints: endpoints.collect::<Result<_, _>>()? })
@@ -207,67 +200,4 @@ fn socket(place: &Place, index: usize) -> Result<Endpoint, LoadError> {
     let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(SOCKET_BUFFER);
     let runtime = Arc::new(quinn::TokioRuntime);
     Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime).map_err(LoadError::system("QUIC"))
-}
-
-fn client_config() -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate { provider }))
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![b"medipeps/1".to_vec()];
-    tls.resumption = Resumption::disabled();
-    let quic = QuicClientConfig::try_from(tls).map_err(|error| rustls::Error::General(error.to_string()))?;
-    let mut transport = TransportConfig::default();
-    transport
-        .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_idle_timeout(Some(VarInt::from_u32(IDLE_TIMEOUT_MS).into()))
-        .max_concurrent_bidi_streams(VarInt::from_u32(0))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None);
-    let mut config = ClientConfig::new(Arc::new(quic));
-    config.transport_config(Arc::new(transport));
-    Ok(config)
-}
-
-/// Takes any certificate: the server is known by its key, which its hello is signed with.
-#[derive(Debug)]
-struct AnyCertificate {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(PeerIncompatible::ServerDoesNotSupportTls12Or13.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
