@@ -135,6 +135,10 @@ fn over_websocket_mail_is_pushed_and_a_restart_is_survived() {
     listening.kill();
 }
 
+fn wait_for(moment: Instant) {
+    std::thread::sleep(moment.saturating_duration_since(Instant::now()));
+}
+
 /// QUIC needs packets of 1 228 bytes with IPv4; below, it is WebSocket.
 #[test]
 fn small_packets_are_enough() {
@@ -307,11 +311,14 @@ fn a_proxy_that_cuts_idle_connections_does_not_cut_this_one() {
     let listening = Process::start(&mut clinic.command(&clinic.karim, &words));
     let connects = || fs::read_to_string(&proxy.log).unwrap_or_default().matches("CONNECT 127").count();
     wait_until("it is connected", || connects() > 0);
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(silence) {
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    assert_eq!(connects(), 1, "a connection had to be begun anew");
+    // Beside the connection that waits there is one that says no name, for what tokens pay for.
+    let settled = Instant::now() + Duration::from_secs(5);
+    wait_for(settled);
+    let at_first = connects();
+    assert!(at_first <= 2, "{at_first}");
+    wait_for(settled + Duration::from_secs(silence));
+    let log = fs::read_to_string(&proxy.log).unwrap();
+    assert_eq!(connects(), at_first, "a connection had to be begun anew: {log}");
     let draft = Draft::to(&clinic.karim, "after silence", "hello");
     clinic.run(&clinic.claire, &clinic.claire.mail_send(&draft)).done();
     let sent = Instant::now();
