@@ -57,10 +57,20 @@ pub(super) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "unit",
-        checks: "unit, property and documentation tests of every crate, and the fuzz corpora replayed",
+        checks: "unit, property and documentation tests of every crate but the server, and the fuzz corpora replayed",
         needs: &[],
         minutes: 7.0,
-        work: Work::Commands(|run| vec![tests(run, &["--workspace", "--exclude", "medipeps-tests"])]),
+        work: Work::Commands(|run| {
+            let elsewhere = ["medipeps-tests", "medipeps-server"].map(|name| ["--exclude", name]);
+            vec![tests(run, &[&["--workspace"], elsewhere.as_flattened()].concat())]
+        }),
+    },
+    Suite {
+        name: "server",
+        checks: "unit tests of the server, and its wire protocol spoken to it over every transport",
+        needs: &[],
+        minutes: 4.0,
+        work: Work::Commands(|run| vec![tests(run, &["--package", "medipeps-server"])]),
     },
     Suite {
         name: "end-to-end",
@@ -68,9 +78,18 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[&PYTHON, &SYSTEMD],
         minutes: 7.0,
         work: Work::Commands(|run| {
-            let elsewhere = CRASH_TESTS.iter().chain(NETWORK_TESTS).chain(BROWSER_TESTS);
-            let skipped: Vec<&str> = elsewhere.flat_map(|name| ["--skip", name]).collect();
-            across_crates(run, &skipped)
+            let elsewhere = [CRASH_TESTS, NETWORK_TESTS, BROWSER_TESTS, GROUP_TESTS].concat();
+            across_crates(run, &skipping(&elsewhere))
+        }),
+    },
+    Suite {
+        name: "groups",
+        checks: "groups, cases, organisations and shared mailboxes with the real commands",
+        needs: &[],
+        minutes: 4.0,
+        work: Work::Commands(|run| {
+            let elsewhere = [CRASH_TESTS, NETWORK_TESTS, BROWSER_TESTS].concat();
+            across_crates(run, &[GROUP_TESTS, &skipping(&elsewhere)].concat())
         }),
     },
     Suite {
@@ -178,8 +197,24 @@ pub(super) static SUITES: &[Suite] = &[
 const CRASH_TESTS: &[&str] = &["crash", "fault_", "fail_point", "fsync"];
 /// What tests across crates that need a network of their own have in their names.
 const NETWORK_TESTS: &[&str] = &["networks::"];
+/// What tests across crates about groups have in their names.
+const GROUP_TESTS: &[&str] = &[
+    "bare_group::",
+    "cases::",
+    "group_life::",
+    "group_wakes::",
+    "groups::",
+    "mailbox::",
+    "organisations::",
+    "reports::",
+];
 /// What tests across crates that need a browser have in their names.
 const BROWSER_TESTS: &[&str] = &["browser::"];
+
+/// Words for `cargo test` that leave out tests with these in their names.
+fn skipping(names: &[&'static str]) -> Vec<&'static str> {
+    names.iter().flat_map(|name| ["--skip", name]).collect()
+}
 
 /// Builds the commands, then runs those tests across crates that the words choose.
 fn across_crates(run: &Run, words: &[&str]) -> Vec<Command> {
