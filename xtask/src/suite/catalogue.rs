@@ -1,6 +1,8 @@
 //! The list of suites. A new one is an entry here; CONTRIBUTING.md says how.
 
+use std::num::NonZero;
 use std::process::Command;
+use std::thread;
 
 use crate::demo;
 use crate::process;
@@ -79,7 +81,7 @@ pub(super) static SUITES: &[Suite] = &[
         minutes: 7.0,
         work: Work::Commands(|run| {
             let elsewhere = [CRASH_TESTS, NETWORK_TESTS, BROWSER_TESTS, GROUP_TESTS].concat();
-            across_crates(run, &skipping(&elsewhere))
+            patient(across_crates(run, &skipping(&elsewhere)))
         }),
     },
     Suite {
@@ -89,7 +91,7 @@ pub(super) static SUITES: &[Suite] = &[
         minutes: 4.0,
         work: Work::Commands(|run| {
             let elsewhere = [CRASH_TESTS, NETWORK_TESTS, BROWSER_TESTS].concat();
-            across_crates(run, &[GROUP_TESTS, &skipping(&elsewhere)].concat())
+            patient(across_crates(run, &[GROUP_TESTS, &skipping(&elsewhere)].concat()))
         }),
     },
     Suite {
@@ -214,6 +216,15 @@ const BROWSER_TESTS: &[&str] = &["browser::"];
 /// Words for `cargo test` that leave out tests with these in their names.
 fn skipping(names: &[&'static str]) -> Vec<&'static str> {
     names.iter().flat_map(|name| ["--skip", name]).collect()
+}
+
+/// Runs two tests for each processor at once: these wait for the other end most of their time.
+fn patient(mut commands: Vec<Command>) -> Vec<Command> {
+    let threads = 2 * thread::available_parallelism().map_or(1, NonZero::get);
+    for command in &mut commands {
+        command.env("RUST_TEST_THREADS", threads.to_string());
+    }
+    commands
 }
 
 /// Builds the commands, then runs those tests across crates that the words choose.
