@@ -11,8 +11,8 @@ use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::kind::Settings;
 use medipeps_core::session::SessionId;
 use medipeps_core::wire::client_records::{
-    AccountRecord, BodyFetchRecord, ContactRecord, DeviceNameRecord, LinkRecord, MessageRecord, OutboxRecord,
-    PrekeysRecord, QueueRecord, RestoreRecord, UnconfirmedRecord, UndecryptableRecord, UploadRecord,
+    AccountRecord, BodyFetchRecord, ContactRecord, DeliveryRecord, DeviceNameRecord, LinkRecord, MessageRecord,
+    OutboxRecord, PrekeysRecord, QueueRecord, RestoreRecord, UnconfirmedRecord, UndecryptableRecord, UploadRecord,
 };
 use medipeps_core::wire::transport::Payment;
 use rand_core::CryptoRng;
@@ -20,9 +20,9 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::engine::{
-    self, AccountSummary, ContactSummary, Credentials, DeviceSummary, EngineError, Event, Input, Key, LoadedRecords,
-    LocalId, MessageDetail, MessageSummary, Need, Outcome, Outgoing, PendingUpload, Record, Seed, Step, Time,
-    WalletSummary, class, key,
+    self, AccountSummary, ContactSummary, Credentials, DeliveryKeySummary, DeviceSummary, EngineError, Event, Input,
+    Key, LoadedRecords, LocalId, MessageDetail, MessageSummary, Need, Outcome, Outgoing, PendingUpload, Record, Seed,
+    Step, Time, WalletSummary, class, key,
 };
 pub use domains::{DomainSource, DomainSummary, TrustListSummary};
 
@@ -82,6 +82,8 @@ pub struct Status {
     pub kept_envelopes: usize,
     /// With what is paid at servers, by domain.
     pub wallets: Vec<WalletSummary>,
+    /// What those get whom the person has accepted; `None` before it is made.
+    pub delivery_key: Option<DeliveryKeySummary>,
 }
 
 /// Why an event was not handled.
@@ -284,6 +286,29 @@ impl<S: Store> AccountStore<S> {
         Ok(came.map(|(id, _)| id).collect())
     }
 
+    /// Which of these messages came from strangers: without a delivery key, from a sender whom nobody has accepted.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn requests(
+        &mut self,
+        messages: &[MessageSummary],
+        now: Time,
+        rng: &mut impl CryptoRng,
+    ) -> Result<BTreeSet<LocalId>, HandleError> {
+        let came: Vec<_> = messages.iter().filter(|one| one.message.request_lane && !one.message.sent).collect();
+        let senders: Vec<_> = came.iter().map(|one| key::delivery(&one.message.sender).record().clone()).collect();
+        let stored = self.store.begin(now.0, rng)?.load(&senders)?;
+        let mut requests = BTreeSet::new();
+        for (message, value) in came.into_iter().zip(stored) {
+            let record = value.map(|value| decode::<DeliveryRecord>(class::DELIVERY, &value)).transpose()?;
+            if record.is_none_or(|record| record.accepted_at == 0) {
+                requests.insert(message.id);
+            }
+        }
+        Ok(requests)
+    }
+
     /// The linking that is under way, if one is.
     ///
     /// # Errors
@@ -342,6 +367,10 @@ impl<S: Store> AccountStore<S> {
             unconfirmed,
             kept_envelopes,
             wallets,
+            delivery_key: match (&account, load(&transaction, &key::own_delivery_keys())?) {
+                (Some(account), Some(record)) => DeliveryKeySummary::of(&record, &account.address),
+                _ => None,
+            },
         })
     }
 

@@ -315,3 +315,10 @@ pub const TOKEN_MARGIN_MS: u64 = 10 * 60 * 1000;
 pub const TOKENS_LOW_PART: u32 = 4;
 /// Milliseconds between two vouchers for one domain.
 pub const VOUCHER_PAUSE_MS: u64 = 10 * 60 * 1000;
+
+/// For how long a former delivery key is still good, in milliseconds: 7 days, in which those who talk to one another get the
+/// new one.
+pub const DELIVERY_KEY_OVERLAP_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// After how long a server is told the delivery keys again that has not answered, in milliseconds: 1 minute.
+pub const DELIVERY_KEY_RETRY_MS: u64 = 60 * 1000;

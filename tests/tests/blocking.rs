@@ -56,3 +56,32 @@ fn what_is_blocked_is_not_shown_and_what_is_muted_does_not_ring() {
     let synced = karim.run(&["sync", "--json"]).done().json();
     assert_eq!((&synced["group_messages"], &synced["muted"]), (&1.into(), &0.into()), "{synced}");
 }
+
+/// Whoever was never written to is a stranger: what he sends waits apart from the rest at the server, and is shown as such.
+#[test]
+fn a_strangers_mail_is_a_request_until_he_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let claire = Person::with_account(folder.path(), &server, "Claire", "claire");
+    let karim = Person::with_account(folder.path(), &server, "Karim", "karim");
+    // His server has heard of his key.
+    karim.sync();
+    assert_eq!(karim.run(&["status", "--json"]).done().json()["delivery_key"]["set_at_server"], true);
+    claire.run(&claire.mail_send(&Draft::to(&karim, "a stranger", "hello"))).done();
+    karim.sync();
+    assert_eq!(karim.inbox()[0]["request"], true);
+    let shown = karim.run(&["inbox"]).done();
+    assert!(shown.complaints.contains("1 from people whom you have not written to"), "{shown:?}");
+    assert!(shown.output.contains("request of claire@clinic.example"), "{shown:?}");
+    let said = karim.run(&["contact", "accept", &claire.address()]).done();
+    assert!(said.output.contains("may write to you"), "{said:?}");
+    assert_eq!(karim.inbox()[0]["request"], false);
+    karim.run(&karim.mail_send(&Draft::to(&claire, "answer", "hello"))).done();
+    claire.sync();
+    assert_eq!(claire.inbox()[0]["request"], false, "whom one has written to is no stranger");
+    let renewed = karim.run(&["contact", "renew-key"]).done();
+    assert!(renewed.output.contains("get the new key"), "{renewed:?}");
+    assert_eq!(karim.run(&["status", "--json"]).done().json()["delivery_key"]["former"], 1);
+    let refused = karim.run(&["contact", "accept", &karim.address()]).with_code(1);
+    assert!(refused.complaints.contains("your own address"), "{refused:?}");
+}

@@ -22,6 +22,7 @@ const LOG_TAIL: usize = 4000;
 pub const NO_LIMITS: &str = "[queue]\nmessages_max = 1000000\n[rate]\n\
     submit_per_recipient = { burst = 1000000, per_minute = 1000000 }\n\
     submit_per_address = { burst = 1000000, per_minute = 1000000 }\n\
+    requests_per_recipient = { burst = 1000000, per_minute = 1000000 }\n\
     prekeys_per_recipient = { burst = 1000000, per_minute = 1000000 }\n\
     prekeys_per_address = { burst = 1000000, per_minute = 1000000 }\n\
     registrations_per_address = { burst = 1000000, per_minute = 1000000 }\n\

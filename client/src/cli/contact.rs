@@ -17,6 +17,14 @@ use crate::shell::agent::now;
 pub(super) enum Command {
     /// Fetch and pin somebody's keys, and show the safety number
     Add(Add),
+    /// Let somebody write to you who is a stranger: it gets your delivery key with the next thing it is sent
+    Accept {
+        /// Whose
+        #[arg(value_name = "ADDRESS")]
+        address: Address,
+    },
+    /// Give those whom you have accepted another delivery key; the present one ends after a week
+    RenewKey,
     /// Show nothing more of what an account writes; it is not told
     Block {
         /// Whose
@@ -110,12 +118,38 @@ impl ContactJson {
 pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandError> {
     match command {
         Command::Add(arguments) => add(home, arguments).await,
+        Command::Accept { address } => accept(home, address).await,
+        Command::RenewKey => renew_key(home).await,
         Command::Block { address } => mute::block(home, &address, true).await,
         Command::Unblock { address } => mute::block(home, &address, false).await,
         Command::Mute { address, until } => mute::mute_contact(home, &address, until).await,
         Command::Unmute { address } => mute::unmute_contact(home, &address).await,
         Command::List { blocked: true, json } => list_blocked(home, json),
         Command::List { blocked: false, json } => list(home, json),
+    }
+}
+
+async fn accept(home: &Path, address: Address) -> Result<(), CommandError> {
+    let mut agent = super::open(home)?;
+    agent.run(Input::Accept(address.clone()), &mut |_| {}).await?;
+    agent.close().await;
+    output::print(&format!("{address} may write to you like those whom you write to.\n"))
+}
+
+async fn renew_key(home: &Path) -> Result<(), CommandError> {
+    let mut agent = super::open(home)?;
+    let failure = agent.run(Input::RenewDeliveryKey, &mut |_| {}).await?.map(|failure| failure.to_string());
+    let problem = agent.send_due(&mut |_| {}).await?.or(failure);
+    let is_set = agent.status()?.delivery_key.is_some_and(|key| key.is_set);
+    agent.close().await;
+    match (is_set, problem) {
+        (true, _) => {
+            output::print("Those whom you have accepted get the new key with the next thing that they are sent.\n")
+        }
+        (false, problem) => output::print(&format!(
+            "The new key is made; the server is told with the next `sync`{}.\n",
+            problem.map(|why| format!(" ({why})")).unwrap_or_default()
+        )),
     }
 }
 

@@ -39,6 +39,8 @@ struct ReceivedJson {
     received_at: String,
     created_at: String,
     read: bool,
+    /// From somebody whom the person has not accepted.
+    request: bool,
     urgency: &'static str,
     attachments: u32,
     thread: String,
@@ -72,9 +74,14 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
         eprintln!("{} from accounts that you have blocked; `inbox --blocked` shows them", all - messages.len());
     }
     let verified = agent.verified(&messages)?;
+    let requests = agent.requests(&messages)?;
+    if !requests.is_empty() && !arguments.json {
+        eprintln!("{} from people whom you have not written to; `contact accept ADDRESS` lets them in", requests.len());
+    }
+    let marks = Marks { verified, requests };
     match (arguments.sent, arguments.json) {
         (false, true) => {
-            let json = |message: &MessageSummary| received_json(message, verified.contains(&message.id));
+            let json = |message: &MessageSummary| received_json(message, &marks);
             output::print_json(&messages.iter().map(json).collect::<Vec<_>>())
         }
         (true, true) => {
@@ -82,12 +89,28 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
         }
         (false, false) if messages.is_empty() => output::print("No mail. `sync` fetches what has come.\n"),
         (true, false) if messages.is_empty() => output::print("Nothing has been sent yet.\n"),
-        (false, false) => output::print(&output::columns(&received_rows(&messages, &verified))),
+        (false, false) => output::print(&output::columns(&received_rows(&messages, &marks))),
         (true, false) => output::print(&output::columns(&sent_rows(&messages, &uploads))),
     }
 }
 
-fn received_rows(messages: &[MessageSummary], verified: &BTreeSet<LocalId>) -> Vec<Vec<String>> {
+/// What a list shows of messages beside what they say.
+struct Marks {
+    verified: BTreeSet<LocalId>,
+    requests: BTreeSet<LocalId>,
+}
+
+impl Marks {
+    fn before(&self, id: &LocalId) -> &'static str {
+        match (self.verified.contains(id), self.requests.contains(id)) {
+            (true, _) => "✓ ",
+            (false, true) => "request of ",
+            (false, false) => "",
+        }
+    }
+}
+
+fn received_rows(messages: &[MessageSummary], marks: &Marks) -> Vec<Vec<String>> {
     let ids: Vec<LocalId> = messages.iter().map(|message| message.id).collect();
     let mut rows = vec![["", "ID", "RECEIVED (UTC)", "FROM", "SUBJECT"].map(str::to_owned).to_vec()];
     for MessageSummary { id, message } in messages {
@@ -108,7 +131,7 @@ fn received_rows(messages: &[MessageSummary], verified: &BTreeSet<LocalId>) -> V
             output::short_id(id, &ids),
             time::short(message.received),
             // What a person relies on stands in front, where no name can be written.
-            format!("{}{}", if verified.contains(id) { "✓ " } else { "" }, output::cut(&from(message), COLUMN_LETTERS)),
+            format!("{}{}", marks.before(id), output::cut(&from(message), COLUMN_LETTERS)),
             format!("{urgency}{subject}{files}"),
         ]);
     }
@@ -142,19 +165,20 @@ fn sent_rows(messages: &[MessageSummary], uploads: &[PendingUpload]) -> Vec<Vec<
     rows
 }
 
-fn received_json(message: &MessageSummary, verified: bool) -> ReceivedJson {
+fn received_json(message: &MessageSummary, marks: &Marks) -> ReceivedJson {
     let MessageSummary { id, message } = message;
     ReceivedJson {
         id: output::id(id),
         from: message.sender.to_string(),
         from_name: message.sender_name.clone(),
         sender: check_name(message.sender_check),
-        sender_verified: verified,
+        sender_verified: marks.verified.contains(id),
         kind: kind_name(message.kind),
         subject: message.subject.clone(),
         received_at: time::iso(message.received),
         created_at: time::iso(message.created),
         read: message.displayed != 0,
+        request: marks.requests.contains(id),
         urgency: urgency_name(message.urgency),
         attachments: message.attachments,
         thread: output::id(&message.thread),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::mail::upload_percent;
 use super::{CommandError, domain, output, time};
 use crate::account_store::{Status, TrustListSummary};
-use crate::engine::{AccountSummary, LocalId, WalletSummary};
+use crate::engine::{AccountSummary, DeliveryKeySummary, LocalId, WalletSummary};
 use crate::shell::agent::Agent;
 use crate::shell::connection::{LastTransport, last_transport};
 
@@ -49,6 +49,21 @@ struct StatusJson {
     transport: Option<TransportJson>,
     trust_list: Option<domain::TrustListJson>,
     wallets: Vec<WalletJson>,
+    delivery_key: Option<DeliveryKeyJson>,
+}
+
+/// What those get whom the person has accepted, as JSON has it. The key itself is not shown.
+#[derive(Debug, Serialize)]
+struct DeliveryKeyJson {
+    made_at: String,
+    former: usize,
+    set_at_server: bool,
+}
+
+impl From<&DeliveryKeySummary> for DeliveryKeyJson {
+    fn from(key: &DeliveryKeySummary) -> Self {
+        Self { made_at: time::iso(key.made_at), former: key.former, set_at_server: key.is_set }
+    }
 }
 
 /// With what is paid at a server, as JSON has it.
@@ -186,6 +201,7 @@ fn json(
             .map(|last| TransportJson { name: last.transport.name(), noted_at: time::iso(last.at * 1000) }),
         trust_list: list.map(domain::TrustListJson::from),
         wallets: status.wallets.iter().map(WalletJson::from).collect(),
+        delivery_key: status.delivery_key.as_ref().map(DeliveryKeyJson::from),
     }
 }
 
@@ -216,6 +232,10 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson], trans
         row("Contacts:", status.contacts.to_string()),
         row("Outbox:", format!("{} mails, {receipts} receipts", status.outbox.len() - receipts)),
     ];
+    if let Some(key) = status.delivery_key.as_ref().filter(|key| !key.is_set || key.former > 0) {
+        let set = if key.is_set { "former ones end within a week" } else { "the server is told with the next `sync`" };
+        rows.push(row("Delivery key:", format!("new since {}; {set}", time::iso(key.made_at))));
+    }
     if let Some(LastTransport { transport, at }) = transport {
         rows.insert(2, row("Connected by:", format!("{}, noted {}", transport.name(), time::iso(at * 1000))));
     }

@@ -19,9 +19,9 @@ use super::account::OwnDevice;
 use super::attachment::{Attachment, AttachmentSource, SealedCopy};
 use super::outcome::{EngineError, Event};
 use super::records::{Bytes, key};
-use super::transaction::{Stop, Transaction};
+use super::transaction::{Stop, Transaction, go_on};
 use super::upload::{self, UPLOADING};
-use super::{LocalId, domain, organisation, own_devices, receipt};
+use super::{LocalId, delivery, domain, organisation, own_devices, receipt};
 
 /// The number of the kind `mail`.
 pub(super) const KIND_MAIL: u32 = 1;
@@ -99,6 +99,10 @@ pub(super) fn send_mail_for(
     for recipient in &recipients {
         check_reachable(transaction, &own, &recipient.address)?;
     }
+    // Whoever is written to may answer.
+    for recipient in recipients.iter().filter(|recipient| recipient.address != *own.address()) {
+        go_on(delivery::accept(transaction, &recipient.address))?;
+    }
     let id = MessageId::random(&mut transaction.rng);
     let (thread, in_reply_to) = match command.in_reply_to {
         None => (id, None),
@@ -150,6 +154,7 @@ pub(super) fn send_mail_for(
         receipts_wanted: receipt::bits(command.receipts_wanted),
         receipts_sent: 0,
         attachments: u32::try_from(content.attachments.len()).unwrap_or(u32::MAX),
+        request_lane: false,
         recipients: Vec::new(),
     };
     for recipient in recipients {

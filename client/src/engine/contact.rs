@@ -10,7 +10,9 @@ use super::account::OwnDevice;
 use super::outcome::{Connection, ContactProblem, EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, device_sync, domain, group, organisation, outbox, outcome, sesame, statement_check, wallet};
+use super::{
+    Correlation, delivery, device_sync, domain, group, organisation, outbox, outcome, sesame, statement_check, wallet,
+};
 
 /// The code of messages that wait for `contact add --accept-new-key`.
 pub(super) const KEY_CHANGED: &str = "recipient_key_changed";
@@ -83,7 +85,7 @@ pub(super) fn add(transaction: &mut Transaction<'_>, address: &Address, accept_n
     domain::check(transaction, &own, address.domain())?;
     wallet::begin(transaction, &own, address.domain())?;
     ask(transaction, address, accept_new_key);
-    Ok(())
+    delivery::accept(transaction, address)
 }
 
 /// Asks for a statement, anonymously: whom one writes to is not the server's business.

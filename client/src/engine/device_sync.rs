@@ -8,7 +8,8 @@
 use medipeps_core::Address;
 use medipeps_core::identity::{DeviceCertificate, Statement};
 use medipeps_core::kind::{
-    Body, DeviceName, DeviceSync, DisplayedMark, MessageId, Progress, SentState, SyncedContact, SyncedServer,
+    Body, DeviceName, DeviceSync, DisplayedMark, MessageId, Progress, SentState, SyncedContact, SyncedDelivery,
+    SyncedServer,
 };
 use medipeps_core::limits::{SERVER_LENGTH_MAX, STATE_CODE_LENGTH_MAX};
 use medipeps_core::wire::client_records::{
@@ -22,7 +23,7 @@ use super::outcome::Event;
 use super::records::{class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, contact, device_name, own_devices, settings};
+use super::{LocalId, contact, delivery, device_name, own_devices, settings};
 use crate::limits::{SYNC_DELAY_MS, SYNC_EARLY_MAX};
 
 /// A person has seen a message here.
@@ -106,6 +107,8 @@ pub(super) fn apply(transaction: &mut Transaction<'_>, own: &OwnDevice, sync: &D
         misses.note(applied)?;
     }
     let applied = settings::apply(transaction, sync);
+    misses.note(applied)?;
+    let applied = delivery::apply(transaction, own, sync);
     misses.note(applied)?;
     for name in &sync.names {
         let applied = device_name::apply(transaction, name);
@@ -199,6 +202,8 @@ pub(super) fn note(transaction: &mut Transaction<'_>, entry: DeviceSync, at_once
     pending.batch.states.retain(|old| entry.states.iter().all(|new| about(new) != about(old)));
     pending.batch.names.retain(|old| entry.names.iter().all(|new| new.device_id != old.device_id));
     pending.batch.blocked.retain(|old| entry.blocked.iter().all(|new| new.address != old.address));
+    let about = |one: &SyncedDelivery| (one.address.clone(), one.key.is_some());
+    pending.batch.deliveries.retain(|old| entry.deliveries.iter().all(|new| about(new) != about(old)));
     pending.batch.muted.retain(|old| entry.muted.iter().all(|new| new.conversation != old.conversation));
     pending.batch.append(entry);
     if at_once {
@@ -249,7 +254,8 @@ fn greet_new_devices(transaction: &mut Transaction<'_>, own: &OwnDevice) -> Resu
     if is_new && primary {
         let (batches, names) = (all_contacts(transaction)?, device_name::all(transaction)?);
         let names = DeviceSync { names, ..DeviceSync::default() }.split();
-        for batch in batches.into_iter().chain(names).chain(settings::all(transaction)?) {
+        let deliveries = delivery::all(transaction, own)?;
+        for batch in batches.into_iter().chain(names).chain(settings::all(transaction)?).chain(deliveries) {
             enqueue_bare(transaction, own, own.address(), None, Body::DeviceSync(batch))?;
         }
     }

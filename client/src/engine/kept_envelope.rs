@@ -29,6 +29,7 @@ pub(super) fn keep(transaction: &mut Transaction<'_>, number: u64, delivery: &De
         received: delivery.received,
         kept: now,
         envelope: delivery.envelope.clone(),
+        request_lane: delivery.lane == Lane::Request,
     };
     transaction.store(&key::kept_envelope(number), &record);
     agenda::note(transaction, Matter::Kept, now.saturating_add(KEPT_ENVELOPE_MS))
@@ -91,8 +92,9 @@ pub(super) fn try_again(
             let Some(came_to) = receiving::open_in(transaction, own, keys, sessions, &envelope)? else { continue };
             opened |= matches!(came_to, Opened::Message { .. });
             forget(transaction, &key, &record)?;
-            let KeptEnvelopeRecord { sequence, received, envelope, .. } = record;
-            let delivery = Delivery { sequence, received, envelope, lane: Lane::Normal };
+            let KeptEnvelopeRecord { sequence, received, envelope, request_lane, .. } = record;
+            let lane = if request_lane { Lane::Request } else { Lane::Normal };
+            let delivery = Delivery { sequence, received, envelope, lane };
             receiving::conclude(transaction, own, queue, (&delivery, came_to))?;
         }
         if !opened {

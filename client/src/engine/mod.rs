@@ -13,6 +13,7 @@ pub(crate) mod backup;
 mod body;
 mod composition;
 mod contact;
+mod delivery;
 mod departure;
 mod device_name;
 mod device_sync;
@@ -62,6 +63,7 @@ pub use attachment::{Attachment, AttachmentSource, SealedCopy};
 pub(crate) use body::{check_domain as check_blob_domain, is_wanted as body_is_wanted};
 pub use composition::{CreateAccount, SendMail};
 pub use contact::ContactSummary;
+pub use delivery::DeliveryKeySummary;
 pub use domain::{DomainEvent, DomainInput, DomainProblem, DomainRecords, Place};
 pub(crate) use group::place_of_upload;
 pub use group::{
@@ -282,6 +284,10 @@ pub enum Input {
         /// Whether it is blocked from now on.
         blocked: bool,
     },
+    /// A person lets an account write to him: it gets the delivery key.
+    Accept(Address),
+    /// Make another delivery key, which those get who are accepted.
+    RenewDeliveryKey,
     /// A conversation does not ring, or rings again.
     Mute {
         /// Which.
@@ -352,6 +358,8 @@ pub enum Correlation {
         /// The submission.
         submission_id: [u8; 16],
     },
+    /// The account's delivery keys, as hashes.
+    SetDeliveryKeys(Vec<[u8; 32]>),
     /// The trust list that the own server follows.
     FetchTrustList,
     /// Something for a wallet.
@@ -408,6 +416,8 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::SendMail(command) => composition::send_mail(transaction, command),
         Input::Group(input) => group::handle(transaction, input),
         Input::Block { address, blocked } => settings::block(transaction, address, *blocked),
+        Input::Accept(address) => delivery::accept_by_hand(transaction, address),
+        Input::RenewDeliveryKey => delivery::renew(transaction),
         Input::Mute { conversation, until } => settings::mute(transaction, conversation, *until),
         Input::MarkDisplayed(id) => receipt::mark_displayed(transaction, id),
         Input::UploadPart { blob_id, part, digest } => upload::part_read(transaction, blob_id, *part, digest),
@@ -435,6 +445,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             go_on(owed::send_due(transaction, unreachable))?;
             go_on(unconfirmed::send_due(transaction))?;
             go_on(kept_envelope::drop_old(transaction))?;
+            go_on(delivery::send_due(transaction))?;
             go_on(device_sync::send_due(transaction))?;
             go_on(organisation::send_due(transaction, unreachable))?;
             go_on(group::send_due(transaction, unreachable))?;
@@ -532,6 +543,9 @@ fn reply(
         (Correlation::Submit { content_id, recipient, submission_id }, Err(error)) => {
             outbox::refused(transaction, (content_id, recipient, submission_id), error)
         }
+        (Correlation::SetDeliveryKeys(hashes), Ok(Response::Done)) => delivery::told(transaction, hashes),
+        // It is told again in a while.
+        (Correlation::SetDeliveryKeys(_), Err(_)) => Ok(()),
         (Correlation::FetchTrustList, Ok(Response::FetchTrustList(reply))) => domain::list_fetched(transaction, reply),
         (Correlation::FetchTrustList, Err(error)) => domain::list_refused(transaction, error),
         (Correlation::Wallet { domain, step }, result) => wallet::answered(transaction, (domain, *step), result),

@@ -24,7 +24,7 @@ use super::records::{Key, class, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction, go_on};
 use super::unconfirmed::{self, UNCONFIRMED};
-use super::{Correlation, composition, device_sync, owed, own_devices, payment};
+use super::{Correlation, composition, delivery, device_sync, owed, own_devices, payment};
 use crate::limits::{
     OUTBOX_BATCH_MAX, OUTBOX_TRIED_MS, RETRY_AFTER_MAX_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALE_DEVICES_AT_ONCE_MAX,
 };
@@ -402,6 +402,9 @@ fn send_entry(
 fn ask_ahead(transaction: &mut Transaction<'_>, entry: &OutboxRecord) -> Result<(), Stop> {
     go_on(transaction.load(&key::content(&entry.content_id)))?;
     go_on(transaction.load(&key::owed(&entry.recipient)))?;
+    go_on(transaction.load(&key::delivery(&entry.recipient)))?;
+    go_on(transaction.load(&key::own_delivery_keys()))?;
+    go_on(transaction.load(&key::settings()))?;
     if !entry.receipt {
         go_on(transaction.load(&key::unconfirmed(&entry.content_id, &entry.recipient)))?;
     }
@@ -493,7 +496,10 @@ fn encrypt(
     if all && without {
         return Ok(false);
     }
+    go_on(delivery::is_accepted(transaction, &entry.recipient))?;
     transaction.check_loaded()?;
+    let content = delivery::with_own_key(transaction, own, &entry.recipient, content)?;
+    let delivery_key = delivery::key_of(transaction, own, &entry.recipient)?;
     if let Some(device) = entry.device {
         if statement.device(device).is_none() {
             // It was taken off the statement meanwhile, and nobody else is to have it.
@@ -531,7 +537,7 @@ fn encrypt(
     }
     let id = transaction.random_id();
     let address = entry.recipient.clone();
-    let submit = Submit { id, address, envelopes, payment: Payment::None, delivery_key: None };
+    let submit = Submit { id, address, envelopes, payment: Payment::None, delivery_key };
     let request = Request::Submit(submit);
     transaction.store(&key::submission(&id), &Zeroizing::new(request.encode()));
     let entry = OutboxRecord { submission_id: Some(id), fetch_prekeys: false, ..entry.clone() };

@@ -293,6 +293,11 @@ pub enum Event {
         /// By the server's clock.
         since: u64,
     },
+    /// A person lets an account write to him.
+    Accepted {
+        /// Whose.
+        address: Address,
+    },
     /// A message has come and does not ring: its sender or its thread is muted.
     MutedMessageReceived {
         /// Its id.

@@ -226,6 +226,7 @@ fn sent_record(peer: &PeerDevice, content: &Content, mail: Option<&Mail>, delive
         receipts_wanted: receipt::bits(content.receipts_wanted),
         receipts_sent: 0,
         attachments: u32::try_from(content.attachments.len()).unwrap_or(u32::MAX),
+        request_lane: false,
         recipients: recipients.collect(),
     }
 }

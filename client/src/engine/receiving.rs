@@ -17,7 +17,7 @@ use medipeps_core::session::{DecryptError, ResponderPrekeys, Session, SessionId}
 use medipeps_core::wire::client_records::{
     MessageRecord, PrekeysRecord, QueueRecord, SenderCheck, SessionRecord, UndecryptableRecord,
 };
-use medipeps_core::wire::transport::Delivery;
+use medipeps_core::wire::transport::{Delivery, Lane};
 use zeroize::Zeroizing;
 
 use super::account::OwnDevice;
@@ -28,8 +28,8 @@ use super::records::{HintKeys, key};
 use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction, go_on};
 use super::{
-    body, contact, device_sync, group, kept_envelope, mailbox, organisation, owed, own_devices, receipt, settings,
-    statement_check, unconfirmed,
+    body, contact, delivery, device_sync, group, kept_envelope, mailbox, organisation, owed, own_devices, receipt,
+    settings, statement_check, unconfirmed,
 };
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 
@@ -130,6 +130,7 @@ fn queue_of(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result
     if queue.incarnation != [0; 16] {
         transaction.event(Event::QueueRestarted);
         unconfirmed::server_restored(transaction)?;
+        delivery::server_restored(transaction)?;
     }
     Ok(QueueRecord { incarnation: *incarnation, up_to: 0, ..queue })
 }
@@ -460,6 +461,9 @@ fn keep(
         return own_devices::keep(transaction, own, peer, &content, encoded, delivery);
     }
     let checked = contact::is_pinned_by(transaction, &peer.address, &peer.account_key)?;
+    if checked {
+        delivery::received(transaction, &peer.address, encoded)?;
+    }
     match &content.body {
         // Between devices; of no use from anybody whose key is not known.
         Body::Received(received) if checked => {
@@ -587,6 +591,7 @@ fn message_record(peer: &PeerDevice, content: &Content, checked: bool, delivery:
         receipts_sent: 0,
         attachments: u32::try_from(content.attachments.len()).unwrap_or(u32::MAX),
         recipients: Vec::new(),
+        request_lane: delivery.lane == Lane::Request,
     }
 }
 

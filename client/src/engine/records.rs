@@ -12,13 +12,14 @@ use medipeps_core::organisation::OrganisationId;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
     AccountRecord, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, ContactRecord,
-    DepartedDomainRecord, DeviceNameRecord, GroupDepartureRecord, GroupInvitationRecord, GroupJoinRecord,
-    GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord,
-    KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord, MessageRecord,
-    OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
-    OwedRecord, OwnStatementRecord, PaymentRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord,
-    SessionRecord, SettingsRecord, SyncPendingRecord, TokenPageRecord, TrustListRecord, UnconfirmedRecord,
-    UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, WalletRecord,
+    DeliveryRecord, DepartedDomainRecord, DeviceNameRecord, GroupDepartureRecord, GroupInvitationRecord,
+    GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord,
+    KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord,
+    MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord,
+    OutboxRecord, OwedRecord, OwnDeliveryKeysRecord, OwnStatementRecord, PaymentRecord, PeerRecord, PrekeysRecord,
+    QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord, TokenPageRecord,
+    TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord,
+    WalletRecord,
 };
 use zeroize::Zeroizing;
 
@@ -210,5 +211,7 @@ wire_records!(
     AgendaRecord,
     SyncPendingRecord,
     KnownDevicesRecord,
-    SettingsRecord
+    SettingsRecord,
+    DeliveryRecord,
+    OwnDeliveryKeysRecord
 );

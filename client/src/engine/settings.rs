@@ -9,7 +9,7 @@ use super::account::OwnDevice;
 use super::outcome::{EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
-use super::{LocalId, device_sync};
+use super::{LocalId, delivery, device_sync};
 
 /// A person does not want to see an account's messages, or does again.
 pub(super) fn block(transaction: &mut Transaction<'_>, address: &Address, blocked: bool) -> Result<(), Stop> {
@@ -21,6 +21,10 @@ pub(super) fn block(transaction: &mut Transaction<'_>, address: &Address, blocke
     let mut settings = load(transaction)?;
     settings.block(&entry)?;
     store(transaction, settings);
+    // Who is blocked may have the present key.
+    if blocked && transaction.load(&key::delivery(address))?.is_some_and(|record| record.accepted_at != 0) {
+        delivery::renew(transaction)?;
+    }
     device_sync::note(transaction, DeviceSync { blocked: vec![entry], ..DeviceSync::default() }, true)
 }
 

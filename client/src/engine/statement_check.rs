@@ -12,7 +12,7 @@ use super::outbox::{is_due, next_attempt};
 use super::outcome::Event;
 use super::records::{Key, class, key};
 use super::transaction::{Stop, Transaction, go_on};
-use super::{LocalId, contact, domain, owed, receipt, sesame};
+use super::{LocalId, contact, delivery, domain, owed, receipt, sesame};
 use crate::limits::UNCHECKED_MESSAGES_MAX;
 
 /// The statement under which an unchecked sender wrote.
@@ -95,6 +95,9 @@ pub(super) fn settle(
             message.sender_check = if impostor { SenderCheck::Impostor } else { SenderCheck::Checked };
             transaction.store(&key::message(id), &message);
             if !impostor {
+                if let Some(content) = transaction.load(&key::content(id))? {
+                    delivery::received(transaction, address, &content)?;
+                }
                 go_on(receipt::send_delivered(transaction, id))?;
                 owed::confirm(transaction, address, message.content_id, message.urgency != 0)?;
             }

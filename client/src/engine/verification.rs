@@ -5,10 +5,10 @@ use medipeps_core::identity::{Statement, Verification, VerificationCode, is_safe
 use medipeps_core::wire::client_records::{ContactRecord, VerifiedMark};
 
 use super::account::OwnDevice;
-use super::device_sync;
 use super::outcome::{EngineError, Event};
 use super::records::key;
 use super::transaction::{Stop, Transaction};
+use super::{delivery, device_sync};
 
 /// What a person has from a contact, over the phone or from its screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,9 @@ pub(super) fn verify(transaction: &mut Transaction<'_>, address: &Address, evide
     }
     transaction.store(&key::contact(address), &contact);
     device_sync::note_contact(transaction, address)?;
+    if result == Verification::Match {
+        delivery::accept(transaction, address)?;
+    }
     transaction.event(Event::ContactVerified { address: address.clone(), result });
     Ok(())
 }

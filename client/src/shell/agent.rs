@@ -386,6 +386,14 @@ impl Agent {
         Ok(self.store.verified(messages, now(), &mut self.rng)?)
     }
 
+    /// Which of these messages came from strangers: without a delivery key, from a sender whom nobody has accepted.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn requests(&mut self, messages: &[MessageSummary]) -> Result<BTreeSet<LocalId>, AgentError> {
+        Ok(self.store.requests(messages, now(), &mut self.rng)?)
+    }
+
     /// Whether the account's statement, as it is known here, lists this device as a primary one.
     ///
     /// # Errors

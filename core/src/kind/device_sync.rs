@@ -2,6 +2,7 @@
 //! answered by `received` alone.
 
 use super::content::{ContentError, MessageId};
+use super::given_delivery_key::SyncedDelivery;
 use super::settings::{BlockedAccount, MutedConversation};
 use crate::Address;
 use crate::limits::{
@@ -25,6 +26,8 @@ pub struct DeviceSync {
     pub blocked: Vec<BlockedAccount>,
     /// What a person has muted, or does not mute any more.
     pub muted: Vec<MutedConversation>,
+    /// Delivery keys, this account's and those of others, and who was accepted.
+    pub deliveries: Vec<SyncedDelivery>,
 }
 
 /// A message that a person has seen.
@@ -113,6 +116,7 @@ impl DeviceSync {
             + self.names.len()
             + self.blocked.len()
             + self.muted.len()
+            + self.deliveries.len()
     }
 
     /// Whether it says nothing.
@@ -135,12 +139,13 @@ impl DeviceSync {
         self.names.append(&mut other.names);
         self.blocked.append(&mut other.blocked);
         self.muted.append(&mut other.muted);
+        self.deliveries.append(&mut other.deliveries);
     }
 
     /// The same in batches that can be sent, in order.
     #[must_use]
     pub fn split(self) -> Vec<Self> {
-        let Self { displayed, contacts, states, names, blocked, muted } = self;
+        let Self { displayed, contacts, states, names, blocked, muted, deliveries } = self;
         let entries = displayed
             .into_iter()
             .map(|entry| Self { displayed: vec![entry], ..Self::default() })
@@ -148,7 +153,8 @@ impl DeviceSync {
             .chain(states.into_iter().map(|entry| Self { states: vec![entry], ..Self::default() }))
             .chain(names.into_iter().map(|entry| Self { names: vec![entry], ..Self::default() }))
             .chain(blocked.into_iter().map(|entry| Self { blocked: vec![entry], ..Self::default() }))
-            .chain(muted.into_iter().map(|entry| Self { muted: vec![entry], ..Self::default() }));
+            .chain(muted.into_iter().map(|entry| Self { muted: vec![entry], ..Self::default() }))
+            .chain(deliveries.into_iter().map(|entry| Self { deliveries: vec![entry], ..Self::default() }));
         let mut batches: Vec<Self> = Vec::new();
         let mut length = 0;
         for entry in entries {
@@ -202,7 +208,7 @@ impl std::fmt::Debug for SyncedContact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::{Body, Content, Conversation, ReceiptsWanted, Urgency};
+    use crate::kind::{Body, Content, Conversation, GivenDeliveryKey, ReceiptsWanted, Urgency};
 
     fn content(sync: DeviceSync) -> Content {
         Content {
@@ -257,6 +263,9 @@ mod tests {
             blocked: vec![BlockedAccount { address: address(3), blocked: true, at: 9 }],
             muted: [Conversation::Thread(MessageId([5; 16])), Conversation::Group([6; 32])]
                 .map(|conversation| MutedConversation { conversation, until: 10, at: 9 })
+                .to_vec(),
+            deliveries: [None, Some(GivenDeliveryKey { key: [7; 16].into(), made_at: 11 })]
+                .map(|key| SyncedDelivery { address: address(4), key, accepted_at: 12 })
                 .to_vec(),
         }
     }

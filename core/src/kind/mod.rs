@@ -7,6 +7,7 @@ mod case;
 mod chat;
 mod content;
 mod device_sync;
+mod given_delivery_key;
 mod group;
 mod html;
 mod mail;
@@ -38,6 +39,7 @@ pub use content::{
     Attachment, AttachmentPlace, Content, ContentError, MessageId, PatientReference, ReceiptsWanted, Urgency,
 };
 pub use device_sync::{DeviceName, DeviceSync, DisplayedMark, Progress, SentState, SyncedContact, SyncedServer};
+pub use given_delivery_key::{GivenDeliveryKey, SyncedDelivery};
 pub use group::{GroupInvitation, GroupRejoinAnswer, GroupRejoinRequest, LogPosition};
 pub use html::{sanitise_html, text_of_html};
 pub use mail::{Mail, MailRecipient, RecipientRole};

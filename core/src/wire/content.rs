@@ -2,6 +2,7 @@
 
 mod case;
 mod chat;
+mod delivery;
 mod group;
 mod mailbox;
 mod organisation;
@@ -12,6 +13,10 @@ use prost::Message;
 use zeroize::{Zeroize, Zeroizing};
 
 pub(in crate::wire) use case::{decode_team, encode_team};
+pub(crate) use delivery::{
+    decode_given_delivery_key, encode_given_delivery_key, given_delivery_key, given_delivery_key_of, synced_delivery,
+    synced_delivery_of,
+};
 pub(in crate::wire) use report::{decode_proof, encode_proof};
 pub(crate) use settings::{blocked_account, blocked_account_of, muted_conversation, muted_conversation_of};
 
@@ -74,6 +79,8 @@ pub(crate) fn encode(content: &Content) -> Zeroizing<Vec<u8>> {
         body,
         sender_statement_version: content.sender_statement_version,
         body_blob: content.body_blob.as_ref().map(encode_blob_reference),
+        // It goes beside a content that is sent to one account, not into it.
+        delivery_key: None,
     };
     let bytes = Zeroizing::new(message.encode_to_vec());
     message.body.zeroize();
@@ -394,6 +401,7 @@ pub(crate) fn device_sync(sync: &DeviceSync) -> proto::DeviceSync {
             .collect(),
         blocked: sync.blocked.iter().map(blocked_account).collect(),
         muted: sync.muted.iter().map(muted_conversation).collect(),
+        deliveries: sync.deliveries.iter().map(synced_delivery).collect(),
     }
 }
 
@@ -454,6 +462,7 @@ pub(crate) fn device_sync_of(message: proto::DeviceSync) -> Result<DeviceSync, W
         names: message.names.into_iter().map(name).collect(),
         blocked: message.blocked.into_iter().map(blocked_account_of).collect::<Result<_, WireError>>()?,
         muted: message.muted.into_iter().map(muted_conversation_of).collect::<Result<_, WireError>>()?,
+        deliveries: message.deliveries.into_iter().map(synced_delivery_of).collect::<Result<_, WireError>>()?,
     })
 }
 

@@ -124,6 +124,7 @@ pub(super) fn report(transaction: &mut Transaction<'_>, command: &ReportMessage)
         receipts_wanted: receipt::bits(content.receipts_wanted),
         receipts_sent: 0,
         attachments: 0,
+        request_lane: false,
         recipients: vec![RecipientRecord {
             address: command.to.clone(),
             copy: false,

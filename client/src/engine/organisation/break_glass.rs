@@ -198,6 +198,7 @@ fn notify(
         receipts_wanted: 0,
         receipts_sent: 0,
         attachments: 0,
+        request_lane: false,
         recipients: told.iter().map(recipient).collect(),
     };
     transaction.store(&key::content(&id.0), &content.encode()?);

@@ -102,6 +102,10 @@ pub const TRUST_LIST: RecordClass = RecordClass::account(52);
 pub const LISTED_DOMAIN: RecordClass = RecordClass::account(53);
 /// Domains that have left it, by domain.
 pub const DEPARTED_DOMAIN: RecordClass = RecordClass::account(54);
+/// Delivery keys of other accounts, and who was accepted, by address.
+pub const DELIVERY: RecordClass = RecordClass::account(55);
+/// The delivery keys that this account gives; one record.
+pub const OWN_DELIVERY_KEYS: RecordClass = RecordClass::account(56);
 /// What servers of groups were told of that, by log id.
 pub const GROUP_WAKE: RecordClass = RecordClass::state(27);
 /// With what is paid at the servers of domains, by domain.

@@ -2,14 +2,15 @@
 
 use super::{
     AccountRecord, Address, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, Bytes,
-    ContactRecord, DepartedDomainRecord, DeviceNameRecord, DhSecretKey, GroupDepartureRecord, GroupInvitationRecord,
-    GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, HintKeys,
-    KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord,
-    MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationId, OrganisationMemberRecord,
-    OrganisationRecord, OutboxRecord, OwedRecord, OwnStatementRecord, PartDigest, PaymentRecord, PeerRecord,
-    PrekeysRecord, QueueRecord, RecordKey, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord,
-    SyncPendingRecord, TokenPageRecord, TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
-    UndecryptableRecord, UploadRecord, WakeRecord, WalletRecord, class, kem, x_wing,
+    ContactRecord, DeliveryRecord, DepartedDomainRecord, DeviceNameRecord, DhSecretKey, GroupDepartureRecord,
+    GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord,
+    GroupWakeRecord, HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord,
+    ListedDomainRecord, MailboxRecord, MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
+    OrganisationId, OrganisationMemberRecord, OrganisationRecord, OutboxRecord, OwedRecord, OwnDeliveryKeysRecord,
+    OwnStatementRecord, PartDigest, PaymentRecord, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, RestoreRecord,
+    ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord, TokenPageRecord, TrustListRecord,
+    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, WalletRecord, class,
+    kem, x_wing,
 };
 
 fn key<T>(class: crate::store::RecordClass, name: impl Into<Vec<u8>>) -> Key<T> {
@@ -236,6 +237,18 @@ pub fn group_received(log_id: &[u8; 32], sender: &Address, content_id: &[u8; 16]
 #[must_use]
 pub fn device_certificate(device_key: &[u8; 32]) -> Key<Bytes> {
     key(class::DEVICE_CERTIFICATE, *device_key)
+}
+
+/// The delivery key of another account, and whether a person has accepted it.
+#[must_use]
+pub fn delivery(address: &Address) -> Key<DeliveryRecord> {
+    key(class::DELIVERY, address.as_str())
+}
+
+/// The delivery keys that this account gives.
+#[must_use]
+pub fn own_delivery_keys() -> Key<OwnDeliveryKeysRecord> {
+    key(class::OWN_DELIVERY_KEYS, *b"own")
 }
 
 /// Whom a person has blocked and what he has muted.

@@ -84,7 +84,7 @@ fn a_kept_envelope_is_read_when_its_session_is_there() {
     world.send(0, mail(&paul, "kept"));
     let Delivery { sequence, received, envelope, .. } = world.device(1).queue.pop().unwrap();
     let now = world.now;
-    let record = KeptEnvelopeRecord { sequence, received, kept: now, envelope };
+    let record = KeptEnvelopeRecord { sequence, received, kept: now, envelope, request_lane: false };
     let noted = UndecryptableRecord { sequence, received, reason: "no_session".into(), sender: None };
     let client = &mut world.clients[1];
     client.put(&key::kept_envelope(0), &record, now);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::Address;
+use medipeps_core::delivery_key::DeliveryKey;
 use medipeps_core::identity::{DeviceCertificate, Statement, StatementError};
 use medipeps_core::prekey::{EncodedBundle, OneTimePrekey, PrekeyUpload};
 use medipeps_core::wire::transport::{
@@ -18,6 +19,8 @@ pub(super) struct ServerAccount {
     pub(super) statement: Statement,
     /// Exactly those that the statement lists.
     pub(super) devices: BTreeMap<u32, ServerDevice>,
+    /// Hashes.
+    pub(super) delivery_keys: Vec<[u8; 32]>,
 }
 
 /// What the server keeps of one device.
@@ -125,6 +128,10 @@ impl Server {
                 device.uploads.push(upload);
                 Ok(Response::Done)
             }
+            Request::SetDeliveryKeys(hashes) => {
+                self.account(address)?.delivery_keys = hashes.clone();
+                Ok(Response::Done)
+            }
             other => panic!("no test proves a device for {other:?}"),
         }
     }
@@ -227,7 +234,7 @@ impl Server {
         let upload = PrekeyUpload::verify(&register.prekeys[0], &device.keys().signing_key).unwrap();
         let kept = ServerDevice { uploads: vec![upload], ..ServerDevice::default() };
         let devices = BTreeMap::from([(device.device_id(), kept)]);
-        self.accounts.insert(address, ServerAccount { statement, devices });
+        self.accounts.insert(address, ServerAccount { statement, devices, delivery_keys: Vec::new() });
         Ok(Response::Done)
     }
 
@@ -245,8 +252,13 @@ impl Server {
         let is_lost = self.losing > 0;
         self.losing = self.losing.saturating_sub(1);
         let account = self.account(&submit.address)?;
+        let knows = |key: &DeliveryKey| key.is_among(&submit.address, &account.delivery_keys);
+        let lane = match account.delivery_keys.is_empty() || submit.delivery_key.as_ref().is_some_and(knows) {
+            true => Lane::Normal,
+            false => Lane::Request,
+        };
         for one in submit.envelopes.iter().filter(|_| !is_lost) {
-            account.devices.get_mut(&one.device_id).unwrap().enqueue(one.envelope.clone(), now);
+            account.devices.get_mut(&one.device_id).unwrap().enqueue_in(lane, one.envelope.clone(), now);
         }
         self.submissions.insert(name, encoded);
         Ok(Response::Submit(SubmitReply { duplicate: false }))
@@ -302,8 +314,12 @@ impl ServerDevice {
     }
 
     pub(super) fn enqueue(&mut self, envelope: Vec<u8>, received: u64) {
+        self.enqueue_in(Lane::Normal, envelope, received);
+    }
+
+    fn enqueue_in(&mut self, lane: Lane, envelope: Vec<u8>, received: u64) {
         self.last_sequence += 1;
-        self.queue.push(Delivery { sequence: self.last_sequence, received, envelope, lane: Lane::Normal });
+        self.queue.push(Delivery { sequence: self.last_sequence, received, envelope, lane });
     }
 }
 

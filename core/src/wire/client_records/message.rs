@@ -43,6 +43,8 @@ pub struct MessageRecord {
     pub attachments: u32,
     /// Of a sent message.
     pub recipients: Vec<RecipientRecord>,
+    /// It came without a delivery key of this account.
+    pub request_lane: bool,
 }
 
 /// What is known about the sender of a received message.
@@ -108,6 +110,7 @@ impl MessageRecord {
             receipts_sent: self.receipts_sent,
             attachments: self.attachments,
             recipients: self.recipients.iter().map(RecipientRecord::encode).collect(),
+            request_lane: self.request_lane,
         }
         .encode_to_vec()
     }
@@ -136,6 +139,7 @@ impl MessageRecord {
             receipts_sent: record.receipts_sent,
             attachments: record.attachments,
             recipients: record.recipients.into_iter().map(RecipientRecord::decode).collect::<Result<_, _>>()?,
+            request_lane: record.request_lane,
         })
     }
 }
@@ -241,6 +245,7 @@ mod tests {
                 code: Some("unknown_account".into()),
                 at: 6,
             }],
+            request_lane: true,
         };
         assert_eq!(MessageRecord::decode(&record.encode()), Ok(record));
     }

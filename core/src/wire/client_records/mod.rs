@@ -4,6 +4,7 @@
 
 mod account;
 mod contact;
+mod delivery;
 mod domain;
 mod group;
 mod group_change;
@@ -29,6 +30,7 @@ mod wallet;
 
 pub use account::{AccountRecord, Revocation};
 pub use contact::{ContactRecord, ServerRecord, UnconfirmedSenderRecord, VerifiedMark};
+pub use delivery::{DeliveryRecord, OwnDeliveryKeysRecord};
 pub use domain::{DepartedDomainRecord, ListedDomainRecord, TrustListRecord};
 pub use group::{GroupMemberRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord, GroupStanding};
 pub use group_change::{GroupChangeKind, GroupChangeRecord, GroupCommitRecord};

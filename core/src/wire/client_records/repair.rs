@@ -60,6 +60,8 @@ pub struct KeptEnvelopeRecord {
     pub kept: u64,
     /// As it came.
     pub envelope: Vec<u8>,
+    /// It came without a delivery key of this account.
+    pub request_lane: bool,
 }
 
 /// When to look for what is due, in milliseconds since 1970: not later than the earliest of each; 0 where there is none.
@@ -158,6 +160,7 @@ impl KeptEnvelopeRecord {
             received: self.received,
             kept: self.kept,
             envelope: self.envelope.clone(),
+            request_lane: self.request_lane,
         }
         .encode_to_vec()
     }
@@ -171,7 +174,8 @@ impl KeptEnvelopeRecord {
         if record.envelope.len() > ENVELOPE_LENGTH_MAX {
             return Err(WireError::Bounds("envelope"));
         }
-        Ok(Self { sequence: record.sequence, received: record.received, kept: record.kept, envelope: record.envelope })
+        let proto::ClientKeptEnvelope { sequence, received, kept, envelope, request_lane } = record;
+        Ok(Self { sequence, received, kept, envelope, request_lane })
     }
 }
 
@@ -220,7 +224,7 @@ mod tests {
             empty_due: 5,
         };
         assert_eq!(OwedRecord::decode(&owed.encode()), Ok(owed));
-        let kept = KeptEnvelopeRecord { sequence: 1, received: 2, kept: 3, envelope: vec![4; 5] };
+        let kept = KeptEnvelopeRecord { sequence: 1, received: 2, kept: 3, envelope: vec![4; 5], request_lane: true };
         assert_eq!(KeptEnvelopeRecord::decode(&kept.encode()), Ok(kept));
         let agenda = AgendaRecord { owed: 1, unconfirmed: 2, kept: 3 };
         assert_eq!(AgendaRecord::decode(&agenda.encode()), Ok(agenda));
@@ -228,7 +232,13 @@ mod tests {
 
     #[test]
     fn an_envelope_over_the_limit_and_half_an_id_are_refused() {
-        let kept = KeptEnvelopeRecord { sequence: 1, received: 2, kept: 3, envelope: vec![4; ENVELOPE_LENGTH_MAX + 1] };
+        let kept = KeptEnvelopeRecord {
+            sequence: 1,
+            received: 2,
+            kept: 3,
+            envelope: vec![4; ENVELOPE_LENGTH_MAX + 1],
+            request_lane: false,
+        };
         assert_eq!(KeptEnvelopeRecord::decode(&kept.encode()), Err(WireError::Bounds("envelope")));
         let owed = proto::ClientOwed { address: "a@b".into(), message_ids: vec![1; 17], ..Default::default() };
         assert_eq!(OwedRecord::decode(&owed.encode_to_vec()), Err(WireError::Bounds("message_ids")));
