@@ -28,7 +28,6 @@ pub struct MailDraft {
     #[uniffi(default = [])]
     pub documents: Vec<Document>,
     /// How soon it must be read.
-    #[uniffi(default)]
     pub urgency: Urgency,
     /// Ask to be told when a device has it.
     #[uniffi(default = false)]
