@@ -12,6 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("medipeps-core", &[]),
     ("medipeps-client", &["medipeps-core"]),
     ("medipeps-server", &["medipeps-core"]),
+    ("medipeps-ffi", &["medipeps-core", "medipeps-client"]),
+    ("medipeps-bindgen", &[]),
     ("medipeps-fuzz", &["medipeps-core", "medipeps-client"]),
     ("medipeps-peers", &["medipeps-core"]),
     ("medipeps-tests", &["medipeps-core", "medipeps-client", "medipeps-server"]),

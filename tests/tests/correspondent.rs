@@ -6,6 +6,7 @@ use std::time::Duration;
 use medipeps_client::account_store::Status;
 use medipeps_client::engine::{Attachment, CreateAccount, Input, MessageDetail, SendMail};
 use medipeps_client::shell::agent::{Agent, Document};
+use medipeps_client::store::seal::Unlock;
 use medipeps_core::kind::{Body, ReceiptsWanted, Urgency};
 use tokio::runtime::{Builder, Runtime};
 
@@ -27,7 +28,7 @@ impl Correspondent {
     pub fn register(folder: &Path, server: &Server, local: &str) -> Self {
         let runtime = runtime();
         let address = format!("{local}@{DOMAIN}");
-        let mut agent = Agent::create(&folder.join(local).join("home"), "passphrase").unwrap();
+        let mut agent = Agent::create(&folder.join(local).join("home"), &Unlock::Passphrase(b"passphrase")).unwrap();
         let create = Input::CreateAccount(CreateAccount {
             address: address.parse().unwrap(),
             name: format!("The Correspondent {local}"),
@@ -40,7 +41,7 @@ impl Correspondent {
 
     /// A second program on somebody's home.
     pub fn beside(person: &Person) -> Self {
-        let agent = Agent::open(&person.home(), &person.passphrase()).unwrap();
+        let agent = Agent::open(&person.home(), &Unlock::Passphrase(person.passphrase().as_bytes())).unwrap();
         Self { address: person.address(), agent, runtime: runtime() }
     }
 

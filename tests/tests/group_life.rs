@@ -201,7 +201,7 @@ fn photos_recordings_and_files_go_to_all_and_photos_say_no_more_than_their_pixel
     // A program that does not strip: whoever reads it keeps nothing of it.
     let before = files_in(&target);
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
-    let mut agent = Agent::open(&claire.home(), &claire.passphrase()).unwrap();
+    let mut agent = Agent::open(&claire.home(), &Unlock::Passphrase(claire.passphrase().as_bytes())).unwrap();
     let id = agent.groups().unwrap()[0].id;
     let photo = Photo { caption: "Wound".into(), width: 9, height: 7 };
     let send = SendToGroup {

@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 something failed or could not run, 2 wrong use.
 
 mod bench;
+mod bindings;
 mod demo;
 mod load;
 mod package;
@@ -37,6 +38,8 @@ enum Command {
     Load(load::Arguments),
     /// Say how the public API of medipeps-core differs from core/public-api.txt, or write that file.
     PublicApi(suite::public_api::Arguments),
+    /// Build the library for another language, and generate its code.
+    Bindings(bindings::Arguments),
     /// Build the Debian package of the server, and a container's files from it.
     Package(package::Arguments),
     /// Show the whole: a real server, three professionals, mail, a crash, and a search of what the server kept.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&project, &arguments),
         Command::Load(arguments) => load::run(&project, &arguments),
         Command::PublicApi(arguments) => suite::public_api::command(&project, &arguments),
+        Command::Bindings(arguments) => bindings::run(&project, &arguments),
         Command::Package(arguments) => package::run(&project, &arguments),
         Command::Demo(arguments) => demo::run(&project, &arguments),
     });

@@ -17,6 +17,7 @@ use crate::shell::address::ServerAddress;
 use crate::shell::agent::{Agent, AgentError, NetworkError, Recovered, Recovery};
 use crate::shell::connection::{ConnectError, RequestError};
 use crate::store::StoreError;
+use crate::store::seal::Unlock;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -123,7 +124,7 @@ async fn run_recover(home: &Path, recover: Recover) -> Result<(), CommandError> 
         None => {
             // A wrong key is told before anything is made.
             recovery.check().await.map_err(not_recovered)?;
-            Agent::create(home, &passphrase::ask_new()?)?
+            Agent::create(home, &Unlock::Passphrase(passphrase::ask_new()?.as_bytes()))?
         }
     };
     let (address, server) = (recovery.address.clone(), recovery.server.clone());
@@ -197,7 +198,7 @@ async fn prepare(home: &Path, create: &Create, invitation: &Invitation) -> Resul
         Some(address) => address.clone(),
         None => suggest(create, invitation).await?,
     };
-    Ok((Agent::create(home, &passphrase::ask_new()?)?, address))
+    Ok((Agent::create(home, &Unlock::Passphrase(passphrase::ask_new()?.as_bytes()))?, address))
 }
 
 /// The account that is there already. A store whose making was interrupted before anything was in it is none.

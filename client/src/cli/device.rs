@@ -18,6 +18,7 @@ use crate::limits::{LINKING_POLL, LINKING_WAIT};
 use crate::shell::address::ServerAddress;
 use crate::shell::agent::{Agent, AgentError, NetworkError};
 use crate::store::StoreError;
+use crate::store::seal::Unlock;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -175,7 +176,7 @@ fn open_or_create(home: &Path) -> Result<Agent, CommandError> {
             opened => return opened,
         }
     }
-    Ok(Agent::create(home, &passphrase::ask_new()?)?)
+    Ok(Agent::create(home, &Unlock::Passphrase(passphrase::ask_new()?.as_bytes()))?)
 }
 
 /// Goes from step to step, shows the code and asks for the digits, until it is linked or over. Ctrl-C ends it as a no

@@ -56,6 +56,7 @@ use crate::shell::agent::{Agent, AgentError, NetworkError};
 use crate::shell::connection::{ConnectError, Route, set_route};
 use crate::shell::presence::LockMark;
 use crate::store::StoreError;
+use crate::store::seal::Unlock;
 
 /// Encrypted mail for health professionals and patients.
 ///
@@ -333,7 +334,7 @@ fn open(home: &std::path::Path) -> Result<Agent, CommandError> {
     if !Agent::exists(home) {
         return Err(AgentError::from(StoreError::Missing).into());
     }
-    Ok(Agent::open(home, &passphrase::ask()?)?)
+    Ok(Agent::open(home, &Unlock::Passphrase(passphrase::ask()?.as_bytes()))?)
 }
 
 /// Warnings, or what MEDIPEPS_LOG asks for. Nothing of any content is ever logged.

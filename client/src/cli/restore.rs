@@ -16,6 +16,7 @@ use crate::shell::agent::{Agent, AgentError, RestoreOutcome, verify_backup};
 use crate::shell::backup_file::ClosedBackup;
 use crate::shell::home;
 use crate::store::StoreError;
+use crate::store::seal::Unlock;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -74,7 +75,7 @@ async fn copy(home: &Path, path: &Path, stretched: &Secret<32>, length: u64) -> 
     let passphrase = passphrase::ask_new()?;
     // What an earlier run has left: nothing of it was an account.
     home::remove_store(home).map_err(CommandError::file(home.display()))?;
-    let mut agent = Agent::create(home, &passphrase)?;
+    let mut agent = Agent::create(home, &Unlock::Passphrase(passphrase.as_bytes()))?;
     let work = Work::new("restoring");
     agent.copy_backup(path, stretched, &mut |read| work.at(read, length), &mut |_| {}).await?;
     Ok(agent)

@@ -28,6 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chacha20::ChaCha20Rng;
 use medipeps_core::kind::Settings;
 use medipeps_core::wire::client_records::Revocation;
+use medipeps_core::wire::transport::ErrorCode;
 use rand_core::SeedableRng;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -177,6 +178,35 @@ pub enum NetworkError {
     Displaced,
 }
 
+impl NetworkError {
+    /// Whether trying again later is of no use until a person has done something.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::Request(RequestError::Refused(error))) => {
+                matches!(
+                    error.known_code(),
+                    Some(
+                        ErrorCode::ProofRefused
+                            | ErrorCode::UnknownAccount
+                            | ErrorCode::UnknownDevice
+                            | ErrorCode::AccountSuspended
+                            | ErrorCode::TenantSuspended
+                    )
+                )
+            }
+            Self::Connect(
+                ConnectError::ServerKeyChanged { .. }
+                | ConnectError::WrongDomain { .. }
+                | ConnectError::HelloSignature
+                | ConnectError::Certificate(_),
+            )
+            | Self::Address(_) => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<StoreError> for AgentError {
     fn from(error: StoreError) -> Self {
         Self::Handle(error.into())
@@ -196,15 +226,14 @@ impl Agent {
         folder.join(FILE_NAME).exists()
     }
 
-    /// Makes the folder, for this user alone, and an empty store in it.
+    /// Makes the folder, for this user alone, and an empty store in it that is locked in this way.
     ///
     /// # Errors
     /// What the store says.
-    pub fn create(folder: &Path, passphrase: &str) -> Result<Self, AgentError> {
+    pub fn create(folder: &Path, lock: &Unlock<'_>) -> Result<Self, AgentError> {
         let mut rng = random()?;
         let store = SqliteStore::create(folder)?;
-        let unlock = Unlock::Passphrase(passphrase.as_bytes());
-        let sealed = SealedStore::create(store, &unlock, now().0, &mut rng)?;
+        let sealed = SealedStore::create(store, lock, now().0, &mut rng)?;
         Self::on(folder, sealed, rng)
     }
 
@@ -212,10 +241,10 @@ impl Agent {
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::WrongPassphrase`], and what else the store says.
-    pub fn open(folder: &Path, passphrase: &str) -> Result<Self, AgentError> {
+    pub fn open(folder: &Path, lock: &Unlock<'_>) -> Result<Self, AgentError> {
         let rng = random()?;
         let store = SqliteStore::open(folder)?;
-        let sealed = SealedStore::open(store, &Unlock::Passphrase(passphrase.as_bytes()))?;
+        let sealed = SealedStore::open(store, lock)?;
         Self::on(folder, sealed, rng)
     }
 

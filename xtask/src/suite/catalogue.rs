@@ -13,7 +13,7 @@ use crate::suite::need::{
     RUSTFMT, STRACE, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
 };
 use crate::suite::report::Ended;
-use crate::suite::{Run, Suite, Work, deny, fuzz, installation, model, public_api, published, wasm};
+use crate::suite::{Run, Suite, Work, deny, fuzz, installation, model, public_api, published, python, wasm};
 
 /// Property-test cases in a nightly run; proptest's default is 256.
 const PROPTEST_CASES_NIGHTLY: &str = "2560";
@@ -149,6 +149,13 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[&WASM],
         minutes: 2.0,
         work: Work::Commands(wasm::commands),
+    },
+    Suite {
+        name: "python",
+        checks: "the module that UniFFI generates for Python, against the real server",
+        needs: &[&PYTHON],
+        minutes: 3.0,
+        work: Work::Own(python::run),
     },
     Suite {
         name: "fuzz",

@@ -9,6 +9,7 @@ mod model;
 mod need;
 pub(crate) mod public_api;
 mod published;
+mod python;
 mod report;
 mod wasm;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use medipeps_core::wire::transport::{Delivery, ErrorCode, SubscriptionEvent};
+use medipeps_core::wire::transport::{Delivery, SubscriptionEvent};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::exchange::is_proof_refused;
@@ -46,7 +46,7 @@ impl Agent {
             let pause = backoff.failed(asked_for(&failure), &mut self.rng);
             // Documents that move are worth staying for.
             let is_over = Instant::now() + pause >= end && (!drained || self.transfers.are_settled());
-            if is_final(&failure) || is_over {
+            if failure.is_final() || is_over {
                 return if drained { Ok(()) } else { Err(failure.into()) };
             }
             let until = Instant::now() + pause;
@@ -248,31 +248,5 @@ fn asked_for(failure: &NetworkError) -> Duration {
             Duration::from_millis(error.retry_after)
         }
         _ => Duration::ZERO,
-    }
-}
-
-/// Whether trying again later is of no use until a person has done something.
-fn is_final(failure: &NetworkError) -> bool {
-    match failure {
-        NetworkError::Connect(ConnectError::Request(RequestError::Refused(error))) => {
-            matches!(
-                error.known_code(),
-                Some(
-                    ErrorCode::ProofRefused
-                        | ErrorCode::UnknownAccount
-                        | ErrorCode::UnknownDevice
-                        | ErrorCode::AccountSuspended
-                        | ErrorCode::TenantSuspended
-                )
-            )
-        }
-        NetworkError::Connect(
-            ConnectError::ServerKeyChanged { .. }
-            | ConnectError::WrongDomain { .. }
-            | ConnectError::HelloSignature
-            | ConnectError::Certificate(_),
-        )
-        | NetworkError::Address(_) => true,
-        _ => false,
     }
 }

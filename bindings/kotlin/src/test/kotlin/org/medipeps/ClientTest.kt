@@ -1,0 +1,143 @@
+package org.medipeps
+
+import java.io.File
+import java.util.concurrent.ConcurrentLinkedQueue
+import kotlin.concurrent.thread
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.onEach
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
+import org.junit.jupiter.api.AfterEach
+import org.junit.jupiter.api.Assertions.assertArrayEquals
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.BeforeEach
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.io.TempDir
+
+class ClientTest {
+    @TempDir
+    lateinit var folder: File
+    private lateinit var server: RealServer
+
+    @BeforeEach
+    fun start() {
+        server = RealServer(folder)
+    }
+
+    @AfterEach
+    fun stop() {
+        server.close()
+    }
+
+    private fun home(name: String) = File(folder, name).path
+
+    private fun address(name: String) = "$name@${RealServer.DOMAIN}"
+
+    private suspend fun person(name: String, display: String): Client {
+        val client = Client.create(home(name), StoreLock.Passphrase(PASSPHRASE))
+        client.createAccount(AccountRequest(server.invite(), address(name), display, server.address))
+        return client
+    }
+
+    private fun draft(to: String, subject: String, text: String, documents: List<Document> = emptyList()) =
+        MailDraft(to = listOf(to), subject = subject, text = text, documents = documents, urgency = Urgency.ROUTINE)
+
+    @Test
+    fun twoPeopleWriteToEachOther() = runBlocking {
+        val claire = person("claire", "Dr Claire Martin")
+        val karim = person("karim", "كريم بن علي 🩺")
+        val letter = File(folder, "letter.txt").apply { writeBytes(ByteArray(300_000) { it.toByte() }) }
+        val received = async(Dispatchers.IO) {
+            withTimeout(60_000) { karim.events().first { it is ClientEvent.MessageReceived } }
+        }
+        val documents = listOf(
+            Document.File(letter.path, "letter.txt", "text/plain"),
+            Document.Data("small".toByteArray(), "../evil.txt", "text/plain"),
+        )
+        val sent = claire.sendMail(draft(address("karim"), "Prélèvement", "À faire", documents), 20u)
+        assertEquals(RecipientState.ACCEPTED, sent.recipients.single().state)
+        val id = (received.await() as ClientEvent.MessageReceived).id
+        val message = karim.message(id)
+        assertEquals("À faire", (message.body as MessageBody.Mail).text)
+        assertEquals("Dr Claire Martin", message.overview.senderName)
+        val saved = karim.saveAttachments(id, File(folder, "saved").path)
+        assertArrayEquals(letter.readBytes(), File((saved[0] as SavedAttachment.Saved).path).readBytes())
+        assertEquals(File(folder, "saved"), File((saved[1] as SavedAttachment.Saved).path).parentFile)
+        karim.sendMail(draft(address("claire"), "Re", "Fait"), 20u)
+        claire.sync(0u)
+        assertEquals("كريم بن علي 🩺", claire.messages().first().senderName)
+        listOf(claire, karim).forEach { it.close() }
+    }
+
+    @Test
+    fun errorsAreTypedAndHaveCodes(): Unit = runBlocking {
+        val client = person("claire", "Claire")
+        client.close()
+        assertThrows<MedipepsException.Closed> { runBlocking { client.status() } }
+        val wrong = assertThrows<MedipepsException.WrongPassphrase> {
+            runBlocking { Client.open(home("claire"), StoreLock.Passphrase("another")) }
+        }
+        assertEquals(12, wrong.code)
+        assertThrows<MedipepsException.NoStore> {
+            runBlocking { Client.open(home("nobody"), StoreLock.Passphrase(PASSPHRASE)) }
+        }
+    }
+
+    @Test
+    fun aListenerThatThrowsChangesNothing() = runBlocking {
+        val claire = person("claire", "Claire")
+        val karim = person("karim", "Karim")
+        val heard = ConcurrentLinkedQueue<ClientEvent>()
+        karim.startReceiving(object : EventListener {
+            override fun onEvent(event: ClientEvent) {
+                heard.add(event)
+                error("this listener fails")
+            }
+        })
+        claire.sendMail(draft(address("karim"), "one", "text"), 20u)
+        withTimeout(60_000) { while (heard.none { it is ClientEvent.MessageReceived }) delay(20) }
+        karim.close()
+        assertTrue(heard.last() is ClientEvent.Stopped)
+        claire.close()
+    }
+
+    @Test
+    fun aSendThatIsGivenUpWasMadeOnceOrNotAtAll() = runBlocking {
+        val claire = person("claire", "Claire")
+        val karim = person("karim", "Karim")
+        for (pause in listOf(0L, 1L, 5L, 20L, 100L)) {
+            val sending = async(Dispatchers.IO) { claire.sendMail(draft(address("karim"), "after $pause", "text"), 20u) }
+            delay(pause)
+            sending.cancel()
+            try {
+                sending.await()
+            } catch (_: CancellationException) {
+            }
+        }
+        val sent = claire.messages().map { it.subject }.sorted()
+        claire.sync(0u)
+        karim.sync(0u)
+        assertEquals(sent, karim.messages().map { it.subject }.sorted())
+        listOf(claire, karim).forEach { it.close() }
+    }
+
+    @Test
+    fun sixtyFourCallersAtOnce() = runBlocking {
+        val claire = person("claire", "Claire")
+        val outcomes = ConcurrentLinkedQueue<String?>()
+        val threads = List(64) { thread { runBlocking { outcomes.add(claire.status().account?.address) } } }
+        threads.forEach { it.join() }
+        assertEquals(List(64) { address("claire") }, outcomes.toList())
+        claire.close()
+    }
+
+    private companion object {
+        const val PASSPHRASE = "a long passphrase"
+    }
+}

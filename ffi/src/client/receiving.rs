@@ -1,0 +1,138 @@
+//! What comes: fetched when an app asks, or received as long as it wants.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use medipeps_client::engine::Event;
+use medipeps_client::shell::agent::{Agent, AgentError, NetworkError};
+use tokio::runtime::Builder;
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
+
+use super::Client;
+use crate::error::Code;
+use crate::key_vault::Opener;
+use crate::listener::{EventListener, tell};
+use crate::record::sync::SyncReport;
+use crate::{ClientEvent, MedipepsError};
+
+/// For how long one connection is asked for; then the next one.
+const STAY: Duration = Duration::from_secs(24 * 3600);
+/// Between two tries to reach the server, at first and at last.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// A thread that receives.
+pub(super) struct Receiving {
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+#[uniffi::export]
+impl Client {
+    /// Sends what waits, fetches what has come, and stays connected for so many seconds. For background work of an app and
+    /// for notification extensions; apps on the screen use [`Client::start_receiving`].
+    ///
+    /// # Errors
+    /// `Network` if not everything was fetched once; `AccountGone`, `NoAccount`.
+    pub async fn sync(&self, wait_seconds: u32) -> Result<SyncReport, MedipepsError> {
+        self.worker
+            .call(async move |agent| {
+                let mut report = SyncReport::default();
+                agent.sync(Duration::from_secs(wait_seconds.into()), &mut |event| report.hear(event)).await?;
+                Ok(report)
+            })
+            .await
+    }
+
+    /// Receives from now on, on a thread and over a connection of its own, and connects again where the connection is lost.
+    /// A second call stops the first listener.
+    ///
+    /// # Errors
+    /// `Closed`, `System`, and what opening the store says.
+    pub async fn start_receiving(&self, listener: Arc<dyn EventListener>) -> Result<(), MedipepsError> {
+        self.stop_receiving().await;
+        // Whoever has closed the account does not receive for it.
+        self.worker.call(async |_| Ok(())).await?;
+        let (folder, opener) = (self.folder.clone(), self.opener.clone());
+        let (stop, stopped) = watch::channel(false);
+        let (opened, is_open) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("medipeps-receiving".to_owned())
+            .spawn(move || run(&folder, &opener, &listener, opened, stopped))
+            .map_err(|error| MedipepsError::new(Code::System, "thread", error))?;
+        is_open.await.unwrap_or_else(|_| Err(MedipepsError::closed()))?;
+        *self.receiving.lock().unwrap_or_else(PoisonError::into_inner) = Some(Receiving { stop, thread });
+        Ok(())
+    }
+
+    /// Receives no more. When it returns, the listener is not called any more.
+    pub async fn stop_receiving(&self) {
+        let receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Receiving { stop, thread }) = receiving else { return };
+        let _ = stop.send(true);
+        let (ended, is_over) = oneshot::channel();
+        let joined = std::thread::Builder::new().spawn(move || {
+            drop(thread.join());
+            let _ = ended.send(());
+        });
+        if joined.is_ok() {
+            drop(is_over.await);
+        }
+    }
+}
+
+fn run(
+    folder: &Path,
+    opener: &Opener,
+    listener: &Arc<dyn EventListener>,
+    opened: oneshot::Sender<Result<(), MedipepsError>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(opened.send(Err(MedipepsError::new(Code::System, "runtime", error)))),
+    };
+    runtime.block_on(async {
+        let mut agent = match Agent::open(folder, &opener.unlock()) {
+            Ok(agent) => agent,
+            Err(error) => return drop(opened.send(Err(error.into()))),
+        };
+        drop(opened.send(Ok(())));
+        let (code, message) = tokio::select! {
+            error = receive(&mut agent, listener) => (error.code(), error.to_string()),
+            // Every event is committed before anything else: whatever is cut off here comes again.
+            _ = stopped.wait_for(|stop| *stop) => (0, "the app asked for it".to_owned()),
+        };
+        agent.close().await;
+        tell(listener, ClientEvent::Stopped { code, message });
+    });
+}
+
+/// Until a person has to do something first.
+async fn receive(agent: &mut Agent, listener: &Arc<dyn EventListener>) -> MedipepsError {
+    let mut pause = PAUSES.0;
+    let mut see = |event: &Event| {
+        if let Some(event) = ClientEvent::of(event) {
+            tell(listener, event);
+        }
+    };
+    loop {
+        let mut ended = agent.sync(Duration::ZERO, &mut see).await;
+        if ended.is_ok() {
+            pause = PAUSES.0;
+            tell(listener, ClientEvent::Ready);
+            ended = agent.sync(STAY, &mut see).await;
+        }
+        match ended {
+            Ok(()) => {}
+            Err(AgentError::Network(failure)) if !matches!(failure, NetworkError::Displaced) && !failure.is_final() => {
+                tell(listener, ClientEvent::Offline { message: failure.to_string() });
+                sleep(pause).await;
+                pause = (pause * 2).min(PAUSES.1);
+            }
+            Err(error) => return error.into(),
+        }
+    }
+}

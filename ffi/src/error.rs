@@ -1,0 +1,208 @@
+//! Why something could not be done. Codes are stable: `spec/bindings.md` has them all.
+
+use medipeps_client::account_store::HandleError;
+use medipeps_client::engine::EngineError;
+use medipeps_client::shell::agent::{AgentError, NetworkError};
+use medipeps_client::store::StoreError;
+
+macro_rules! errors {
+    ($($(#[$documentation:meta])* $name:ident = $code:literal;)*) => {
+        /// Why something could not be done. Nothing was changed unless the variant says otherwise.
+        ///
+        /// `code` is the variant's number, `reason` a stable word within the variant, `message` a sentence for a log or a
+        /// developer, in English and without secrets.
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
+        pub enum MedipepsError {
+            $(
+                $(#[$documentation])*
+                #[error("{message}")]
+                $name {
+                    /// Stays what it is for ever.
+                    code: i32,
+                    /// A word out of `spec/bindings.md`, or out of `spec/errors.md` where a server has said it.
+                    reason: String,
+                    /// For a log.
+                    message: String,
+                },
+            )*
+        }
+
+        impl MedipepsError {
+            /// The variant's number.
+            #[must_use]
+            pub const fn code(&self) -> i32 {
+                match self { $(Self::$name { .. } => $code,)* }
+            }
+        }
+
+        /// The variants and their codes.
+        #[derive(Debug, Clone, Copy)]
+        pub(crate) enum Code { $($name,)* }
+
+        impl Code {
+            fn error(self, reason: &str, message: String) -> MedipepsError {
+                let reason = reason.to_owned();
+                match self { $(Self::$name => MedipepsError::$name { code: $code, reason, message },)* }
+            }
+
+            #[cfg(test)]
+            pub(crate) const ALL: &[(&'static str, i32)] = &[$((stringify!($name), $code),)*];
+        }
+    };
+}
+
+errors! {
+    /// The object was closed.
+    Closed = 1;
+    /// An argument can never be right.
+    Argument = 2;
+    /// There is no account's store in the folder.
+    NoStore = 10;
+    /// There is one already.
+    StoreExists = 11;
+    /// The passphrase does not open the store.
+    WrongPassphrase = 12;
+    /// The key of the platform's keystore does not open the store, or the store has a lock of the other kind.
+    WrongKey = 13;
+    /// The platform's keystore failed; `reason` is what the app said.
+    KeyVault = 14;
+    /// Another program holds the store for longer than an event takes. Try again.
+    StoreBusy = 15;
+    /// The store is damaged, of another version, or its medium failed.
+    Store = 16;
+    /// The folder is being wiped.
+    Wiped = 17;
+    /// No account was made here, or it is not registered yet.
+    NoAccount = 20;
+    /// The server has no such account, or this device is none of it any more.
+    AccountGone = 21;
+    /// The server's answer to registering is no; `reason` is its word. The keys are kept.
+    RegistrationRefused = 22;
+    /// A server cannot be reached, or its key or certificate is not the right one. What was to be sent is kept.
+    Network = 30;
+    /// A server refuses; `reason` is its word.
+    Refused = 31;
+    /// A contact was not accepted: its key is not the pinned one, or its server does not know it.
+    ContactRefused = 40;
+    /// There is no such message, group or contact.
+    NotFound = 41;
+    /// The engine refuses it for another reason.
+    Rejected = 42;
+    /// A file cannot be read or written, or a document cannot be had.
+    File = 50;
+    /// The system gives no random bytes, or a thread.
+    System = 60;
+}
+
+impl MedipepsError {
+    pub(crate) fn closed() -> Self {
+        Code::Closed.error("closed", "the client was closed".to_owned())
+    }
+
+    pub(crate) fn argument(name: &str, problem: &str) -> Self {
+        Code::Argument.error(name, format!("{name}: {problem}"))
+    }
+
+    pub(crate) fn new(code: Code, reason: &str, message: impl ToString) -> Self {
+        code.error(reason, message.to_string())
+    }
+}
+
+impl From<AgentError> for MedipepsError {
+    fn from(error: AgentError) -> Self {
+        let message = error.to_string();
+        let (code, reason) = match &error {
+            AgentError::Handle(HandleError::Store(error)) => return store(error, message),
+            AgentError::Handle(HandleError::Engine(error)) => return engine(error, message),
+            AgentError::Randomness => (Code::System, "randomness"),
+            AgentError::Network(NetworkError::Refused(word)) | AgentError::Refused(word) => {
+                (Code::Refused, word.as_str())
+            }
+            AgentError::Network(NetworkError::Displaced) => (Code::Network, "displaced"),
+            AgentError::Network(NetworkError::Stopping | NetworkError::GoingAway { .. }) => (Code::Network, "stopping"),
+            AgentError::Network(NetworkError::Domain(_) | NetworkError::Lookup(_)) => (Code::Network, "domain"),
+            AgentError::Network(_) | AgentError::Stalled => (Code::Network, "unreachable"),
+            AgentError::Source(_) => (Code::File, "source"),
+            AgentError::SealedCopy(_) => (Code::File, "sealed_copy"),
+            AgentError::Fetch(_) => (Code::File, "fetch"),
+            AgentError::Save(_) => (Code::File, "save"),
+            AgentError::Backup(_) => (Code::File, "backup"),
+            AgentError::NoBody(word) => (Code::File, word.as_str()),
+            AgentError::AccountUnknown => (Code::AccountGone, "unknown_account"),
+            AgentError::Wiped => (Code::Wiped, "wiped"),
+        };
+        code.error(reason, message)
+    }
+}
+
+impl From<NetworkError> for MedipepsError {
+    fn from(error: NetworkError) -> Self {
+        AgentError::from(error).into()
+    }
+}
+
+impl From<EngineError> for MedipepsError {
+    fn from(error: EngineError) -> Self {
+        AgentError::from(error).into()
+    }
+}
+
+fn store(error: &StoreError, message: String) -> MedipepsError {
+    let (code, reason) = match error {
+        StoreError::Missing => (Code::NoStore, "missing"),
+        StoreError::Exists => (Code::StoreExists, "exists"),
+        StoreError::WrongPassphrase => (Code::WrongPassphrase, "passphrase"),
+        StoreError::WrongPlatformKey => (Code::WrongKey, "platform_key"),
+        StoreError::OtherLock(_) => (Code::WrongKey, "other_lock"),
+        StoreError::Busy | StoreError::Stale { .. } => (Code::StoreBusy, "busy"),
+        StoreError::Medium(_) => (Code::Store, "medium"),
+        StoreError::Format { .. } => (Code::Store, "format"),
+        StoreError::Memory => (Code::Store, "memory"),
+        StoreError::TooLarge { .. } => (Code::Store, "too_large"),
+        StoreError::Header(_) | StoreError::Generation | StoreError::Corrupt { .. } => (Code::Store, "damaged"),
+        _ => (Code::Store, "failed"),
+    };
+    code.error(reason, message)
+}
+
+fn engine(error: &EngineError, message: String) -> MedipepsError {
+    let (code, reason) = match error {
+        EngineError::NoAccount => (Code::NoAccount, "none"),
+        EngineError::NotRegistered => (Code::NoAccount, "not_registered"),
+        EngineError::NotRecovered => (Code::NoAccount, "not_recovered"),
+        EngineError::AccountExists(_) | EngineError::AccountBegun(_) => (Code::Rejected, "account_exists"),
+        EngineError::Revoked(_) => (Code::AccountGone, "revoked"),
+        EngineError::StateRolledBack => (Code::AccountGone, "state_rolled_back"),
+        EngineError::UnknownMessage => (Code::NotFound, "message"),
+        EngineError::UnknownContact(_) | EngineError::NotAContact(_) => (Code::NotFound, "contact"),
+        EngineError::UnknownDevice(_) => (Code::NotFound, "device"),
+        EngineError::UnknownServer(_) => (Code::Network, "unknown_server"),
+        EngineError::ServerKeyChanged(_) => (Code::Network, "server_key_changed"),
+        EngineError::NoRecipients => (Code::Argument, "no_recipients"),
+        EngineError::TooManyRecipients { .. } => (Code::Argument, "too_many_recipients"),
+        EngineError::AttachmentTooLarge { .. } => (Code::Argument, "attachment_too_large"),
+        EngineError::Content(_) => (Code::Argument, "content"),
+        EngineError::Name { .. } | EngineError::DeviceName { .. } => (Code::Argument, "name"),
+        EngineError::OwnAddress(_) => (Code::Argument, "own_address"),
+        EngineError::NotPrimary => (Code::Rejected, "not_primary"),
+        EngineError::Group(_) => (Code::Rejected, "group"),
+        _ => (Code::Rejected, "refused"),
+    };
+    code.error(reason, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_the_specification() {
+        let specification = include_str!("../../spec/bindings.md");
+        for (name, code) in Code::ALL {
+            assert!(specification.contains(&format!("| {code} | `{name}` |")), "spec/bindings.md lacks {code} {name}");
+        }
+        let rows = specification.lines().filter(|line| line.starts_with("| ") && line.contains(" | `"));
+        let codes = rows.filter(|line| line[2..].split(' ').next().is_some_and(|word| word.parse::<i32>().is_ok()));
+        assert_eq!(codes.count(), Code::ALL.len());
+    }
+}

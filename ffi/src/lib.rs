@@ -1,0 +1,45 @@
+//! A Medipeps account for apps in Kotlin, Swift and Python.
+//!
+//! One object, [`Client`], is an account in a folder of the app. What a person does is an async method of it; what happens
+//! by itself comes to an [`EventListener`]. Every event is on the disk before an app hears of it. All data is records and
+//! enums; every error is a [`MedipepsError`] with a code that stays what it is (`spec/bindings.md`).
+//!
+//! This crate decides nothing: it turns the types of `medipeps-client` into types that cross languages.
+
+// Only what `uniffi::setup_scaffolding!` and its derives expand to: exported C functions with raw buffers.
+#![allow(unsafe_code)]
+
+mod client;
+mod error;
+mod event;
+mod identifier;
+mod key_vault;
+mod listener;
+mod record;
+mod worker;
+
+pub use client::{Client, store_exists};
+pub use error::MedipepsError;
+pub use event::ClientEvent;
+pub use identifier::{AccountAddress, GroupIdentifier, MessageIdentifier};
+pub use key_vault::{KeyVault, StoreLock, VaultError};
+pub use listener::{EventListener, ListenerError};
+pub use record::account::{Account, AccountCreated, AccountRequest, AccountStatus};
+pub use record::contact::{Contact, KeyState};
+pub use record::group::{
+    ChatBody, Group, GroupMember, GroupMessage, GroupMessageState, GroupRequest, GroupRole, GroupState, TaskState,
+};
+pub use record::mail::{
+    Attachment, Document, MailDraft, Message, MessageBody, MessageOverview, Recipient, RecipientState, SavedAttachment,
+    SenderCheck, SentMail, Urgency,
+};
+pub use record::sync::SyncReport;
+
+uniffi::setup_scaffolding!("medipeps");
+
+/// Version of this library, as `Cargo.toml` has it.
+#[uniffi::export]
+#[must_use]
+pub fn library_version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

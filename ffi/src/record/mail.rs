@@ -1,0 +1,350 @@
+//! Mail: what is written, what is listed, what is read.
+
+use std::time::SystemTime;
+
+use medipeps_client::engine::{MessageDetail, MessageSummary};
+use medipeps_core::kind::{self, Body, Content, RecipientRole};
+use medipeps_core::wire::client_records::{self, RecipientRecord};
+
+use super::{hex, time, time_if_any};
+use crate::{AccountAddress, MessageIdentifier};
+
+/// A mail to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct MailDraft {
+    /// Who is to act.
+    pub to: Vec<AccountAddress>,
+    /// Who is to know.
+    #[uniffi(default = [])]
+    pub cc: Vec<AccountAddress>,
+    /// One line.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+    /// The same as HTML; it is sanitised.
+    #[uniffi(default = None)]
+    pub html: Option<String>,
+    /// Files.
+    #[uniffi(default = [])]
+    pub documents: Vec<Document>,
+    /// How soon it must be read.
+    pub urgency: Urgency,
+    /// Ask to be told when a device has it.
+    #[uniffi(default = false)]
+    pub ask_delivered: bool,
+    /// Ask to be told when a person has seen it.
+    #[uniffi(default = false)]
+    pub ask_displayed: bool,
+    /// The message that this one answers.
+    #[uniffi(default = None)]
+    pub in_reply_to: Option<MessageIdentifier>,
+}
+
+/// A file to go with a message.
+#[derive(Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum Document {
+    /// A file, read as it is sent, whatever its size: it must stay as it is until then.
+    File {
+        /// Where it is.
+        path: String,
+        /// As the recipient shall see it.
+        name: String,
+        /// For instance `application/pdf`.
+        media_type: String,
+    },
+    /// Bytes. What does not fit the message is kept sealed on this device until it is sent.
+    Data {
+        /// The bytes.
+        data: Vec<u8>,
+        /// As the recipient shall see it.
+        name: String,
+        /// For instance `application/pdf`.
+        media_type: String,
+    },
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::File { .. } => "File(..)",
+            Self::Data { .. } => "Data(..)",
+        })
+    }
+}
+
+/// How soon a message must be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, uniffi::Enum)]
+pub enum Urgency {
+    /// In the course of the day.
+    #[default]
+    Routine,
+    /// Within the hour.
+    Urgent,
+    /// A life depends on it.
+    Vital,
+}
+
+/// A mail that is in the outbox, or further.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct SentMail {
+    /// Its id in this store.
+    pub id: MessageIdentifier,
+    /// How far it has come.
+    pub recipients: Vec<Recipient>,
+}
+
+/// A recipient of a sent message.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Recipient {
+    /// Who.
+    pub address: AccountAddress,
+    /// In copy.
+    pub copy: bool,
+    /// How far it has come.
+    pub state: RecipientState,
+    /// Why it failed or what holds it up: a word out of `spec/errors.md` or `spec/client-engine.md`.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: SystemTime,
+}
+
+/// How far a message has come on its way to one recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum RecipientState {
+    /// On this device only.
+    Queued,
+    /// On the disk of the recipient's server.
+    Accepted,
+    /// On a device of the recipient.
+    Delivered,
+    /// A person has seen it.
+    Displayed,
+    /// It will never arrive.
+    Failed,
+}
+
+/// A message as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct MessageOverview {
+    /// Its id in this store.
+    pub id: MessageIdentifier,
+    /// By this account.
+    pub sent: bool,
+    /// Whose message it is.
+    pub sender: AccountAddress,
+    /// As the sender wrote it.
+    pub sender_name: String,
+    /// What is known about the sender of a received message.
+    pub sender_check: Option<SenderCheck>,
+    /// One line; empty for kinds that have none.
+    pub subject: String,
+    /// When it was sent, or came to the server.
+    pub time: SystemTime,
+    /// When a person saw it.
+    pub displayed: Option<SystemTime>,
+    /// How many.
+    pub attachments: u32,
+    /// How soon it must be read.
+    pub urgency: Urgency,
+    /// Of a sent message.
+    pub recipients: Vec<Recipient>,
+}
+
+/// What is known about the sender of a received message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum SenderCheck {
+    /// Under the account key that the contact is pinned by.
+    Checked,
+    /// The sender's server has not been asked yet.
+    Unchecked,
+    /// The address belongs to another account key. Show it as forged.
+    Impostor,
+}
+
+/// A message with what it says.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Message {
+    /// As lists show it.
+    pub overview: MessageOverview,
+    /// What it says.
+    pub body: MessageBody,
+    /// The id of the thread's first message, the same for all who have it.
+    pub thread: String,
+    /// Files, in the sender's order.
+    pub attachments: Vec<Attachment>,
+}
+
+/// What a message says, by its kind.
+#[derive(Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum MessageBody {
+    /// A mail.
+    Mail {
+        /// One line.
+        subject: String,
+        /// The text; empty while `missing` is set.
+        text: String,
+        /// The same as sanitised HTML.
+        html: Option<String>,
+        /// Who is to act.
+        to: Vec<AccountAddress>,
+        /// Who is to know.
+        cc: Vec<AccountAddress>,
+        /// Why the text is not here; `None` if it is.
+        missing: Option<String>,
+    },
+    /// A report of a group's message to the organisation's officer.
+    Report {
+        /// As the reporter wrote it.
+        reason: String,
+    },
+    /// A kind that this version does not show in another way.
+    Other {
+        /// Its number (`spec/content.md`).
+        kind: u32,
+        /// What to show.
+        text: String,
+    },
+}
+
+impl std::fmt::Debug for MessageBody {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Mail { .. } => "Mail(..)",
+            Self::Report { .. } => "Report(..)",
+            Self::Other { .. } => "Other(..)",
+        })
+    }
+}
+
+/// A file of a message.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Attachment {
+    /// As the sender named it: text to show, no path.
+    pub name: String,
+    /// As the sender says.
+    pub media_type: String,
+    /// Bytes.
+    pub length: i64,
+    /// Inside the message; otherwise it is fetched from the server when it is saved.
+    pub inside: bool,
+}
+
+/// What became of an attachment that was to be saved.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum SavedAttachment {
+    /// It is there, whole and verified.
+    Saved {
+        /// Under this name, made harmless, and not one that was taken.
+        path: String,
+    },
+    /// It is not.
+    Failed {
+        /// For a log.
+        message: String,
+    },
+}
+
+impl From<&RecipientRecord> for Recipient {
+    fn from(recipient: &RecipientRecord) -> Self {
+        Self {
+            address: recipient.address.to_string(),
+            copy: recipient.copy,
+            state: recipient.state.into(),
+            reason: recipient.code.clone(),
+            since: time(recipient.at),
+        }
+    }
+}
+
+impl From<client_records::RecipientState> for RecipientState {
+    fn from(state: client_records::RecipientState) -> Self {
+        match state {
+            client_records::RecipientState::Queued => Self::Queued,
+            client_records::RecipientState::Accepted => Self::Accepted,
+            client_records::RecipientState::Delivered => Self::Delivered,
+            client_records::RecipientState::Displayed => Self::Displayed,
+            client_records::RecipientState::Failed => Self::Failed,
+        }
+    }
+}
+
+impl From<Urgency> for kind::Urgency {
+    fn from(urgency: Urgency) -> Self {
+        match urgency {
+            Urgency::Routine => Self::Routine,
+            Urgency::Urgent => Self::Urgent,
+            Urgency::Vital => Self::Vital,
+        }
+    }
+}
+
+impl From<&MessageSummary> for MessageOverview {
+    fn from(summary: &MessageSummary) -> Self {
+        let message = &summary.message;
+        let check = match message.sender_check {
+            client_records::SenderCheck::Checked => SenderCheck::Checked,
+            client_records::SenderCheck::Unchecked => SenderCheck::Unchecked,
+            client_records::SenderCheck::Impostor => SenderCheck::Impostor,
+        };
+        Self {
+            id: hex(&summary.id),
+            sent: message.sent,
+            sender: message.sender.to_string(),
+            sender_name: message.sender_name.clone(),
+            sender_check: (!message.sent).then_some(check),
+            subject: message.subject.clone(),
+            time: time(summary.time()),
+            displayed: time_if_any(message.displayed),
+            attachments: message.attachments,
+            urgency: match message.urgency {
+                1 => Urgency::Urgent,
+                2 => Urgency::Vital,
+                _ => Urgency::Routine,
+            },
+            recipients: message.recipients.iter().map(Recipient::from).collect(),
+        }
+    }
+}
+
+impl Message {
+    pub(crate) fn of(detail: &MessageDetail, missing: Option<String>) -> Self {
+        let summary = MessageSummary { id: detail.id, message: detail.message.clone() };
+        Self {
+            overview: MessageOverview::from(&summary),
+            body: body(&detail.content, missing),
+            thread: hex(&detail.message.thread),
+            attachments: attachments(&detail.content),
+        }
+    }
+}
+
+pub(crate) fn attachments(content: &Content) -> Vec<Attachment> {
+    let attachment = |file: &kind::Attachment| Attachment {
+        name: file.name.clone(),
+        media_type: file.media_type.clone(),
+        length: i64::try_from(file.length()).unwrap_or(i64::MAX),
+        inside: matches!(file.place, kind::AttachmentPlace::Inline(_)),
+    };
+    content.attachments.iter().map(attachment).collect()
+}
+
+fn body(content: &Content, missing: Option<String>) -> MessageBody {
+    match &content.body {
+        Body::Mail(mail) => {
+            let of_role = |role| {
+                let chosen = mail.recipients.iter().filter(|recipient| recipient.role == role);
+                chosen.map(|recipient| recipient.address.to_string()).collect()
+            };
+            MessageBody::Mail {
+                subject: mail.subject.clone(),
+                text: mail.text.clone(),
+                html: mail.html.clone(),
+                to: of_role(RecipientRole::To),
+                cc: of_role(RecipientRole::Cc),
+                missing,
+            }
+        }
+        Body::Report(report) => MessageBody::Report { reason: report.reason.clone() },
+        other => MessageBody::Other { kind: other.kind_number(), text: content.fallback_text.clone() },
+    }
+}
