@@ -227,3 +227,22 @@ fn two_senders_with_the_same_message_id_are_both_shown() {
     texts.sort();
     assert_eq!(texts, ["from claire", "from zoe"]);
 }
+
+#[test]
+fn what_the_server_tells_of_the_queue_is_acknowledged_each_time_and_shown_once() {
+    let mut world = World::new(&["claire", "paul"]);
+    world.send(0, mail(&world.address(1), "first"));
+    world.settle();
+    let last = world.device(1).acknowledged;
+    assert!(last > 0);
+    // The acknowledgement was lost twice: the server tells again, on later subscriptions.
+    for input in [Input::PrekeysWithheld(5000), Input::PrekeysWithheld(5000), Input::Expired(1)] {
+        world.device(1).acknowledged = 0;
+        world.run(1, &input).unwrap();
+        assert_eq!(world.device(1).acknowledged, last, "{input:?}");
+    }
+    world.run(1, &Input::PrekeysWithheld(6000)).unwrap();
+    let told: Vec<_> =
+        world.clients[1].events.iter().filter(|event| matches!(event, Event::PrekeysWithheld { .. })).collect();
+    assert_eq!(told, [&Event::PrekeysWithheld { since: 5000 }, &Event::PrekeysWithheld { since: 6000 }]);
+}
