@@ -189,7 +189,7 @@ pub const LINKING_VALID_MS: u64 = 10 * 60 * 1000;
 /// Milliseconds for which a grant is kept for a new device: 30 days, as long as servers keep blobs.
 pub const LINKING_GRANT_KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
 /// Bytes that contacts may have in a grant: a piece of a blob, less what the rest needs.
-pub const LINKING_CONTACTS_LENGTH_MAX: usize = 480 << 10;
+pub const LINKING_CONTACTS_LENGTH_MAX: usize = 472 << 10;
 /// How often the server is asked for the other side's part of a linking: a person waits, and a request is small.
 pub const LINKING_POLL: Duration = Duration::from_secs(1);
 /// How long a command waits for the other side once both have agreed, before it says that it can be run again.

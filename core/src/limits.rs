@@ -112,6 +112,11 @@ pub const SESSION_STATE_LENGTH_MAX: usize = 8 << 10;
 pub const SESSION_MEMORY_MAX: usize = 448 << 10;
 /// Bytes of a blob that two devices put for each other while one is linked: one piece.
 pub const LINKING_BLOB_LENGTH_MAX: usize = BLOB_PIECE_LENGTH;
+/// Bytes of the largest blob that costs no tokens: those by which a device is linked, which has no account yet to draw tokens
+/// for. Such blobs count against the limits of the network address.
+pub const BLOB_UNPRICED_LENGTH_MAX: u64 = 4096 + 16;
+/// Tokens that a grant hands to a new device, whose account has drawn the day's: a day's mail, in 6 KiB.
+pub const LINKING_TOKENS_MAX: usize = 64;
 /// Contacts, and servers of other domains, in one grant; more do not fit its bytes.
 pub const LINKING_CONTACTS_MAX: usize = 4096;
 /// Leaves of a group, the devices of all members: a hospital's largest teams with two devices each. The product measures

@@ -132,6 +132,10 @@ impl AdminPort {
             groups: self.storage.group_usage().await.unwrap_or_default(),
             frames: self.frames.iter().map(|(name, memory)| (*name, memory.used())).collect(),
             certificate_expiry: self.certificates.expires(),
+            trust_list_expiry: self
+                .service
+                .trust_list()
+                .map_or(0, |list| i64::try_from(list.fields().expires / 1000).unwrap_or(i64::MAX)),
             draining: self.service.is_draining(),
         };
         self.service.metrics().expose(&readings)

@@ -265,6 +265,8 @@ pub const DELIVERY_LOOPS_MAX: usize = 65_536;
 pub const CERTIFICATE_LOOK_INTERVAL_MS: u64 = 10_000;
 /// Seconds before a certificate runs out from which on `check-config` and the log warn: two weeks, in which it is renewed by hand.
 pub const CERTIFICATE_WARNING_SECONDS: i64 = 14 * 24 * 3600;
+/// Milliseconds before a trust list runs out from which on `check-config` warns: three days, over a weekend.
+pub const TRUST_LIST_WARNING_MS: u64 = 3 * 24 * 3600 * 1000;
 /// Connections to the admin port at once. Whoever comes after waits.
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;
 /// Milliseconds that a connection to the admin port may be open, whatever it does: a scraper connects again.

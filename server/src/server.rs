@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use medipeps_core::trust_list::TrustListError;
 use quinn::Endpoint;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
@@ -31,7 +32,7 @@ use crate::transport::endpoint::{ListenError, Listeners, accept_config, listen};
 use crate::transport::link::Close;
 use crate::transport::memory::Memories;
 use crate::transport::quic::accept_quic;
-use crate::trust_list::{FollowedTrustList, TrustListFileError, TrustedVoucherKeys};
+use crate::trust_list::{FollowedTrustList, Following, TrustListFileError, TrustedVoucherKeys};
 use crate::wake::{PushError, Waker};
 
 /// Why a server does not start.
@@ -72,6 +73,9 @@ pub enum ReloadFailure {
     /// Push services cannot be called so.
     #[error(transparent)]
     Push(#[from] PushError),
+    /// The trust list cannot be followed.
+    #[error(transparent)]
+    TrustList(#[from] TrustListFileError),
 }
 
 /// A running server. [`Server::shutdown`] stops it in order; a dropped one closes its connections at once.
@@ -97,6 +101,7 @@ pub struct Server {
     tasks: Vec<JoinHandle<()>>,
     /// Take connections.
     accepting: Vec<JoinHandle<()>>,
+    following: Option<Following>,
 }
 
 impl Server {
@@ -188,12 +193,7 @@ impl Server {
         };
         tasks.extend(admin.map(|listener| tokio::spawn(port.serve(listener))));
         service.metrics().reloaded(true, environment.now_ms());
-        if let Some(trust_list) = trust_list {
-            service.follow(trust_list.clone());
-            let configured = config.federation.keys();
-            service.trust(Arc::new(TrustedVoucherKeys { configured, trust_list: trust_list.clone() }));
-            tasks.push(tokio::spawn(trust_list.watch(environment.clone())));
-        }
+        let following = follow(&service, config, trust_list, &environment);
         Ok(Self {
             config: config.clone(),
             endpoint,
@@ -214,6 +214,7 @@ impl Server {
             waker,
             tasks,
             accepting,
+            following,
         })
     }
 
@@ -274,6 +275,16 @@ impl Server {
         } else {
             None
         };
+        let now = self.environment.now_ms();
+        let followed = self.following.as_ref().map(|following| &following.list).filter(|list| list.is_of(config));
+        let trust_list = match followed {
+            Some(list) if reread(list, now)? => {
+                changed.push("federation.trust_list".to_owned());
+                Some(list.clone())
+            }
+            Some(list) => Some(list.clone()),
+            None => FollowedTrustList::open(config, now)?,
+        };
         // From here on nothing does.
         if self.certificates.replace(certificate) && !changed.iter().any(|key| key == "certificate") {
             changed.push("certificate".to_owned());
@@ -285,6 +296,7 @@ impl Server {
         self.door.set_limits(&config.connection);
         self.storage.set_limits(StorageLimits::of(config));
         self.service.reload(config);
+        self.following = follow(&self.service, config, trust_list, &self.environment);
         if let Some(waker) = waker {
             if let Some(before) = self.waker.take() {
                 before.abort();
@@ -332,6 +344,34 @@ impl Drop for Server {
         for task in self.tasks.iter().chain(&self.waker).chain(&self.accepting) {
             task.abort();
         }
+    }
+}
+
+/// Has the service hand out a trust list, and take vouchers by it and by the configuration.
+fn follow(
+    service: &Service,
+    config: &Config,
+    trust_list: Option<Arc<FollowedTrustList>>,
+    environment: &Arc<dyn Environment>,
+) -> Option<Following> {
+    let configured = config.federation.keys();
+    service.follow(trust_list.clone());
+    let Some(trust_list) = trust_list else {
+        service.trust(Arc::new(configured));
+        return None;
+    };
+    service.trust(Arc::new(TrustedVoucherKeys { configured, trust_list: trust_list.clone() }));
+    Some(Following::begin(trust_list, environment.clone()))
+}
+
+/// Looks at the file of a list at once. That its list has run out keeps no other key from being taken over.
+fn reread(list: &FollowedTrustList, now: u64) -> Result<bool, TrustListFileError> {
+    match list.reread(now) {
+        Err(error @ TrustListFileError::List { error: TrustListError::Expired, .. }) => {
+            tracing::error!(%error, "the trust list is not followed");
+            Ok(false)
+        }
+        other => other,
     }
 }
 

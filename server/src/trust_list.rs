@@ -15,6 +15,7 @@ use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::limits::TRUST_LIST_LENGTH_MAX;
 use medipeps_core::trust_list::{TrustList, TrustListError};
 use thiserror::Error;
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
@@ -117,6 +118,12 @@ impl FollowedTrustList {
         list.domain(domain).map(|one| one.server_key)
     }
 
+    /// Whether this is the list that a configuration names.
+    pub(crate) fn is_of(&self, config: &Config) -> bool {
+        config.federation.trust_list.as_ref() == Some(&self.path)
+            && config.federation.signer().as_ref() == Some(&self.signer)
+    }
+
     /// Takes newer lists as they are put in the file's place.
     pub(crate) async fn watch(self: Arc<Self>, environment: Arc<dyn Environment>) {
         let mut ticks = interval(Duration::from_millis(TRUST_LIST_LOOK_INTERVAL_MS));
@@ -129,6 +136,43 @@ impl FollowedTrustList {
             }
         }
     }
+}
+
+/// A list that is followed for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Following {
+    pub(crate) list: Arc<FollowedTrustList>,
+    watching: JoinHandle<()>,
+}
+
+impl Following {
+    /// Begins to look at the file.
+    pub(crate) fn begin(list: Arc<FollowedTrustList>, environment: Arc<dyn Environment>) -> Self {
+        Self { watching: tokio::spawn(list.clone().watch(environment)), list }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.watching.abort();
+    }
+}
+
+/// When the list of a configuration runs out, in milliseconds since 1970, if it has one. Nothing is taken over.
+///
+/// # Errors
+/// [`TrustListFileError`], also for a list that is older than the one that was followed, or has run out.
+pub(crate) fn expiry(config: &Config, now: u64) -> Result<Option<u64>, TrustListFileError> {
+    let (Some(path), Some(signer)) = (config.federation.trust_list.clone(), config.federation.signer()) else {
+        return Ok(None);
+    };
+    let bytes = read(&path).map_err(|error| TrustListFileError::Io { path: path.clone(), error })?;
+    let refused = |error| TrustListFileError::List { path: path.clone(), error };
+    let list = TrustList::verify(&bytes, &signer).map_err(refused)?;
+    let before = read(&config.data_dir.join(KEPT)).ok().and_then(|bytes| TrustList::verify(&bytes, &signer).ok());
+    let known = before.map(|known| (known.fields().number, known.digest()));
+    list.check_successor(known, now).map_err(refused)?;
+    Ok(Some(list.fields().expires))
 }
 
 /// Whose vouchers are taken: those whom the configuration names, and the domains of the trust list.
@@ -212,6 +256,8 @@ mod tests {
         assert_eq!(followed.voucher_key("d.example", ISSUED), None);
         assert_eq!(followed.voucher_key("b.example", ISSUED + 1000), None, "it has run out");
         fs::write(&path, list(2, &["c.example"], &key(1)).encoded()).unwrap();
+        assert_eq!(expiry(&config, ISSUED).unwrap(), Some(ISSUED + 1000));
+        assert!(expiry(&config, ISSUED + 1000).is_err(), "it has run out");
         assert!(followed.reread(ISSUED).unwrap());
         assert!(!followed.reread(ISSUED).unwrap());
         assert_eq!(followed.voucher_key("b.example", ISSUED), None, "it has left");
@@ -220,6 +266,8 @@ mod tests {
         let older = followed.reread(ISSUED);
         assert!(matches!(older, Err(TrustListFileError::List { error: TrustListError::Older { .. }, .. })));
         let again = FollowedTrustList::open(&config, ISSUED).unwrap().unwrap();
+        let refused = expiry(&config, ISSUED);
+        assert!(matches!(refused, Err(TrustListFileError::List { error: TrustListError::Older { .. }, .. })));
         for followed in [&followed, &again] {
             assert_eq!(followed.newest().unwrap().fields().number, 2);
         }

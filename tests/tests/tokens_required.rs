@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::groups::said;
+use crate::linking::link_home;
 use crate::person::{Draft, Person};
 use crate::server::Server;
 use crate::two_servers::{LAKE, Signer};
@@ -121,4 +122,25 @@ fn a_voucher_of_the_own_server_pays_at_another_and_at_none_that_does_not_trust_i
     let shown = claire.read(waits["id"].as_str().unwrap());
     assert_eq!(shown["recipients"][0]["code"], "PriceNotPaid", "{shown}");
     assert_eq!(sea.queued(&anne.address()), 0);
+}
+
+#[test]
+fn a_device_is_linked_and_pays_on_its_first_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(folder.path(), REQUIRED);
+    let claire = person(folder.path(), &server, "Dr Claire Martin", "claire");
+    let karim = person(folder.path(), &server, "Karim Benali", "karim");
+    claire.add_contact(&karim);
+    let (domain, drawn) = (server.domain(), 500);
+    assert_eq!(wallet(&claire, domain).0, drawn, "the batch of the day is one device's");
+    let tablet = Person::new(&folder.path().join("second"), "", "claire");
+    link_home(&claire, &tablet, &server, "Ward tablet");
+    tablet.sync();
+    // The day's batch is drawn; what the first device gave is what there is.
+    assert_eq!(wallet(&tablet, domain), (64, "TokensDrawn".into()));
+    assert_eq!(wallet(&claire, domain).0, drawn - 64 - 1, "the grant is large enough to cost one");
+    let scan = tablet.file("scan.bin", &vec![7; 300 << 10]);
+    tablet.send_now(&Draft { attach: vec![scan], ..Draft::to(&karim, "From the ward", "text") });
+    karim.receive("From the ward");
+    assert!(wallet(&tablet, domain).0 < 64);
 }

@@ -44,6 +44,7 @@ struct StatusJson {
     undecryptable: Vec<UndecryptableJson>,
     duplicates_total: u64,
     expired_total: u64,
+    prekeys_withheld_since: Option<String>,
     unconfirmed: usize,
     kept_envelopes: usize,
     transport: Option<TransportJson>,
@@ -143,6 +144,11 @@ pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError
     output::print(&text)
 }
 
+/// Since when one-time prekeys were withheld, the last time.
+fn withheld_since(status: &Status) -> Option<String> {
+    (status.queue.prekeys_withheld > 0).then(|| time::iso(status.queue.prekeys_withheld))
+}
+
 /// The messages that wait for their files, and how far these have come.
 fn uploading(agent: &mut Agent) -> Result<Vec<UploadJson>, CommandError> {
     let uploads = agent.uploads()?;
@@ -195,6 +201,7 @@ fn json(
             .collect(),
         duplicates_total: status.queue.duplicates,
         expired_total: status.queue.expired,
+        prekeys_withheld_since: withheld_since(status),
         unconfirmed: status.unconfirmed,
         kept_envelopes: status.kept_envelopes,
         transport: transport
@@ -289,6 +296,12 @@ fn text(status: &Status, account: &AccountSummary, uploads: &[UploadJson], trans
     if status.kept_envelopes > 0 {
         let why = "kept for 7 days in case a session for them turns up";
         rows.push(row("Kept:", format!("{} envelopes of no session, {why}", status.kept_envelopes)));
+    }
+    if let Some(since) = withheld_since(status) {
+        rows.push(row(
+            "Keys:",
+            format!("since {since} somebody asked for your keys far too often; new senders could still write"),
+        ));
     }
     if status.queue.expired > 0 {
         rows.push(row("Too late:", format!("{} messages were dropped by the server as too old", status.queue.expired)));

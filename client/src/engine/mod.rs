@@ -42,6 +42,7 @@ mod server_clock;
 mod sesame;
 mod settings;
 mod statement_check;
+mod token_sharing;
 mod transaction;
 mod unconfirmed;
 mod upload;
@@ -460,10 +461,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::QueueOpened(incarnation) => receiving::opened(transaction, incarnation),
         Input::Deliveries { incarnation, batch } => receiving::receive(transaction, incarnation, batch),
         Input::Expired(count) => receiving::count_expired(transaction, *count),
-        Input::PrekeysWithheld(since) => {
-            transaction.event(Event::PrekeysWithheld { since: *since });
-            Ok(())
-        }
+        Input::PrekeysWithheld(since) => receiving::prekeys_withheld(transaction, *since),
         Input::Reply { to, result } => reply(transaction, to, result),
         Input::Organisation(input) => organisation::handle(transaction, input),
         Input::Domain(input) => domain::handle(transaction, input),

@@ -4,6 +4,7 @@
 //! happened in between, shows the same ones, which the server takes for one payment.
 
 use medipeps_core::attachment::Layout;
+use medipeps_core::limits::BLOB_UNPRICED_LENGTH_MAX;
 use medipeps_core::token::Prices;
 use medipeps_core::wire::client_records::PaymentRecord;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Payment, Request, Token};
@@ -12,7 +13,7 @@ use super::account::OwnDevice;
 use super::outcome::{Connection, Outgoing, Send};
 use super::records::{Key, key};
 use super::transaction::{Stop, Transaction, go_on};
-use super::{Correlation, GroupBlobRequest, GroupCorrelation, Input, group, wallet};
+use super::{Correlation, GroupBlobRequest, GroupCorrelation, Input, LinkRequest, group, wallet};
 
 /// What became of the wish to pay.
 enum Paid {
@@ -52,6 +53,10 @@ pub(super) fn settle(transaction: &mut Transaction<'_>, input: &Input) -> Result
     match input {
         Input::Reply { to, result } => {
             let Some(payment) = purpose(to) else { return Ok(()) };
+            // A device that is being linked has no account, and nothing to pay with.
+            if matches!(to, Correlation::Link(_)) && !transaction.exists(&key::account())? {
+                return Ok(());
+            }
             match result {
                 Ok(_) => {
                     transaction.delete(&payment);
@@ -102,10 +107,9 @@ fn pay(transaction: &mut Transaction<'_>, outgoing: &mut Outgoing) -> Result<boo
     let Some(payment) = purpose(&outgoing.reply_to) else { return Ok(true) };
     let domain = match &outgoing.connection {
         Connection::Anonymous(domain) | Connection::GroupLogs(domain) => domain.clone(),
-        Connection::OwnDevices => OwnDevice::load(transaction)?.address().domain().to_owned(),
-        Connection::Proved | Connection::Registration | Connection::Linking | Connection::Redemption(_) => {
-            return Ok(true);
-        }
+        Connection::Linking if is_unpriced(&outgoing.send) => return Ok(true),
+        Connection::OwnDevices | Connection::Linking => OwnDevice::load(transaction)?.address().domain().to_owned(),
+        Connection::Proved | Connection::Registration | Connection::Redemption(_) => return Ok(true),
     };
     let Send::Request(request) = &mut outgoing.send else { return Ok(true) };
     let price: Box<dyn FnOnce(&Prices) -> u32> = match request {
@@ -138,6 +142,11 @@ fn pay(transaction: &mut Transaction<'_>, outgoing: &mut Outgoing) -> Result<boo
         _ => {}
     }
     Ok(true)
+}
+
+/// A blob as a device has it that is being linked, which has no account yet.
+const fn is_unpriced(send: &Send) -> bool {
+    matches!(send, Send::Request(Request::BeginBlob(begin)) if begin.length <= BLOB_UNPRICED_LENGTH_MAX)
 }
 
 fn set_aside(
@@ -223,6 +232,7 @@ fn purpose(to: &Correlation) -> Option<Key<PaymentRecord>> {
         Correlation::Group(GroupCorrelation::Blob { group, step: GroupBlobRequest::Begin(epoch) }) => {
             [b"b", group.as_slice(), &epoch.to_be_bytes()].concat()
         }
+        Correlation::Link(LinkRequest::Begin(blob_id)) => [b"l", blob_id.as_slice()].concat(),
         _ => return None,
     };
     Some(key::payment(&name))
@@ -238,7 +248,9 @@ fn domain_of(transaction: &mut Transaction<'_>, own: &OwnDevice, to: &Correlatio
         Correlation::Group(GroupCorrelation::CreateLog(group) | GroupCorrelation::Append { group, .. }) => {
             group::domain_of(transaction, group)?
         }
-        Correlation::Group(GroupCorrelation::Blob { .. }) => Some(own.address().domain().to_owned()),
+        Correlation::Group(GroupCorrelation::Blob { .. }) | Correlation::Link(_) => {
+            Some(own.address().domain().to_owned())
+        }
         _ => None,
     })
 }

@@ -116,7 +116,28 @@ pub(super) fn count_expired(transaction: &mut Transaction<'_>, count: u64) -> Re
     let mut queue = transaction.load(&key::queue())?.unwrap_or_default();
     queue.expired = queue.expired.saturating_add(count);
     transaction.store(&key::queue(), &queue);
+    acknowledge_again(transaction, &queue);
     Ok(())
+}
+
+/// Notes that the server has withheld one-time prekeys, and that this device has been told. A person is told once, also if the
+/// acknowledgement is lost and the server tells again.
+pub(super) fn prekeys_withheld(transaction: &mut Transaction<'_>, since: u64) -> Result<(), Stop> {
+    let mut queue = transaction.load(&key::queue())?.unwrap_or_default();
+    if queue.prekeys_withheld != since {
+        queue.prekeys_withheld = since;
+        transaction.store(&key::queue(), &queue);
+        transaction.event(Event::PrekeysWithheld { since });
+    }
+    acknowledge_again(transaction, &queue);
+    Ok(())
+}
+
+/// Repeats the last acknowledgement: what the server tells of the queue it tells until one has come.
+fn acknowledge_again(transaction: &mut Transaction<'_>, queue: &QueueRecord) {
+    if queue.incarnation != [0; 16] {
+        transaction.acknowledge(queue.incarnation, queue.up_to);
+    }
 }
 
 /// The queue's record; from zero when the server's store has begun a new life.

@@ -544,7 +544,7 @@ const fn may_draw(record: &WalletRecord, now: u64) -> bool {
     record.next_draw <= now || record.next_draw - now > 3 * DAY_MS
 }
 
-const fn is_good(batch: &TokenBatchRecord, now: u64) -> bool {
+pub(super) const fn is_good(batch: &TokenBatchRecord, now: u64) -> bool {
     batch.tokens > 0 && batch.expires > now.saturating_add(TOKEN_MARGIN_MS)
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn grant() -> LinkGrant {
         contacts: vec![vec![4; 800]],
         servers: vec![("hospital.example".to_owned(), vec![5; 40])],
         contacts_left_out: 0,
+        tokens: None,
     }
 }
 

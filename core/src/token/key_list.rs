@@ -6,7 +6,7 @@
 use super::{IssuerKey, IssuerKeys, Prices, TokenError};
 use crate::crypto::signature::{SigningKey, VerifyingKey};
 use crate::label;
-use crate::limits::TOKENS_PER_PAYMENT_MAX;
+use crate::limits::{BLOB_UNPRICED_LENGTH_MAX, TOKENS_PER_PAYMENT_MAX};
 use crate::wire::token::SignedIssuerKeys;
 
 const MIB: u64 = 1 << 20;
@@ -47,10 +47,10 @@ impl IssuerKeys {
 }
 
 impl Prices {
-    /// What a blob of so many bytes costs.
+    /// What a blob of so many bytes costs; one as small as those of a linking costs nothing.
     #[must_use]
     pub fn blob(&self, length: u64) -> u32 {
-        by_size(length, u64::from(self.blob_mib) * MIB)
+        if length <= BLOB_UNPRICED_LENGTH_MAX { 0 } else { by_size(length, u64::from(self.blob_mib) * MIB) }
     }
 
     /// What an entry of so many bytes costs.
@@ -96,7 +96,8 @@ mod tests {
     #[test]
     fn begun_units_count() {
         let mut prices = Prices { submit: 1, prekeys: 1, blob_mib: 64, group_create: 1, group_append_kib: 64 };
-        assert_eq!([1, 64 * MIB, 64 * MIB + 1].map(|length| prices.blob(length)), [1, 1, 2]);
+        let lengths = [BLOB_UNPRICED_LENGTH_MAX, BLOB_UNPRICED_LENGTH_MAX + 1, 64 * MIB, 64 * MIB + 1];
+        assert_eq!(lengths.map(|length| prices.blob(length)), [0, 1, 1, 2]);
         assert_eq!(prices.blob(crate::limits::BLOB_LENGTH_MAX), TOKENS_PER_PAYMENT_MAX as u32);
         assert_eq!([1, 64 << 10, (64 << 10) + 1].map(|length| prices.group_append(length)), [1, 1, 2]);
         (prices.blob_mib, prices.group_append_kib) = (0, 0);

@@ -1,6 +1,8 @@
 //! `spec/proto/linking.proto`: what two devices put at the server for each other while one is linked.
 //! [`crate::linking`] seals these.
 
+use std::fmt;
+
 use prost::Message;
 use zeroize::Zeroizing;
 
@@ -12,7 +14,7 @@ use crate::crypto::secret::Secret;
 use crate::crypto::x_wing;
 use crate::identity::DevicePublicKeys;
 use crate::kind::DeviceName;
-use crate::limits::{DEVICES_MAX, LINKING_CONTACTS_MAX, NAME_LENGTH_MAX, STATEMENT_LENGTH_MAX};
+use crate::limits::{DEVICES_MAX, LINKING_CONTACTS_MAX, LINKING_TOKENS_MAX, NAME_LENGTH_MAX, STATEMENT_LENGTH_MAX};
 
 /// What a new device offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,25 @@ pub struct LinkGrant {
     pub servers: Vec<(String, Vec<u8>)>,
     /// Contacts that did not fit.
     pub contacts_left_out: u32,
+    /// With which the new device pays on its first day.
+    pub tokens: Option<LinkTokens>,
+}
+
+/// Tokens of the account's own server, all of one issuer key, that pass from one device to the other.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LinkTokens {
+    /// Of the issuer key.
+    pub key_id: [u8; 32],
+    /// When they run out, in milliseconds since 1970.
+    pub expires: u64,
+    /// Nonce and authenticator of each; at most [`LINKING_TOKENS_MAX`].
+    pub tokens: Vec<([u8; 32], [u8; 64])>,
+}
+
+impl fmt::Debug for LinkTokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "LinkTokens({} tokens)", self.tokens.len())
+    }
 }
 
 impl LinkOffer {
@@ -162,9 +183,11 @@ impl LinkGrant {
                 .map(|(domain, server)| proto::LinkServer { domain: domain.clone(), server: server.clone() })
                 .collect(),
             contacts_left_out: self.contacts_left_out,
+            tokens: self.tokens.as_ref().map(LinkTokens::to_message),
         };
         let encoded = Zeroizing::new(message.encode_to_vec());
         drop(Zeroizing::new(message.account_key));
+        drop(message.tokens.map(|tokens| Zeroizing::new(tokens.tokens)));
         encoded
     }
 
@@ -175,6 +198,7 @@ impl LinkGrant {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let message = proto::LinkGrant::decode(bytes)?;
         let account_key = Zeroizing::new(message.account_key);
+        let tokens = message.tokens.map(LinkTokens::from_message).transpose()?;
         if message.statement.len() > STATEMENT_LENGTH_MAX {
             return Err(WireError::Bounds("statement"));
         }
@@ -199,9 +223,37 @@ impl LinkGrant {
             contacts: message.contacts,
             servers: message.servers.into_iter().map(|server| (server.domain, server.server)).collect(),
             contacts_left_out: message.contacts_left_out,
+            tokens,
         })
     }
 }
+
+impl LinkTokens {
+    fn to_message(&self) -> proto::LinkTokens {
+        let mut tokens = Vec::with_capacity(self.tokens.len() * TOKEN_LENGTH);
+        for (nonce, authenticator) in &self.tokens {
+            tokens.extend_from_slice(nonce);
+            tokens.extend_from_slice(authenticator);
+        }
+        proto::LinkTokens { key_id: self.key_id.to_vec(), expires: self.expires, tokens }
+    }
+
+    fn from_message(message: proto::LinkTokens) -> Result<Self, WireError> {
+        let bytes = Zeroizing::new(message.tokens);
+        if bytes.len() % TOKEN_LENGTH != 0 || bytes.len() / TOKEN_LENGTH > LINKING_TOKENS_MAX {
+            return Err(WireError::Bounds("tokens"));
+        }
+        let token = |one: &[u8]| Ok((fixed(&one[..32], "tokens")?, fixed(&one[32..], "tokens")?));
+        Ok(Self {
+            key_id: fixed(&message.key_id, "key_id")?,
+            expires: message.expires,
+            tokens: bytes.chunks_exact(TOKEN_LENGTH).map(token).collect::<Result<_, WireError>>()?,
+        })
+    }
+}
+
+/// Bytes of nonce and authenticator.
+const TOKEN_LENGTH: usize = 32 + 64;
 
 /// A name that a person gave: bounded, in one line.
 pub(crate) fn device_name(name: String) -> Result<String, WireError> {
@@ -209,4 +261,22 @@ pub(crate) fn device_name(name: String) -> Result<String, WireError> {
         return Err(WireError::Bounds("name"));
     }
     Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linking::tests::grant;
+
+    #[test]
+    fn tokens_of_a_grant_arrive_and_too_many_or_half_ones_are_refused() {
+        let tokens =
+            |count: usize| Some(LinkTokens { key_id: [1; 32], expires: 5, tokens: vec![([2; 32], [3; 64]); count] });
+        let granted = LinkGrant { tokens: tokens(LINKING_TOKENS_MAX), ..grant() };
+        assert_eq!(LinkGrant::decode(&granted.encode()), Ok(granted));
+        let many = LinkGrant { tokens: tokens(LINKING_TOKENS_MAX + 1), ..grant() };
+        assert_eq!(LinkGrant::decode(&many.encode()), Err(WireError::Bounds("tokens")));
+        let half = proto::LinkTokens { key_id: vec![1; 32], expires: 5, tokens: vec![0; TOKEN_LENGTH - 1] };
+        assert_eq!(LinkTokens::from_message(half), Err(WireError::Bounds("tokens")));
+    }
 }

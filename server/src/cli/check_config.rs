@@ -9,8 +9,9 @@ use tracing_subscriber::EnvFilter;
 use super::{Failure, print};
 use crate::config::Config;
 use crate::environment::{Environment, SystemEnvironment};
-use crate::limits::CERTIFICATE_WARNING_SECONDS;
+use crate::limits::{CERTIFICATE_WARNING_SECONDS, TRUST_LIST_WARNING_MS};
 use crate::transport::certificate::Certificate;
+use crate::trust_list;
 use crate::wake::check_push_services;
 
 /// Files with secrets in the data directory.
@@ -25,6 +26,7 @@ pub(super) fn check_config(config: &Config) -> Result<(), Failure> {
         wrong.push(format!("`log_filter` is not understood: {error}"));
     }
     check_certificate(config, &mut wrong);
+    check_trust_list(config, &mut wrong);
     if let Err(error) = check_push_services(&config.group) {
         wrong.push(error.to_string());
     }
@@ -52,6 +54,20 @@ fn check_certificate(config: &Config, wrong: &mut Vec<String>) {
                 wrong.push(format!("{}: the certificate runs out in {days} days", path.display()));
             }
         }
+        Err(error) => wrong.push(error.to_string()),
+    }
+}
+
+/// The trust list can be read, is by its signer, not older than the one that was followed, and lasts.
+fn check_trust_list(config: &Config, wrong: &mut Vec<String>) {
+    let Some(path) = &config.federation.trust_list else { return };
+    let now = SystemEnvironment.now_ms();
+    match trust_list::expiry(config, now) {
+        Ok(Some(expires)) if expires.saturating_sub(now) < TRUST_LIST_WARNING_MS => {
+            let days = expires.saturating_sub(now) / (24 * 3600 * 1000);
+            wrong.push(format!("{}: the trust list runs out in {days} days", path.display()));
+        }
+        Ok(_) => {}
         Err(error) => wrong.push(error.to_string()),
     }
 }

@@ -21,6 +21,8 @@ pub struct Rates {
     pub prekeys_per_recipient: Rate,
     /// Vouchers redeemed from one network address.
     pub redemptions_per_address: Rate,
+    /// Fetches of the issuer keys and prices from one network address.
+    pub issuer_keys_per_address: Rate,
     /// Fetches of prekeys from one network address.
     pub prekeys_per_address: Rate,
     /// Fetches of statements from one network address.
@@ -70,6 +72,7 @@ impl Default for Rates {
             requests_per_recipient: rate(120, 12),
             prekeys_per_recipient: rate(60, 6),
             redemptions_per_address: rate(1200, 600),
+            issuer_keys_per_address: rate(12_000, 6000),
             prekeys_per_address: rate(1200, 600),
             statements_per_address: rate(4000, 1200),
             registrations_per_address: rate(600, 120),
@@ -106,6 +109,7 @@ impl Rates {
             (is_rate(self.requests_per_recipient), "rate.requests_per_recipient", NO_RATE),
             (is_rate(self.prekeys_per_recipient), "rate.prekeys_per_recipient", NO_RATE),
             (is_rate(self.redemptions_per_address), "rate.redemptions_per_address", NO_RATE),
+            (is_rate(self.issuer_keys_per_address), "rate.issuer_keys_per_address", NO_RATE),
             (is_rate(self.prekeys_per_address), "rate.prekeys_per_address", NO_RATE),
             (is_rate(self.statements_per_address), "rate.statements_per_address", NO_RATE),
             (is_rate(self.registrations_per_address), "rate.registrations_per_address", NO_RATE),

@@ -17,6 +17,8 @@ const RELOADABLE: &[&str] = &[
     "storage",
     "connection",
     "rate",
+    "tokens",
+    "federation",
 ];
 
 /// Why a running server does not take a configuration over. It goes on with the one that it has, as a whole.

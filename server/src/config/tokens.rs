@@ -8,7 +8,7 @@ use super::Rule;
 use crate::limits::{ISSUER_KEY_DAYS_MAX, TOKENS_PER_DAY, VOUCHERS_PER_DAY_MAX};
 
 /// Tokens that pay for anonymous requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tokens {
     /// Whether what has a price is refused when it is not paid. If not, it counts against the limits of the network address.

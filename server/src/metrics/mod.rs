@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     group_log_bytes: Gauge,
     group_wakes: Gauge,
     certificate_expiry: Gauge,
+    trust_list_expiry: Gauge,
     draining: Gauge,
     reloads: Family<Labels<1>, Counter>,
     last_reload: Gauge,
@@ -62,6 +63,8 @@ pub(crate) struct Readings {
     pub(crate) frames: Vec<(&'static str, usize)>,
     /// Seconds since 1970.
     pub(crate) certificate_expiry: i64,
+    /// Seconds since 1970; 0 without a list.
+    pub(crate) trust_list_expiry: i64,
     pub(crate) draining: bool,
 }
 
@@ -89,6 +92,7 @@ impl Metrics {
             group_log_bytes: Gauge::default(),
             group_wakes: Gauge::default(),
             certificate_expiry: Gauge::default(),
+            trust_list_expiry: Gauge::default(),
             draining: Gauge::default(),
             reloads: Family::default(),
             last_reload: Gauge::default(),
@@ -127,6 +131,8 @@ impl Metrics {
         registry.register("group_wakes", "Wake handles of group logs", self.group_wakes.clone());
         let help = "When the certificate runs out, since 1970";
         registry.register_with_unit("certificate_expiry", help, Unit::Seconds, self.certificate_expiry.clone());
+        let help = "When the trust list runs out, since 1970; 0: none is followed";
+        registry.register_with_unit("trust_list_expiry", help, Unit::Seconds, self.trust_list_expiry.clone());
         registry.register("shutting_down", "1 once the server is told to stop", self.draining.clone());
         registry.register("config_reloads", "Reloads of the configuration", self.reloads.clone());
         let help = "When the configuration was last taken over, since 1970";
@@ -196,6 +202,7 @@ impl Metrics {
         self.group_log_bytes.set(number(readings.groups.bytes));
         self.group_wakes.set(number(readings.groups.wakes));
         self.certificate_expiry.set(readings.certificate_expiry);
+        self.trust_list_expiry.set(readings.trust_list_expiry);
         self.draining.set(i64::from(readings.draining));
         let mut text = String::new();
         // Writing into a string does not fail.

@@ -35,7 +35,7 @@ impl Service {
     }
 
     pub(super) async fn fetch_issuer_keys(&self, moment: Moment) -> Result<Response, ErrorReply> {
-        // It is at hand and short: an answer costs less than counting who asked.
+        self.limiters.issuer_keys_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         Ok(Response::FetchIssuerKeys(self.issuer_keys(moment.now_ms).await?.list.clone()))
     }
 
@@ -57,7 +57,7 @@ impl Service {
             day: issuing.public().day,
             digest: request.digest(),
             count: u32::try_from(request.blinded.len()).unwrap_or(u32::MAX),
-            most: self.issuer.config.batch,
+            most: self.issuer.config().batch,
         };
         // Evaluated first: a batch that cannot be uses up no day. Whoever has drawn already gets nothing of it.
         let response = self.evaluate(issuing, request).await?;
@@ -78,14 +78,14 @@ impl Service {
         }
         let day = day_of(moment.now_ms);
         let digest = Sha256::new().chain_update(request.key.as_bytes()).chain_update(&request.domain).finalize().into();
-        let draw = VoucherDraw { day, digest, most: self.issuer.config.vouchers };
+        let draw = VoucherDraw { day, digest, most: self.issuer.config().vouchers };
         self.storage.draw_voucher(&device.address, draw).await.map_err(|e| drawn(e, ErrorCode::VouchersDrawn))?;
         let voucher = Voucher {
             home: self.domain.clone(),
             domain: request.domain,
             day,
             key: request.key,
-            tokens: self.issuer.config.voucher_tokens,
+            tokens: self.issuer.config().voucher_tokens,
         };
         Ok(Response::DrawVoucher(voucher.sign(self.server_key.signing_key())))
     }
@@ -98,6 +98,8 @@ impl Service {
         request: RedeemVoucher,
     ) -> Result<Response, ErrorReply> {
         let refused = || refuse(ErrorCode::VoucherRefused);
+        // One can be shown again and again, good or not, and each time signatures are verified, or a batch is evaluated.
+        self.limiters.redemptions_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         let unverified = UnverifiedVoucher::decode(&request.voucher).map_err(|_| refused())?;
         let keys = self.voucher_keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         let home_key = keys.voucher_key(unverified.home(), moment.now_ms).ok_or_else(refused)?;
@@ -109,12 +111,10 @@ impl Service {
         if !voucher.is_good_at(moment.now_ms) {
             return Err(refuse(ErrorCode::VoucherExpired));
         }
-        let most = voucher.tokens.min(self.issuer.config.voucher_tokens);
+        let most = voucher.tokens.min(self.issuer.config().voucher_tokens);
         if request.request.blinded.len() > most as usize {
             return Err(ErrorReply::new(ErrorCode::VoucherRefused, format!("the voucher is for {most} tokens")));
         }
-        // A voucher can be shown again and again, and each time a batch is evaluated.
-        self.limiters.redemptions_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         let set = self.issuer_keys(moment.now_ms).await?;
         // Also of an earlier day, so that an answer that was lost around midnight can be had once more.
         let key = set.find(&request.request.key_id)?.clone();

@@ -16,7 +16,7 @@ use crate::storage::StoredIssuerKey;
 
 /// What the service knows of tokens.
 pub(super) struct Issuer {
-    pub(super) config: Tokens,
+    config: RwLock<Tokens>,
     current: RwLock<Option<Arc<KeySet>>>,
     /// Held by whoever draws a new key.
     drawing: tokio::sync::Mutex<()>,
@@ -26,6 +26,8 @@ pub(super) struct Issuer {
 pub(super) struct KeySet {
     /// Counted from 1970.
     day: u32,
+    /// What the list was made from. It can change within a day.
+    config: Tokens,
     /// The one that issues first.
     keys: Vec<Arc<IssuerSecretKey>>,
     /// An encoded `SignedIssuerKeys`: the same for everybody until the set changes.
@@ -34,12 +36,23 @@ pub(super) struct KeySet {
 
 impl Issuer {
     pub(super) fn new(config: Tokens) -> Self {
-        Self { config, current: RwLock::new(None), drawing: tokio::sync::Mutex::new(()) }
+        Self { config: RwLock::new(config), current: RwLock::new(None), drawing: tokio::sync::Mutex::new(()) }
+    }
+
+    /// What tokens are worth now.
+    pub(super) fn config(&self) -> Tokens {
+        *self.config.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over other prices; keys that were drawn stay, and are good for as long as they were to be.
+    pub(super) fn set(&self, config: Tokens) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
     fn current(&self, day: u32) -> Option<Arc<KeySet>> {
+        let config = self.config();
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|set| set.day == day).cloned()
+        current.as_ref().filter(|set| set.day == day && set.config == config).cloned()
     }
 }
 
@@ -67,10 +80,11 @@ impl Service {
         if let Some(set) = self.issuer.current(day) {
             return Ok(set);
         }
+        let config = self.issuer.config();
         let mut stored = self.storage.issuer_keys().await.map_err(storage_failed)?;
         stored.retain(|key| key.expires_ms > now_ms);
         if !stored.iter().any(|key| key.day == day) {
-            let expires_ms = (u64::from(day) + u64::from(self.issuer.config.key_days)).saturating_mul(DAY_MS);
+            let expires_ms = (u64::from(day) + u64::from(config.key_days)).saturating_mul(DAY_MS);
             let seed = random_secret(&*self.environment)?;
             let id = derive(&seed, day, expires_ms)?.id();
             let key = StoredIssuerKey { id, seed, day, expires_ms };
@@ -83,7 +97,7 @@ impl Service {
         stored.truncate(ISSUER_KEYS_MAX);
         let keys = stored.iter().map(|key| derive(&key.seed, key.day, key.expires_ms).map(Arc::new));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        let Tokens { required, batch, vouchers, voucher_tokens, price, .. } = self.issuer.config;
+        let Tokens { required, batch, vouchers, voucher_tokens, price, .. } = config;
         let list = IssuerKeys {
             domain: self.domain.clone(),
             keys: keys.iter().map(|key| key.public()).collect(),
@@ -93,7 +107,7 @@ impl Service {
             voucher_tokens,
             required,
         };
-        let set = Arc::new(KeySet { day, keys, list: list.sign(self.server_key.signing_key()) });
+        let set = Arc::new(KeySet { day, config, keys, list: list.sign(self.server_key.signing_key()) });
         *self.issuer.current.write().unwrap_or_else(PoisonError::into_inner) = Some(set.clone());
         Ok(set)
     }

@@ -34,6 +34,7 @@ limiters! {
     submit_per_address: NetworkAddress = submit_per_address,
     requests_per_recipient: Address = requests_per_recipient,
     redemptions_per_address: NetworkAddress = redemptions_per_address,
+    issuer_keys_per_address: NetworkAddress = issuer_keys_per_address,
     prekeys_per_recipient: Address = prekeys_per_recipient,
     prekeys_per_address: NetworkAddress = prekeys_per_address,
     statements_per_address: NetworkAddress = statements_per_address,

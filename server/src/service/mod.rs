@@ -49,10 +49,11 @@ mod uploads;
 mod watch_group_logs;
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use medipeps_core::Address;
 use medipeps_core::tenant::Standing;
+use medipeps_core::trust_list::TrustList;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
 
 pub use crate::frame::Share;
@@ -107,7 +108,7 @@ pub struct Service {
     delivery_loops: DeliveryLoops,
     drain: Drain,
     metrics: Arc<Metrics>,
-    trust_list: OnceLock<Arc<FollowedTrustList>>,
+    trust_list: RwLock<Option<Arc<FollowedTrustList>>>,
     deletion_log: DeletionLog,
 }
 
@@ -161,13 +162,13 @@ impl Service {
             group_answers: FrameMemory::new(GROUP_ANSWER_MEMORY_MAX),
             limiters: Limiters::new(&config.rate, &metrics),
             refused_payments: RateLimiter::counted(REFUSED_PAYMENTS, metrics.refusals_of("refused_payments")),
-            issuer: Issuer::new(config.tokens.clone()),
+            issuer: Issuer::new(config.tokens),
             voucher_keys: RwLock::new(Arc::new(config.federation.keys())),
             subscriptions: Subscriptions::default(),
             delivery_loops: DeliveryLoops::default(),
             drain: Drain::new(),
             metrics: Arc::new(metrics),
-            trust_list: OnceLock::new(),
+            trust_list: RwLock::new(None),
             deletion_log: DeletionLog::at(config.deletion_log()),
         })
     }
@@ -176,12 +177,19 @@ impl Service {
     pub(crate) fn reload(&self, config: &Config) {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Settings::of(config);
         self.limiters.set(&config.rate);
+        self.issuer.set(config.tokens);
         self.wakes.set_hosts(&config.group);
     }
 
-    /// Hands out this trust list from now on, and takes vouchers by it. Only the first one counts.
-    pub fn follow(&self, trust_list: Arc<FollowedTrustList>) {
-        let _ = self.trust_list.set(trust_list);
+    /// Hands out this trust list from now on, or none.
+    pub fn follow(&self, trust_list: Option<Arc<FollowedTrustList>>) {
+        *self.trust_list.write().unwrap_or_else(PoisonError::into_inner) = trust_list;
+    }
+
+    /// The newest trust list, if one is followed and was ever taken.
+    pub(crate) fn trust_list(&self) -> Option<Arc<TrustList>> {
+        let followed = self.trust_list.read().unwrap_or_else(PoisonError::into_inner).clone();
+        followed.and_then(|followed| followed.newest())
     }
 
     /// Answers one request of a connection that comes from `address`.

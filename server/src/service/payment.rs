@@ -51,7 +51,7 @@ impl Purpose<'_> {
 impl Service {
     /// What requests cost here.
     pub(super) fn prices(&self) -> Prices {
-        self.issuer.config.price.into()
+        self.issuer.config().price.into()
     }
 
     /// Verifies a payment of a request, or counts the request against `limiters` of the network address, each for so many.
@@ -73,7 +73,7 @@ impl Service {
         let tokens = match payment {
             Payment::None => {
                 limit()?;
-                let unpaid = self.issuer.config.required && price > 0;
+                let unpaid = self.issuer.config().required && price > 0;
                 return if unpaid { Err(price_not_paid(price)) } else { Ok(Spend::default()) };
             }
             Payment::Tokens(tokens) => tokens,

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use medipeps_core::crypto::secret::Secret;
 use medipeps_core::invitation::Invitation;
+use medipeps_core::token::TokenBatch;
 use medipeps_core::wire::control::{ControlClock, ControlRequest, ControlResponse};
-use medipeps_core::wire::transport::Response;
+use medipeps_core::wire::transport::{ErrorCode, Request, Response, Token};
 use medipeps_server::environment::{Environment, RandomnessError, SystemEnvironment};
 use medipeps_server::service::{NewInvitation, invite};
-use medipeps_server::storage::{MemoryStorage, Storage};
+use medipeps_server::storage::{MemoryStorage, Storage, TokenStorage};
 use medipeps_server::{Config, Server};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::account::{Account, submit};
-use crate::client::Client;
+use crate::client::{Client, code};
+use crate::tokens::{issuer_keys, pay};
 
 const DAY: i64 = 24 * 3600 * 1000;
 const YEAR: i64 = 365 * DAY;
@@ -150,5 +153,52 @@ async fn a_clock_that_is_set_while_the_server_runs_changes_no_deadline() {
     let days = |count: i64| now.checked_add_signed(count * DAY).unwrap();
     assert_eq!(site.storage.expire(days(29)).await.unwrap().envelopes, 0, "nothing goes early");
     assert_eq!(site.storage.expire(days(31)).await.unwrap().envelopes, 4, "nor late");
+    server.shutdown().await;
+}
+
+/// Tokens that an account draws on the server's day.
+async fn draw(server: &Server, account: &Account, seed: u8) -> Vec<Token> {
+    let client = Client::prove(server.local_addr(), account).await;
+    let list = issuer_keys(&client).await;
+    let batch = TokenBatch::blind(list.issuing().unwrap(), 4, Secret::from([seed; 32])).unwrap();
+    match client.ask(&Request::DrawTokens(batch.request().clone())).await {
+        Response::DrawTokens(answer) => batch.finalize(&answer).unwrap(),
+        other => panic!("no tokens: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_token_whose_key_has_run_out_pays_for_nothing_and_the_record_of_it_goes() {
+    let mut site = Site::new();
+    site.config.tokens.required = true;
+    let server = site.start().await;
+    let account = site.account(&server).await;
+    let paid = async |server: &Server, mark: u8, token: &Token| {
+        let sender = Client::connect(server.local_addr()).await;
+        sender.ask(&pay(submit(&account.address, &[1], mark), std::slice::from_ref(token))).await
+    };
+    let old = draw(&server, &account, 1).await;
+    assert!(matches!(paid(&server, 1, &old[0]).await, Response::Submit(_)));
+    server.shutdown().await;
+
+    // The day after they are still good, and once spent known.
+    site.set(DAY);
+    let server = site.start().await;
+    assert_eq!(code(paid(&server, 2, &old[0]).await), ErrorCode::TokenSpent);
+    assert!(matches!(paid(&server, 2, &old[1]).await, Response::Submit(_)));
+    server.shutdown().await;
+
+    // By the server's clock the key has run out: spent or not, its tokens are nobody's.
+    site.set(2 * DAY);
+    let server = site.start().await;
+    for token in [&old[0], &old[2]] {
+        assert_eq!(code(paid(&server, 3, token).await), ErrorCode::UnknownIssuerKey);
+    }
+    site.storage.expire(site.watch.now_ms()).await.unwrap();
+    assert!(site.storage.issuer_keys().await.unwrap().iter().all(|key| key.id != old[0].key_id));
+    assert_eq!(code(paid(&server, 3, &old[0]).await), ErrorCode::UnknownIssuerKey);
+    // Another batch is drawn on the new day, and pays.
+    let new = draw(&server, &account, 2).await;
+    assert!(matches!(paid(&server, 3, &new[0]).await, Response::Submit(_)));
     server.shutdown().await;
 }

@@ -9,6 +9,7 @@ use medipeps_server::storage::TokenStorage;
 use crate::account::{Account, ONE_TIME_PREKEYS, submit};
 use crate::client::{Client, code, refusal};
 use crate::server::{TestServer, now_ms};
+use crate::tokens::{batch, redeem, voucher_of_the_hospital};
 
 const FOUR: Rate = Rate { burst: 4, per_minute: 6 };
 
@@ -130,4 +131,29 @@ async fn proofs_registrations_publications_and_statements_are_limited() {
     assert_limited(anonymous.ask(&Request::FetchStatement(account.address.clone())).await);
     let client = Client::connect(test.address()).await;
     assert_limited(client.ask(&client.proof(&account, 0)).await);
+}
+
+#[tokio::test]
+async fn what_everybody_may_ask_for_and_vouchers_that_are_none_are_limited() {
+    let test = TestServer::start_with(|config| {
+        config.rate.issuer_keys_per_address = FOUR;
+        config.rate.redemptions_per_address = FOUR;
+        config.rate.statements_per_address = FOUR;
+    })
+    .await;
+    let anonymous = Client::connect(test.address()).await;
+    let batch = batch(&test, 1).await;
+    // The hospital is not trusted here.
+    let voucher = redeem(&voucher_of_the_hospital("any"), &anonymous.channel(), batch.request().clone());
+    for asked in 0..4 {
+        let keys = anonymous.ask(&Request::FetchIssuerKeys).await;
+        // The batch has asked once.
+        assert_eq!(matches!(keys, Response::FetchIssuerKeys(_)), asked < 3, "{keys:?}");
+        assert_eq!(code(anonymous.ask(&voucher).await), ErrorCode::VoucherRefused);
+        let list = anonymous.ask(&Request::FetchTrustList { known: 0 }).await;
+        assert!(matches!(list, Response::FetchTrustList(_)), "{list:?}");
+    }
+    for request in [Request::FetchIssuerKeys, voucher, Request::FetchTrustList { known: 0 }] {
+        assert_limited(anonymous.ask(&request).await);
+    }
 }

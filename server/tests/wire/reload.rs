@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use medipeps_core::crypto::secret::Secret;
+use medipeps_core::crypto::signature::SigningKey;
+use medipeps_core::trust_list::{TrustList, TrustListFields};
 use medipeps_core::wire::transport::{ErrorCode, FetchPrekeys, Payment, Request, Response, SubscriptionEvent};
 use medipeps_server::storage::Storage;
 use medipeps_server::{Config, Rate, ReloadFailure};
@@ -10,7 +13,8 @@ use tokio::sync::watch;
 
 use crate::account::{Account, submit};
 use crate::client::{Client, code, connect_silently, frame, refusal, write_raw};
-use crate::server::TestServer;
+use crate::server::{TestServer, now_ms};
+use crate::tokens::{batch, draw, issuer_keys, pay, redeem, trust_the_hospital, voucher_of_the_hospital};
 
 /// Replacements of the certificate under load.
 const SWAPS: usize = 50;
@@ -208,4 +212,115 @@ async fn a_subscription_is_refused_once_the_end_has_begun() {
     assert_eq!(error.known_code(), Some(ErrorCode::ShuttingDown));
     assert!(error.retry_after >= 5000);
     shutdown.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_price_that_is_raised_holds_at_once_under_traffic() {
+    let mut test = TestServer::start_with(|config| config.tokens.required = true).await;
+    let claire = test.account("claire@clinic.example").await;
+    let tokens = draw(&test, &claire, 200).await;
+    let sender = Client::connect(test.address()).await;
+    let before = issuer_keys(&sender).await;
+    let mut config = test.config.clone();
+    config.tokens.price.submit = 2;
+    // While messages go out one after the other, the price is raised once.
+    let (address, sending) = (claire.address.clone(), tokens.clone());
+    let traffic = tokio::spawn(async move {
+        let mut refused = 0;
+        for (mark, token) in (0..).zip(&sending[..190]) {
+            let paid = pay(submit(&address, &[1], mark), std::slice::from_ref(token));
+            match sender.ask(&paid).await {
+                Response::Submit(_) => assert_eq!(refused, 0, "no price goes back"),
+                response => {
+                    assert_eq!(code(response), ErrorCode::PriceNotPaid);
+                    refused += 1;
+                }
+            }
+            if refused == 3 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        (sender, refused)
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(test.server.reload(&config).await.unwrap(), ["tokens.price"]);
+    let (sender, refused) = traffic.await.unwrap();
+    assert_eq!(refused, 3, "the new price came while messages went out");
+    // The key is the same, the list says the new price, and what was refused has spent nothing.
+    let after = issuer_keys(&sender).await;
+    assert_eq!((after.prices.submit, &after.keys), (2, &before.keys));
+    for (mark, tokens) in [(200, &tokens[190..192]), (201, &tokens[192..194])] {
+        let paid = sender.ask(&pay(submit(&claire.address, &[1], mark), tokens)).await;
+        assert!(matches!(paid, Response::Submit(_)), "{paid:?}");
+    }
+    // What is refused changes no price.
+    config.tokens.price.submit = 3;
+    config.domain = "other.example".to_owned();
+    assert!(matches!(test.server.reload(&config).await, Err(ReloadFailure::Keys(_))));
+    assert_eq!(issuer_keys(&sender).await, after);
+}
+
+#[tokio::test]
+async fn a_domain_that_has_left_is_refused_from_the_reload_on() {
+    let mut test = TestServer::start_with(trust_the_hospital).await;
+    let client = Client::connect(test.address()).await;
+    let trusted = test.config.clone();
+    let mut without = trusted.clone();
+    without.federation.voucher_keys.clear();
+    for (config, name, taken) in [(&without, "one", false), (&trusted, "two", true), (&without, "three", false)] {
+        assert_eq!(test.server.reload(config).await.unwrap(), ["federation.voucher_keys"]);
+        let batch = batch(&test, 1).await;
+        let request = redeem(&voucher_of_the_hospital(name), &client.channel(), batch.request().clone());
+        let answer = client.ask(&request).await;
+        match taken {
+            true => assert!(matches!(answer, Response::DrawTokens(_)), "{answer:?}"),
+            false => assert_eq!(code(answer), ErrorCode::VoucherRefused),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_trust_list_is_begun_changed_and_left_by_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list");
+    let signer = SigningKey::from_secret(&Secret::from([3; 32]));
+    let write = |number: u64, signer: &SigningKey| {
+        let (issued, expires) = (now_ms(), now_ms() + 60_000);
+        let fields = TrustListFields { number, issued, expires, domains: Vec::new() };
+        std::fs::write(&path, TrustList::sign(fields, signer).unwrap().encoded()).unwrap();
+    };
+    let mut test = TestServer::start().await;
+    let client = Client::connect(test.address()).await;
+    let followed = || async {
+        match client.ask(&Request::FetchTrustList { known: 0 }).await {
+            Response::FetchTrustList(reply) => reply.number,
+            other => panic!("{other:?}"),
+        }
+    };
+    let without = test.config.clone();
+    let mut with = without.clone();
+    with.federation.trust_list = Some(path.clone());
+    with.federation.trust_list_signer = Some(data_encoding::HEXLOWER.encode(signer.verifying_key().as_bytes()));
+    assert!(matches!(test.server.reload(&with).await, Err(ReloadFailure::TrustList(_))), "there is no such file");
+    assert_eq!(followed().await, 0);
+    write(1, &signer);
+    test.server.reload(&with).await.unwrap();
+    assert_eq!(followed().await, 1);
+    // A reload looks at the file at once; one that is refused leaves the rest as it was too.
+    write(2, &signer);
+    assert_eq!(test.server.reload(&with).await.unwrap(), ["federation.trust_list"]);
+    assert_eq!(followed().await, 2);
+    for (number, signer) in [(3, SigningKey::from_secret(&Secret::from([4; 32]))), (1, signer)] {
+        write(number, &signer);
+        let mut tight = with.clone();
+        tight.rate.issuer_keys_per_address = Rate { burst: 1, per_minute: 1 };
+        assert!(matches!(test.server.reload(&tight).await, Err(ReloadFailure::TrustList(_))));
+        assert_eq!(followed().await, 2);
+    }
+    for _ in 0..3 {
+        issuer_keys(&client).await;
+    }
+    test.server.reload(&without).await.unwrap();
+    assert_eq!(followed().await, 0, "none is followed any more");
 }

@@ -20,6 +20,7 @@ use super::{
 use crate::engine::device_name;
 use crate::engine::outcome::{EngineError, Event};
 use crate::engine::records::key;
+use crate::engine::token_sharing;
 use crate::engine::transaction::{Stop, Transaction, go_on};
 
 /// Begins a linking, or goes on with the one that was begun.
@@ -296,6 +297,9 @@ fn join(
         if let Ok(server) = ServerRecord::decode(server) {
             transaction.store(&key::server(domain), &server);
         }
+    }
+    if let Some(tokens) = &grant.tokens {
+        go_on(token_sharing::receive(transaction, record.address.domain(), tokens))?;
     }
     // What cannot be read is no reason to be without a device; a contact can be added again.
     let granted: Vec<_> = grant.contacts.iter().filter_map(|encoded| ContactRecord::decode(encoded).ok()).collect();

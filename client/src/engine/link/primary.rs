@@ -19,6 +19,7 @@ use crate::engine::device_name;
 use crate::engine::outcome::{EngineError, Event};
 use crate::engine::own_statement::{self, DeviceChange};
 use crate::engine::records::{class, key};
+use crate::engine::token_sharing;
 use crate::engine::transaction::{Stop, Transaction};
 use crate::limits::{LINKING_CONTACTS_LENGTH_MAX, LINKING_GRANT_KEPT_MS};
 
@@ -310,6 +311,7 @@ fn make_grant(transaction: &mut Transaction<'_>, mut record: PrimaryLinkRecord, 
             servers.push((domain, encoded));
         }
     }
+    let tokens = token_sharing::share(transaction, own.address().domain())?;
     let grant = LinkGrant {
         statement: own.statement.encoded().to_vec(),
         name: own.record.name.clone(),
@@ -319,6 +321,7 @@ fn make_grant(transaction: &mut Transaction<'_>, mut record: PrimaryLinkRecord, 
         contacts_left_out: u32::try_from(contacts.len() - fitting.len()).unwrap_or(u32::MAX),
         contacts: fitting.iter().map(|encoded| encoded.to_vec()).collect(),
         servers,
+        tokens,
     };
     record.grant = Some(agreement(&record)?.seal_grant(&grant, &reveal));
     record.stage = PrimaryStage::Granting;

@@ -15,6 +15,8 @@ use crate::engine::{Connection, Outgoing, Send};
 
 /// Tokens that a day's batch has.
 pub(super) const BATCH: u32 = 40;
+/// What requests cost.
+const PRICES: Prices = Prices { submit: 1, prekeys: 1, blob_mib: 64, group_create: 4, group_append_kib: 64 };
 /// Tokens that a voucher is for.
 pub(super) const VOUCHER: u32 = 10;
 
@@ -55,7 +57,7 @@ impl Issuer {
         let keys = IssuerKeys {
             domain: domain.to_owned(),
             keys: vec![of_seed.secret(day).public(), of_seed.secret(day - 1).public()],
-            prices: Prices { submit: 1, prekeys: 1, blob_mib: 64, group_create: 4, group_append_kib: 64 },
+            prices: PRICES,
             batch: BATCH,
             vouchers: 8,
             voucher_tokens: VOUCHER,
@@ -97,8 +99,8 @@ impl Issuers {
             Connection::Anonymous(domain) | Connection::GroupLogs(domain) | Connection::Redemption(domain) => {
                 domain.as_str()
             }
-            Connection::Proved | Connection::OwnDevices => DOMAIN,
-            Connection::Registration | Connection::Linking => return None,
+            Connection::Proved | Connection::OwnDevices | Connection::Linking => DOMAIN,
+            Connection::Registration => return None,
         };
         let issuer = self.by_domain.get_mut(domain)?;
         let rng = &mut ChaCha20Rng::from_seed([9; 32]);
@@ -135,6 +137,9 @@ impl Issuers {
             }
             Request::Submit(submit) => (&submit.payment, 1, submit.id.to_vec()),
             Request::FetchPrekeys(fetch) => (&fetch.payment, 1, fetch.address.as_str().as_bytes().to_vec()),
+            Request::BeginBlob(begin) if outgoing.connection == Connection::Linking => {
+                (&begin.payment, PRICES.blob(begin.length) as usize, begin.id.to_vec())
+            }
             _ => return None,
         };
         issuer.pay(payment, price, purpose, now).err().map(Err)

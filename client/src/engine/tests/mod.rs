@@ -5,6 +5,7 @@ mod both_sides;
 mod broken_session;
 mod crash;
 mod delivery;
+mod delivery_keys;
 mod device_names;
 mod device_sync;
 mod devices;

@@ -19,6 +19,8 @@ pub struct QueueRecord {
     pub duplicates: u64,
     /// Messages that the server dropped as too old, ever.
     pub expired: u64,
+    /// Since when the server withheld one-time prekeys, the last time that it did, in milliseconds since 1970; 0: never.
+    pub prekeys_withheld: u64,
 }
 
 /// An envelope that could not be read.
@@ -44,6 +46,7 @@ impl QueueRecord {
             undecryptable: self.undecryptable,
             duplicates: self.duplicates,
             expired: self.expired,
+            prekeys_withheld: self.prekeys_withheld,
         }
         .encode_to_vec()
     }
@@ -60,6 +63,7 @@ impl QueueRecord {
             undecryptable: record.undecryptable,
             duplicates: record.duplicates,
             expired: record.expired,
+            prekeys_withheld: record.prekeys_withheld,
         })
     }
 }
