@@ -13,12 +13,12 @@ use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
     AccountRecord, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, ContactRecord,
     DepartedDomainRecord, DeviceNameRecord, GroupDepartureRecord, GroupInvitationRecord, GroupJoinRecord,
-    GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord, KeptEnvelopeRecord,
-    KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord, MessageRecord,
-    OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord, OutboxRecord,
-    OwedRecord, OwnStatementRecord, PaymentRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord,
-    SessionRecord, SettingsRecord, SyncPendingRecord, TokenPageRecord, TrustListRecord, UnconfirmedRecord,
-    UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, WalletRecord,
+    GroupKeptEntryRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord,
+    KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord,
+    MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord,
+    OutboxRecord, OwedRecord, OwnStatementRecord, PaymentRecord, PeerRecord, PrekeysRecord, QueueRecord, RestoreRecord,
+    ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord, TokenPageRecord, TrustListRecord,
+    UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord, WalletRecord,
 };
 use zeroize::Zeroizing;
 
@@ -177,6 +177,7 @@ wire_records!(
     GroupRecord,
     GroupRosterRecord,
     GroupWakeRecord,
+    GroupKeptEntryRecord,
     WakeRecord,
     MailboxRecord,
     GroupDepartureRecord,

@@ -102,6 +102,10 @@ pub const TRUST_LIST: RecordClass = RecordClass::account(52);
 pub const LISTED_DOMAIN: RecordClass = RecordClass::account(53);
 /// Domains that have left it, by domain.
 pub const DEPARTED_DOMAIN: RecordClass = RecordClass::account(54);
+/// Entries of groups' logs for after a restore of their server, by log id and number modulo their limit.
+pub const GROUP_KEPT_ENTRY: RecordClass = RecordClass::account(58);
+/// Encoded requests that make the logs of groups that were made here, by log id.
+pub const GROUP_CREATION: RecordClass = RecordClass::account(59);
 /// What servers of groups were told of that, by log id.
 pub const GROUP_WAKE: RecordClass = RecordClass::state(27);
 /// With what is paid at the servers of domains, by domain.
