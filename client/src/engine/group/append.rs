@@ -165,7 +165,7 @@ pub(in crate::engine) fn answered(
 }
 
 /// Notes what stands in the way, and when to try again.
-fn postpone(transaction: &mut Transaction<'_>, group: &mut GroupRecord, error: &ErrorReply) {
+pub(super) fn postpone(transaction: &mut Transaction<'_>, group: &mut GroupRecord, error: &ErrorReply) {
     group.attempts = group.attempts.saturating_add(1);
     group.next_attempt = next_attempt(transaction, group.attempts, error.retry_after);
     let code = error_code_name(error);

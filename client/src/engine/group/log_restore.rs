@@ -210,10 +210,8 @@ pub(super) fn answered(
         // Somewhere between an epoch that the server knows and this one there is an entry that only others have.
         Some(ErrorCode::GroupAccessRefused) => wait(transaction, group, 0),
         Some(ErrorCode::UnknownGroupLog) => missing(transaction, group)?,
-        _ => {
-            group.attempts = group.attempts.saturating_add(1);
-            group.next_attempt = next_attempt(transaction, group.attempts, error.retry_after);
-        }
+        // Not paid, perhaps: the tokens of before the restore are worth nothing, and others come.
+        _ => append::postpone(transaction, group, error),
     }
     Ok(true)
 }

@@ -347,6 +347,12 @@ pub fn group_creation(log_id: &[u8; 32]) -> Key<Bytes> {
     key(class::GROUP_CREATION, *log_id)
 }
 
+/// A blob of this device that is complete at its server: the upload secret, 16 bytes, and when it goes, 8 bytes, big-endian.
+#[must_use]
+pub fn own_blob(blob_id: &[u8; 32]) -> Key<Bytes> {
+    key(class::OWN_BLOB, *blob_id)
+}
+
 /// Where this device is woken for its groups.
 #[must_use]
 pub fn wake() -> Key<WakeRecord> {
