@@ -232,6 +232,17 @@ pub const GROUP_CHANGES_MAX: usize = 256;
 pub const GROUP_ADDED_AT_ONCE_MAX: usize = 64;
 /// Times that key packages are asked for before an account is not added.
 pub const GROUP_KEY_PACKAGES_ASKED_MAX: u32 = 10;
+/// Entries of a group's log that a device keeps, so that the log can be made whole after a restore of its server: those of a
+/// few days in a busy group.
+pub const GROUP_ENTRIES_KEPT: u32 = 256;
+/// Bytes of an entry that is kept, unless it closes an epoch: without that no later one can be appended.
+pub const GROUP_ENTRY_KEPT_LENGTH: usize = 64 << 10;
+/// Milliseconds for which a device waits that others make a restored log whole, before it takes its place for lost: somebody
+/// may be away over a weekend.
+pub const GROUP_RESTORED_WAIT_MS: u64 = 4 * 24 * 3600 * 1000;
+/// Milliseconds for which a device changes nothing in a group after a restore of its server: who has read further than the
+/// backup appends that first.
+pub const GROUP_RESTORED_PAUSE_MS: u64 = 10 * 60 * 1000;
 /// Milliseconds of the range that the first wait after a lost race is drawn from; it doubles with each.
 pub const GROUP_RACE_PAUSE_FIRST_MS: u64 = 200;
 /// Milliseconds of the largest such range: with a hundred members at once, somebody commits every few hundred.

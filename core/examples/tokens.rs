@@ -32,6 +32,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         vouchers: 8,
         voucher_tokens: 100,
         required: true,
+        incarnation: [9; 16],
     };
     let signed_list = list.sign(&hospital_key);
 
@@ -44,6 +45,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         day: today,
         key: voucher_key.verifying_key(),
         tokens: 100,
+        incarnation: list.incarnation,
     };
     let signed_voucher = voucher.sign(&clinic_key);
 

@@ -237,7 +237,7 @@ targets! {
             client_records::UnconfirmedRecord, client_records::OwedRecord, client_records::KeptEnvelopeRecord,
             client_records::AgendaRecord, client_records::OwnStatementRecord, client_records::SettingsRecord,
             client_records::WakeRecord, client_records::GroupWakeRecord, client_records::MailboxRecord,
-            client_records::GroupDepartureRecord,
+            client_records::GroupDepartureRecord, client_records::GroupKeptEntryRecord,
         );
     }
 

@@ -8,7 +8,7 @@ use medipeps_core::wire::transport::{DeleteAccount, ErrorCode, ErrorReply, Reque
 use super::account::OwnDevice;
 use super::outcome::{Connection, Event, error_code_name};
 use super::transaction::{Stop, Transaction};
-use super::{Correlation, own_statement, revocation};
+use super::{Correlation, own_blob, own_statement, revocation};
 
 /// Asks the server to delete the account: queues, prekeys and statement of every device. Nothing changes here before it
 /// has answered.
@@ -22,8 +22,9 @@ pub(super) fn delete(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The account is gone. What can be shown stays; every key that could be used goes.
+/// The account is gone, and its blobs go. What can be shown stays; every key that could be used goes.
 pub(super) fn deleted(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
+    own_blob::delete_all(transaction)?;
     revocation::leave(transaction, Revocation::AccountDeleted)
 }
 

@@ -26,6 +26,7 @@ mod organisation;
 mod outbox;
 mod outcome;
 mod owed;
+mod own_blob;
 mod own_devices;
 mod own_statement;
 pub(crate) mod payment;
@@ -370,6 +371,8 @@ pub enum Correlation {
         /// What.
         step: WalletStep,
     },
+    /// The end of a blob of an account that has ended.
+    DeleteBlob([u8; 32]),
 }
 
 /// Handles one input.
@@ -507,6 +510,8 @@ fn reply(
             recovery::refused(transaction, error);
             Ok(())
         }
+        // The device has left; a blob that is still there ends with its lifetime.
+        (Correlation::DeleteBlob(_), Ok(Response::Done) | Err(_)) => Ok(()),
         (Correlation::DeleteAccount, Ok(Response::Done)) => departure::deleted(transaction),
         (Correlation::DeleteAccount, Err(error)) => departure::refused(transaction, error),
         (Correlation::PublishStatement(version), Ok(_)) => {

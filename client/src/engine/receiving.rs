@@ -150,7 +150,8 @@ fn queue_of(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result
     }
     if queue.incarnation != [0; 16] {
         transaction.event(Event::QueueRestarted);
-        unconfirmed::server_restored(transaction)?;
+        let own = OwnDevice::load(transaction)?;
+        unconfirmed::server_restored(transaction, own.address().domain())?;
         delivery::server_restored(transaction)?;
     }
     Ok(QueueRecord { incarnation: *incarnation, up_to: 0, ..queue })

@@ -13,13 +13,13 @@ use medipeps_core::wire::WireError;
 use medipeps_core::wire::client_records::{
     AccountRecord, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, ContactRecord,
     DeliveryRecord, DepartedDomainRecord, DeviceNameRecord, GroupDepartureRecord, GroupInvitationRecord,
-    GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord, GroupWakeRecord,
-    KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord, MailboxRecord,
-    MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord, OrganisationRecord,
-    OutboxRecord, OwedRecord, OwnDeliveryKeysRecord, OwnStatementRecord, PaymentRecord, PeerRecord, PrekeysRecord,
-    QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord, TokenPageRecord,
-    TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord, WakeRecord,
-    WalletRecord,
+    GroupJoinRecord, GroupKeptEntryRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord,
+    GroupWakeRecord, KeptEnvelopeRecord, KeyPackagesRecord, KnownDevicesRecord, LinkRecord, ListedDomainRecord,
+    MailboxRecord, MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord, OrganisationMemberRecord,
+    OrganisationRecord, OutboxRecord, OwedRecord, OwnDeliveryKeysRecord, OwnStatementRecord, PaymentRecord, PeerRecord,
+    PrekeysRecord, QueueRecord, RestoreRecord, ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord,
+    TokenPageRecord, TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord, UndecryptableRecord, UploadRecord,
+    WakeRecord, WalletRecord,
 };
 use zeroize::Zeroizing;
 
@@ -178,6 +178,7 @@ wire_records!(
     GroupRecord,
     GroupRosterRecord,
     GroupWakeRecord,
+    GroupKeptEntryRecord,
     WakeRecord,
     MailboxRecord,
     GroupDepartureRecord,

@@ -175,12 +175,11 @@ pub(super) fn restored(transaction: &mut Transaction<'_>, own_address: &Address)
     Ok(())
 }
 
-/// The account's own server was restored from a backup: what accounts there have not confirmed may be lost, or their
+/// The server of a domain was restored from a backup: what accounts there have not confirmed may be lost, or their
 /// confirmations may be. It is sent again at once; whoever has it drops it, and confirms it again.
-pub(super) fn server_restored(transaction: &mut Transaction<'_>) -> Result<(), Stop> {
-    let own = OwnDevice::load(transaction)?;
+pub(super) fn server_restored(transaction: &mut Transaction<'_>, domain: &str) -> Result<(), Stop> {
     for (_, record) in transaction.scan::<UnconfirmedRecord>(class::UNCONFIRMED)? {
-        if record.accepted != 0 && record.recipient.domain() == own.address().domain() {
+        if record.accepted != 0 && record.recipient.domain() == domain {
             wait(transaction, UnconfirmedRecord { sent_again: 0, noticed: true, ..record }, 0)?;
         }
     }

@@ -18,9 +18,9 @@ use super::composition::enqueue;
 use super::group;
 use super::outbox::{next_attempt, set_state};
 use super::outcome::{EngineError, Event};
-use super::own_devices;
 use super::records::{Key, PartDigest, class, key};
 use super::transaction::{Stop, Transaction, go_on};
+use super::{own_blob, own_devices};
 use crate::limits::{BLOB_KEPT_MIN_MS, UPLOAD_BEGUN_ANEW_MAX, UPLOAD_TRIED_MS};
 
 /// The code of recipients whose message waits for its uploads.
@@ -186,6 +186,7 @@ pub(super) fn done(transaction: &mut Transaction<'_>, blob_id: &[u8; 32], expire
     record.finished = Some(FinishedUpload { root: root(record.length, &read), expires });
     (record.attempts, record.next_attempt) = (0, 0);
     transaction.store(&key::upload(blob_id), &record);
+    own_blob::keep(transaction, (blob_id, &record.upload_secret), expires)?;
     transaction.event(Event::UploadFinished { id: content_id, role: record.role });
     let uploads = of_message(transaction, &content_id)?;
     let kept_until = transaction.now.0.saturating_add(BLOB_KEPT_MIN_MS);

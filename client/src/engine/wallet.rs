@@ -20,7 +20,7 @@ use super::account::OwnDevice;
 use super::outcome::{Connection, Event, error_code_name};
 use super::records::{class, key};
 use super::transaction::{Stop, Transaction, go_on};
-use super::{Correlation, group, outbox};
+use super::{Correlation, group, outbox, unconfirmed};
 use crate::limits::{
     ISSUER_KEYS_ASK_MS, ISSUER_KEYS_FRESH_MS, TOKEN_DRAW_LATE_MS, TOKEN_MARGIN_MS, TOKEN_PAGE, TOKENS_LOW_PART,
     VOUCHER_PAUSE_MS, WALLET_BATCH_MAX,
@@ -298,12 +298,17 @@ fn keys_seen(
     }
     // They were asked for because something was not taken, which now pays by them.
     let waits = record.keys_seen == 0;
+    // The own server says so itself when the queue is opened.
+    let restored = !at_home && record.keys.as_ref().is_some_and(|known| known.incarnation != keys.incarnation);
     record.keys = Some(keys);
     record.keys_seen = now;
     if record.wanted && may_draw(&record, now) {
         begin_draw(transaction, own, domain, &mut record);
     }
     transaction.store(&key::wallet(domain), &record);
+    if restored {
+        go_on(unconfirmed::server_restored(transaction, domain))?;
+    }
     if waits {
         go_on(outbox::due_again(transaction, domain))?;
         go_on(group::due_again(transaction, domain))?;
@@ -329,9 +334,11 @@ fn begin_draw(transaction: &mut Transaction<'_>, own: &OwnDevice, domain: &str, 
 
 /// A voucher names the other domain to the own server; drawn is it for that alone, under a key that is used once.
 fn draw_voucher(transaction: &mut Transaction<'_>, domain: &str, record: &mut WalletRecord) {
-    let Some(issuing) = record.keys.as_ref().and_then(IssuerKeys::issuing).copied() else { return };
+    let Some(keys) = &record.keys else { return };
+    let (Some(issuing), incarnation) = (keys.issuing().copied(), keys.incarnation) else { return };
     let draw = match record.draw.take() {
-        Some(draw) if draw.voucher_key.is_some() => draw,
+        // One of before a restore of that server is worth nothing.
+        Some(draw) if draw.voucher_key.is_some() && is_for(&draw, &incarnation) => draw,
         _ => TokenDraw {
             key: issuing,
             count: 0,
@@ -344,11 +351,18 @@ fn draw_voucher(transaction: &mut Transaction<'_>, domain: &str, record: &mut Wa
     if draw.voucher.is_some() {
         ask_redemption_keys(transaction, domain);
     } else {
-        let request = DrawVoucher { domain: domain.to_owned(), key: voucher_key.verifying_key() };
+        let request = DrawVoucher { domain: domain.to_owned(), key: voucher_key.verifying_key(), incarnation };
         let to = correlation(domain, WalletStep::Voucher);
         transaction.send(Connection::Proved, Request::DrawVoucher(request), to);
     }
     record.draw = Some(draw);
+}
+
+/// Whether the voucher of a draw, if it has come, is for this life of the other server's store.
+fn is_for(draw: &TokenDraw, incarnation: &[u8; 16]) -> bool {
+    let Some(encoded) = &draw.voucher else { return true };
+    let voucher = SignedVoucher::decode(encoded).and_then(|signed| Voucher::decode(&signed.voucher));
+    voucher.is_ok_and(|voucher| voucher.incarnation == *incarnation)
 }
 
 fn ask_redemption_keys(transaction: &mut Transaction<'_>, domain: &str) {
@@ -496,6 +510,12 @@ fn refused(
         Some(ErrorCode::TokensDrawn | ErrorCode::VouchersDrawn | ErrorCode::VoucherRefused) => {
             (record.draw, record.wanted) = (None, false);
             tomorrow
+        }
+        Some(ErrorCode::WrongIncarnation) => {
+            // That server was restored: its keys say how it is named now, and another voucher is drawn for that.
+            (record.draw, record.keys_seen, record.keys_asked) = (None, 0, now);
+            ask_keys(transaction, domain);
+            now
         }
         Some(ErrorCode::UnknownIssuerKey) => {
             record.keys_seen = 0;

@@ -83,6 +83,7 @@ mod tests {
             vouchers: 1,
             voucher_tokens: 1,
             required: false,
+            incarnation: [4; 16],
         };
         let signed = list.sign(&key);
         assert_eq!(IssuerKeys::verify(&signed, &key.verifying_key()), Ok(list.clone()));

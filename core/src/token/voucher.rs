@@ -129,7 +129,7 @@ mod tests {
 
     fn voucher() -> Voucher {
         let [home, domain] = ["clinic.example", "hospital.example"].map(str::to_owned);
-        Voucher { home, domain, day: 20_000, key: key(2).verifying_key(), tokens: 10 }
+        Voucher { home, domain, day: 20_000, key: key(2).verifying_key(), tokens: 10, incarnation: [3; 16] }
     }
 
     #[test]

@@ -27,6 +27,7 @@ fn our_own_vectors() {
         vouchers: 4,
         voucher_tokens: 100,
         required: false,
+        incarnation: [9; 16],
     };
     let voucher = Voucher {
         home: "clinic.example".into(),
@@ -34,6 +35,7 @@ fn our_own_vectors() {
         day: 20_783,
         key: voucher_key.verifying_key(),
         tokens: 100,
+        incarnation: [9; 16],
     };
     let (nonce, exporter) = ([6; 32], [7; 32]);
     let channel =

@@ -24,6 +24,8 @@ pub struct IssuerKeys {
     pub voucher_tokens: u32,
     /// What has a price is refused when it is not paid.
     pub required: bool,
+    /// Of the server's store: another one after a restore.
+    pub incarnation: [u8; 16],
 }
 
 /// The public half of an issuer key.
@@ -74,6 +76,8 @@ pub struct Voucher {
     pub key: VerifyingKey,
     /// How many tokens may be drawn for it, 1 to [`TOKENS_PER_BATCH_MAX`].
     pub tokens: u32,
+    /// Of the store of the server where it is good: after a restore, which forgets what was redeemed, it is worth nothing.
+    pub incarnation: [u8; 16],
 }
 
 /// A voucher as it travels.
@@ -108,6 +112,7 @@ impl IssuerKeys {
             vouchers: self.vouchers,
             voucher_tokens: self.voucher_tokens,
             required: self.required,
+            incarnation: self.incarnation.to_vec(),
         }
         .encode_to_vec()
     }
@@ -140,6 +145,7 @@ impl IssuerKeys {
             vouchers: message.vouchers,
             voucher_tokens: message.voucher_tokens,
             required: message.required,
+            incarnation: fixed(&message.incarnation, "incarnation")?,
         })
     }
 }
@@ -171,6 +177,7 @@ impl Voucher {
             day: self.day,
             key: self.key.as_bytes().to_vec(),
             tokens: self.tokens,
+            incarnation: self.incarnation.to_vec(),
         }
         .encode_to_vec()
     }
@@ -190,6 +197,7 @@ impl Voucher {
             day: message.day,
             key: VerifyingKey::from_slice(&message.key).map_err(|_| WireError::Bounds("key"))?,
             tokens: message.tokens,
+            incarnation: fixed(&message.incarnation, "incarnation")?,
         })
     }
 }
@@ -230,12 +238,13 @@ mod tests {
             vouchers: 7,
             voucher_tokens: 8,
             required: true,
+            incarnation: [9; 16],
         }
     }
 
     fn voucher(tokens: u32, domain: &str) -> Voucher {
         let key = SigningKey::random(&mut rng(1)).verifying_key();
-        Voucher { home: "clinic.example".into(), domain: domain.into(), day: 20_000, key, tokens }
+        Voucher { home: "clinic.example".into(), domain: domain.into(), day: 20_000, key, tokens, incarnation: [9; 16] }
     }
 
     #[test]
@@ -258,6 +267,9 @@ mod tests {
             let encoded = voucher(tokens, "hospital.example").encode();
             assert_eq!(Voucher::decode(&encoded), Err(WireError::Bounds("tokens")));
         }
+        let mut short = proto::Voucher::decode(voucher(1, "hospital.example").encode().as_slice()).unwrap();
+        short.incarnation.pop();
+        assert_eq!(Voucher::decode(&short.encode_to_vec()), Err(WireError::Bounds("incarnation")));
         let encoded = voucher(1, "Hospital.example").encode();
         assert_eq!(Voucher::decode(&encoded), Err(WireError::Bounds("domain")));
     }

@@ -77,7 +77,12 @@ impl Service {
             return Err(ErrorReply::new(ErrorCode::VoucherRefused, "a voucher is for another server"));
         }
         let day = day_of(moment.now_ms);
-        let digest = Sha256::new().chain_update(request.key.as_bytes()).chain_update(&request.domain).finalize().into();
+        let digest = Sha256::new()
+            .chain_update(request.key.as_bytes())
+            .chain_update(request.incarnation)
+            .chain_update(&request.domain)
+            .finalize()
+            .into();
         let draw = VoucherDraw { day, digest, most: self.issuer.config().vouchers };
         self.storage.draw_voucher(&device.address, draw).await.map_err(|e| drawn(e, ErrorCode::VouchersDrawn))?;
         let voucher = Voucher {
@@ -86,6 +91,7 @@ impl Service {
             day,
             key: request.key,
             tokens: self.issuer.config().voucher_tokens,
+            incarnation: request.incarnation,
         };
         Ok(Response::DrawVoucher(voucher.sign(self.server_key.signing_key())))
     }
@@ -108,6 +114,11 @@ impl Service {
             return Err(refused());
         }
         request.verify(&voucher, &connection.channel(nonce, &self.domain)).map_err(|_| refused())?;
+        if voucher.incarnation != self.storage.incarnation() {
+            // What was redeemed before a restore is forgotten, and so is what it was redeemed for.
+            let message = "the voucher was drawn before the store was restored";
+            return Err(ErrorReply::new(ErrorCode::WrongIncarnation, message));
+        }
         if !voucher.is_good_at(moment.now_ms) {
             return Err(refuse(ErrorCode::VoucherExpired));
         }

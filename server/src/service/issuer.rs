@@ -106,6 +106,7 @@ impl Service {
             vouchers,
             voucher_tokens,
             required,
+            incarnation: self.storage.incarnation(),
         };
         let set = Arc::new(KeySet { day, config, keys, list: list.sign(self.server_key.signing_key()) });
         *self.issuer.current.write().unwrap_or_else(PoisonError::into_inner) = Some(set.clone());

@@ -97,8 +97,8 @@ impl Service {
     ) -> Result<Watched, ErrorReply> {
         self.limiters.group_reads_per_address.take(moment.network, moment.now_ms).map_err(rate_limited)?;
         let WatchedGroupLog { log_id, epoch, after, signature } = log;
-        self.check_reader(connection, nonce, (&log_id, epoch), &signature).await?;
         let cursor = self.sequence_after(after)?;
+        self.check_reader(connection, nonce, (&log_id, epoch), &signature).await?;
         let hint = self.storage.watch_group_log(&log_id).await.map_err(group_log_failed)?;
         let signals = self.group_signals.subscribe(log_id, epoch);
         Ok(Watched { epoch, cursor, told_caught_up: false, hint: Some(hint), signals })

@@ -22,6 +22,9 @@ pub fn now_ms() -> u64 {
     SystemEnvironment.now_ms()
 }
 
+/// Of the stores of the servers under test.
+pub const INCARNATION: [u8; 16] = [7; 16];
+
 /// A running server and what it stands on.
 pub struct TestServer {
     pub server: Server,
@@ -53,7 +56,8 @@ impl TestServer {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new("clinic.example", "127.0.0.1:0".parse().unwrap(), folder.path().join("data"));
         change(&mut config);
-        let storage = MemoryStorage::new(config.queue_quota(), [7; 16]).with_blob_bytes_max(config.blob_bytes_max());
+        let storage =
+            MemoryStorage::new(config.queue_quota(), INCARNATION).with_blob_bytes_max(config.blob_bytes_max());
         let storage = Arc::new(storage.with_group_quota(config.group_quota()));
         let server = Server::start(&config, wrap(storage.clone())).await.unwrap();
         Self { server, storage, config, _folder: folder }

@@ -17,7 +17,7 @@ use medipeps_server::{Config, Rate};
 
 use crate::account::{Account, submit};
 use crate::client::{Client, code};
-use crate::server::{TestServer, now_ms};
+use crate::server::{INCARNATION, TestServer, now_ms};
 
 /// So that no batch is another's.
 static SEED: AtomicU8 = AtomicU8::new(1);
@@ -263,7 +263,8 @@ pub struct TestVoucher {
 pub fn voucher_of_the_hospital(name: &str) -> TestVoucher {
     let key = voucher_key(name);
     let [home, domain] = ["hospital.example", "clinic.example"].map(str::to_owned);
-    let voucher = Voucher { home, domain, day: day_of(now_ms()), key: key.verifying_key(), tokens: 10 };
+    let voucher =
+        Voucher { home, domain, day: day_of(now_ms()), key: key.verifying_key(), tokens: 10, incarnation: INCARNATION };
     TestVoucher { voucher, key, home_key: hospital_key() }
 }
 
@@ -276,5 +277,5 @@ pub fn redeem(voucher: &TestVoucher, channel: &Channel<'_>, request: TokenReques
 /// Asks for a voucher for a domain.
 pub fn draw_voucher(domain: &str, key: u8) -> Request {
     let key = SigningKey::from_secret(&Secret::from([key; 32])).verifying_key();
-    Request::DrawVoucher(DrawVoucher { domain: domain.into(), key })
+    Request::DrawVoucher(DrawVoucher { domain: domain.into(), key, incarnation: INCARNATION })
 }

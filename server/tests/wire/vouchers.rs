@@ -1,14 +1,19 @@
 //! Vouchers: what somebody of one server draws at home and redeems at another.
 
+use std::io::Seek;
+
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::{SigningKey, VerifyingKey};
 use medipeps_core::token::{UnverifiedVoucher, day_of};
 use medipeps_core::wire::transport::{DrawVoucher, ErrorCode, Request, Response};
+use medipeps_server::storage::Storage;
 
 use crate::account::submit;
 use crate::client::{Client, code};
-use crate::server::{TestServer, now_ms};
-use crate::tokens::{TestVoucher, batch, draw_voucher, pay, redeem, trust_the_hospital, voucher_of_the_hospital};
+use crate::server::{INCARNATION, TestServer, now_ms};
+use crate::tokens::{
+    TestVoucher, batch, draw_voucher, issuer_keys, pay, redeem, trust_the_hospital, voucher_of_the_hospital,
+};
 
 #[tokio::test]
 async fn a_voucher_drawn_at_one_server_pays_at_another() {
@@ -25,7 +30,8 @@ async fn a_voucher_drawn_at_one_server_pays_at_another() {
     let claire = test.account("claire@clinic.example").await;
 
     let key = SigningKey::from_secret(&Secret::from([5; 32]));
-    let draw = DrawVoucher { domain: "clinic.example".into(), key: key.verifying_key() };
+    let incarnation = issuer_keys(&Client::connect(test.address()).await).await.incarnation;
+    let draw = DrawVoucher { domain: "clinic.example".into(), key: key.verifying_key(), incarnation };
     let Response::DrawVoucher(signed) = at_home.ask(&Request::DrawVoucher(draw)).await else { panic!("no voucher") };
     let server_key = VerifyingKey::from_slice(&at_home.hello.server_key).unwrap();
     let voucher = UnverifiedVoucher::decode(&signed).unwrap().verify(&server_key).unwrap();
@@ -107,6 +113,7 @@ async fn vouchers_that_are_not_good_here_are_refused() {
         (with(&|one| one.home_key = other_key()), 1, ErrorCode::VoucherRefused),
         (with(&|one| one.key = other_key()), 1, ErrorCode::VoucherRefused),
         (with(&|one| one.voucher.tokens = 3), 4, ErrorCode::VoucherRefused),
+        (with(&|one| one.voucher.incarnation[0] ^= 1), 1, ErrorCode::WrongIncarnation),
         (with(&|one| one.voucher.day = today - 2), 1, ErrorCode::VoucherExpired),
         (with(&|one| one.voucher.day = today + 2), 1, ErrorCode::VoucherExpired),
     ] {
@@ -132,4 +139,32 @@ async fn vouchers_are_bounded_a_day() {
     assert!(matches!(client.ask(&draw_voucher("other.example", 1)).await, Response::DrawVoucher(_)));
     assert_eq!(client.ask(&draw_voucher("hospital.example", 1)).await, first, "a repeat");
     assert_eq!(code(client.ask(&draw_voucher("hospital.example", 2)).await), ErrorCode::VouchersDrawn);
+}
+
+/// What was redeemed is not in an export: without the incarnation each voucher of two days would be good once more.
+#[tokio::test]
+async fn a_voucher_that_was_redeemed_before_a_restore_is_worth_nothing_after_it() {
+    let (test, client) = trusting().await;
+    let voucher = voucher_of_the_hospital("restored");
+    let first = batch(&test, 1).await;
+    let asked = redeem(&voucher, &client.channel(), first.request().clone());
+    assert!(matches!(client.ask(&asked).await, Response::DrawTokens(_)));
+    let mut export = tempfile::tempfile().unwrap();
+    test.storage.export(Box::new(export.try_clone().unwrap())).await.unwrap();
+    export.rewind().unwrap();
+
+    let restored = TestServer::start_with(trust_the_hospital).await;
+    restored.storage.import(Box::new(export)).await.unwrap();
+    let client = Client::connect(restored.address()).await;
+    let keys = issuer_keys(&client).await;
+    assert_eq!(keys.incarnation, restored.storage.incarnation());
+    assert_ne!(keys.incarnation, INCARNATION, "a restore redraws it");
+    let second = batch(&restored, 1).await;
+    let again = redeem(&voucher, &client.channel(), second.request().clone());
+    assert_eq!(code(client.ask(&again).await), ErrorCode::WrongIncarnation);
+    // One that was drawn for the restored server is good, under the same key.
+    let mut drawn_anew = voucher;
+    drawn_anew.voucher.incarnation = keys.incarnation;
+    let asked = redeem(&drawn_anew, &client.channel(), second.request().clone());
+    assert!(matches!(client.ask(&asked).await, Response::DrawTokens(_)));
 }

@@ -3,10 +3,12 @@
 use medipeps_core::wire::client_records::{GroupRecord, GroupStanding};
 use medipeps_core::wire::transport::{AppendGroupEntryReply, ErrorCode, ErrorReply, Request};
 use rand_core::Rng;
+use zeroize::Zeroizing;
 
 use super::mls::OpenGroup;
 use super::{
-    GroupCorrelation, GroupEvent, GroupId, change, commit, load, message, read_position, reading, rejoin, store, tell,
+    GroupCorrelation, GroupEvent, GroupId, change, commit, load, log_restore, message, read_position, reading, rejoin,
+    store, tell,
 };
 use crate::engine::Correlation;
 use crate::engine::account::OwnDevice;
@@ -23,6 +25,7 @@ pub(super) fn create_log(transaction: &mut Transaction<'_>, group: &GroupRecord)
     }
     let mls = OpenGroup::load(transaction, &group.log_id)?;
     let request = Request::CreateGroupLog(mls.create_log());
+    transaction.store(&key::group_creation(&group.log_id), &Zeroizing::new(request.encode()));
     let correlation = Correlation::Group(GroupCorrelation::CreateLog(group.log_id));
     transaction.send(connection(group), request, correlation);
     Ok(())
@@ -36,7 +39,7 @@ pub(in crate::engine) fn created(
 ) -> Result<(), Stop> {
     let mut group = load(transaction, group_id)?;
     if group.standing != GroupStanding::Making {
-        return Ok(());
+        return log_restore::created(transaction, group, result);
     }
     match result {
         Ok(()) => {
@@ -53,7 +56,11 @@ pub(in crate::engine) fn created(
 /// Appends what is due: the commit that is on its way, or one for what is to be changed, or else messages.
 pub(super) fn send_due(transaction: &mut Transaction<'_>, own: &OwnDevice, group_id: &GroupId) -> Result<(), Stop> {
     let group = load(transaction, group_id)?;
-    if !is_due(group.next_attempt, transaction.now.0) {
+    if !is_due(group.next_attempt, transaction.now.0) || log_restore::is_busy(&group) {
+        return Ok(());
+    }
+    if group.restored.is_some() && (group.commit.is_some() || change::is_ready(&group)) {
+        // Whoever has read further than the restored log goes must be able to say so first.
         return Ok(());
     }
     if let Some(commit) = &group.commit {
@@ -110,6 +117,10 @@ pub(in crate::engine) fn answered(
     if group.standing == GroupStanding::Rejoining {
         return rejoin::appended(transaction, group_id, result);
     }
+    if log_restore::answered(transaction, &mut group, entry_id, result)? {
+        store(transaction, &group);
+        return Ok(());
+    }
     let committed = group.commit.as_ref().is_some_and(|commit| commit.entry_id == *entry_id);
     match result {
         Ok(reply) => {
@@ -119,6 +130,7 @@ pub(in crate::engine) fn answered(
                 // What came before it in the log is read first.
                 group.next_read = transaction.now.0;
             } else {
+                log_restore::keep_own(transaction, &mut group, entry_id, reply)?;
                 read_position::logged(&mut group, entry_id);
                 message::logged(transaction, group_id, entry_id, (reply.sequence, None))?;
             }
@@ -153,7 +165,7 @@ pub(in crate::engine) fn answered(
 }
 
 /// Notes what stands in the way, and when to try again.
-fn postpone(transaction: &mut Transaction<'_>, group: &mut GroupRecord, error: &ErrorReply) {
+pub(super) fn postpone(transaction: &mut Transaction<'_>, group: &mut GroupRecord, error: &ErrorReply) {
     group.attempts = group.attempts.saturating_add(1);
     group.next_attempt = next_attempt(transaction, group.attempts, error.retry_after);
     let code = error_code_name(error);

@@ -99,6 +99,8 @@ pub(super) fn make(
         server_time: 0,
         time_asked: 0,
         invited_by: None,
+        entries_kept: 0,
+        restored: None,
     };
     for (address, role) in members {
         change::want(&mut group, GroupChangeKind::Add(address.clone(), *role), now);

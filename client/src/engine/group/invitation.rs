@@ -297,10 +297,12 @@ fn joining(
         read_told: messages,
         read_told_at: 0,
         read_entry: None,
-        read_positions_off: known.is_some_and(|known| known.read_positions_off),
+        read_positions_off: known.as_ref().is_some_and(|known| known.read_positions_off),
         organisation: None,
         server_time: 0,
         time_asked: 0,
         invited_by: None,
+        entries_kept: known.map_or(0, |known| known.entries_kept),
+        restored: None,
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use medipeps_core::Address;
+use medipeps_core::crypto::signature::VerifyingKey;
 use medipeps_core::franking::{FrankedContent, FrankingError, FrankingProof};
 use medipeps_core::group::{
     Change, EpochChange, Group, GroupEngine, GroupEntry, GroupError, GroupMember, GroupPolicy, GroupRejoin,
@@ -15,7 +16,7 @@ use medipeps_core::wire::client_records::{GroupMemberRecord, GroupRoleRecord, Gr
 use medipeps_core::wire::transport::{AppendGroupEntry, CreateGroupLog, GroupLogEntry, Payment};
 use zeroize::Zeroizing;
 
-use super::{GroupId, GroupProblem};
+use super::{GroupId, GroupProblem, log_restore};
 use crate::engine::account::OwnDevice;
 use crate::engine::outcome::EngineError;
 use crate::engine::records::{Bytes, Key, key};
@@ -192,6 +193,7 @@ impl OpenGroup {
 
     /// Deletes everything that MLS keeps of the group. What was said stays.
     pub(super) fn forget(&self, transaction: &mut Transaction<'_>) -> Result<(), Stop> {
+        log_restore::forget(transaction, &self.group.log_id());
         Self::forget_of(transaction, &self.group.log_id())
     }
 
@@ -216,6 +218,11 @@ impl OpenGroup {
     /// The current epoch.
     pub(super) fn epoch(&self) -> u64 {
         self.group.epoch()
+    }
+
+    /// The public access key of the current epoch.
+    pub(super) fn access_key(&self) -> VerifyingKey {
+        self.group.keys().access_key().verifying_key()
     }
 
     /// What the members agree on.

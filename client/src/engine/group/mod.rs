@@ -14,6 +14,7 @@ mod device_list;
 mod file;
 mod invitation;
 mod key_packages;
+mod log_restore;
 mod mailbox;
 mod mailbox_view;
 mod message;
@@ -120,6 +121,7 @@ fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupR
             let group = load(transaction, &group.log_id)?;
             device_list::follow_own_statement(transaction, own, &group)?;
             change::ask_due(transaction, own, &group.log_id)?;
+            log_restore::work_due(transaction, &group.log_id)?;
             append::send_due(transaction, own, &group.log_id)?;
             reading::read_due(transaction, &group.log_id)?;
             let group = load(transaction, &group.log_id)?;
@@ -127,6 +129,7 @@ fn send_due_of(transaction: &mut Transaction<'_>, own: &OwnDevice, group: GroupR
         }
         GroupStanding::Leaving => {
             wake::tell_due(transaction, &group)?;
+            log_restore::work_due(transaction, &group.log_id)?;
             append::send_due(transaction, own, &group.log_id)?;
             reading::read_due(transaction, &group.log_id)
         }

@@ -16,8 +16,8 @@ use medipeps_core::wire::transport::{
 
 use super::mls::{OpenGroup, Processed, Said};
 use super::{
-    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, mailbox, message,
-    read_position, rejoin, retention, store, successor, tell, wake,
+    GroupCorrelation, GroupEvent, GroupId, GroupProblem, append, commit, invitation, load, log_restore, mailbox,
+    message, read_position, rejoin, retention, store, successor, tell, wake,
 };
 use crate::engine::account::OwnDevice;
 use crate::engine::organisation;
@@ -182,6 +182,7 @@ pub(in crate::engine) fn read_refused(
     }
     if let Some(ErrorCode::WrongIncarnation) = error.known_code() {
         // The server's store was restored: everything is read from the beginning of the epoch.
+        log_restore::begin(&mut group, transaction.now.0);
         (group.incarnation, group.after, group.next_read) = (None, 0, transaction.now.0);
         store(transaction, &group);
         return Ok(());
@@ -190,6 +191,10 @@ pub(in crate::engine) fn read_refused(
     if group.attempts > 0 {
         // Who has lost a race reads before the next one, and would ask without end.
         group.next_attempt = group.next_attempt.max(group.next_read);
+    }
+    if log_restore::read_refused(transaction, &mut group, error)? {
+        store(transaction, &group);
+        return Ok(());
     }
     if error.known_code() == Some(ErrorCode::GroupAccessRefused) {
         // All entries of this epoch have run out, with its key.
@@ -224,6 +229,9 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
     }
     if group.incarnation != Some(read.incarnation) {
         // The server's store has begun a new life: what was read before comes again and is known by MLS.
+        if group.incarnation.is_some() {
+            log_restore::begin(&mut group, transaction.now.0);
+        }
         (group.incarnation, group.after) = (Some(read.incarnation), 0);
     }
     let mut mls = OpenGroup::load(transaction, &read.group)?;
@@ -232,7 +240,12 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
             continue;
         }
         // One that misses a record does not keep the others from asking for theirs.
-        go_on(take(transaction, &own, &mut group, &mut mls, entry))?;
+        let epoch = group.epoch;
+        match take(transaction, &own, &mut group, &mut mls, entry) {
+            Ok(Taken::New) => log_restore::keep(transaction, &mut group, &mls, (epoch, entry), read.incarnation)?,
+            Ok(Taken::Known) => log_restore::seen(transaction, &group, entry, read.incarnation)?,
+            other => go_on(other.map(|_| ()))?,
+        }
         group.after = entry.sequence;
         group.server_time = group.server_time.max(entry.received);
         if !is_read(&group) {
@@ -249,6 +262,7 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
         group.next_read = transaction.now.0.saturating_add(if more { 0 } else { GROUP_POLL_MS });
         if !more {
             group.problem = None;
+            log_restore::caught_up(&mut group, transaction.now.0);
             read_position::caught_up(&mut group, transaction.now.0);
         }
     }
@@ -257,6 +271,10 @@ pub(in crate::engine) fn entries_read(transaction: &mut Transaction<'_>, read: &
         mls.save(transaction)?;
     }
     store(transaction, &group);
+    if log_restore::is_busy(&group) {
+        log_restore::work_due(transaction, &group.log_id)?;
+        group = load(transaction, &group.log_id)?;
+    }
     wake::tell_due(transaction, &group)?;
     if !is_read(&group) {
         return invitation::take_up(transaction, &own, &group.log_id);
@@ -282,17 +300,19 @@ fn take(
     group: &mut GroupRecord,
     mls: &mut OpenGroup,
     entry: &GroupLogEntry,
-) -> Result<(), Stop> {
+) -> Result<Taken, Stop> {
     let own_commit = commit::is_own(group, entry);
     if own_commit && commit::is_proposal(group) {
-        return Ok(());
+        return Ok(Taken::New);
     }
     if message::logged(transaction, &group.log_id, &entry.entry_id, (entry.sequence, Some(entry)))? {
-        return Ok(());
+        return Ok(Taken::New);
     }
     read_position::logged(group, &entry.entry_id);
     let retention = mls.policy()?.retention_days;
-    match mls.process(entry, group.epoch)? {
+    let processed = mls.process(entry, group.epoch)?;
+    let taken = if matches!(processed, Processed::Known) { Taken::Known } else { Taken::New };
+    match processed {
         Processed::Message(said) => {
             let (address, number) = (said.sender.address.clone(), group.messages);
             keep(transaction, own, group, *said, entry)?;
@@ -333,6 +353,15 @@ fn take(
             Ok(())
         }
     }
+    .map(|()| taken)
+}
+
+/// Whether an entry of the log was new to this device.
+enum Taken {
+    /// It was.
+    New,
+    /// It has read it before, or made it.
+    Known,
 }
 
 /// Stores what somebody said, once.

@@ -106,6 +106,12 @@ pub const DEPARTED_DOMAIN: RecordClass = RecordClass::account(54);
 pub const DELIVERY: RecordClass = RecordClass::account(55);
 /// The delivery keys that this account gives; one record.
 pub const OWN_DELIVERY_KEYS: RecordClass = RecordClass::account(56);
+/// Entries of groups' logs for after a restore of their server, by log id and number modulo their limit.
+pub const GROUP_KEPT_ENTRY: RecordClass = RecordClass::account(58);
+/// Encoded requests that make the logs of groups that were made here, by log id.
+pub const GROUP_CREATION: RecordClass = RecordClass::account(59);
+/// Blobs of this device that are complete at its server, by blob id.
+pub const OWN_BLOB: RecordClass = RecordClass::account(60);
 /// What servers of groups were told of that, by log id.
 pub const GROUP_WAKE: RecordClass = RecordClass::state(27);
 /// With what is paid at the servers of domains, by domain.

@@ -3,9 +3,9 @@
 use super::{
     AccountRecord, Address, AdministratorKeyRecord, AgendaRecord, BodyFetchRecord, BreakGlassRecord, Bytes,
     ContactRecord, DeliveryRecord, DepartedDomainRecord, DeviceNameRecord, DhSecretKey, GroupDepartureRecord,
-    GroupInvitationRecord, GroupJoinRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord, GroupRosterRecord,
-    GroupWakeRecord, HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord, LinkRecord,
-    ListedDomainRecord, MailboxRecord, MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
+    GroupInvitationRecord, GroupJoinRecord, GroupKeptEntryRecord, GroupMessageRecord, GroupOutboxRecord, GroupRecord,
+    GroupRosterRecord, GroupWakeRecord, HintKeys, KeptEnvelopeRecord, Key, KeyPackagesRecord, KnownDevicesRecord,
+    LinkRecord, ListedDomainRecord, MailboxRecord, MessageRecord, OrganisationArrivalRecord, OrganisationDraftRecord,
     OrganisationId, OrganisationMemberRecord, OrganisationRecord, OutboxRecord, OwedRecord, OwnDeliveryKeysRecord,
     OwnStatementRecord, PartDigest, PaymentRecord, PeerRecord, PrekeysRecord, QueueRecord, RecordKey, RestoreRecord,
     ServerRecord, SessionRecord, SettingsRecord, SyncPendingRecord, TokenPageRecord, TrustListRecord,
@@ -346,6 +346,24 @@ pub fn group_owner_said(log_id: &[u8; 32], number: u64) -> Key<Bytes> {
 #[must_use]
 pub fn group_departure(log_id: &[u8; 32], sequence: u64) -> Key<GroupDepartureRecord> {
     key(class::GROUP_DEPARTURE, [log_id.as_slice(), &sequence.to_be_bytes()].concat())
+}
+
+/// An entry of a group's log, for after a restore of its server.
+#[must_use]
+pub fn group_kept_entry(log_id: &[u8; 32], slot: u32) -> Key<GroupKeptEntryRecord> {
+    key(class::GROUP_KEPT_ENTRY, [log_id.as_slice(), &slot.to_be_bytes()].concat())
+}
+
+/// The request that makes the log of a group that was made here.
+#[must_use]
+pub fn group_creation(log_id: &[u8; 32]) -> Key<Bytes> {
+    key(class::GROUP_CREATION, *log_id)
+}
+
+/// A blob of this device that is complete at its server: the upload secret, 16 bytes, and when it goes, 8 bytes, big-endian.
+#[must_use]
+pub fn own_blob(blob_id: &[u8; 32]) -> Key<Bytes> {
+    key(class::OWN_BLOB, *blob_id)
 }
 
 /// Where this device is woken for its groups.

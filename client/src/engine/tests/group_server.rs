@@ -17,7 +17,7 @@ use super::server::{Server, refuse};
 use crate::engine::GroupReader;
 
 /// What the server keeps of a group.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct GroupLog {
     /// The access keys of its epochs.
     pub(super) keys: BTreeMap<u64, VerifyingKey>,
@@ -87,15 +87,15 @@ impl Server {
     pub(super) fn read_group(&mut self, reader: &GroupReader, limit: u32) -> Result<Response, ErrorReply> {
         let (incarnation, now) = (self.incarnation, self.now);
         let groups = &mut self.groups;
-        let Some(log) = groups.logs.get(&reader.group) else { return refuse(ErrorCode::UnknownGroupLog) };
-        if log.keys.get(&reader.epoch) != Some(&reader.access_key.verifying_key()) {
-            return refuse(ErrorCode::GroupAccessRefused);
-        }
         let after = match reader.after {
             Some(GroupLogCursor { incarnation: of, sequence }) if of == incarnation => sequence,
             Some(_) => return refuse(ErrorCode::WrongIncarnation),
             None => 0,
         };
+        let Some(log) = groups.logs.get(&reader.group) else { return refuse(ErrorCode::UnknownGroupLog) };
+        if log.keys.get(&reader.epoch) != Some(&reader.access_key.verifying_key()) {
+            return refuse(ErrorCode::GroupAccessRefused);
+        }
         let limit = groups.page.unwrap_or(limit as usize).min(limit as usize);
         let of_epoch = log.entries.iter().filter(|(epoch, entry)| *epoch == reader.epoch && entry.sequence > after);
         let entries: Vec<_> = of_epoch.clone().take(limit).map(|(_, entry)| entry.clone()).collect();
@@ -245,7 +245,10 @@ impl Groups {
             };
         }
         if log.keys.last_key_value().map(|(epoch, _)| *epoch) != Some(append.epoch) {
-            return refuse(ErrorCode::StaleGroupEpoch);
+            let closing = log.entries.iter().find(|(epoch, entry)| *epoch == append.epoch && entry.closes_epoch);
+            let closing_commit = closing.map(|(_, entry)| Box::new(entry.clone()));
+            let error = ErrorReply::new(ErrorCode::StaleGroupEpoch, "the epoch is closed");
+            return Err(ErrorReply { closing_commit, ..error });
         }
         self.sequence += 1;
         let sequence = self.sequence;

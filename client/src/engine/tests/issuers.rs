@@ -33,6 +33,10 @@ pub(super) struct Issuer {
     seed: u8,
     /// The keys that proved and redeeming connections are shown are of this seed: a server that marks its clients.
     pub(super) marking: Option<u8>,
+    /// Of its store.
+    pub(super) incarnation: [u8; 16],
+    /// With the next redemption it has been restored.
+    pub(super) restored_at_redemption: bool,
     /// What each token has paid for.
     pub(super) spent: BTreeMap<([u8; 32], [u8; 32]), Vec<u8>>,
     /// Over which connections batches were asked for.
@@ -43,7 +47,16 @@ pub(super) struct Issuer {
 
 impl Issuer {
     pub(super) fn new(seed: u8) -> Self {
-        Self { seed, marking: None, spent: BTreeMap::new(), drawn: Vec::new(), refusals: Vec::new() }
+        let incarnation = [seed; 16];
+        Self {
+            seed,
+            marking: None,
+            incarnation,
+            restored_at_redemption: false,
+            spent: BTreeMap::new(),
+            drawn: Vec::new(),
+            refusals: Vec::new(),
+        }
     }
 
     fn secret(&self, day: u32) -> IssuerSecretKey {
@@ -62,6 +75,7 @@ impl Issuer {
             vouchers: 8,
             voucher_tokens: VOUCHER,
             required: true,
+            incarnation: self.incarnation,
         };
         keys.sign(&SigningKey::from_secret(&Secret::from([1; 32])))
     }
@@ -113,6 +127,12 @@ impl Issuers {
                 assert_eq!((read.home.as_str(), read.domain.as_str()), (DOMAIN, domain));
                 assert_eq!(read.key, SigningKey::from_secret(voucher_key).verifying_key());
                 issuer.drawn.push(outgoing.connection.clone());
+                if std::mem::take(&mut issuer.restored_at_redemption) {
+                    issuer.incarnation[0] ^= 0xff;
+                }
+                if read.incarnation != issuer.incarnation {
+                    return Some(refuse(ErrorCode::WrongIncarnation));
+                }
                 return Some(Ok(Response::DrawTokens(issuer.secret(day_of(now)).evaluate(request, rng).unwrap())));
             }
             _ => return None,
@@ -131,7 +151,8 @@ impl Issuers {
             Request::DrawVoucher(draw) => {
                 assert_eq!(outgoing.connection, Connection::Proved);
                 let [home, domain] = [DOMAIN.to_owned(), draw.domain.clone()];
-                let voucher = Voucher { home, domain, day: day_of(now), key: draw.key, tokens: VOUCHER };
+                let (day, incarnation) = (day_of(now), draw.incarnation);
+                let voucher = Voucher { home, domain, day, key: draw.key, tokens: VOUCHER, incarnation };
                 let signed = voucher.sign(&SigningKey::from_secret(&Secret::from([1; 32])));
                 return Some(Ok(Response::DrawVoucher(signed)));
             }

@@ -17,6 +17,7 @@ mod group_franking;
 mod group_presence;
 mod group_rejoin;
 mod group_reports;
+mod group_restored_logs;
 mod group_retention;
 mod group_server;
 mod group_successors;

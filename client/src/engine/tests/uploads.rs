@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use medipeps_core::kind::{AttachmentPlace, Body};
 use medipeps_core::wire::client_records::RecipientState;
+use medipeps_core::wire::transport::Response;
 
 use super::transfers::BLOB_KEPT_MS;
 use super::world::{World, engine_error, mail};
-use crate::engine::{Attachment, AttachmentSource, EngineError, Event, Input, SendMail, Time, class};
+use crate::engine::{
+    Attachment, AttachmentSource, Connection, Correlation, EngineError, Event, Input, SendMail, Time, class,
+};
 use crate::limits::{BLOB_KEPT_MIN_MS, OUTBOX_TRIED_MS, UPLOAD_BEGUN_ANEW_MAX, UPLOAD_TRIED_MS};
 
 const MIB: usize = 1 << 20;
@@ -316,4 +319,40 @@ fn a_body_that_no_envelope_holds_goes_as_a_blob() {
         assert!(world.fetch_bodies(1, &mut None).is_ok());
         assert_eq!(world.whole_text(1, id), Some(text), "{length}");
     }
+}
+
+#[test]
+fn the_blobs_of_an_account_go_when_it_ends_and_nobody_elses() {
+    let (mut world, _) = with_two_files();
+    world.upload_all(0);
+    world.send_all(0);
+    world.settle();
+    let (to, attached) = (world.address(0), world.clients[1].attach("/answer.png", &bytes(100_000), 1));
+    world.queue(1, SendMail { attachments: vec![attached], ..mail(&to, "answer") });
+    world.upload_all(1);
+    world.send_all(1);
+    world.settle();
+    let blobs = |world: &World| world.server.blobs.len();
+    assert_eq!((blobs(&world), count(&mut world, class::OWN_BLOB)), (3, 2));
+    // What has run out is not remembered.
+    world.later(2 * BLOB_KEPT_MS);
+    let command = mail(&world.address(1), "later");
+    let attachments = vec![world.clients[0].attach("/late.png", &bytes(100_000), 1)];
+    world.queue(0, SendMail { attachments, ..command });
+    world.upload_all(0);
+    world.send_all(0);
+    assert_eq!((blobs(&world), count(&mut world, class::OWN_BLOB)), (4, 1));
+    // One that is not complete goes too.
+    let command = mail(&world.address(1), "never sent");
+    let attachments = vec![world.clients[0].attach("/begun.png", &bytes(100_000), 1)];
+    world.queue(0, SendMail { attachments, ..command });
+    let gone = Input::Reply { to: Correlation::DeleteAccount, result: Ok(Response::Done) };
+    let deletions = world.clients[0].handle(&gone, world.now).unwrap().outgoing;
+    assert_eq!(deletions.len(), 2);
+    for outgoing in deletions {
+        assert!(matches!(&outgoing.connection, Connection::Anonymous(_)), "whose they are is not told");
+        let answer = world.exchange(0, &outgoing, 0).unwrap();
+        world.run(0, &answer).unwrap();
+    }
+    assert_eq!((blobs(&world), count(&mut world, class::OWN_BLOB)), (3, 0));
 }

@@ -183,3 +183,65 @@ fn tokens_of_a_server_that_was_restored_are_thrown_away_and_others_drawn_at_once
     world.send_all(0);
     assert_eq!(draws(&world, DOMAIN), 1);
 }
+
+/// Claire, and Eve at another server, to whom Claire can pay.
+fn with_eve() -> (World, Address) {
+    let mut world = world();
+    world.issuers.by_domain.insert(OTHER.into(), Issuer::new(100));
+    let eve: Address = format!("eve@{OTHER}").parse().unwrap();
+    world.clients.push(Client::new_at(eve.clone(), 50, world.now));
+    let creation = world.creation(2);
+    world.run(2, &creation).unwrap();
+    prove(&mut world, 0);
+    (world, eve)
+}
+
+#[test]
+fn a_voucher_of_before_a_restore_is_thrown_away_and_another_drawn_at_once() {
+    let (mut world, eve) = with_eve();
+    world.issuers.by_domain.get_mut(OTHER).unwrap().restored_at_redemption = true;
+    world.run(0, &Input::AddContact { address: eve.clone(), accept_new_key: false }).unwrap();
+    world.send_all(0);
+    assert_eq!(tokens(&mut world, 0, OTHER), VOUCHER);
+    let id = world.send(0, mail(&eve, "paid by the second one"));
+    assert_eq!(world.state(0, id).0, RecipientState::Accepted);
+    let keys: BTreeSet<_> = world
+        .sent_over
+        .iter()
+        .filter_map(|(_, _, request)| match request {
+            Request::DrawVoucher(draw) => Some((draw.key.as_bytes().to_vec(), draw.incarnation)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(keys.len(), 2, "another key: the first voucher tells the home server nothing about the second");
+}
+
+#[test]
+fn what_nobody_has_confirmed_is_sent_again_when_another_domains_server_was_restored() {
+    let (mut world, eve) = with_eve();
+    world.run(0, &Input::AddContact { address: eve.clone(), accept_new_key: false }).unwrap();
+    let paul = world.address(1);
+    world.send(0, mail(&eve, "lost with the restore"));
+    world.send(0, mail(&paul, "at home"));
+    world.find_device(2).unwrap().queue.clear();
+    let submitted = |world: &World, to: &Address| {
+        let to_whom = |request: &Request| matches!(request, Request::Submit(submit) if submit.address == *to);
+        world.sent_over.iter().filter(|(by, _, request)| *by == 0 && to_whom(request)).count()
+    };
+    let (to_eve, to_paul) = (submitted(&world, &eve), submitted(&world, &paul));
+    // Another incarnation, other issuer keys: the next payment is refused, and its keys are asked for.
+    world.issuers.by_domain.insert(OTHER.into(), Issuer::new(90));
+    world.send(0, mail(&eve, "after"));
+    world.later(60_000);
+    prove(&mut world, 0);
+    world.send_all(0);
+    world.later(3_600_000);
+    prove(&mut world, 0);
+    world.send_all(0);
+    assert!(submitted(&world, &eve) > to_eve + 1);
+    assert_eq!(submitted(&world, &paul), to_paul, "what is at another server is not concerned");
+    world.receive(2);
+    let mut texts = world.texts(2);
+    texts.sort();
+    assert_eq!(texts, ["after", "lost with the restore"]);
+}

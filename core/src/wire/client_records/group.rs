@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::{GroupChangeRecord, GroupCommitRecord, address, optional_id, text};
+use super::{GroupChangeRecord, GroupCommitRecord, GroupRestoredRecord, address, optional_id, text};
 use crate::Address;
 use crate::wire::{WireError, fixed, proto};
 
@@ -107,6 +107,10 @@ pub struct GroupRecord {
     pub time_asked: u64,
     /// Who has invited this device; `None` if the group was made here.
     pub invited_by: Option<Address>,
+    /// How many entries were kept so far, for after a restore of the server; see [`super::GroupKeptEntryRecord`].
+    pub entries_kept: u64,
+    /// The server's store was restored, and the log may lack what this device has.
+    pub restored: Option<GroupRestoredRecord>,
 }
 
 /// Who is in a group, as MLS has it at the epoch that is read.
@@ -170,6 +174,8 @@ impl GroupRecord {
             server_time: self.server_time,
             time_asked: self.time_asked,
             invited_by: self.invited_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+            entries_kept: self.entries_kept,
+            restored: self.restored.as_ref().map(GroupRestoredRecord::to_proto),
         }
         .encode_to_vec()
     }
@@ -214,6 +220,8 @@ impl GroupRecord {
             server_time: record.server_time,
             time_asked: record.time_asked,
             invited_by: text(record.invited_by).map(|invited_by| address(&invited_by)).transpose()?,
+            entries_kept: record.entries_kept,
+            restored: record.restored.as_ref().map(GroupRestoredRecord::from_proto).transpose()?,
         })
     }
 }
@@ -376,6 +384,13 @@ mod tests {
             server_time: 12,
             time_asked: 13,
             invited_by: Some("c@b".parse().unwrap()),
+            entries_kept: 300,
+            restored: Some(GroupRestoredRecord {
+                since: 5,
+                epoch: 6,
+                incarnation: None,
+                step: super::super::GroupRestoredStep::Behind,
+            }),
         }
     }
 
@@ -399,6 +414,8 @@ mod tests {
                 successor: None,
                 read_entry: None,
                 invited_by: None,
+                entries_kept: 0,
+                restored: None,
                 ..group()
             };
             assert_eq!(GroupRecord::decode(&record.encode()), Ok(record));

@@ -10,6 +10,7 @@ mod group;
 mod group_change;
 mod group_invitation;
 mod group_message;
+mod group_restored;
 mod group_wake;
 mod key_packages;
 mod linking;
@@ -36,6 +37,7 @@ pub use group::{GroupMemberRecord, GroupRecord, GroupRoleRecord, GroupRosterReco
 pub use group_change::{GroupChangeKind, GroupChangeRecord, GroupCommitRecord};
 pub use group_invitation::{GroupBlobRecord, GroupInvitationRecord, GroupJoinRecord};
 pub use group_message::{GroupEntryRecord, GroupMessageRecord, GroupMessageState, GroupOutboxRecord};
+pub use group_restored::{GroupKeptEntryRecord, GroupRestoredRecord, GroupRestoredStep};
 pub use group_wake::{GroupWakeRecord, WakeRecord};
 pub use key_packages::KeyPackagesRecord;
 pub use linking::{DeviceNameRecord, LinkRecord, NewDeviceLinkRecord, NewDeviceStage, PrimaryLinkRecord, PrimaryStage};

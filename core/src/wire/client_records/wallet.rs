@@ -241,6 +241,7 @@ mod tests {
             vouchers: 6,
             voucher_tokens: 7,
             required: true,
+            incarnation: [8; 16],
         };
         let draw =
             TokenDraw { key, count: 8, seed: secret(9), voucher_key: Some(secret(10)), voucher: Some(vec![11; 90]) };

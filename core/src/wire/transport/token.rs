@@ -55,6 +55,8 @@ pub struct DrawVoucher {
     pub domain: String,
     /// Drawn for this voucher alone.
     pub key: VerifyingKey,
+    /// Of that server's store, as its issuer keys say.
+    pub incarnation: [u8; 16],
 }
 
 /// Draws a batch for a voucher.
@@ -154,7 +156,11 @@ impl TokenResponse {
 
 impl DrawVoucher {
     pub(super) fn to_proto(&self) -> proto::DrawVoucher {
-        proto::DrawVoucher { domain: self.domain.clone(), key: self.key.as_bytes().to_vec() }
+        proto::DrawVoucher {
+            domain: self.domain.clone(),
+            key: self.key.as_bytes().to_vec(),
+            incarnation: self.incarnation.to_vec(),
+        }
     }
 
     pub(super) fn from_proto(message: proto::DrawVoucher) -> Result<Self, WireError> {
@@ -162,7 +168,7 @@ impl DrawVoucher {
             return Err(WireError::Bounds("domain"));
         }
         let key = VerifyingKey::from_slice(&message.key).map_err(|_| WireError::Bounds("key"))?;
-        Ok(Self { domain: message.domain, key })
+        Ok(Self { incarnation: fixed(&message.incarnation, "incarnation")?, domain: message.domain, key })
     }
 }
 
@@ -225,7 +231,7 @@ mod tests {
             draw(1),
             draw(TOKENS_PER_BATCH_MAX),
             Request::FetchIssuerKeys,
-            Request::DrawVoucher(DrawVoucher { domain: "hospital.example".into(), key }),
+            Request::DrawVoucher(DrawVoucher { domain: "hospital.example".into(), key, incarnation: [9; 16] }),
             Request::RedeemVoucher(RedeemVoucher { voucher: vec![6], request, signature: [7; 64] }),
             Request::SetDeliveryKeys(vec![[8; 32]; DELIVERY_KEYS_MAX]),
             Request::SetDeliveryKeys(vec![]),
