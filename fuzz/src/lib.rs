@@ -23,7 +23,7 @@ use medipeps_core::crypto::x_wing;
 use medipeps_core::envelope::{Envelope, HintKey, VERSION};
 use medipeps_core::identity::{Statement, VerificationCode};
 use medipeps_core::invitation::Invitation;
-use medipeps_core::kind::{Body, Content, OrganisationMessage, sanitise_html, text_of_html};
+use medipeps_core::kind::{Body, Content, GivenDeliveryKey, OrganisationMessage, sanitise_html, text_of_html};
 use medipeps_core::linking::LinkingCode;
 use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
 use medipeps_core::push_endpoint::PushEndpoint;
@@ -211,6 +211,10 @@ targets! {
     /// What a message says. HTML is sanitised on the way, which must not change anything the second time.
     content(data) {
         let Ok(content) = Content::decode(data) else { return };
+        // The same fields are read; what is beside it goes and nothing else does.
+        let bare = GivenDeliveryKey::detach(data).map_err(|error| error.to_string());
+        assert_eq!(bare.as_ref().map(|bare| GivenDeliveryKey::beside(bare)), Ok(Ok(None)));
+        assert_eq!(bare.as_ref().map(|bare| Content::decode(bare)), Ok(Ok(content.clone())));
         let again = content.encode().and_then(|bytes| Content::decode(&bytes));
         let known_kind = !matches!(content.body, Body::Unknown { .. });
         assert!(!known_kind || again.is_ok_and(|again| again == content));

@@ -7,6 +7,7 @@ use medipeps_core::prekey::{EncodedBundle, PrekeyBundle};
 use medipeps_core::wire::transport::{FetchPrekeys, Payment, Request, Response};
 
 use crate::bare_account::{BareAccount, Place, Queue};
+use crate::groups::{group, ready, said};
 use crate::person::{Draft, Person};
 use crate::server::Server;
 
@@ -62,6 +63,51 @@ fn yesterdays_backup_is_restored_under_clients_that_are_ahead() {
     assert_eq!(karim.subjects(), everything);
     for person in [&claire, &karim] {
         assert_eq!(person.status()["old_copy"], false);
+    }
+    server.ask(&["admin", "verify"]).done();
+}
+
+#[test]
+fn a_group_that_is_ahead_of_the_backup_is_made_whole_by_its_members() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let claire = ready(folder.path(), &server, "Dr Claire Martin", "claire");
+    let karim = ready(folder.path(), &server, "Karim Benali", "karim");
+    let nadia = ready(folder.path(), &server, "Nadia Roux", "nadia");
+    claire.run(&["group", "create", "Ward 3", "--member", &karim.address(), "--member", &nadia.address()]).done();
+    for person in [&karim, &nadia] {
+        person.run(&["sync"]).done();
+    }
+    claire.run(&["group", "send", "Ward 3", "of yesterday"]).done();
+    karim.run(&["sync"]).done();
+    let export = folder.path().join("export");
+    server.ask(&["admin", "export", "--out", export.to_str().unwrap()]).done();
+    // Of today: a message that all but one have read, a commit, and another message that nobody has.
+    karim.run(&["group", "send", "Ward 3", "read"]).done();
+    claire.run(&["sync"]).done();
+    claire.run(&["group", "rename", "Ward 3", "Ward 4"]).done();
+    karim.run(&["sync"]).done();
+    claire.run(&["group", "send", "Ward 4", "not read by anybody"]).done();
+    server.stop();
+
+    let key = fs::read(server.data().join("server.key")).unwrap();
+    server.move_to("restored");
+    fs::create_dir(server.data()).unwrap();
+    fs::write(server.data().join("server.key"), key).unwrap();
+    server.ask(&["admin", "import", "--in", export.to_str().unwrap()]).done();
+    server.run();
+    // She had read nothing of today, and comes first; then those who hold the rest.
+    nadia.run(&["sync"]).done();
+    assert_eq!(said(&nadia, "Ward 3"), ["of yesterday"]);
+    for person in [&karim, &claire, &nadia, &karim] {
+        person.run(&["sync"]).done();
+    }
+    nadia.run(&["group", "send", "Ward 4", "all of it is here"]).done();
+    let everything = ["of yesterday", "read", "not read by anybody", "all of it is here"];
+    for person in [&claire, &karim, &nadia] {
+        person.run(&["sync"]).done();
+        assert_eq!(said(person, "Ward 4"), everything, "nothing is lost, and nothing doubled");
+        assert_eq!(group(person, "Ward 4")["state"], "active");
     }
     server.ask(&["admin", "verify"]).done();
 }

@@ -131,6 +131,9 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
 
 async fn accept(home: &Path, address: Address) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
+    if agent.settings()?.is_blocked(&address) {
+        return Err(CommandError::Failed(format!("{address} is blocked; `contact unblock {address}` first")));
+    }
     agent.run(Input::Accept(address.clone()), &mut |_| {}).await?;
     agent.close().await;
     output::print(&format!("{address} may write to you like those whom you write to.\n"))

@@ -8,8 +8,7 @@ use medipeps_core::wire::backup::{BackupAccount, BackupEntry};
 use medipeps_core::wire::client_records::{
     AccountRecord, BodyFetchRecord, ContactRecord, DeliveryRecord, DepartedDomainRecord, GroupDepartureRecord,
     GroupMessageRecord, GroupMessageState, GroupRecord, GroupRosterRecord, ListedDomainRecord, MessageRecord,
-    OwnDeliveryKeysRecord, RecipientState, ServerRecord, SettingsRecord, TrustListRecord, UnconfirmedRecord,
-    UnconfirmedSenderRecord,
+    RecipientState, ServerRecord, SettingsRecord, TrustListRecord, UnconfirmedRecord, UnconfirmedSenderRecord,
 };
 use medipeps_core::wire::identity::SignedDeviceCertificate;
 use zeroize::Zeroizing;
@@ -22,7 +21,7 @@ use crate::store::{RecordClass, RecordKey};
 /// The classes that a backup has, in the order in which they are read. A message's mark that it has come is committed
 /// with the message, so marks are read first: no backup has one without its message. Contents come after the messages that
 /// they belong to, because others wait there to be sent. A group comes after its messages, because it counts them.
-pub(crate) const CLASSES: [RecordClass; 23] = [
+pub(crate) const CLASSES: [RecordClass; 22] = [
     class::SERVER,
     class::TRUST_LIST,
     class::LISTED_DOMAIN,
@@ -36,7 +35,6 @@ pub(crate) const CLASSES: [RecordClass; 23] = [
     class::UNCONFIRMED,
     class::SETTINGS,
     class::DELIVERY,
-    class::OWN_DELIVERY_KEYS,
     class::GROUP_RECEIVED,
     class::DEVICE_CERTIFICATE,
     class::GROUP_MESSAGE,
@@ -132,7 +130,6 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
         }),
         class::SETTINGS => again::<SettingsRecord>(&entry.value, |_| name == key::settings().name()),
         class::DELIVERY => again::<DeliveryRecord>(&entry.value, |_| !name.is_empty()),
-        class::OWN_DELIVERY_KEYS => own_delivery_keys(&entry.value).filter(|_| name == key::own_delivery_keys().name()),
         class::GROUP_RECEIVED => {
             (name.len() > 48 && entry.value.len() == size_of::<u64>()).then(|| entry.value.clone())
         }
@@ -147,12 +144,6 @@ pub(crate) fn admit(entry: &BackupEntry) -> Result<(RecordKey, Zeroizing<Vec<u8>
         _ => return Err("a record of a class that backups do not have"),
     };
     Ok((RecordKey::new(class, name), value.ok_or("a record that cannot be read")?))
-}
-
-/// The server is told anew: it may have others since the backup.
-fn own_delivery_keys(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let record = OwnDeliveryKeysRecord::decode(value).ok()?;
-    Some(OwnDeliveryKeysRecord { told: Vec::new(), next_attempt: 0, ..record }.encode().into())
 }
 
 fn again<T: Record>(value: &[u8], fits: impl FnOnce(&T) -> bool) -> Option<Zeroizing<Vec<u8>>> {

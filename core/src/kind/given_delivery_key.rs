@@ -50,6 +50,14 @@ impl GivenDeliveryKey {
         wire::content::decode_given_delivery_key(content)
     }
 
+    /// An encoded [`super::Content`] without what is beside it: every other byte stays as it is.
+    ///
+    /// # Errors
+    /// [`WireError`]
+    pub fn detach(content: &[u8]) -> Result<Zeroizing<Vec<u8>>, WireError> {
+        wire::content::without_given_delivery_key(content)
+    }
+
     /// Whether it stands in the place of another of the same account: the newer does; of two of the same time the one with the
     /// larger hash, so that all devices choose the same.
     #[must_use]
@@ -76,6 +84,8 @@ mod tests {
         assert_eq!(Content::decode(&with_key), Ok(content));
         assert_eq!(GivenDeliveryKey::beside(&with_key), Ok(Some(given(7, 5))));
         assert_eq!(GivenDeliveryKey::beside(&encoded), Ok(None));
+        assert_eq!(GivenDeliveryKey::detach(&with_key).unwrap(), encoded);
+        assert_eq!(GivenDeliveryKey::detach(&encoded).unwrap(), encoded);
         // Another one after it stands instead.
         let twice = given(8, 6).attach(&with_key).unwrap();
         assert_eq!(GivenDeliveryKey::beside(&twice), Ok(Some(given(8, 6))));

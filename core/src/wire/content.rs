@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 pub(in crate::wire) use case::{decode_team, encode_team};
 pub(crate) use delivery::{
     decode_given_delivery_key, encode_given_delivery_key, given_delivery_key, given_delivery_key_of, synced_delivery,
-    synced_delivery_of,
+    synced_delivery_of, without_given_delivery_key,
 };
 pub(in crate::wire) use report::{decode_proof, encode_proof};
 pub(crate) use settings::{blocked_account, blocked_account_of, muted_conversation, muted_conversation_of};

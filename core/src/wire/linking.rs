@@ -240,7 +240,7 @@ impl LinkTokens {
 
     fn from_message(message: proto::LinkTokens) -> Result<Self, WireError> {
         let bytes = Zeroizing::new(message.tokens);
-        if bytes.len() % TOKEN_LENGTH != 0 || bytes.len() / TOKEN_LENGTH > LINKING_TOKENS_MAX {
+        if !bytes.len().is_multiple_of(TOKEN_LENGTH) || bytes.len() / TOKEN_LENGTH > LINKING_TOKENS_MAX {
             return Err(WireError::Bounds("tokens"));
         }
         let token = |one: &[u8]| Ok((fixed(&one[..32], "tokens")?, fixed(&one[32..], "tokens")?));

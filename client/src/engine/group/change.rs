@@ -21,7 +21,7 @@ use crate::engine::contact::{self, Pinned};
 use crate::engine::outbox::{is_due, is_transient, next_attempt};
 use crate::engine::outcome::{Connection, EngineError, error_code_name};
 use crate::engine::transaction::{Stop, Transaction};
-use crate::engine::{organisation, own_devices};
+use crate::engine::{delivery, organisation, own_devices};
 use crate::limits::{GROUP_ADDED_AT_ONCE_MAX, GROUP_CHANGES_MAX, GROUP_KEY_PACKAGES_ASKED_MAX};
 
 /// A change that a person asks for.
@@ -65,7 +65,11 @@ pub(in crate::engine) fn change(transaction: &mut Transaction<'_>, command: &Gro
     }
     want(&mut group, command.what.clone(), transaction.now.0);
     store(transaction, &group);
-    Ok(())
+    match &command.what {
+        // Who is taken in may write.
+        GroupChangeKind::Add(address, _) => delivery::accept(transaction, address),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses at once what the group's rules do not allow.

@@ -11,8 +11,8 @@ use super::{GroupEvent, GroupId, GroupProblem, append, change, store, tell};
 use crate::engine::account::OwnDevice;
 use crate::engine::contact;
 use crate::engine::outcome::EngineError;
-use crate::engine::transaction::{Stop, Transaction};
-use crate::engine::{organisation, own_devices};
+use crate::engine::transaction::{Stop, Transaction, go_on};
+use crate::engine::{delivery, organisation, own_devices};
 
 /// Makes a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,10 @@ pub(in crate::engine) fn create(transaction: &mut Transaction<'_>, command: &Cre
     let mut policy = GroupPolicy::new(&command.name, own.address(), account_key, own.address().domain());
     (policy.description, policy.retention_days) = (command.description.clone(), command.retention_days);
     policy.organisation = organisation;
+    // Who is taken in may write.
+    for (address, _) in &command.members {
+        go_on(delivery::accept(transaction, address))?;
+    }
     make(transaction, &own, &policy, &command.members).map(|_| ())
 }
 

@@ -3,7 +3,7 @@
 
 use medipeps_core::Address;
 use medipeps_core::group::{EpochChange, Role};
-use medipeps_core::kind::{Body, Content, MailboxArrival, MessageId, ReceiptsWanted, Urgency};
+use medipeps_core::kind::{Body, Content, GivenDeliveryKey, MailboxArrival, MessageId, ReceiptsWanted, Urgency};
 use medipeps_core::wire::client_records::{
     GroupDepartureRecord, GroupMessageState, GroupRecord, GroupStanding, MailboxRecord, MessageRecord, SenderCheck,
 };
@@ -91,6 +91,8 @@ fn post_due(transaction: &mut Transaction<'_>, group_id: &GroupId) -> Result<(),
         }
         if message.sender_check == SenderCheck::Checked {
             let Some(content) = transaction.load(&key::content(&id))? else { continue };
+            // The sender's delivery key was given to this account, not to all who read its mailbox.
+            let content = GivenDeliveryKey::detach(&content).map_err(EngineError::from)?;
             let Some(sender) = transaction.load(&key::contact(&message.sender))? else { continue };
             let statement = transaction.statement(&sender.statement).map_err(EngineError::from)?;
             let account_key = statement.account_key();

@@ -204,3 +204,39 @@ fn a_restored_server_is_told_again() {
     world.send_all(0);
     assert_eq!(world.keys_at_server(0), 1);
 }
+
+#[test]
+fn two_devices_that_make_a_key_at_once_agree_on_one() {
+    let mut world = World::new(&["claire", "karim"]);
+    let second = world.join_device(0);
+    world.settle();
+    world.later(1);
+    for device in [0, second] {
+        world.run(device, &Input::RenewDeliveryKey).unwrap();
+    }
+    world.days_pass(1);
+    assert_eq!(world.newest_key(0), world.newest_key(second));
+    // What either has given is good.
+    for device in [0, second] {
+        let text = format!("from device {device}");
+        world.write(device, 1, &text);
+    }
+    world.write(1, 0, "answer");
+    assert!(!world.came_without_key(0, "answer") && !world.came_without_key(second, "answer"));
+    world.days_pass(8);
+    assert_eq!(world.keys_at_server(0), 1);
+}
+
+#[test]
+fn a_key_of_a_clock_that_was_a_year_ahead_keeps_no_former_one_alive() {
+    let mut world = strangers();
+    world.clients[1].clock_ahead = 365 * DAY;
+    world.run(1, &Input::RenewDeliveryKey).unwrap();
+    world.clients[1].clock_ahead = 0;
+    world.days_pass(1);
+    assert_eq!(world.keys_at_server(1), 1);
+    // And the next one is newer all the same.
+    let before = world.newest_key(1);
+    world.run(1, &Input::RenewDeliveryKey).unwrap();
+    assert!(world.newest_key(1) > before);
+}

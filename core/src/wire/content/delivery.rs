@@ -1,11 +1,15 @@
 //! What `spec/proto/content.proto` has about delivery keys; also records of the client's.
 
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::address;
 use crate::kind::{GivenDeliveryKey, SyncedDelivery};
 use crate::wire::{WireError, fixed, proto};
+
+/// `Content.delivery_key`.
+const TAG: u32 = 20;
 
 /// What is read of a content where only its delivery key is looked for.
 #[derive(Clone, PartialEq, Message)]
@@ -25,6 +29,20 @@ pub(crate) fn encode_given_delivery_key(given: &GivenDeliveryKey) -> Zeroizing<V
 
 pub(crate) fn decode_given_delivery_key(content: &[u8]) -> Result<Option<GivenDeliveryKey>, WireError> {
     Beside::decode(content)?.delivery_key.map(given_delivery_key_of).transpose()
+}
+
+pub(crate) fn without_given_delivery_key(content: &[u8]) -> Result<Zeroizing<Vec<u8>>, WireError> {
+    let mut kept = Zeroizing::new(Vec::with_capacity(content.len()));
+    let mut rest = content;
+    while !rest.is_empty() {
+        let field = rest;
+        let (tag, wire_type) = decode_key(&mut rest)?;
+        skip_field(wire_type, tag, &mut rest, DecodeContext::default())?;
+        if tag != TAG {
+            kept.extend_from_slice(&field[..field.len() - rest.len()]);
+        }
+    }
+    Ok(kept)
 }
 
 pub(crate) fn given_delivery_key(given: &GivenDeliveryKey) -> proto::GivenDeliveryKey {
