@@ -7,6 +7,7 @@ use voprf::{EvaluationElement, Proof, Ristretto255, VoprfClient, VoprfServer};
 use super::{check, hex, secret};
 use crate::crypto::signature::SigningKey;
 use crate::delivery_key::DeliveryKey;
+use crate::kind::{Body, GivenDeliveryKey, test_content};
 use crate::proof::Channel;
 use crate::test_rng::{FixedRng, rng};
 use crate::token::{IssuerKeys, IssuerSecretKey, Prices, TokenBatch, Voucher};
@@ -46,10 +47,12 @@ fn our_own_vectors() {
     let token = |token: &crate::wire::transport::Token| json!({ "nonce": hex(token.nonce), "authenticator": hex(token.authenticator) });
     let paid = FetchPrekeys { address, payment: Payment::Tokens(tokens.clone()) };
     let delivery_key = DeliveryKey::from([8; 16]);
+    let given = GivenDeliveryKey { key: delivery_key.clone(), made_at: 1_795_824_000_000 };
+    let content = test_content::content(Body::Empty).encode().unwrap();
     check(
         "tokens",
         &json!({
-            "about": "spec/tokens.md: an issuer key, a batch, its tokens, a signed list, a voucher, a delivery key.",
+            "about": "spec/tokens.md: an issuer key, a batch, its tokens, a signed list, a voucher, a delivery key, and one beside a message.",
             "issuer_key": {
                 "seed": hex([3; 32]),
                 "day": 20_783,
@@ -79,6 +82,12 @@ fn our_own_vectors() {
                 "key": hex(delivery_key.as_bytes()),
                 "address": paid.address.as_str(),
                 "hash": hex(delivery_key.hash(&paid.address)),
+            },
+            "given_delivery_key": {
+                "key": hex(given.key.as_bytes()),
+                "made_at": given.made_at,
+                "content": hex(content.as_slice()),
+                "beside": hex(given.attach(&content).unwrap().as_slice()),
             },
         }),
     );

@@ -7,7 +7,7 @@ use rand_core::SeedableRng;
 
 use super::world::{World, engine_error, mail, tick};
 use crate::account_store::decide;
-use crate::engine::{Attachment, AttachmentSource, Connection, EngineError, Event, Input, SendMail, Time};
+use crate::engine::{Attachment, AttachmentSource, Connection, Correlation, EngineError, Event, Input, SendMail, Time};
 use crate::limits::{OUTBOX_TRIED_MS, RETRY_MAX_MS};
 use crate::store::memory::CommitFault;
 
@@ -212,8 +212,9 @@ fn a_failed_commit_is_run_again_with_a_fresh_seed() {
     let mut world = World::new(&["claire", "paul"]);
     let command = Input::SendMail(mail(&world.address(1), "hello"));
     world.clients[0].handle(&command, world.now).unwrap();
-    let fetch = world.clients[0].handle(&tick(), world.now).unwrap().outgoing.remove(0);
-    let reply = world.exchange(0, &fetch, 0).unwrap();
+    let outgoing = world.clients[0].handle(&tick(), world.now).unwrap().outgoing;
+    let fetch = outgoing.iter().find(|one| matches!(one.reply_to, Correlation::FetchPrekeys(_))).unwrap();
+    let reply = world.exchange(0, fetch, 0).unwrap();
 
     let client = &mut world.clients[0];
     let mut recorder = Recorder { rng: chacha20::ChaCha20Rng::from_seed([99; 32]), drawn: Vec::new() };
