@@ -136,11 +136,13 @@ fn a_device_is_linked_and_pays_on_its_first_day() {
     let tablet = Person::new(&folder.path().join("second"), "", "claire");
     link_home(&claire, &tablet, &server, "Ward tablet");
     tablet.sync();
-    // The day's batch is drawn; what the first device gave is what there is.
-    assert_eq!(wallet(&tablet, domain), (64, "TokensDrawn".into()));
-    assert_eq!(wallet(&claire, domain).0, drawn - 64 - 1, "the grant is large enough to cost one");
+    // The day's batch is drawn; what the first device gave is what there is, less what the devices have told each other.
+    let (given, problem) = wallet(&tablet, domain);
+    assert!((50..=64).contains(&given) && problem == "TokensDrawn", "{given}, {problem}");
+    let left = wallet(&claire, domain).0;
+    assert!((drawn - 80..drawn - 64).contains(&left), "{left}: the grant is large enough to cost one");
     let scan = tablet.file("scan.bin", &vec![7; 300 << 10]);
     tablet.send_now(&Draft { attach: vec![scan], ..Draft::to(&karim, "From the ward", "text") });
     karim.receive("From the ward");
-    assert!(wallet(&tablet, domain).0 < 64);
+    assert!(wallet(&tablet, domain).0 < given);
 }

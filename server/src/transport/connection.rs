@@ -142,7 +142,7 @@ impl Stream {
             Answer::GroupWatch(watch) => Box::pin(watch.run(&mut self)).await,
             Answer::Subscription(subscription) => Box::pin(subscription.run(&mut self)).await,
         }
-        self.finish(receive).await;
+        Box::pin(self.finish(receive)).await;
     }
 
     /// Ends the stream and waits a little for the client to have it all, and to have ended its half: closing the connection
@@ -167,7 +167,8 @@ impl Sink for Stream {
             self.send.write_all(&length.to_be_bytes()).await?;
             self.send.write_all(&body).await
         };
-        match timeout(Duration::from_millis(WRITE_TIMEOUT_MS), write).await {
+        // On the heap: a subscription waits for days in a task that would be as large as what it does when it writes.
+        match Box::pin(timeout(Duration::from_millis(WRITE_TIMEOUT_MS), write)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(StreamGone)) => Err(SinkClosed),
             Err(_) => {

@@ -79,7 +79,8 @@ impl Link {
         }
     }
 
-    /// The next stream that the client opens; `None` when the connection is gone.
+    /// The next stream that the client opens; `None` when the connection is gone. Nearly every connection is QUIC's and waits
+    /// here for days: what the others need is on the heap, where it costs that one nothing.
     pub(crate) async fn accept(&self) -> Option<(SendHalf, ReceiveHalf)> {
         match self {
             Self::Quic(connection) => {
@@ -87,12 +88,12 @@ impl Link {
                 Some((SendHalf::Quic(send), ReceiveHalf::Quic(receive)))
             }
             Self::WebTransport(session) => {
-                let (send, receive) = session.accept_bi().await.ok()?;
-                Some((SendHalf::WebTransport(send), ReceiveHalf::WebTransport(receive)))
+                let (send, receive) = Box::pin(session.accept_bi()).await.ok()?;
+                Some((SendHalf::WebTransport(Box::new(send)), ReceiveHalf::WebTransport(Box::new(receive))))
             }
             Self::WebSocket { session, .. } => {
-                let (send, receive) = session.accept_bi().await.ok()?;
-                Some((SendHalf::WebSocket(send), ReceiveHalf::WebSocket(receive)))
+                let (send, receive) = Box::pin(session.accept_bi()).await.ok()?;
+                Some((SendHalf::WebSocket(Box::new(send)), ReceiveHalf::WebSocket(Box::new(receive))))
             }
         }
     }
@@ -113,10 +114,10 @@ impl Link {
                 connection.closed().await;
             }
             Self::WebTransport(session) => {
-                session.closed().await;
+                Box::pin(session.closed()).await;
             }
             Self::WebSocket { session, .. } => {
-                session.closed().await;
+                Box::pin(session.closed()).await;
             }
         }
     }
@@ -125,8 +126,8 @@ impl Link {
 /// The server's half of a stream.
 pub(crate) enum SendHalf {
     Quic(quinn::SendStream),
-    WebTransport(web_transport_quinn::SendStream),
-    WebSocket(qmux::SendStream),
+    WebTransport(Box<web_transport_quinn::SendStream>),
+    WebSocket(Box<qmux::SendStream>),
 }
 
 /// The client takes nothing more on this stream.
@@ -138,8 +139,8 @@ impl SendHalf {
     pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> Result<(), StreamGone> {
         match self {
             Self::Quic(stream) => stream.write_all(bytes).await.map_err(|_| StreamGone),
-            Self::WebTransport(stream) => stream.write_all(bytes).await.map_err(|_| StreamGone),
-            Self::WebSocket(stream) => stream.write_all(bytes).await.map_err(|_| StreamGone),
+            Self::WebTransport(stream) => Box::pin(stream.write_all(bytes)).await.map_err(|_| StreamGone),
+            Self::WebSocket(stream) => Box::pin(stream.write_all(bytes)).await.map_err(|_| StreamGone),
         }
     }
 
@@ -172,10 +173,10 @@ impl SendHalf {
                 let _ = stream.stopped().await;
             }
             Self::WebTransport(stream) => {
-                let _ = stream.stopped().await;
+                let _ = Box::pin(stream.stopped()).await;
             }
             Self::WebSocket(stream) => {
-                let _ = stream.closed().await;
+                let _ = Box::pin(stream.closed()).await;
             }
         }
     }
@@ -184,8 +185,8 @@ impl SendHalf {
 /// The client's half of a stream.
 pub(crate) enum ReceiveHalf {
     Quic(quinn::RecvStream),
-    WebTransport(web_transport_quinn::RecvStream),
-    WebSocket(qmux::RecvStream),
+    WebTransport(Box<web_transport_quinn::RecvStream>),
+    WebSocket(Box<qmux::RecvStream>),
 }
 
 impl ReceiveHalf {
@@ -207,8 +208,8 @@ impl ReadSome for ReceiveHalf {
     async fn read_some(&mut self, bytes: &mut Vec<u8>, at_most: usize) -> io::Result<usize> {
         match self {
             Self::Quic(stream) => stream.take(at_most as u64).read_buf(bytes).await,
-            Self::WebTransport(stream) => stream.take(at_most as u64).read_buf(bytes).await,
-            Self::WebSocket(stream) => match stream.read_chunk(at_most).await {
+            Self::WebTransport(stream) => Box::pin(stream.take(at_most as u64).read_buf(bytes)).await,
+            Self::WebSocket(stream) => match Box::pin(stream.read_chunk(at_most)).await {
                 Ok(Some(chunk)) => {
                     bytes.extend_from_slice(&chunk);
                     Ok(chunk.len())

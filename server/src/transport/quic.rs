@@ -82,7 +82,7 @@ async fn serve_quic(connection: quinn::Connection, host: Host) {
     let handshake = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
     if handshake.and_then(|data| data.protocol).as_deref() == Some(ALPN_HTTP3) {
         if let Some(session) = Box::pin(open_session(connection, &host.allowed_origins)).await {
-            serve(Link::WebTransport(Box::new(session)), None, host).await;
+            Box::pin(serve(Link::WebTransport(Box::new(session)), None, host)).await;
         }
         return;
     }
