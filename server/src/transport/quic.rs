@@ -16,6 +16,7 @@ use super::door::Door;
 use super::link::{Close, Link};
 use super::origin::{Asker, PATH, asker};
 use crate::limits::{HANDSHAKE_TIMEOUT_MS, HELLO_TIMEOUT_MS};
+use crate::service::Service;
 
 /// ALPN of HTTP/3, on which browsers speak WebTransport.
 pub(super) const ALPN_HTTP3: &[u8] = web_transport_quinn::ALPN.as_bytes();
@@ -43,9 +44,10 @@ pub(crate) async fn accept_quic(endpoint: Endpoint, door: Arc<Door>, host: Host)
             continue;
         };
         let host = host.clone();
+        // On the heap, with the packet that came, and gone when it is over: the task lives as long as the connection.
+        let shaking = Box::pin(shake_hands(incoming, host.service.clone()));
         tokio::spawn(async move {
-            // On the heap, and gone when it is over: the task lives as long as the connection.
-            let connection = Box::pin(shake_hands(incoming, &host)).await;
+            let connection = shaking.await;
             drop(handshake);
             if let Some(connection) = connection {
                 serve_quic(connection, host).await;
@@ -55,8 +57,8 @@ pub(crate) async fn accept_quic(endpoint: Endpoint, door: Arc<Door>, host: Host)
     }
 }
 
-async fn shake_hands(incoming: Incoming, host: &Host) -> Option<quinn::Connection> {
-    let count = |result| host.service.metrics().handshake(Transport::Quic, result);
+async fn shake_hands(incoming: Incoming, service: Arc<Service>) -> Option<quinn::Connection> {
+    let count = |result| service.metrics().handshake(Transport::Quic, result);
     let Ok(connecting) = incoming.accept() else {
         count("failed");
         return None;
