@@ -6,8 +6,10 @@
 //!
 //! This crate decides nothing: it turns the types of `medipeps-client` into types that cross languages.
 
-// Only what `uniffi::setup_scaffolding!` and its derives expand to: exported C functions with raw buffers.
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "what UniFFI's macros expand to: exported C functions with raw buffers; nothing here has any"
+)]
 
 mod client;
 mod error;

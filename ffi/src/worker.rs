@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use medipeps_client::shell::agent::Agent;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::MedipepsError;
@@ -61,15 +61,7 @@ impl Worker {
     pub(crate) async fn close(&self) {
         let Some(Running { jobs, thread }) = self.lock().take() else { return };
         drop(jobs);
-        let (ended, is_over) = oneshot::channel();
-        // The thread may take a while, and whoever waits here may be a user interface.
-        let joined = std::thread::Builder::new().spawn(move || {
-            drop(thread.join());
-            let _ = ended.send(());
-        });
-        if joined.is_ok() {
-            drop(is_over.await);
-        }
+        ended(thread).await;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
@@ -77,14 +69,32 @@ impl Worker {
     }
 }
 
+/// Waits for the end of a thread, which may take a while, without holding up the one that asks: it may be a user interface's.
+pub(crate) async fn ended(thread: JoinHandle<()>) {
+    let (ended, is_over) = oneshot::channel();
+    let joined = std::thread::Builder::new().spawn(move || {
+        drop(thread.join());
+        let _ = ended.send(());
+    });
+    if joined.is_ok() {
+        drop(is_over.await);
+    }
+}
+
+/// What the future of an account's thread runs on.
+pub(crate) fn runtime() -> Result<Runtime, MedipepsError> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| MedipepsError::new(Code::System, "runtime", error))
+}
+
 fn run(
     open: impl FnOnce() -> Result<Agent, MedipepsError>,
     opened: oneshot::Sender<Result<(), MedipepsError>>,
     mut inbox: mpsc::UnboundedReceiver<Job>,
 ) {
-    let runtime = match Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return drop(opened.send(Err(MedipepsError::new(Code::System, "runtime", error)))),
+        Err(error) => return drop(opened.send(Err(error))),
     };
     runtime.block_on(async {
         let mut agent = match open() {

@@ -166,7 +166,7 @@ pub(super) fn received(transaction: &mut Transaction<'_>, sender: &Address, cont
     Ok(())
 }
 
-/// Whether what this account sends rings like anybody's: it has been accepted, and is not blocked.
+/// Whether an account gets the key: it has been accepted, and is not blocked.
 pub(super) fn is_accepted(transaction: &mut Transaction<'_>, address: &Address) -> Result<bool, Stop> {
     let accepted = transaction.load(&key::delivery(address))?.is_some_and(|record| record.accepted_at != 0);
     Ok(accepted && !settings::is_blocked(transaction, address)?)

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use medipeps_client::engine::Event;
 use medipeps_client::shell::agent::{Agent, AgentError, NetworkError};
-use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
@@ -16,6 +15,7 @@ use crate::error::Code;
 use crate::key_vault::Opener;
 use crate::listener::{EventListener, tell};
 use crate::record::sync::SyncReport;
+use crate::worker::{ended, runtime};
 use crate::{ClientEvent, MedipepsError};
 
 /// For how long one connection is asked for; then the next one.
@@ -72,14 +72,7 @@ impl Client {
         let receiving = self.receiving.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Receiving { stop, thread }) = receiving else { return };
         let _ = stop.send(true);
-        let (ended, is_over) = oneshot::channel();
-        let joined = std::thread::Builder::new().spawn(move || {
-            drop(thread.join());
-            let _ = ended.send(());
-        });
-        if joined.is_ok() {
-            drop(is_over.await);
-        }
+        ended(thread).await;
     }
 }
 
@@ -90,9 +83,9 @@ fn run(
     opened: oneshot::Sender<Result<(), MedipepsError>>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let runtime = match Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return drop(opened.send(Err(MedipepsError::new(Code::System, "runtime", error)))),
+        Err(error) => return drop(opened.send(Err(error))),
     };
     runtime.block_on(async {
         let mut agent = match Agent::open(folder, &opener.unlock()) {
