@@ -1,8 +1,8 @@
 //! The kinds `mailbox_arrival` and `mailbox_answer`: what has come to an organisation's mailbox, as its account posts it into the
 //! organisation's group, and what a member wants answered in the mailbox's name.
 //!
-//! The content that came is handed on as it was, to the last byte, with the keys of its attachments; only cut in two where it would
-//! not fit beside what is said about it.
+//! The content that came is handed on as it was, to the last byte, with the keys of its attachments but without a delivery key beside
+//! it, which was given to the mailbox's account alone; only cut in two where it would not fit beside what is said about it.
 
 use super::content::{Content, ContentError, MessageId};
 use crate::Address;

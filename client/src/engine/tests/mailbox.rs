@@ -1,10 +1,12 @@
 //! An organisation's mailbox between engines: posted once whatever happens, claimed, answered, and nothing for who has left.
 
-use medipeps_core::kind::{Body, MailboxAct, MailboxAnswer, MailboxEvent, MailboxState, MessageId, Urgency};
+use medipeps_core::kind::{
+    Body, GivenDeliveryKey, MailboxAct, MailboxAnswer, MailboxEvent, MailboxState, MessageId, Urgency,
+};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord};
 
 use super::world::{World, engine_error, mail, tick};
-use crate::engine::{EngineError, GroupId, GroupInput, GroupProblem, Input, MailboxView, SendToGroup, Time};
+use crate::engine::{EngineError, GroupId, GroupInput, GroupProblem, Input, MailboxView, SendToGroup, Time, key};
 
 /// The mailbox, two who take care of what comes, and somebody outside.
 const NAMES: [&str; 4] = ["cardiology", "ben", "cleo", "dan"];
@@ -104,6 +106,26 @@ fn what_comes_is_seen_claimed_answered_and_traced() {
     assert_eq!(view.mails[&message].answers, 1);
     world.rest();
     assert_eq!(world.clients[DAN].received(world.now).len(), 1, "and stays so");
+}
+
+/// The sender has given it to the mailbox's account, not to all who read there.
+#[test]
+fn a_senders_delivery_key_is_not_posted() {
+    let (mut world, group) = serving();
+    write(&mut world, "hello");
+    let came = world.clients[MAILBOX].received(world.now)[0].id;
+    let stored = {
+        let client = &mut world.clients[MAILBOX];
+        let mut transaction = client.store.store_mut().begin(world.now, &mut client.rng).unwrap();
+        transaction.load(&[key::content(&came).record().clone()]).unwrap().remove(0).unwrap()
+    };
+    assert!(GivenDeliveryKey::beside(&stored).unwrap().is_some(), "it came with one");
+    let said = world.said(BEN, &group);
+    let posted = said.iter().find_map(|one| match &one.content.body {
+        Body::MailboxArrival(arrival) => Some(&arrival.content),
+        _ => None,
+    });
+    assert_eq!(GivenDeliveryKey::beside(posted.unwrap()), Ok(None));
 }
 
 #[test]
