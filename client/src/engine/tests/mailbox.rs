@@ -116,7 +116,7 @@ fn a_senders_delivery_key_is_not_posted() {
     let came = world.clients[MAILBOX].received(world.now)[0].id;
     let stored = {
         let client = &mut world.clients[MAILBOX];
-        let mut transaction = client.store.store_mut().begin(world.now, &mut client.rng).unwrap();
+        let transaction = client.store.store_mut().begin(world.now, &mut client.rng).unwrap();
         transaction.load(&[key::content(&came).record().clone()]).unwrap().remove(0).unwrap()
     };
     assert!(GivenDeliveryKey::beside(&stored).unwrap().is_some(), "it came with one");
