@@ -109,16 +109,26 @@ impl Server {
 
     /// Starts the process by a command that is built on [`Self::run_command`] and waits until it is ready.
     #[track_caller]
-    pub fn run_by(&mut self, mut command: Command) {
+    pub fn run_by(&mut self, command: Command) {
+        if !self.run_unless_it_dies(command) {
+            panic!("the server did not come up:\n{:?}", self.wait());
+        }
+    }
+
+    /// The same by a command that may kill the server before it is ready; tells whether it got there.
+    #[track_caller]
+    pub fn run_unless_it_dies(&mut self, mut command: Command) -> bool {
         assert!(self.process.is_none(), "it runs already");
         let mut process = Process::start(&mut command);
         let start = std::time::Instant::now();
-        while !process.output().contains(READY) {
-            let ended = process.has_ended();
-            assert!(!ended && start.elapsed() < PATIENCE, "the server did not come up:\n{}", process.said());
+        let mut ready = process.output().contains(READY);
+        while !ready && !process.has_ended() {
+            assert!(start.elapsed() < PATIENCE, "the server is not ready:\n{}", process.said());
             std::thread::sleep(std::time::Duration::from_millis(5));
+            ready = process.output().contains(READY);
         }
         self.process = Some(process);
+        ready
     }
 
     /// SIGKILL.
