@@ -174,7 +174,7 @@ pub const GROUP_SIGNAL_LENGTH_MAX: usize = 1 << 10;
 pub const PUSH_ENDPOINT_LENGTH_MAX: usize = 1 << 10;
 /// Entries of a group log in one answer.
 pub const GROUP_ENTRIES_PER_FETCH_MAX: u32 = 256;
-/// Group logs in one watch: most people are in fewer groups, and a connection has 16 streams.
+/// Group logs in one watch: most people are in fewer groups, and a connection has 12 streams.
 pub const GROUP_LOGS_PER_WATCH_MAX: usize = 64;
 /// One-time key packages in one upload: with the last resort they stay under a frame.
 pub const KEY_PACKAGES_PER_UPLOAD_MAX: usize = 50;

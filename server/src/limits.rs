@@ -138,8 +138,8 @@ pub const KEY_PACKAGES_STORED_MAX: usize = 100;
 /// seconds of mail at the fastest.
 pub const FREE_SPACE_FLOOR: u64 = 256_000_000;
 /// Requests that one connection may have open at once, as QUIC streams. quinn keeps state for every allowed stream of every
-/// connection: 100 cost 8 KiB more each (reference/server.md section 5).
-pub const STREAMS_MAX: u32 = 16;
+/// connection, in tables that double above 14: 100 cost 8 KiB more each (reference/server.md section 5).
+pub const STREAMS_MAX: u32 = 12;
 /// Request tasks of one connection, those included whose stream the client has reset meanwhile: twice the streams.
 pub const REQUEST_TASKS_MAX: usize = 2 * STREAMS_MAX as usize;
 /// Bytes that a client may send ahead on one connection. What is longer goes on as the server reads.
@@ -148,7 +148,7 @@ pub const CONNECTION_RECEIVE_WINDOW: u32 = 1 << 20;
 pub const STREAM_RECEIVE_WINDOW: u32 = 512 << 10;
 /// Bytes that wait on one connection for a slow client to take them.
 pub const CONNECTION_SEND_WINDOW: u64 = 512 << 10;
-/// Bytes that a client may send ahead on one stream over WebSocket: with all streams 2 MiB, what one peer may put into memory.
+/// Bytes that a client may send ahead on one stream over WebSocket: with all streams 1.5 MiB, what one peer may put into memory.
 /// There is no smaller limit for the whole connection: qmux does not give back what a stream that was let go of had taken.
 pub const WEBSOCKET_STREAM_RECEIVE_WINDOW: u64 = 128 << 10;
 /// Bytes of one WebSocket message: a record of qmux, which has 16 382 at most.
@@ -197,7 +197,7 @@ pub const REQUEST_MEMORY_MAX: usize = 256 << 20;
 /// blobs hold up nobody's mail. A fetch of 512 KiB counts for 1 MiB, the piece and its frame, until the client has taken it or
 /// the time to write is up; past it a fetch is refused and comes again.
 pub const BLOB_ANSWER_MEMORY_MAX: usize = 128 << 20;
-/// Bytes of requests in memory of one connection, within the above: the sixteen pieces of a blob that its streams can carry. Half of each of
+/// Bytes of requests in memory of one connection, within the above: as many pieces of a blob as its streams can carry. Half of each of
 /// these memories is there for the connections of one network address at most.
 pub const CONNECTION_REQUEST_MEMORY_MAX: usize = STREAMS_MAX as usize * (BLOB_PIECE_LENGTH + (1 << 10));
 /// Bytes of requests with large frames in memory of one connection: one whole, and a large part of a second.

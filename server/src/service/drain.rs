@@ -29,7 +29,7 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Drain {
     phase: watch::Sender<Phase>,
-    /// A permit for each push that may end now.
+    /// A permit for each push that may end now; closed when all must.
     turns: Semaphore,
     /// Subscriptions and watches of group logs that are open.
     pushes: AtomicUsize,
@@ -81,6 +81,7 @@ impl Drain {
     pub(super) fn stop(&self) {
         self.begin();
         self.phase.send_replace(Phase::Stopped);
+        self.turns.close();
     }
 
     /// Whether the end has begun.
@@ -104,12 +105,9 @@ impl Drain {
 
     /// Waits until a push is to end.
     pub(super) async fn turn(&self) {
-        let mut phase = self.phase.subscribe();
-        // The values come with a lock, which must not be held while the turn is waited for.
-        let _ = phase.wait_for(|phase| *phase != Phase::Serving).await.map(|_| ());
-        tokio::select! {
-            turn = self.turns.acquire() => turn.map(tokio::sync::SemaphorePermit::forget).unwrap_or_default(),
-            _ = async { phase.wait_for(|phase| *phase == Phase::Stopped).await.map(|_| ()) } => {}
+        // There are none before the end has begun, and there is nothing left to wait for once it has stopped.
+        if let Ok(turn) = self.turns.acquire().await {
+            turn.forget();
         }
     }
 

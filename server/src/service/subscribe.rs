@@ -16,7 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::connection::ProvedDevice;
 use super::delivery_loops::Verdict;
-use super::subscriptions::{Place, Signals};
+use super::subscriptions::Place;
 use super::{Service, queue_failed, refuse};
 use crate::fail_point::fail_point;
 use crate::limits::{RESCAN_INTERVAL_MS, SUBSCRIPTION_BATCH};
@@ -41,7 +41,6 @@ pub struct Subscription {
     service: Arc<Service>,
     device: Arc<ProvedDevice>,
     place: Place,
-    signals: watch::Receiver<Signals>,
     hint: watch::Receiver<u64>,
 }
 
@@ -88,10 +87,10 @@ impl Service {
     pub(super) async fn subscribe(self: &Arc<Self>, device: Arc<ProvedDevice>) -> Result<Subscription, ErrorReply> {
         self.check_listed(&device).await?;
         let hint = self.storage.watch(&device.address, device.device_id).await.map_err(queue_failed)?;
-        let (place, signals) = self.subscriptions.take(device.address.clone(), device.device_id);
+        let place = self.subscriptions.take(device.address.clone(), device.device_id);
         self.drain.opened();
         self.metrics.subscriptions.inc();
-        Ok(Subscription { service: self.clone(), device, place, signals, hint })
+        Ok(Subscription { service: self.clone(), device, place, hint })
     }
 }
 
@@ -150,7 +149,7 @@ impl Subscription {
             self.service.check_listed(&self.device).await?;
             self.settle_expired(progress).await?;
             self.settle_withheld(progress).await?;
-            progress.acknowledge(self.signals.borrow_and_update().up_to);
+            progress.acknowledge(self.place.signals().up_to);
             let room = UNACKNOWLEDGED_MAX - progress.in_flight.len();
             if room == 0 {
                 return Ok(());
@@ -215,8 +214,7 @@ impl Subscription {
     async fn wait(&mut self, sink: &mut impl Sink, rescan: &mut Interval, progress: &mut Progress) -> Result<(), End> {
         tokio::select! {
             changed = self.hint.changed() => changed.map_err(|_| End::Failed(refuse(ErrorCode::UnknownDevice))),
-            // The other end of this one is in `place`; it cannot be gone.
-            _ = self.signals.changed() => Ok(()),
+            () = self.place.changed() => Ok(()),
             () = self.service.drain.turn() => Err(End::GoAway),
             () = sink.closed() => Err(End::Closed),
             _ = rescan.tick() => {
@@ -247,14 +245,14 @@ impl Subscription {
             let event = SubscriptionEvent::Expired(expired - progress.told_expired);
             sink.send(&Response::Subscription(event)).await?;
             progress.told_expired = expired;
-            progress.told_expired_at = self.signals.borrow().acknowledgements;
+            progress.told_expired_at = self.place.signals().acknowledgements;
         }
         Ok(())
     }
 
     /// Forgets what the device was told of once it has acknowledged anything after it.
     async fn settle_expired(&self, progress: &mut Progress) -> Result<(), End> {
-        let confirmed = self.signals.borrow().acknowledgements > progress.told_expired_at;
+        let confirmed = self.place.signals().acknowledgements > progress.told_expired_at;
         if progress.told_expired > 0 && confirmed {
             let (address, device_id) = (&self.device.address, self.device.device_id);
             let told = progress.told_expired;
@@ -271,14 +269,14 @@ impl Subscription {
         if since != 0 && since != progress.told_withheld {
             sink.send(&Response::Subscription(SubscriptionEvent::PrekeysWithheld(since))).await?;
             progress.told_withheld = since;
-            progress.told_withheld_at = self.signals.borrow().acknowledgements;
+            progress.told_withheld_at = self.place.signals().acknowledgements;
         }
         Ok(())
     }
 
     /// Forgets it once the device has acknowledged anything after it.
     async fn settle_withheld(&self, progress: &mut Progress) -> Result<(), End> {
-        let confirmed = self.signals.borrow().acknowledgements > progress.told_withheld_at;
+        let confirmed = self.place.signals().acknowledgements > progress.told_withheld_at;
         if progress.told_withheld > 0 && confirmed {
             let (address, device_id) = (&self.device.address, self.device.device_id);
             let told = progress.told_withheld;
@@ -293,7 +291,7 @@ impl Subscription {
     }
 
     fn check_end(&self) -> Result<(), End> {
-        if self.signals.borrow().displaced {
+        if self.place.signals().displaced {
             return Err(End::Displaced);
         }
         if self.service.drain.is_turn() { Err(End::GoAway) } else { Ok(()) }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use medipeps_core::Address;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// All open subscriptions.
 #[derive(Debug, Default)]
@@ -12,9 +12,23 @@ pub(super) struct Subscriptions {
     open: Mutex<HashMap<(Address, u32), Arc<Entry>>>,
 }
 
-#[derive(Debug)]
+/// What one subscription is told, and when. A channel would take three times the memory, of every client that is idle.
+#[derive(Debug, Default)]
 struct Entry {
-    signals: watch::Sender<Signals>,
+    signals: Mutex<Signals>,
+    changed: Notify,
+}
+
+impl Entry {
+    fn tell(&self, change: impl FnOnce(&mut Signals)) {
+        change(&mut self.signals());
+        // One waits at most; if nobody does, the next who waits need not.
+        self.changed.notify_one();
+    }
+
+    fn signals(&self) -> MutexGuard<'_, Signals> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What others tell a subscription.
@@ -35,16 +49,27 @@ pub(super) struct Place {
     entry: Arc<Entry>,
 }
 
+impl Place {
+    /// What the subscription was told so far.
+    pub(super) fn signals(&self) -> Signals {
+        *self.entry.signals()
+    }
+
+    /// Waits until it is told something that it may not have seen. To be awaited by one task.
+    pub(super) async fn changed(&self) {
+        self.entry.changed.notified().await;
+    }
+}
+
 impl Subscriptions {
     /// Takes the place of a device, displacing whoever has it.
-    pub(super) fn take(&self, address: Address, device_id: u32) -> (Place, watch::Receiver<Signals>) {
-        let (signals, receiver) = watch::channel(Signals::default());
-        let place = Place { key: (address, device_id), entry: Arc::new(Entry { signals }) };
+    pub(super) fn take(&self, address: Address, device_id: u32) -> Place {
+        let place = Place { key: (address, device_id), entry: Arc::default() };
         let older = self.lock().insert(place.key.clone(), place.entry.clone());
         if let Some(older) = older {
-            older.signals.send_modify(|signals| signals.displaced = true);
+            older.tell(|signals| signals.displaced = true);
         }
-        (place, receiver)
+        place
     }
 
     /// Gives a place up, unless a newer subscription has it.
@@ -59,7 +84,7 @@ impl Subscriptions {
     pub(super) fn acknowledged(&self, address: &Address, device_id: u32, up_to: u64) {
         let entry = self.lock().get(&(address.clone(), device_id)).cloned();
         if let Some(entry) = entry {
-            entry.signals.send_modify(|signals| {
+            entry.tell(|signals| {
                 signals.acknowledgements += 1;
                 signals.up_to = signals.up_to.max(up_to);
             });
@@ -74,18 +99,23 @@ impl Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
 
-    #[test]
-    fn the_newest_has_the_place() {
+    #[tokio::test]
+    async fn the_newest_has_the_place() {
         let subscriptions = Subscriptions::default();
         let address: Address = "claire@clinic.example".parse().unwrap();
-        let (first, first_signals) = subscriptions.take(address.clone(), 1);
-        let (second, second_signals) = subscriptions.take(address.clone(), 1);
+        let first = subscriptions.take(address.clone(), 1);
+        let second = subscriptions.take(address.clone(), 1);
         subscriptions.leave(&first);
         subscriptions.acknowledged(&address, 1, 7);
         subscriptions.acknowledged(&address, 1, 5);
-        assert!(first_signals.borrow().displaced);
-        assert_eq!(*second_signals.borrow(), Signals { displaced: false, acknowledgements: 2, up_to: 7 });
+        assert!(first.signals().displaced);
+        assert_eq!(second.signals(), Signals { displaced: false, acknowledgements: 2, up_to: 7 });
+        let changed = || timeout(Duration::ZERO, second.changed());
+        assert!(changed().await.is_ok(), "told before it waited");
+        assert!(changed().await.is_err(), "and only once");
         subscriptions.leave(&second);
         assert!(subscriptions.lock().is_empty());
     }

@@ -1,5 +1,7 @@
 //! One connection, whatever carries it: every stream is read, answered and finished on its own, so that a slow one holds up no other.
 
+use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +9,8 @@ use medipeps_core::limits::{FRAME_LENGTH_MAX, GROUP_FRAME_LENGTH_MAX};
 use medipeps_core::proof::Exporter;
 use medipeps_core::wire::WireError;
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Instant, Sleep, sleep, timeout, timeout_at};
 
 use super::link::{Close, Link, ReceiveHalf, SendHalf, StreamGone};
 use super::memory::{Memories, Memory, NoMemory};
@@ -18,7 +20,7 @@ use crate::limits::{
     FINISH_TIMEOUT_MS, HELLO_TIMEOUT_MS, LARGE_REQUEST_TIMEOUT_MS, REQUEST_MEMORY_RETRY_MS, REQUEST_TASKS_MAX,
     REQUEST_TIMEOUT_MS, WRITE_TIMEOUT_MS,
 };
-use crate::service::{Answer, Connection, Service, Sink, SinkClosed, access};
+use crate::service::{Answer, Connection, GroupWatch, Service, Sink, SinkClosed, Subscription, access};
 
 /// Held by everything that shutdown waits for.
 pub(crate) type Work = mpsc::Sender<()>;
@@ -53,18 +55,17 @@ pub(crate) async fn serve(link: Link, exporter: Option<Exporter>, mut host: Host
     }
     let connection = Arc::new(Connection::new(link.transport(), exporter));
     let memory = host.memory.of_connection(link.address().into());
-    let hello_deadline = Instant::now() + Duration::from_millis(HELLO_TIMEOUT_MS);
+    // On the heap, and gone once it was said: nearly every connection waits below for days.
+    let mut hello = Some(Box::pin(sleep(Duration::from_millis(HELLO_TIMEOUT_MS))));
     // A client may reset a stream while its request is still under way, and open another: the transport's limit alone does
     // not bound the tasks.
     let tasks = Arc::new(Semaphore::new(REQUEST_TASKS_MAX));
-    let mut hello_is_due = true;
     loop {
         let Ok(task) = tasks.clone().acquire_owned().await else { return };
         let stream = tokio::select! {
             stream = link.accept() => stream,
-            () = sleep_until(hello_deadline), if hello_is_due => {
+            () = due(&mut hello) => {
                 if connection.is_greeted() {
-                    hello_is_due = false;
                     continue;
                 }
                 link.close(Close::NoHello);
@@ -80,10 +81,18 @@ pub(crate) async fn serve(link: Link, exporter: Option<Exporter>, mut host: Host
         let stream = Stream { link: link.clone(), connection: connection.clone(), send };
         let (host, memory) = (host.clone(), memory.clone());
         tokio::spawn(async move {
-            stream.serve(receive, &host, &memory.part).await;
-            drop(task);
+            stream.serve(receive, &host, &memory.part, task).await;
         });
     }
+}
+
+/// Waits until a time has come, once.
+async fn due(time: &mut Option<Pin<Box<Sleep>>>) {
+    match time {
+        Some(sleep) => sleep.await,
+        None => pending().await,
+    }
+    *time = None;
 }
 
 struct Stream {
@@ -93,7 +102,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn serve(mut self, mut receive: ReceiveHalf, host: &Host, memory: &Memory) {
+    async fn serve(mut self, mut receive: ReceiveHalf, host: &Host, memory: &Memory, task: OwnedSemaphorePermit) {
         let read = Box::pin(read_request(&mut receive, memory)).await;
         // A client that still writes shall come to its answer. Otherwise only the end of its half is left to come, and a
         // page takes it for a failure when it is told to stop before.
@@ -112,7 +121,7 @@ impl Stream {
             Err(FrameError::Truncated | FrameError::Read(_)) => return,
         };
         // From here on a stopping server waits for the answer. When nobody can hold work any more, it is too late.
-        let Some(_work) = host.work.upgrade() else { return };
+        let Some(work) = host.work.upgrade() else { return };
         // Held until the answer is written.
         let admitted = request.and_then(|request| match memory.share_of_answer(&request) {
             Ok(share) => Ok((share, request)),
@@ -121,8 +130,6 @@ impl Stream {
         let (answer, _share) = match admitted {
             Ok((share, request)) => {
                 let name = access::name(&request);
-                // On the heap, and gone with its answer: the task of a subscription lives for days, and would otherwise be
-                // as large as the largest request.
                 let answer = Box::pin(host.service.answer(&self.connection, self.link.address(), request)).await;
                 log(name, &answer);
                 (answer, share)
@@ -139,9 +146,26 @@ impl Stream {
                 let _ = self.send(&response).await;
                 drop(share);
             }
-            Answer::GroupWatch(watch) => Box::pin(watch.run(&mut self)).await,
-            Answer::Subscription(subscription) => Box::pin(subscription.run(&mut self)).await,
+            // In tasks of their own: these live for days, and this one is as large as what had to be done to come here.
+            Answer::GroupWatch(watch) => {
+                tokio::spawn(self.push_group_logs(watch, receive, (work, task)));
+                return;
+            }
+            Answer::Subscription(subscription) => {
+                tokio::spawn(self.push_queue(subscription, receive, (work, task)));
+                return;
+            }
         }
+        Box::pin(self.finish(receive)).await;
+    }
+
+    async fn push_queue(mut self, queue: Subscription, receive: ReceiveHalf, _held: (Work, OwnedSemaphorePermit)) {
+        queue.run(&mut self).await;
+        Box::pin(self.finish(receive)).await;
+    }
+
+    async fn push_group_logs(mut self, logs: GroupWatch, receive: ReceiveHalf, _held: (Work, OwnedSemaphorePermit)) {
+        logs.run(&mut self).await;
         Box::pin(self.finish(receive)).await;
     }
 

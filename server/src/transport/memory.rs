@@ -138,10 +138,10 @@ mod tests {
             connections.push(connection);
             held.len() - before
         };
-        assert_eq!(take_mebibytes(address(1)), 8, "of one connection");
+        assert_eq!(take_mebibytes(address(1)), 6, "of one connection");
         let of_address: usize = (0..40).map(|_| take_mebibytes(address(1))).sum();
-        assert_eq!(8 + of_address, 128, "of all connections of one address");
-        assert_eq!(take_mebibytes(address(2)), 8, "others are served");
+        assert_eq!(6 + of_address, 128, "of all connections of one address");
+        assert_eq!(take_mebibytes(address(2)), 6, "others are served");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! QUIC connections as they come in: handshake, then the protocol that TLS has agreed on.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,8 +92,10 @@ async fn serve_quic(connection: quinn::Connection, host: Host) {
     let exporter = exporter(&connection);
     // TLS lets a client open three streams of one direction, for HTTP/3's sake; this protocol has none.
     let link = Link::Quic(connection.clone());
+    // Pinned before: what `select!` is given by value it keeps twice, for as long as the connection lives.
+    let mut served = pin!(serve(link.clone(), exporter, host));
     tokio::select! {
-        () = serve(link.clone(), exporter, host) => {}
+        () = &mut served => {}
         Ok(_) = connection.accept_uni() => link.close(Close::OneDirection),
     }
 }

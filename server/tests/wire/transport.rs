@@ -41,7 +41,7 @@ async fn half_open_streams_hold_up_no_others() {
     let client = Client::connect(test.address()).await;
     let whole = frame(&Request::FetchStatement(account.address.clone()));
     let mut halves = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..10 {
         halves.push(write_raw(&client.quic, &whole[..3], false).await);
     }
     let start = Instant::now();

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use chacha20::ChaCha20Rng;
+use medipeps_client::shell::address::ServerAddress;
+use medipeps_client::shell::connection::{Connection, Device, ServerExpectation, ServerTrust, Subscription};
 use medipeps_core::Address;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::identity::{DeviceCertificate, DeviceSecretKeys, Statement, StatementIssue, recovery_key_hash};
@@ -61,6 +63,19 @@ impl Account {
         let prekeys = GeneratedPrekeys::draw(key, &address, DEVICE_ID, 1, 1, ONE_TIME_PREKEYS, ISSUED_MS, &mut rng);
         let prekeys = prekeys.upload.sign(key);
         Ok(Self { address, device, statement, prekeys })
+    }
+
+    /// Connects as the real client does, proves the device and subscribes.
+    pub(crate) async fn subscribe(&self, place: &Place) -> Result<(Connection, Subscription), LoadError> {
+        let failed = LoadError::server("a client");
+        let server = ServerAddress { host: place.address.ip().to_string(), port: place.address.port() };
+        let trust = ServerTrust::Pinned(place.key_hash);
+        let expected = ServerExpectation { address: &server, trust, domain: Some(&place.domain) };
+        let (address, key) = (self.address(), self.device_key());
+        let device = Device { address, device_id: self.device_id(), key, generation: 0 };
+        let (connection, _) = Connection::proved(&expected, &device).await.map_err(|error| failed(&error))?;
+        let subscription = connection.subscribe().await.map_err(|error| failed(&error))?;
+        Ok((connection, subscription))
     }
 
     pub(crate) const fn address(&self) -> &Address {

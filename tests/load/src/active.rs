@@ -74,7 +74,7 @@ pub(crate) async fn run(
     let tally = Arc::new(Tally::new(accounts.len()));
     let (mut receivers, mut senders) = (JoinSet::new(), Vec::new());
     for (index, account) in accounts.iter().enumerate() {
-        let receiver = Receiver::connect(place, &server, account.clone(), tally.clone()).await?;
+        let receiver = Receiver::connect(place, account.clone(), tally.clone()).await?;
         receivers.spawn(receiver.run(is_done.clone()));
         let to = accounts.get((index + 1) % accounts.len()).unwrap_or(account);
         let sender = Sender::connect(place, &server, index as u64, to.clone(), arguments.size, tally.clone()).await?;

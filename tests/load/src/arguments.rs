@@ -7,7 +7,7 @@ use medipeps_client::shell::address::ServerAddress;
 use medipeps_core::limits::ENVELOPE_SIZES;
 
 /// Requests that one connection may have open at once: what QUIC lets a client of Medipeps do, less the subscription.
-const IN_FLIGHT_MAX: u16 = 15;
+const IN_FLIGHT_MAX: u16 = 11;
 
 /// Opens idle and active clients at a server, over the real protocol, and measures.
 ///
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// Without it each client submits again as soon as it has its answer.
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: Option<u32>,
-    /// Submissions that a client has under way at once, at most 15; with --rate, as many as are due.
+    /// Submissions that a client has under way at once, at most 11; with --rate, as many as are due.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(IN_FLIGHT_MAX)), conflicts_with = "rate")]
     pub(crate) in_flight: u16,
     /// A server that runs already. Its limits are those that it was given.
@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// Leave the server's limits at their defaults, but for registrations, and come from one network address alone, as a hospital does.
     #[arg(long, conflicts_with = "server")]
     pub(crate) default_limits: bool,
+    /// Connect by WebSocket alone, as from a network that blocks UDP.
+    #[arg(long)]
+    pub(crate) websocket: bool,
     /// Where report and plots go, and while it runs the server's data: a folder on the disk that is to be measured.
     #[arg(long, value_name = "DIR", default_value = "target/load")]
     pub(crate) out: PathBuf,
@@ -93,7 +96,7 @@ mod tests {
             &["--invitations", "file"],
             &["--server", "localhost", "--invitations", "file"],
             &["--rate", "0"],
-            &["--in-flight", "16"],
+            &["--in-flight", "12"],
             &["--in-flight", "2", "--rate", "7"],
             &["--seconds", "0"],
         ] {

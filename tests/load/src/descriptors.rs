@@ -1,4 +1,4 @@
-//! File descriptors: every active client has two sockets, and the server's process inherits the limit.
+//! File descriptors: a client has up to two sockets, and the server's process inherits the limit.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -8,8 +8,8 @@ use crate::error::LoadError;
 const BESIDE_CLIENTS: u64 = 256;
 
 /// Raises the soft limit as far as it goes.
-pub(crate) fn allow(active_clients: usize) -> Result<(), LoadError> {
-    let wanted = 2 * active_clients as u64 + BESIDE_CLIENTS;
+pub(crate) fn allow(sockets: usize) -> Result<(), LoadError> {
+    let wanted = sockets as u64 + BESIDE_CLIENTS;
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     match getrlimit(Resource::Nofile).current {

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use medipeps_client::shell::connection::{Connection, Subscription};
 use serde::Serialize;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::account::Account;
 use crate::error::LoadError;
 use crate::latency::{Latencies, Percentiles};
 use crate::run::Stop;
 use crate::server::Target;
-use crate::wire::{Sockets, Subscribed};
+use crate::wire::{Place, Sockets, Subscribed};
 
 /// Clients that come in at once: below the number from which the server asks for a proof of the network address.
 const PARALLEL: usize = 24;
@@ -26,9 +27,9 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// Open connections, and what they took.
 #[derive(Debug)]
 pub(crate) struct Idle {
-    clients: Vec<Subscribed>,
+    clients: Vec<Client>,
     /// Holds the sockets.
-    _sockets: Sockets,
+    _sockets: Arc<Sockets>,
     pub(crate) report: IdleReport,
 }
 
@@ -58,9 +59,15 @@ pub(crate) struct MemorySample {
 
 impl Idle {
     /// Opens one connection an account, a step at a time.
-    pub(crate) async fn open(target: &Target, accounts: &[Arc<Account>], stop: &Stop) -> Result<Self, LoadError> {
-        let sockets = Arc::new(Sockets::open(&target.place, accounts.len())?);
-        let mut opening = Opening { clients: Vec::with_capacity(accounts.len()), latencies: Latencies::new() };
+    pub(crate) async fn open(
+        target: &Target,
+        accounts: &[Arc<Account>],
+        websocket: bool,
+        stop: &Stop,
+    ) -> Result<Self, LoadError> {
+        let sockets = Arc::new(Sockets::open(&target.place, if websocket { 0 } else { accounts.len() })?);
+        let place = websocket.then(|| target.place.clone());
+        let mut opening = Opening { place, clients: Vec::with_capacity(accounts.len()), latencies: Latencies::new() };
         let (mut memory, mut elapsed) = (Vec::new(), Duration::ZERO);
         sample(target, 0, &mut memory).await;
         let step = accounts.len().div_ceil(STEPS).max(STEP_MIN);
@@ -74,7 +81,7 @@ impl Idle {
             sample(target, opening.clients.len(), &mut memory).await;
             eprintln!("  {} of {} idle clients", opening.clients.len(), accounts.len());
         }
-        let Opening { clients, latencies } = opening;
+        let Opening { clients, latencies, .. } = opening;
         let report = IdleReport {
             connections: clients.len(),
             lost: 0,
@@ -83,18 +90,39 @@ impl Idle {
             bytes_per_connection: bytes_per_connection(&memory),
             memory,
         };
-        let sockets = Arc::into_inner(sockets).ok_or_else(|| LoadError::server("idle clients")(&"one is left"))?;
         Ok(Self { clients, _sockets: sockets, report })
     }
 
     /// Looks which are still there.
-    pub(crate) fn count_lost(&mut self) {
-        self.report.lost = self.clients.iter().filter(|client| !client.is_open()).count();
+    pub(crate) async fn count_lost(&mut self) {
+        for client in &self.clients {
+            self.report.lost += usize::from(!client.is_open().await);
+        }
+    }
+}
+
+/// One idle client.
+#[derive(Debug)]
+enum Client {
+    /// Over a socket that it shares.
+    Quic(Subscribed),
+    /// The real client's connection.
+    WebSocket { connection: Connection, _subscription: Box<Subscription> },
+}
+
+impl Client {
+    async fn is_open(&self) -> bool {
+        match self {
+            Self::Quic(client) => client.is_open(),
+            Self::WebSocket { connection, .. } => timeout(Duration::ZERO, connection.closed()).await.is_err(),
+        }
     }
 }
 
 struct Opening {
-    clients: Vec<Subscribed>,
+    /// Where clients connect by WebSocket.
+    place: Option<Place>,
+    clients: Vec<Client>,
     latencies: Latencies,
 }
 
@@ -107,9 +135,16 @@ impl Opening {
                 && let Some((number, account)) = waiting.next()
             {
                 let (sockets, number) = (sockets.clone(), self.clients.len() + number);
+                let place = self.place.clone();
                 tasks.spawn(async move {
                     let start = Instant::now();
-                    let client = sockets.connect(number).await?.subscribe(&account).await?;
+                    let client = match place {
+                        None => Client::Quic(sockets.connect(number).await?.subscribe(&account).await?),
+                        Some(place) => {
+                            let (connection, subscription) = account.subscribe(&place).await?;
+                            Client::WebSocket { connection, _subscription: Box::new(subscription) }
+                        }
+                    };
                     Ok::<_, LoadError>((client, start.elapsed()))
                 });
             }

@@ -46,6 +46,8 @@ pub(crate) struct Asked {
     pub(crate) rate: Option<u32>,
     /// Submissions under way at once at each client, in closed loops.
     pub(crate) in_flight: usize,
+    /// Whether by WebSocket alone.
+    pub(crate) websocket: bool,
     /// `None` where the server was started for this run.
     pub(crate) server: Option<String>,
 }
@@ -71,6 +73,7 @@ impl Report {
                 envelope_bytes: arguments.size,
                 rate: arguments.rate,
                 in_flight: arguments.in_flight(),
+                websocket: arguments.websocket,
                 server: arguments.server.as_ref().map(ToString::to_string),
             },
             interrupted: false,
@@ -116,7 +119,7 @@ impl Report {
     }
 
     fn write_markdown(&self, text: &mut String) -> std::fmt::Result {
-        let Asked { idle, active, seconds, envelope_bytes, rate, in_flight, server } = &self.asked;
+        let Asked { idle, active, seconds, envelope_bytes, rate, in_flight, websocket, server } = &self.asked;
         let how = rate.map_or_else(|| format!("{in_flight} under way each"), |rate| format!("{rate} a second in all"));
         let whose = server.as_deref().unwrap_or("one of its own, over loopback");
         writeln!(
@@ -125,6 +128,9 @@ impl Report {
             envelope_bytes / 1024
         )?;
         writeln!(text, "Server: {whose}. Version {}, {} processors for both ends.", self.version, self.processors)?;
+        if *websocket {
+            writeln!(text, "All of them by WebSocket.")?;
+        }
         if self.interrupted {
             writeln!(text, "\n**Stopped before its time.**")?;
         }
@@ -149,7 +155,7 @@ impl Report {
             }
         }
         if let Some(idle) = self.idle.as_ref().filter(|idle| idle.connections > 0) {
-            write_idle(text, idle)?;
+            write_idle(text, idle, *websocket)?;
         }
         if let Some(bytes) = self.server_resident_max_bytes {
             writeln!(text, "\nThe server's memory at its most: {:.0} MiB.", bytes as f64 / f64::from(1 << 20))?;
@@ -177,14 +183,16 @@ fn write_active(text: &mut String, active: &ActiveReport) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_idle(text: &mut String, idle: &IdleReport) -> std::fmt::Result {
+fn write_idle(text: &mut String, idle: &IdleReport, websocket: bool) -> std::fmt::Result {
     writeln!(text, "\n## Idle clients\n\n| what | value |\n|---|---|")?;
     writeln!(text, "| connections / lost | {} / {} |", idle.connections, idle.lost)?;
     writeln!(text, "| handshakes a second, both ends | {:.0} |", idle.handshakes_per_second)?;
     if let Some(bytes) = idle.bytes_per_connection {
-        let over = if bytes > IDLE_BUDGET_BYTES { ", OVER the budget" } else { "" };
         let (kib, budget) = (bytes / 1024.0, IDLE_BUDGET_BYTES / 1024.0);
-        writeln!(text, "| server memory a connection | {kib:.1} KiB (budget {budget:.0} KiB{over}) |")?;
+        let over = if bytes > IDLE_BUDGET_BYTES { ", OVER the budget" } else { "" };
+        // The budget is QUIC's.
+        let judged = if websocket { String::new() } else { format!(" (budget {budget:.0} KiB{over})") };
+        writeln!(text, "| server memory a connection | {kib:.1} KiB{judged} |")?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use medipeps_client::shell::connection::{Route, set_route};
 use tokio::sync::watch;
 
 use crate::account::register_all;
@@ -37,7 +38,12 @@ impl Stop {
 
 /// Does what was asked for, writes the report and prints it.
 pub(crate) fn run(arguments: &Arguments) -> Result<Report, LoadError> {
-    descriptors::allow(arguments.active)?;
+    let sockets = 2 * arguments.active + if arguments.websocket { arguments.idle } else { 0 };
+    descriptors::allow(sockets)?;
+    if arguments.websocket {
+        // Nothing has connected yet.
+        set_route(Route::websocket_alone());
+    }
     let runtime = tokio::runtime::Runtime::new().map_err(LoadError::system("threads"))?;
     let report = runtime.block_on(measure(arguments))?;
     report.write(&arguments.out)?;
@@ -80,7 +86,7 @@ async fn measure_until(arguments: &Arguments, stop: &Stop) -> Result<Report, Loa
 
     tokio::time::sleep(REST).await;
     eprintln!("{} idle clients", arguments.idle);
-    let mut idle = Idle::open(&target, idle_accounts, stop).await?;
+    let mut idle = Idle::open(&target, idle_accounts, arguments.websocket, stop).await?;
     if !stop.is_asked() && !active_accounts.is_empty() {
         eprintln!("{} active clients for {} s", arguments.active, arguments.seconds);
         let probe = Probe::start(&arguments.out)?;
@@ -88,7 +94,7 @@ async fn measure_until(arguments: &Arguments, stop: &Stop) -> Result<Report, Loa
         report.disk.under_load_ms = probe.stop().percentiles();
         report.active = Some(measured?);
     }
-    idle.count_lost();
+    idle.count_lost().await;
     report.idle = Some(idle.report);
     report.interrupted = stop.is_asked();
     report.server_resident_max_bytes = target.usage().map(|usage| usage.resident_max);

@@ -32,7 +32,9 @@ pub(super) async fn connect(
     let network = route.network_to(addresses.first().copied());
     let by_quic = in_time(boxed(quic::connect(certificates.name(&server.host), &addresses, certificates, keep_alive)));
     let by_websocket = in_time(boxed(websocket::connect(server, &addresses, certificates, keep_alive)));
-    let link = if route.prefers_websocket(network) {
+    let link = if !route.tries_quic() {
+        by_websocket.await
+    } else if route.prefers_websocket(network) {
         race(by_websocket, by_quic, TRANSPORT_HEAD_START).await
     } else {
         race(by_quic, by_websocket, TRANSPORT_HEAD_START).await

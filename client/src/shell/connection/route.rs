@@ -16,6 +16,8 @@ use crate::store::sqlite;
 #[derive(Debug, Default)]
 pub struct Route {
     proxy: Option<Proxy>,
+    /// Whether QUIC is not tried.
+    websocket_alone: bool,
     /// Hosts that are reached without it.
     direct: Vec<String>,
     /// Whether this machine is reached without it.
@@ -53,6 +55,17 @@ pub fn last_transport(home: &Path) -> Option<LastTransport> {
 }
 
 impl Route {
+    /// Straight to the servers, and by WebSocket alone, to measure what a network without UDP would see.
+    #[must_use]
+    pub fn websocket_alone() -> Self {
+        Self { websocket_alone: true, ..Self::default() }
+    }
+
+    /// Whether QUIC is tried.
+    pub(super) const fn tries_quic(&self) -> bool {
+        !self.websocket_alone
+    }
+
     /// The route for the account in a folder. `proxy` is what the person said: a proxy, or `none`. Otherwise it is as the
     /// environment says: `HTTPS_PROXY`, unless `NO_PROXY` names the host, and never to this machine itself.
     ///
@@ -77,12 +90,12 @@ impl Route {
         let home = home.map(Path::to_owned);
         if let Some(said) = said {
             let proxy = if said == "none" { None } else { parse(said, "--proxy")? };
-            return Ok(Self { proxy, direct: Vec::new(), spares_this_machine: false, home });
+            return Ok(Self { proxy, home, ..Self::default() });
         }
         let proxy = environment.map(|text| parse(text, "HTTPS_PROXY")).transpose()?.flatten();
         let direct = no_proxy.unwrap_or_default().split(',').map(|host| host.trim().to_lowercase());
         let direct = direct.filter(|host| !host.is_empty()).collect();
-        Ok(Self { proxy, direct, spares_this_machine: true, home })
+        Ok(Self { proxy, direct, spares_this_machine: true, home, websocket_alone: false })
     }
 
     /// The proxy through which a host is reached; `None`: directly.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use medipeps_client::shell::address::ServerAddress;
-use medipeps_client::shell::connection::{Connection, Device, ServerExpectation, ServerTrust, Subscription};
+use medipeps_client::shell::connection::{Connection, Subscription};
 use medipeps_core::wire::transport::{Acknowledge, Request, SubscriptionEvent};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -20,7 +19,6 @@ const RECONNECT: Duration = Duration::from_millis(200);
 /// A client's proved connection with its subscription.
 pub(super) struct Receiver {
     place: Place,
-    server: ServerAddress,
     account: Arc<Account>,
     tally: Arc<Tally>,
     open: Option<(Connection, Subscription)>,
@@ -28,13 +26,8 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// Connects, proves the device and subscribes.
-    pub(super) async fn connect(
-        place: &Place,
-        server: &ServerAddress,
-        account: Arc<Account>,
-        tally: Arc<Tally>,
-    ) -> Result<Self, LoadError> {
-        let mut receiver = Self { place: place.clone(), server: server.clone(), account, tally, open: None };
+    pub(super) async fn connect(place: &Place, account: Arc<Account>, tally: Arc<Tally>) -> Result<Self, LoadError> {
+        let mut receiver = Self { place: place.clone(), account, tally, open: None };
         receiver.open = Some(receiver.subscribe().await?);
         Ok(receiver)
     }
@@ -84,18 +77,7 @@ impl Receiver {
     }
 
     async fn subscribe(&self) -> Result<(Connection, Subscription), LoadError> {
-        let failed = LoadError::server("an active client");
-        let trust = ServerTrust::Pinned(self.place.key_hash);
-        let expected = ServerExpectation { address: &self.server, trust, domain: Some(&self.place.domain) };
-        let device = Device {
-            address: self.account.address(),
-            device_id: self.account.device_id(),
-            key: self.account.device_key(),
-            generation: 0,
-        };
-        let (connection, _) = Connection::proved(&expected, &device).await.map_err(|error| failed(&error))?;
-        let subscription = connection.subscribe().await.map_err(|error| failed(&error))?;
-        Ok((connection, subscription))
+        self.account.subscribe(&self.place).await
     }
 }
 
