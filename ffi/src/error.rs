@@ -9,20 +9,20 @@ macro_rules! errors {
     ($($(#[$documentation:meta])* $name:ident = $code:literal;)*) => {
         /// Why something could not be done. Nothing was changed unless the variant says otherwise.
         ///
-        /// `code` is the variant's number, `reason` a stable word within the variant, `message` a sentence for a log or a
+        /// `code` is the variant's number, `reason` a stable word within the variant, `detail` a sentence for a log or a
         /// developer, in English and without secrets.
         #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
         pub enum MedipepsError {
             $(
                 $(#[$documentation])*
-                #[error("{message}")]
+                #[error("{detail}")]
                 $name {
                     /// Stays what it is for ever.
                     code: i32,
                     /// A word out of `spec/bindings.md`, or out of `spec/errors.md` where a server has said it.
                     reason: String,
                     /// For a log.
-                    message: String,
+                    detail: String,
                 },
             )*
         }
@@ -40,9 +40,9 @@ macro_rules! errors {
         pub(crate) enum Code { $($name,)* }
 
         impl Code {
-            fn error(self, reason: &str, message: String) -> MedipepsError {
+            fn error(self, reason: &str, detail: String) -> MedipepsError {
                 let reason = reason.to_owned();
-                match self { $(Self::$name => MedipepsError::$name { code: $code, reason, message },)* }
+                match self { $(Self::$name => MedipepsError::$name { code: $code, reason, detail },)* }
             }
 
             #[cfg(test)]

@@ -107,7 +107,7 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await claire.message(overview.id)).thread, message.thread)
         self.assertTrue(answered.id)
         for client in (claire, karim):
-            await client.close()
+            await client.shut_down()
 
     async def test_a_group_talks(self):
         claire, karim = await self.person("claire", "Claire"), await self.person("karim", "Karim")
@@ -127,12 +127,12 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(medipeps.MedipepsError.NotFound):
             await claire.group_messages("00" * 32, 10)
         for client in (claire, karim):
-            await client.close()
+            await client.shut_down()
 
     async def test_errors_are_typed_and_have_codes(self):
         client = await self.person("claire", "Claire")
-        await client.close()
-        await client.close()
+        await client.shut_down()
+        await client.shut_down()
         with self.assertRaises(medipeps.MedipepsError.Closed):
             await client.status()
         with self.assertRaises(medipeps.MedipepsError.WrongPassphrase) as wrong:
@@ -148,16 +148,16 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(medipeps.MedipepsError.ContactRefused) as refused:
             await client.add_contact(f"nobody@{DOMAIN}", False)
         self.assertEqual(refused.exception.reason, "unknown_account")
-        await client.close()
+        await client.shut_down()
 
     async def test_a_keystore_opens_the_store(self):
         vault = Vault()
         client = await medipeps.Client.create(self.home("claire"), medipeps.StoreLock.VAULT(vault))
-        await client.close()
+        await client.shut_down()
         self.assertEqual(len(vault.key), 32)
         client = await medipeps.Client.open(self.home("claire"), medipeps.StoreLock.VAULT(vault))
         self.assertIsNone(await client.account())
-        await client.close()
+        await client.shut_down()
         vault.error = medipeps.VaultError.Locked()
         with self.assertRaises(medipeps.MedipepsError.KeyVault) as locked:
             await medipeps.Client.open(self.home("claire"), medipeps.StoreLock.VAULT(vault))
@@ -177,9 +177,9 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
         heard.wait_for(medipeps.ClientEvent.READY)
         await claire.send_mail(draft([f"karim@{DOMAIN}"], "one", "t"), 20)
         heard.wait_for(medipeps.ClientEvent.MESSAGE_RECEIVED)
-        await karim.close()
+        await karim.shut_down()
         self.assertIsInstance(heard.events[-1], medipeps.ClientEvent.STOPPED)
-        await claire.close()
+        await claire.shut_down()
 
     async def test_a_send_that_is_given_up_was_made_once_or_not_at_all(self):
         claire, karim = await self.person("claire", "Claire"), await self.person("karim", "Karim")
@@ -198,7 +198,7 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(sorted(came), sorted(sent))
         self.assertLessEqual(len(came), 6)
         for client in (claire, karim):
-            await client.close()
+            await client.shut_down()
 
     async def test_sixty_four_callers_at_once(self):
         claire = await self.person("claire", "Claire")
@@ -213,7 +213,7 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
         for thread in threads:
             await asyncio.to_thread(thread.join)
         self.assertEqual(outcomes, [f"claire@{DOMAIN}"] * 64)
-        await claire.close()
+        await claire.shut_down()
 
 
 if __name__ == "__main__":

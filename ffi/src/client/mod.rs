@@ -51,7 +51,7 @@ impl Client {
 
     /// Stops receiving, finishes what was asked for, closes the connections and wipes the keys from memory. Every later call
     /// fails with `Closed`; this one does nothing more.
-    pub async fn close(&self) {
+    pub async fn shut_down(&self) {
         self.stop_receiving().await;
         self.worker.close().await;
     }

@@ -72,13 +72,13 @@ class ClientTest {
         karim.sendMail(draft(address("claire"), "Re", "Fait"), 20u)
         claire.sync(0u)
         assertEquals("كريم بن علي 🩺", claire.messages().first().senderName)
-        listOf(claire, karim).forEach { it.close() }
+        listOf(claire, karim).forEach { it.shutDown() }
     }
 
     @Test
     fun errorsAreTypedAndHaveCodes(): Unit = runBlocking {
         val client = person("claire", "Claire")
-        client.close()
+        client.shutDown()
         assertThrows<MedipepsException.Closed> { runBlocking { client.status() } }
         val wrong = assertThrows<MedipepsException.WrongPassphrase> {
             runBlocking { Client.open(home("claire"), StoreLock.Passphrase("another")) }
@@ -102,9 +102,9 @@ class ClientTest {
         })
         claire.sendMail(draft(address("karim"), "one", "text"), 20u)
         withTimeout(60_000) { while (heard.none { it is ClientEvent.MessageReceived }) delay(20) }
-        karim.close()
+        karim.shutDown()
         assertTrue(heard.last() is ClientEvent.Stopped)
-        claire.close()
+        claire.shutDown()
     }
 
     @Test
@@ -124,7 +124,7 @@ class ClientTest {
         claire.sync(0u)
         karim.sync(0u)
         assertEquals(sent, karim.messages().map { it.subject }.sorted())
-        listOf(claire, karim).forEach { it.close() }
+        listOf(claire, karim).forEach { it.shutDown() }
     }
 
     @Test
@@ -134,7 +134,7 @@ class ClientTest {
         val threads = List(64) { thread { runBlocking { outcomes.add(claire.status().account?.address) } } }
         threads.forEach { it.join() }
         assertEquals(List(64) { address("claire") }, outcomes.toList())
-        claire.close()
+        claire.shutDown()
     }
 
     private companion object {
