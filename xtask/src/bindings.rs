@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::{Args, ValueEnum};
 
@@ -10,7 +10,7 @@ use crate::process::{self, ProcessError};
 use crate::project::Project;
 
 /// The library that all languages share.
-const LIBRARY: &str = "libmedipeps_ffi.so";
+pub(crate) const LIBRARY: &str = "libmedipeps_ffi.so";
 
 /// Flags of `cargo xtask bindings`.
 #[derive(Debug, Args)]
@@ -32,8 +32,17 @@ pub(crate) enum Language {
     Kotlin,
 }
 
+/// How the library is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// For the tests.
+    Debug,
+    /// For apps.
+    Release,
+}
+
 impl Language {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Python => "python",
             Self::Kotlin => "kotlin",
@@ -44,11 +53,18 @@ impl Language {
 /// Runs `cargo xtask bindings`.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let out = arguments.out.clone().unwrap_or_else(|| folder(project, arguments.language));
-    if !generate(project, arguments.language, &out)? {
+    if !generate(project, arguments.language, Build::Debug, &out)? {
         return Ok(ExitCode::FAILURE);
     }
     println!("{} and the library are in {}", arguments.language.name(), out.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Maven in `bindings/kotlin`, saying little.
+pub(crate) fn maven(project: &Project) -> Command {
+    let mut maven = project.command("mvn");
+    maven.args(["--batch-mode", "--no-transfer-progress", "--file", "bindings/kotlin/pom.xml"]);
+    maven
 }
 
 /// Where generated code goes if nobody says otherwise.
@@ -58,21 +74,28 @@ pub(crate) fn folder(project: &Project, language: Language) -> PathBuf {
 
 /// Builds the library and generates the code for a language beside a copy of it. False if something failed, which has been
 /// shown.
-pub(crate) fn generate(project: &Project, language: Language, out: &Path) -> Result<bool, ProcessError> {
-    let built = project.target().join("debug");
-    let mut build = project.cargo(["build", "--package", "medipeps-ffi", "--package", "medipeps-bindgen"]);
-    println!("$ {}", process::as_typed(&build));
-    if !process::stream(&mut build, |_| {})? {
-        return Ok(false);
+pub(crate) fn generate(project: &Project, language: Language, build: Build, out: &Path) -> Result<bool, ProcessError> {
+    let mut generator = project.cargo(["build", "--package", "medipeps-bindgen"]);
+    let mut library = project.cargo(["build", "--package", "medipeps-ffi"]);
+    if build == Build::Release {
+        library.arg("--release");
     }
-    let mut generate = project.command(built.join("uniffi-bindgen"));
-    generate.arg("generate").arg(built.join(LIBRARY)).args(["--no-format", "--language", language.name(), "--out-dir"]);
+    for command in [&mut generator, &mut library] {
+        println!("$ {}", process::as_typed(command));
+        if !process::stream(command, |_| {})? {
+            return Ok(false);
+        }
+    }
+    let folder = if build == Build::Release { "release" } else { "debug" };
+    let library = project.target().join(folder).join(LIBRARY);
+    let mut generate = project.command(project.target().join("debug/uniffi-bindgen"));
+    generate.arg("generate").arg(&library).args(["--no-format", "--language", language.name(), "--out-dir"]);
     generate.arg(out);
     println!("$ {}", process::as_typed(&generate));
     if !process::stream(&mut generate, |_| {})? {
         return Ok(false);
     }
-    match fs::copy(built.join(LIBRARY), out.join(LIBRARY)) {
+    match fs::copy(&library, out.join(LIBRARY)) {
         Ok(_) => Ok(true),
         Err(error) => {
             println!("{}: {error}", out.join(LIBRARY).display());

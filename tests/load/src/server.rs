@@ -158,7 +158,8 @@ fn beside_this_program(name: &str) -> Result<PathBuf, LoadError> {
 fn configuration(arguments: &Arguments) -> String {
     let required =
         format!("domain = \"{DOMAIN}\"\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\nlog_filter = \"warn\"\n");
-    let always = format!("[transport]\nwebsocket = false\n[rate]\n{RAISED_ALWAYS} = {UNLIMITED}\n");
+    let websocket = arguments.websocket;
+    let always = format!("[transport]\nwebsocket = {websocket}\n[rate]\n{RAISED_ALWAYS} = {UNLIMITED}\n");
     if arguments.default_limits {
         return required + &always;
     }

@@ -9,11 +9,11 @@ use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
 use crate::suite::need::{
-    BUILDAH, CARGO_DEB, CHROMIUM, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, NAMESPACES, PUBLIC_API, PYTHON,
-    RUSTFMT, STRACE, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
+    BUILDAH, CARGO_DEB, CHROMIUM, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, MAVEN, NAMESPACES, PUBLIC_API,
+    PYTHON, RUSTFMT, STRACE, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
 };
 use crate::suite::report::Ended;
-use crate::suite::{Run, Suite, Work, deny, fuzz, installation, model, public_api, published, python, wasm};
+use crate::suite::{Run, Suite, Work, deny, fuzz, installation, languages, model, public_api, published, wasm};
 
 /// Property-test cases in a nightly run; proptest's default is 256.
 const PROPTEST_CASES_NIGHTLY: &str = "2560";
@@ -155,7 +155,14 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the module that UniFFI generates for Python, against the real server",
         needs: &[&PYTHON],
         minutes: 3.0,
-        work: Work::Own(python::run),
+        work: Work::Own(languages::python),
+    },
+    Suite {
+        name: "kotlin",
+        checks: "the Kotlin module, its generated code and what is built on it, against the real server",
+        needs: &[&MAVEN],
+        minutes: 2.0,
+        work: Work::Own(languages::kotlin),
     },
     Suite {
         name: "fuzz",

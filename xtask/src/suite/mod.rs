@@ -5,11 +5,11 @@ mod count;
 mod deny;
 mod fuzz;
 mod installation;
+mod languages;
 mod model;
 mod need;
 pub(crate) mod public_api;
 mod published;
-mod python;
 mod report;
 mod wasm;
 

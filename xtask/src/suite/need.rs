@@ -153,6 +153,18 @@ pub(super) static STRACE: Need = Need {
     megabytes: 3,
 };
 
+/// Maven and a compiler for Java, whose virtual machine Kotlin's code runs on. Maven brings the compiler for Kotlin and the libraries
+/// into its own repository, outside the tree.
+pub(super) static MAVEN: Need = Need {
+    name: "Maven and a JDK",
+    probe: |project| {
+        succeeds(project.command("mvn").arg("--version")) && succeeds(project.command("javac").arg("--version"))
+    },
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["maven", "default-jdk-headless"])]),
+    minutes: 2.0,
+    megabytes: 600,
+};
+
 /// Network namespaces, and what changes a network's rules in one.
 pub(super) static NAMESPACES: Need = Need {
     name: "network namespaces (unshare, nsenter, ip, iptables)",
@@ -348,8 +360,7 @@ pub(super) fn as_root(project: &Project, program: &str) -> Command {
 pub(super) static PYTHON: Need = Need {
     name: "python3 with prometheus_client and opentelemetry-proto",
     probe: |project| {
-        let imports =
-            "import prometheus_client.openmetrics.parser, opentelemetry.proto.collector.trace.v1.trace_service_pb2";
+        let imports = "import pip, prometheus_client.openmetrics.parser, opentelemetry.proto.collector.trace.v1.trace_service_pb2";
         succeeds(project.command("python3").args(["-c", imports]))
     },
     mend: Mend::Ways(|project| {

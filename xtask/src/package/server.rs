@@ -1,17 +1,14 @@
-//! `cargo xtask package`: the server's Debian package, and the files of a container made of it.
+//! The server's Debian package, and the files of a container made of it.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::Stdio;
 
-use clap::Args;
-use thiserror::Error;
-
+use super::{PackageError, at, run_quietly};
 use crate::demo;
-use crate::process::{answer, as_typed, succeeds};
+use crate::process::{answer, as_typed};
 use crate::project::Project;
 
 /// Under which number the server runs in a container; the Containerfile names it too.
@@ -21,46 +18,15 @@ pub(crate) const PROGRAM: &str = "usr/bin/medipeps-server";
 /// Where the server keeps everything, within the package's world.
 pub(crate) const STATE: &str = "var/lib/medipeps-server";
 
-/// Flags of `cargo xtask package`.
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
-    /// Lay out a container's files here as well: a Containerfile, and `root/` with the package's files and the libraries
-    /// that they need. The folder must be empty or not there.
-    #[arg(long, value_name = "DIR")]
-    container_root: Option<PathBuf>,
-}
-
-/// Why there is no package.
-#[derive(Debug, Error)]
-pub(crate) enum PackageError {
-    /// The programs did not build.
-    #[error(transparent)]
-    Build(#[from] demo::DemoError),
-    /// A command failed.
-    #[error("failed: {0}")]
-    Command(String),
-    /// A file could not be read or written.
-    #[error("{path}: {error}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The folder holds something.
-    #[error("{0} is not empty")]
-    NotEmpty(PathBuf),
-}
-
 /// Builds the package, and lays out the container if asked to.
-pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
+pub(super) fn run(project: &Project, container_root: Option<&Path>) -> Result<(), PackageError> {
     let package = debian_package(project)?;
     println!("{}", package.display());
-    if let Some(folder) = &arguments.container_root {
+    if let Some(folder) = container_root {
         container(project, &package, folder)?;
         println!("{}", folder.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Builds the released programs and packs the server's. Returns the package's path.
@@ -136,15 +102,6 @@ fn write(path: &Path, text: &str) -> Result<(), PackageError> {
         fs::create_dir_all(folder).map_err(at(folder))?;
     }
     fs::write(path, text).map_err(at(path))
-}
-
-fn run_quietly(command: &mut Command) -> Result<(), PackageError> {
-    if succeeds(command) { Ok(()) } else { Err(PackageError::Command(as_typed(command))) }
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> PackageError {
-    let path = path.to_owned();
-    move |error| PackageError::File { path, error }
 }
 
 #[cfg(test)]
