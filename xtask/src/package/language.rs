@@ -18,17 +18,19 @@ pub(super) fn run(project: &Project, language: Language) -> Result<(), PackageEr
     if out.exists() {
         fs::remove_dir_all(&out).map_err(at(&out))?;
     }
-    let generated = out.join("generated");
+    // A package for Swift is a folder: what is generated is laid out as one.
+    let generated = out.join(if language == Language::Swift { "Medipeps" } else { "generated" });
     if !bindings::generate(project, language, Build::Release, &generated)? {
         return Err(PackageError::Command(format!("cargo xtask bindings {}", language.name())));
     }
-    let library = generated.join(LIBRARY);
+    let library = generated.join(if language == Language::Swift { "lib" } else { "" }).join(LIBRARY);
     // The names that are looked up stay; UniFFI has read the others already.
     run_quietly(project.command("strip").arg("--strip-unneeded").arg(&library))?;
     let length = fs::metadata(&library).map_err(at(&library))?.len();
     for package in match language {
         Language::Kotlin => jar(project, &generated, &out)?,
         Language::Python => vec![wheel(project, &generated, &out)?],
+        Language::Swift => vec![generated],
     } {
         println!("{}", package.display());
     }

@@ -39,6 +39,8 @@ enum What {
     Kotlin,
     /// The client for Python: a wheel
     Python,
+    /// The client for Swift: a package with the library for Linux
+    Swift,
 }
 
 /// Why there is no package.
@@ -78,6 +80,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode, 
         What::Server => server::run(project, arguments.container_root.as_deref())?,
         What::Kotlin => language::run(project, Language::Kotlin)?,
         What::Python => language::run(project, Language::Python)?,
+        What::Swift => language::run(project, Language::Swift)?,
     }
     Ok(ExitCode::SUCCESS)
 }

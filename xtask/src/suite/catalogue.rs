@@ -10,7 +10,7 @@ use crate::readme;
 use crate::suite::count::Counts;
 use crate::suite::need::{
     BUILDAH, CARGO_DEB, CHROMIUM, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, MAVEN, NAMESPACES, PUBLIC_API,
-    PYTHON, RUSTFMT, STRACE, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
+    PYTHON, RUSTFMT, STRACE, SWIFT, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
 };
 use crate::suite::report::Ended;
 use crate::suite::{Run, Suite, Work, deny, fuzz, installation, languages, model, public_api, published, wasm};
@@ -163,6 +163,13 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[&MAVEN],
         minutes: 2.0,
         work: Work::Own(languages::kotlin),
+    },
+    Suite {
+        name: "swift",
+        checks: "the Swift package, its generated code and what is built on it, against the real server",
+        needs: &[&SWIFT],
+        minutes: 2.0,
+        work: Work::Own(languages::swift),
     },
     Suite {
         name: "fuzz",

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bindings::{self, Build, LIBRARY, Language};
+use crate::bindings::{self, Build, LIBRARY, Language, swift};
 use crate::package;
 use crate::process::{self, ProcessError};
 use crate::suite::Run;
@@ -12,6 +12,8 @@ use crate::suite::report::Ended;
 
 /// Names the server's program for the tests.
 const SERVER: &str = "MEDIPEPS_SERVER";
+/// Set to renew what a language's API is held against.
+const WRITE_API: &str = "MEDIPEPS_WRITE_API";
 /// Set for tests that do more in a nightly run.
 const NIGHTLY: &str = "MEDIPEPS_NIGHTLY";
 
@@ -55,6 +57,50 @@ pub(super) fn kotlin(run: &Run) -> Result<Ended, ProcessError> {
     let mut tests = bindings::maven(run.project);
     tests.arg("test");
     ran(run, &mut tests, surefire)
+}
+
+/// `bindings/swift`, by the Swift Package Manager and XCTest, in the Debian that has the compiler; and its public interface against
+/// `api.txt`.
+pub(super) fn swift(run: &Run) -> Result<Ended, ProcessError> {
+    let project = run.project;
+    let Some(package) = prepare(run, Language::Swift)? else { return failed() };
+    // What the compiler's Debian can see is this folder alone.
+    let there = |name: &str| format!("{}/{name}", swift::SHARED);
+    if let Err(error) = std::fs::copy(server(&project.target()), package.join("medipeps-server")) {
+        println!("{}: {error}", package.display());
+        return failed();
+    }
+    let environment = [(SERVER, &*there("medipeps-server")), ("LD_LIBRARY_PATH", &there("lib"))];
+    let environment = if run.nightly { [&environment[..], &[(NIGHTLY, "1")]].concat() } else { environment.to_vec() };
+    let mut tests = swift::in_compiler_root(project, &package, "swift test --disable-sandbox", &environment);
+    let mut ended = ran(run, &mut tests, xctest)?;
+    ended.counts += Counts::one(interface_is_the_same(run, &package)?);
+    Ok(ended)
+}
+
+/// Compares what the compiler says that the package offers with `api.txt`, or writes that.
+fn interface_is_the_same(run: &Run, package: &Path) -> Result<bool, ProcessError> {
+    const WRITE: &str = "swiftc -swift-version 5 -suppress-warnings -enable-library-evolution -module-name Medipeps -typecheck \
+        -emit-module-interface-path api.swiftinterface -I $PWD/Sources/medipepsFFI \
+        -Xcc -fmodule-map-file=$PWD/Sources/medipepsFFI/module.modulemap Sources/Medipeps/*.swift";
+    let written = package.join("api.swiftinterface");
+    let mut write = swift::in_compiler_root(run.project, package, WRITE, &[]);
+    if !process::stream(&mut write, |_| {})? {
+        return Ok(false);
+    }
+    let offered = swift::public_interface(&std::fs::read_to_string(&written).unwrap_or_default());
+    let snapshot = run.project.root().join("bindings/swift/api.txt");
+    if std::env::var_os(WRITE_API).is_some()
+        && let Err(error) = std::fs::write(&snapshot, &offered)
+    {
+        println!("{}: {error}", snapshot.display());
+        return Ok(false);
+    }
+    let same = std::fs::read_to_string(&snapshot).is_ok_and(|kept| kept == offered) && !offered.is_empty();
+    if !same {
+        println!("the API is not the one in bindings/swift/api.txt; if that is meant, renew it: {WRITE_API}=1");
+    }
+    Ok(same)
 }
 
 /// Generates the code and builds the server. `None` if something failed, which has been shown.
@@ -117,6 +163,19 @@ fn surefire(line: &str) -> Counts {
     Counts { passed: run.saturating_sub(failed + skipped), failed, skipped }
 }
 
+/// What a line of XCTest's says of one test: `Test Case 'ClientTests.testA' passed (1.2 seconds)`.
+fn xctest(line: &str) -> Counts {
+    let Some((_, said)) = line.strip_prefix("Test Case '").and_then(|rest| rest.split_once("' ")) else {
+        return Counts::default();
+    };
+    match said.split(' ').next() {
+        Some("passed") => Counts::PASSED,
+        Some("failed") => Counts::FAILED,
+        Some("skipped") => Counts::SKIPPED,
+        _ => Counts::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +198,18 @@ mod tests {
             "OK",
         ];
         assert_eq!(all(&lines, unittest), Counts { passed: 2, failed: 2, skipped: 0 });
+    }
+
+    #[test]
+    fn tests_of_swift_are_counted_as_they_end() {
+        let lines = [
+            "Test Case 'ClientTests.testA' started at 2026-11-27 06:25:29.565",
+            "Test Case 'ClientTests.testA' passed (0.102 seconds)",
+            "Test Case 'ClientTests.testB' failed (0.467 seconds)",
+            "Test Case 'ClientTests.testC' skipped (0.0 seconds)",
+            "Executed 3 tests, with 1 failure (1 unexpected) in 7.205 (7.205) seconds",
+        ];
+        assert_eq!(all(&lines, xctest), Counts { passed: 1, failed: 1, skipped: 1 });
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::process::{self, ProcessError};
 use crate::project::Project;
 use crate::suite::count::Counts;
 use crate::suite::need::Need;
+pub(crate) use crate::suite::need::as_root;
 use crate::suite::report::{Ended, Outcome};
 
 /// What a suite may take before its length is itself reported.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::bindings::swift;
 use crate::process::{answer, as_typed, succeeds};
 use crate::project::Project;
 use crate::suite::{Suite, public_api, wasm};
@@ -341,13 +342,42 @@ const BOOTSTRAP: &str = r#"rm -rf "$1.partial" && . /etc/os-release && \
 mmdebstrap --quiet --variant=essential --mode=root --include=systemd "$VERSION_CODENAME" "$1.partial" \
 $(ls /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null) && mv "$1.partial" "$1""#;
 
+/// A compiler for Swift, which Debian has from its release of 2025 on: in a folder of its own, from this machine's sources.
+pub(super) static SWIFT: Need = Need {
+    name: "Swift 6 in a Debian of its own, and root to enter it",
+    probe: |project| {
+        let temporary = std::env::temp_dir();
+        succeeds(&mut swift::in_compiler_root(project, &temporary, "swiftc --version", &[]))
+    },
+    mend: Mend::Ways(|project| {
+        let mut ways = debian_packages(project, &["mmdebstrap", "util-linux"]);
+        let folder = swift::compiler_root(project);
+        let parent = folder.parent().unwrap_or(&folder).to_path_buf();
+        let mut make = project.command("mkdir");
+        make.arg("-p").arg(parent);
+        let mut bootstrap = as_root(project, "sh");
+        bootstrap.args(["-c", BOOTSTRAP_SWIFT, "sh"]).arg(&folder);
+        ways.extend([make, bootstrap]);
+        vec![ways]
+    }),
+    minutes: 3.0,
+    megabytes: 2600,
+};
+
+/// Makes a Debian with Swift in the folder `$1`.
+const BOOTSTRAP_SWIFT: &str = r#"rm -rf "$1.partial" && \
+from=$(cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | \
+awk '/^URIs:/ { print $2; exit } /^deb / { for (i = 2; i <= NF; i++) if ($i ~ /^http/) { print $i; exit } }') && \
+mmdebstrap --quiet --variant=apt --mode=root --include=swiftlang,libc6-dev,libstdc++-14-dev trixie "$1.partial" \
+"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $from trixie main" && mv "$1.partial" "$1""#;
+
 /// Where that Debian lies.
 pub(super) fn debian_root(project: &Project) -> PathBuf {
     project.tools().with_file_name("debian")
 }
 
 /// A command as root, by sudo where need be.
-pub(super) fn as_root(project: &Project, program: &str) -> Command {
+pub(crate) fn as_root(project: &Project, program: &str) -> Command {
     if answer(project.command("id").arg("-u")).is_some_and(|id| id == "0") {
         return project.command(program);
     }

@@ -4,11 +4,13 @@ import java.io.File
 import java.util.concurrent.ConcurrentLinkedQueue
 import kotlin.concurrent.thread
 import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.onEach
+import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.AfterEach
@@ -124,6 +126,26 @@ class ClientTest {
         claire.sync(0u)
         karim.sync(0u)
         assertEquals(sent, karim.messages().map { it.subject }.sorted())
+        listOf(claire, karim).forEach { it.shutDown() }
+    }
+
+    @Test
+    fun whoeverCollectsNoMoreIsNotReceivedFor() = runBlocking {
+        val claire = person("claire", "Claire")
+        val ready = CompletableDeferred<Unit>()
+        val first = async(Dispatchers.IO) {
+            claire.events().onEach { if (it is ClientEvent.Ready) ready.complete(Unit) }.toList()
+        }
+        ready.await()
+        withTimeout(60_000) { claire.events().first { it is ClientEvent.Ready } }
+        assertTrue(withTimeout(60_000) { first.await() }.last() is ClientEvent.Stopped, "a second collector ends the first")
+        // Nobody collects any more: a message waits until it is fetched.
+        val karim = person("karim", "Karim")
+        karim.sendMail(draft(address("claire"), "one", "text"), 20u)
+        delay(500)
+        assertEquals(0, claire.messages().size)
+        claire.sync(0u)
+        assertEquals(1, claire.messages().size)
         listOf(claire, karim).forEach { it.shutDown() }
     }
 

@@ -1,6 +1,9 @@
 //! `cargo xtask bindings`: the library for another language, and the code that UniFFI generates for it.
 
+pub(crate) mod swift;
+
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -24,12 +27,14 @@ pub(crate) struct Arguments {
 }
 
 /// Languages that UniFFI knows and this project tests.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Language {
     /// One module and the library beside it
     Python,
     /// A package of sources and the library
     Kotlin,
+    /// A package for the Swift Package Manager, with the library for Linux
+    Swift,
 }
 
 /// How the library is built.
@@ -46,6 +51,7 @@ impl Language {
         match self {
             Self::Python => "python",
             Self::Kotlin => "kotlin",
+            Self::Swift => "swift",
         }
     }
 }
@@ -95,11 +101,19 @@ pub(crate) fn generate(project: &Project, language: Language, build: Build, out:
     if !process::stream(&mut generate, |_| {})? {
         return Ok(false);
     }
-    match fs::copy(&library, out.join(LIBRARY)) {
-        Ok(_) => Ok(true),
+    match finish(project, language, &library, out) {
+        Ok(()) => Ok(true),
         Err(error) => {
-            println!("{}: {error}", out.join(LIBRARY).display());
+            println!("{}: {error}", out.display());
             Ok(false)
         }
     }
+}
+
+fn finish(project: &Project, language: Language, library: &Path, out: &Path) -> io::Result<()> {
+    fs::copy(library, out.join(LIBRARY))?;
+    if language == Language::Swift {
+        swift::lay_out(project, out)?;
+    }
+    Ok(())
 }
