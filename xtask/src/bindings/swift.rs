@@ -47,7 +47,7 @@ pub(crate) fn in_compiler_root(
     script: &str,
     environment: &[(&str, &str)],
 ) -> Command {
-    const ENTER: &str = r#"mkdir -p "$1/share" && mount -t proc proc "$1/proc" && mount --bind "$2" "$1/share" && \
+    const ENTER: &str = r#"mount -t proc proc "$1/proc" && mount --bind "$2" "$1/share" && \
 root=$1 script=$3 && shift 3 && exec chroot "$root" env -i HOME=/tmp PATH=/usr/bin:/bin "$@" sh -c "cd /share && $script""#;
     let mut command = crate::suite::as_root(project, "unshare");
     command.args(["--mount", "sh", "-c", ENTER, "sh"]).arg(compiler_root(project)).arg(shared).arg(script);

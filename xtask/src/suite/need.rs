@@ -369,7 +369,7 @@ const BOOTSTRAP_SWIFT: &str = r#"rm -rf "$1.partial" && \
 from=$(cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | \
 awk '/^URIs:/ { print $2; exit } /^deb / { for (i = 2; i <= NF; i++) if ($i ~ /^http/) { print $i; exit } }') && \
 mmdebstrap --quiet --variant=apt --mode=root --include=swiftlang,libc6-dev,libstdc++-14-dev trixie "$1.partial" \
-"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $from trixie main" && mv "$1.partial" "$1""#;
+"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $from trixie main" && mkdir "$1.partial/share" && mv "$1.partial" "$1""#;
 
 /// Where that Debian lies.
 pub(super) fn debian_root(project: &Project) -> PathBuf {

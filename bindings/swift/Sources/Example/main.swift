@@ -34,7 +34,7 @@ func run(_ words: [String]) async throws {
             switch event {
             case .messageReceived(let id, _):
                 let message = try await client.message(id: id)
-                print("\(message.overview.senderName ?? message.overview.sender): \(message.overview.subject)")
+                print("\(message.overview.senderName): \(message.overview.subject)")
             case .stopped(_, let message):
                 print("stopped: \(message)")
             default:
