@@ -3,7 +3,11 @@
 use medipeps_client::account_store::HandleError;
 use medipeps_client::engine::EngineError;
 use medipeps_client::shell::agent::{AgentError, NetworkError};
+use medipeps_client::shell::backup_file::BackupFileError;
+use medipeps_client::shell::connection::{ConnectError, RequestError};
 use medipeps_client::store::StoreError;
+use medipeps_core::backup::BackupError;
+use medipeps_core::wire::transport::{ErrorCode, ErrorReply};
 
 macro_rules! errors {
     ($($(#[$documentation:meta])* $name:ident = $code:literal;)*) => {
@@ -86,6 +90,11 @@ errors! {
     ContactRefused = 40;
     /// There is no such message, group or contact.
     NotFound = 41;
+    /// A linking is over without a new device; `reason` says why. Nothing was changed, unless the list of devices was
+    /// published before.
+    Linking = 43;
+    /// A backup cannot be written or opened, or is damaged.
+    Backup = 44;
     /// The engine refuses it for another reason.
     Rejected = 42;
     /// A file cannot be read or written, or a document cannot be had.
@@ -115,6 +124,13 @@ impl From<AgentError> for MedipepsError {
             AgentError::Handle(HandleError::Store(error)) => return store(error, message),
             AgentError::Handle(HandleError::Engine(error)) => return engine(error, message),
             AgentError::Randomness => (Code::System, "randomness"),
+            AgentError::Network(
+                NetworkError::Connect(ConnectError::Request(RequestError::Refused(reply)))
+                | NetworkError::Request(RequestError::Refused(reply)),
+            ) => refused(reply),
+            AgentError::Network(NetworkError::Connect(ConnectError::ServerKeyChanged { .. })) => {
+                (Code::Network, "server_key_changed")
+            }
             AgentError::Network(NetworkError::Refused(word)) | AgentError::Refused(word) => {
                 (Code::Refused, word.as_str())
             }
@@ -126,7 +142,7 @@ impl From<AgentError> for MedipepsError {
             AgentError::SealedCopy(_) => (Code::File, "sealed_copy"),
             AgentError::Fetch(_) => (Code::File, "fetch"),
             AgentError::Save(_) => (Code::File, "save"),
-            AgentError::Backup(_) => (Code::File, "backup"),
+            AgentError::Backup(error) => (Code::Backup, backup(error)),
             AgentError::NoBody(word) => (Code::File, word.as_str()),
             AgentError::AccountUnknown => (Code::AccountGone, "unknown_account"),
             AgentError::Wiped => (Code::Wiped, "wiped"),
@@ -144,6 +160,27 @@ impl From<NetworkError> for MedipepsError {
 impl From<EngineError> for MedipepsError {
     fn from(error: EngineError) -> Self {
         AgentError::from(error).into()
+    }
+}
+
+/// What a server says no to.
+fn refused(reply: &ErrorReply) -> (Code, &'static str) {
+    match reply.known_code() {
+        Some(ErrorCode::UnknownDevice) => (Code::AccountGone, "revoked"),
+        Some(ErrorCode::UnknownAccount) => (Code::AccountGone, "unknown_account"),
+        Some(code) => (Code::Refused, code.name()),
+        None => (Code::Refused, "unknown_code"),
+    }
+}
+
+fn backup(error: &BackupFileError) -> &'static str {
+    match error {
+        BackupFileError::Disk { .. } => "disk",
+        BackupFileError::Exists(_) => "exists",
+        BackupFileError::Backup(BackupError::WrongSecret) => "wrong_secret",
+        BackupFileError::Backup(BackupError::Foreign) => "foreign",
+        BackupFileError::Backup(BackupError::Version(_)) => "version",
+        BackupFileError::Backup(_) | BackupFileError::Stretch(_) | BackupFileError::TooLarge => "damaged",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use medipeps_client::engine::{GroupId, LocalId};
+use medipeps_client::shell::address::ServerAddress;
 use medipeps_core::Address;
 
 use crate::MedipepsError;
@@ -21,6 +22,13 @@ pub(crate) fn address(text: &str) -> Result<Address, MedipepsError> {
 
 pub(crate) fn addresses(texts: &[String]) -> Result<Vec<Address>, MedipepsError> {
     texts.iter().map(|text| address(text)).collect()
+}
+
+/// `host:port`.
+pub(crate) fn server_address(text: &str) -> Result<ServerAddress, MedipepsError> {
+    text.trim().parse().map_err(|error: medipeps_client::shell::address::ServerAddressError| {
+        MedipepsError::argument("server", &format!("{text}: {error}"))
+    })
 }
 
 pub(crate) fn message_id(text: &str) -> Result<LocalId, MedipepsError> {

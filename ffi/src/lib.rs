@@ -12,11 +12,14 @@
 )]
 
 mod client;
+mod descriptor;
 mod error;
 mod event;
 mod identifier;
 mod key_vault;
 mod listener;
+mod log;
+mod progress;
 mod record;
 mod worker;
 
@@ -26,8 +29,12 @@ pub use event::ClientEvent;
 pub use identifier::{AccountAddress, GroupIdentifier, MessageIdentifier};
 pub use key_vault::{KeyVault, StoreLock, VaultError};
 pub use listener::{EventListener, ListenerError};
+pub use log::{LogLevel, LogListener, set_log};
+pub use progress::{ProgressListener, Transfer, TransferDirection, TransferListener};
 pub use record::account::{Account, AccountCreated, AccountRequest, AccountStatus};
+pub use record::backup::{BackupLock, BackupSummary, RestoreState};
 pub use record::contact::{Contact, KeyState};
+pub use record::device::{Device, LinkState};
 pub use record::group::{
     ChatBody, Group, GroupMember, GroupMessage, GroupMessageState, GroupRequest, GroupRole, GroupState, TaskState,
 };

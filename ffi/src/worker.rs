@@ -30,7 +30,7 @@ struct Running {
 impl Worker {
     /// Starts it. `open` runs on the thread; until it is done nobody waits for anything else.
     pub(crate) async fn start(
-        open: impl FnOnce() -> Result<Agent, MedipepsError> + Send + 'static,
+        open: impl AsyncFnOnce() -> Result<Agent, MedipepsError> + Send + 'static,
     ) -> Result<Self, MedipepsError> {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (opened, is_open) = oneshot::channel();
@@ -88,7 +88,7 @@ pub(crate) fn runtime() -> Result<Runtime, MedipepsError> {
 }
 
 fn run(
-    open: impl FnOnce() -> Result<Agent, MedipepsError>,
+    open: impl AsyncFnOnce() -> Result<Agent, MedipepsError>,
     opened: oneshot::Sender<Result<(), MedipepsError>>,
     mut inbox: mpsc::UnboundedReceiver<Job>,
 ) {
@@ -97,7 +97,7 @@ fn run(
         Err(error) => return drop(opened.send(Err(error))),
     };
     runtime.block_on(async {
-        let mut agent = match open() {
+        let mut agent = match open().await {
             Ok(agent) => agent,
             Err(error) => return drop(opened.send(Err(error))),
         };

@@ -2,5 +2,8 @@
 
 import sys
 import unittest
+from pathlib import Path
 
-unittest.main(module="test_client", testRunner=unittest.TextTestRunner(stream=sys.stdout, verbosity=2))
+tests = unittest.defaultTestLoader.discover(str(Path(__file__).parent))
+ended = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(tests)
+sys.exit(not ended.wasSuccessful())

@@ -1,11 +1,11 @@
 """A real server for the tests: `MEDIPEPS_SERVER` names the program."""
 
 import os
-import socket
 import subprocess
 from pathlib import Path
 
 DOMAIN = "clinic.example"
+READY = "listening on "
 
 
 class Server:
@@ -14,20 +14,17 @@ class Server:
     def __init__(self, folder: Path):
         self.program = os.environ["MEDIPEPS_SERVER"]
         self.config = folder / "server.toml"
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-            one.bind(("127.0.0.1", 0))
-            self.port = one.getsockname()[1]
-        self.config.write_text(
-            f'domain = "{DOMAIN}"\nlisten = "127.0.0.1:{self.port}"\ndata_dir = "{folder / "data"}"\n'
-        )
+        # Port 0: it takes a free one and says which.
+        self.config.write_text(f'domain = "{DOMAIN}"\nlisten = "127.0.0.1:0"\ndata_dir = "{folder / "data"}"\n')
         self.process = subprocess.Popen(
-            [self.program, "run", "--config", str(self.config)], stdout=subprocess.PIPE, text=True
+            [self.program, "run", "--config", str(self.config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
-        assert self.process.stdout.readline().startswith("listening on ")
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        said = self.process.stdout.readline()
+        assert said.startswith(READY), said
+        self.address = said.removeprefix(READY).split(",")[0]
 
     def invite(self) -> str:
         """The code of a new invitation."""

@@ -2,79 +2,15 @@
 
 import asyncio
 import contextlib
-import os
-import tempfile
 import threading
-import unittest
 from pathlib import Path
 
 import medipeps
-from medipeps_server import DOMAIN, Server
-
-PASSPHRASE = "a long passphrase"
-
-
-class Heard(medipeps.EventListener):
-    """Keeps what it hears; throws if it is told to."""
-
-    def __init__(self):
-        self.events, self.throws, self.changed = [], False, threading.Condition()
-
-    def on_event(self, event):
-        with self.changed:
-            self.events.append(event)
-            self.changed.notify_all()
-        if self.throws:
-            raise ValueError("this listener fails")
-
-    def wait_for(self, kind, seconds=20):
-        with self.changed:
-            found = lambda: next((event for event in self.events if isinstance(event, kind)), None)
-            assert self.changed.wait_for(lambda: found() is not None, seconds), f"{kind} was not heard: {self.events}"
-            return found()
+from medipeps_server import DOMAIN
+from people import PASSPHRASE, Heard, PeopleTest, Vault, draft
 
 
-class Vault(medipeps.KeyVault):
-    """A keystore in memory."""
-
-    def __init__(self):
-        self.key, self.error = None, None
-
-    def load(self):
-        if self.error:
-            raise self.error
-        return self.key
-
-    def store(self, key):
-        self.key = bytes(key)
-
-
-def draft(to, subject, text, **more):
-    return medipeps.MailDraft(to=to, subject=subject, text=text, urgency=medipeps.Urgency.ROUTINE, **more)
-
-
-class ClientTest(unittest.IsolatedAsyncioTestCase):
-    def setUp(self):
-        self.kept = tempfile.TemporaryDirectory()
-        self.folder = Path(self.kept.name)
-        self.server = Server(self.folder)
-
-    def tearDown(self):
-        self.server.close()
-        self.kept.cleanup()
-
-    def home(self, name):
-        return str(self.folder / name)
-
-    async def person(self, name, display):
-        client = await medipeps.Client.create(self.home(name), medipeps.StoreLock.PASSPHRASE(PASSPHRASE))
-        request = medipeps.AccountRequest(
-            invitation=self.server.invite(), address=f"{name}@{DOMAIN}", name=display, server=self.server.address
-        )
-        created = await client.create_account(request)
-        assert created.account.registered and created.recovery_key
-        return client
-
+class ClientTest(PeopleTest):
     async def test_two_people_write_to_each_other(self):
         claire, karim = await self.person("claire", "Dr Claire Martin"), await self.person("karim", "كريم بن علي 🩺")
         heard = Heard()
@@ -214,7 +150,3 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
             await asyncio.to_thread(thread.join)
         self.assertEqual(outcomes, [f"claire@{DOMAIN}"] * 64)
         await claire.shut_down()
-
-
-if __name__ == "__main__":
-    unittest.main()

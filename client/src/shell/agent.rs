@@ -46,7 +46,7 @@ use crate::engine::{
     ContactSummary, Credentials, DomainProblem, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary,
     PendingUpload, Time,
 };
-use crate::limits::OUTBOX_ROUNDS_MAX;
+use crate::limits::{OUTBOX_ROUNDS_MAX, STORE_LOCK_WAIT};
 use crate::store::StoreError;
 use crate::store::seal::{SealedStore, Unlock};
 use crate::store::sqlite::{FILE_NAME, SqliteStore};
@@ -242,8 +242,17 @@ impl Agent {
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::WrongPassphrase`], and what else the store says.
     pub fn open(folder: &Path, lock: &Unlock<'_>) -> Result<Self, AgentError> {
+        Self::open_waiting(folder, lock, STORE_LOCK_WAIT)
+    }
+
+    /// [`Self::open`], where no event waits longer than so long for another process: then it fails with [`StoreError::Busy`]. For
+    /// whoever has seconds only.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_waiting(folder: &Path, lock: &Unlock<'_>, lock_wait: Duration) -> Result<Self, AgentError> {
         let rng = random()?;
-        let store = SqliteStore::open(folder)?;
+        let store = SqliteStore::open_waiting(folder, lock_wait)?;
         let sealed = SealedStore::open(store, lock)?;
         Self::on(folder, sealed, rng)
     }

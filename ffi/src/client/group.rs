@@ -6,7 +6,7 @@ use medipeps_core::kind::{Body, MessageId, Urgency};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord};
 
 use super::Client;
-use super::mail::document;
+use super::mail::documents as placed;
 use crate::MedipepsError;
 use crate::error::Code;
 use crate::identifier::{address, addresses, group_id, message_id};
@@ -121,7 +121,7 @@ impl Client {
             urgency: Urgency::Routine,
             expires: None,
         };
-        let documents = documents.into_iter().map(document).collect();
+        let documents = placed(documents)?;
         self.worker
             .call(async move |agent| {
                 find(agent, &group)?;

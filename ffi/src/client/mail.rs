@@ -1,6 +1,7 @@
 //! Mail: write, list, read, save.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use medipeps_client::engine::{Input, LocalId, SendMail};
@@ -10,6 +11,7 @@ use medipeps_core::wire::client_records::RecipientState;
 
 use super::Client;
 use crate::MedipepsError;
+use crate::descriptor::duplicate;
 use crate::identifier::{addresses, message_id};
 use crate::record::hex;
 use crate::record::mail::{Document, MailDraft, Message, MessageOverview, Recipient, SavedAttachment, SentMail};
@@ -99,15 +101,19 @@ impl Client {
     }
 }
 
-pub(super) fn document(document: Document) -> agent::Document {
-    match document {
-        Document::File { path, name, media_type } => {
-            agent::Document { name, media_type, place: DocumentPlace::File(PathBuf::from(path)) }
+pub(super) fn documents(documents: Vec<Document>) -> Result<Vec<agent::Document>, MedipepsError> {
+    documents.into_iter().map(document).collect()
+}
+
+fn document(document: Document) -> Result<agent::Document, MedipepsError> {
+    let (name, media_type, place) = match document {
+        Document::File { path, name, media_type } => (name, media_type, DocumentPlace::File(PathBuf::from(path))),
+        Document::Data { data, name, media_type } => (name, media_type, DocumentPlace::Memory(data)),
+        Document::Descriptor { descriptor, name, media_type } => {
+            (name, media_type, DocumentPlace::Opened(Arc::new(duplicate(descriptor)?)))
         }
-        Document::Data { data, name, media_type } => {
-            agent::Document { name, media_type, place: DocumentPlace::Memory(data) }
-        }
-    }
+    };
+    Ok(agent::Document { name, media_type, place })
 }
 
 fn compose(draft: MailDraft) -> Result<(SendMail, Vec<agent::Document>), MedipepsError> {
@@ -127,7 +133,7 @@ fn compose(draft: MailDraft) -> Result<(SendMail, Vec<agent::Document>), Medipep
         in_reply_to: draft.in_reply_to.as_deref().map(message_id).transpose()?,
         body_copy: None,
     };
-    Ok((mail, draft.documents.into_iter().map(document).collect()))
+    Ok((mail, documents(draft.documents)?))
 }
 
 /// Sends until every recipient is settled or the time is over; the network's failures are no errors here.

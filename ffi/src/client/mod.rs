@@ -1,20 +1,29 @@
 //! An account in a folder of an app.
 
 mod account;
+mod backup;
 mod contact;
+mod device;
 mod group;
 mod mail;
 mod receiving;
+mod transfer;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use medipeps_client::limits::STORE_LOCK_WAIT;
 use medipeps_client::shell::agent::Agent;
 
 use crate::MedipepsError;
 use crate::key_vault::{Opener, StoreLock};
+use crate::progress::TransferListener;
 use crate::worker::Worker;
 use receiving::Receiving;
+
+/// How long an event of a notification extension waits for the app: the system gives it 30 seconds, and it has more to do.
+const NOTIFICATION_LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// An account in a folder of an app.
 ///
@@ -27,6 +36,8 @@ pub struct Client {
     opener: Opener,
     worker: Worker,
     receiving: Mutex<Option<Receiving>>,
+    /// Who sees how far documents have come.
+    transfers: Mutex<Option<Arc<dyn TransferListener>>>,
 }
 
 #[uniffi::export]
@@ -37,7 +48,7 @@ impl Client {
     /// `StoreExists`, `KeyVault`, `Store`.
     #[uniffi::constructor]
     pub async fn create(folder: String, lock: StoreLock) -> Result<Arc<Self>, MedipepsError> {
-        Self::start(folder, Opener::new(lock)?, true).await
+        Self::start(folder, Opener::new(lock)?, Store::New).await
     }
 
     /// Opens the store in a folder.
@@ -46,7 +57,18 @@ impl Client {
     /// `NoStore`, `WrongPassphrase`, `WrongKey`, `KeyVault`, `Wiped`, `Store`.
     #[uniffi::constructor]
     pub async fn open(folder: String, lock: StoreLock) -> Result<Arc<Self>, MedipepsError> {
-        Self::start(folder, Opener::of(lock)?, false).await
+        Self::start(folder, Opener::of(lock)?, Store::Kept(STORE_LOCK_WAIT)).await
+    }
+
+    /// Opens the store in a folder for a notification extension, which has seconds only. Where another program, the app, holds the
+    /// store for two seconds, this or a later call fails with `StoreBusy`: show a notice without contents then. Nothing is
+    /// lost; the app gets it.
+    ///
+    /// # Errors
+    /// `StoreBusy`, and as [`Client::open`].
+    #[uniffi::constructor]
+    pub async fn open_for_notification(folder: String, lock: StoreLock) -> Result<Arc<Self>, MedipepsError> {
+        Self::start(folder, Opener::of(lock)?, Store::Kept(NOTIFICATION_LOCK_WAIT)).await
     }
 
     /// Stops receiving, finishes what was asked for, closes the connections and wipes the keys from memory. Every later call
@@ -57,6 +79,14 @@ impl Client {
     }
 }
 
+/// Which store is opened.
+#[derive(Debug, Clone, Copy)]
+enum Store {
+    New,
+    /// One that is there, where no event waits longer than so long for another program.
+    Kept(Duration),
+}
+
 /// Whether there is an account's store in a folder.
 #[uniffi::export]
 #[must_use]
@@ -65,17 +95,22 @@ pub fn store_exists(folder: String) -> bool {
 }
 
 impl Client {
-    async fn start(folder: String, opener: Opener, new: bool) -> Result<Arc<Self>, MedipepsError> {
+    async fn start(folder: String, opener: Opener, store: Store) -> Result<Arc<Self>, MedipepsError> {
         let folder = PathBuf::from(folder);
         let (path, lock) = (folder.clone(), opener.clone());
-        let open = move || {
-            let agent = match new {
-                true => Agent::create(&path, &lock.unlock()),
-                false => Agent::open(&path, &lock.unlock()),
+        let open = async move || {
+            let agent = match store {
+                Store::New => Agent::create(&path, &lock.unlock()),
+                Store::Kept(lock_wait) => Agent::open_waiting(&path, &lock.unlock(), lock_wait),
             };
             agent.map_err(MedipepsError::from)
         };
-        let worker = Worker::start(open).await?;
-        Ok(Arc::new(Self { folder, opener, worker, receiving: Mutex::new(None) }))
+        Self::with(folder, opener, Worker::start(open).await?)
+    }
+
+    /// Of a store that a thread has opened.
+    fn with(folder: PathBuf, opener: Opener, worker: Worker) -> Result<Arc<Self>, MedipepsError> {
+        let (receiving, transfers) = (Mutex::new(None), Mutex::new(None));
+        Ok(Arc::new(Self { folder, opener, worker, receiving, transfers }))
     }
 }

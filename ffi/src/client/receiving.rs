@@ -14,6 +14,7 @@ use super::Client;
 use crate::error::Code;
 use crate::key_vault::Opener;
 use crate::listener::{EventListener, tell};
+use crate::progress::{TransferListener, watch};
 use crate::record::sync::SyncReport;
 use crate::worker::{ended, runtime};
 use crate::{ClientEvent, MedipepsError};
@@ -56,11 +57,12 @@ impl Client {
         // Whoever has closed the account does not receive for it.
         self.worker.call(async |_| Ok(())).await?;
         let (folder, opener) = (self.folder.clone(), self.opener.clone());
+        let transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (stop, stopped) = watch::channel(false);
         let (opened, is_open) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("medipeps-receiving".to_owned())
-            .spawn(move || run(&folder, &opener, &listener, opened, stopped))
+            .spawn(move || run((&folder, &opener), &listener, transfers, opened, stopped))
             .map_err(|error| MedipepsError::new(Code::System, "thread", error))?;
         is_open.await.unwrap_or_else(|_| Err(MedipepsError::closed()))?;
         *self.receiving.lock().unwrap_or_else(PoisonError::into_inner) = Some(Receiving { stop, thread });
@@ -77,9 +79,9 @@ impl Client {
 }
 
 fn run(
-    folder: &Path,
-    opener: &Opener,
+    (folder, opener): (&Path, &Opener),
     listener: &Arc<dyn EventListener>,
+    transfers: Option<Arc<dyn TransferListener>>,
     opened: oneshot::Sender<Result<(), MedipepsError>>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -92,6 +94,9 @@ fn run(
             Ok(agent) => agent,
             Err(error) => return drop(opened.send(Err(error.into()))),
         };
+        if let Some(transfers) = transfers {
+            agent.watch_transfers(watch(transfers));
+        }
         drop(opened.send(Ok(())));
         let (code, message) = tokio::select! {
             error = receive(&mut agent, listener) => (error.code(), error.to_string()),

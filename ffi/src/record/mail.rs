@@ -61,6 +61,17 @@ pub enum Document {
         /// For instance `application/pdf`.
         media_type: String,
     },
+    /// A file that another app has opened for this one, as Android's content resolver does. It is read from its beginning, in
+    /// pieces, while the call runs, and kept sealed on this device until it is sent; the descriptor stays the app's and open. A
+    /// pipe is refused.
+    Descriptor {
+        /// The open descriptor.
+        descriptor: i32,
+        /// As the recipient shall see it.
+        name: String,
+        /// For instance `application/pdf`.
+        media_type: String,
+    },
 }
 
 impl std::fmt::Debug for Document {
@@ -68,6 +79,7 @@ impl std::fmt::Debug for Document {
         formatter.write_str(match self {
             Self::File { .. } => "File(..)",
             Self::Data { .. } => "Data(..)",
+            Self::Descriptor { .. } => "Descriptor(..)",
         })
     }
 }

@@ -1,7 +1,9 @@
 //! What crosses the border: records and enums, made of what the engine has.
 
 pub(crate) mod account;
+pub(crate) mod backup;
 pub(crate) mod contact;
+pub(crate) mod device;
 pub(crate) mod group;
 pub(crate) mod mail;
 pub(crate) mod sync;

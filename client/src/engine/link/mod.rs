@@ -115,6 +115,27 @@ pub enum LinkProblem {
     Statement(&'static str),
 }
 
+impl LinkProblem {
+    /// A stable word for programs: `spec/bindings.md`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownCode => "unknown_code",
+            Self::AlreadyAnswered => "already_answered",
+            Self::Expired => "expired",
+            Self::Refused => "refused",
+            Self::Stopped => "stopped",
+            Self::OtherAccount(_) => "other_account",
+            Self::OtherServer => "other_server",
+            Self::Mismatch(_) => "mismatch",
+            Self::TooManyDevices { .. } => "too_many_devices",
+            Self::TooManyPrimaries { .. } => "too_many_primaries",
+            Self::Grant(_) => "grant",
+            Self::Statement(_) => "statement",
+        }
+    }
+}
+
 /// How far a linking has come, for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkProgress {

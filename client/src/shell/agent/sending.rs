@@ -2,8 +2,11 @@
 //! on this device first.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
+#[cfg(unix)]
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use medipeps_core::attachment::AttachmentKey;
 use medipeps_core::kind::Body;
@@ -35,12 +38,16 @@ pub enum DocumentPlace {
     File(PathBuf),
     /// In memory; what does not fit the message is kept sealed on this device until it is sent.
     Memory(Vec<u8>),
+    /// A file that is open now and may be gone afterwards, as another app shares it. Read from its beginning; what does not fit
+    /// the message is kept sealed on this device until it is sent.
+    Opened(Arc<File>),
 }
 
 impl std::fmt::Debug for DocumentPlace {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(_) => formatter.write_str("File(..)"),
+            Self::Opened(_) => formatter.write_str("Opened(..)"),
             Self::Memory(data) => write!(formatter, "Memory({} bytes)", data.len()),
         }
     }
@@ -187,6 +194,7 @@ impl Agent {
             let stamp = match &document.place {
                 DocumentPlace::File(path) => readable(path)?,
                 DocumentPlace::Memory(data) => FileStamp { length: data.len() as u64, modified: 0 },
+                DocumentPlace::Opened(file) => FileStamp { length: opened_length(file, &document.name)?, modified: 0 },
             };
             sizes
                 .push(AttachmentSize { labels: document.name.len() + document.media_type.len(), length: stamp.length });
@@ -204,6 +212,19 @@ impl Agent {
                 }
                 (DocumentPlace::Memory(data), true) => AttachmentSource::Inline(data),
                 (DocumentPlace::Memory(data), false) => AttachmentSource::SealedCopy(self.seal(&data, staged)?),
+                (DocumentPlace::Opened(file), true) => {
+                    let mut data = Vec::new();
+                    let unreadable = |error| SourceError::Unreadable { path: document.name.clone().into(), error };
+                    FromStart { file: &file, offset: 0 }
+                        .take(stamp.length)
+                        .read_to_end(&mut data)
+                        .map_err(unreadable)?;
+                    AttachmentSource::Inline(data)
+                }
+                (DocumentPlace::Opened(file), false) => {
+                    let mut plaintext = FromStart { file: &file, offset: 0 };
+                    AttachmentSource::SealedCopy(self.seal_from(stamp.length, &mut plaintext, staged)?)
+                }
             };
             attachments.push(Attachment { name: document.name, media_type: document.media_type, source });
         }
@@ -211,12 +232,47 @@ impl Agent {
     }
 
     pub(super) fn seal(&mut self, plaintext: &[u8], staged: &mut Vec<[u8; 32]>) -> Result<SealedCopy, AgentError> {
+        self.seal_from(plaintext.len() as u64, &mut &*plaintext, staged)
+    }
+
+    fn seal_from(
+        &mut self,
+        length: u64,
+        plaintext: &mut dyn Read,
+        staged: &mut Vec<[u8; 32]>,
+    ) -> Result<SealedCopy, AgentError> {
         let mut blob_id = [0; 32];
         self.rng.fill_bytes(&mut blob_id);
         let key = AttachmentKey::random(&mut self.rng);
         staged.push(blob_id);
-        let digests = self.copies.stage(&blob_id, &key, plaintext)?;
-        Ok(SealedCopy { blob_id, key, length: plaintext.len() as u64, digests })
+        let digests = self.copies.stage(&blob_id, &key, length, plaintext)?;
+        Ok(SealedCopy { blob_id, key, length, digests })
+    }
+}
+
+/// What an open file has from its first byte on, wherever its owner has come in it, and without moving that.
+struct FromStart<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        let read = self.file.read_at(buffer, self.offset)?;
+        #[cfg(windows)]
+        let read = std::os::windows::fs::FileExt::seek_read(self.file, buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+/// How long an open file is; a pipe has no length, and cannot be read twice.
+fn opened_length(file: &File, name: &str) -> Result<u64, SourceError> {
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
+        Ok(_) => Err(SourceError::NotAFile(name.into())),
+        Err(error) => Err(SourceError::Unreadable { path: name.into(), error }),
     }
 }
 

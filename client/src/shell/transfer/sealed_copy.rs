@@ -37,6 +37,9 @@ pub enum SealedCopyError {
     /// It is not what it should be.
     #[error("the sealed copy on this device is damaged: {0}")]
     Damaged(#[from] AttachmentError),
+    /// What was to be sealed could not be read.
+    #[error("what was to be sent cannot be read any more: {0}")]
+    Source(io::Error),
     /// The disk does not take it or give it.
     #[error("{}: {error}", path.display())]
     Disk {
@@ -74,7 +77,7 @@ impl SealedCopies {
         Self { folder: home.join(FOLDER) }
     }
 
-    /// Seals a plaintext and keeps the copy aside until [`Self::adopt`]; gives the digests of its parts.
+    /// Seals a plaintext of so many bytes, part by part, and keeps the copy aside until [`Self::adopt`]; gives the digests of its parts.
     ///
     /// # Errors
     /// [`SealedCopyError`]
@@ -82,18 +85,22 @@ impl SealedCopies {
         &self,
         blob_id: &[u8; 32],
         key: &AttachmentKey,
-        plaintext: &[u8],
+        length: u64,
+        plaintext: &mut dyn Read,
     ) -> Result<Vec<[u8; 32]>, SealedCopyError> {
-        let sealer = Sealer::new(key, Layout::new(plaintext.len() as u64)?);
+        let sealer = Sealer::new(key, Layout::new(length)?);
         let mut writer = self.writer(blob_id, Some(STAGED))?;
-        let (mut digests, mut sealed) = (Vec::new(), Vec::new());
-        let mut parts = plaintext.chunks(ATTACHMENT_PART_LENGTH);
+        let (mut digests, mut sealed, mut left) = (Vec::new(), Vec::new(), length);
+        let mut buffer = Zeroizing::new(vec![0; ATTACHMENT_PART_LENGTH]);
         for part in 0..sealer.layout().parts() {
-            let plaintext = parts.next().unwrap_or_default();
-            if !plaintext.is_empty() {
-                digests.push(part_digest(plaintext));
+            let in_part = usize::try_from(left).unwrap_or(usize::MAX).min(ATTACHMENT_PART_LENGTH);
+            let (plaintext_part, _) = buffer.split_at_mut(in_part);
+            plaintext.read_exact(plaintext_part).map_err(SealedCopyError::Source)?;
+            left -= in_part as u64;
+            if !plaintext_part.is_empty() {
+                digests.push(part_digest(plaintext_part));
             }
-            sealer.seal_part(part, plaintext, &mut sealed)?;
+            sealer.seal_part(part, plaintext_part, &mut sealed)?;
             writer.write(&sealed)?;
         }
         writer.finish()?;
@@ -289,7 +296,7 @@ mod tests {
     }
 
     fn stage(copies: &SealedCopies, id: u8, plaintext: &[u8]) -> BlobReference {
-        let digests = copies.stage(&[id; 32], &key(), plaintext).unwrap();
+        let digests = copies.stage(&[id; 32], &key(), plaintext.len() as u64, &mut &*plaintext).unwrap();
         let length = plaintext.len() as u64;
         let root = root(length, &digests);
         BlobReference { domain: "clinic.example".into(), id: [id; 32], key: key(), length, root, expires: 0 }

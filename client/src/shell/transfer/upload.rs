@@ -419,7 +419,7 @@ impl From<SealedCopyError> for UploadEnd {
         failed(match error {
             SealedCopyError::Missing => "sealed_copy_missing",
             SealedCopyError::Damaged(_) => "sealed_copy_damaged",
-            SealedCopyError::Disk { .. } => return postponed("disk", 0),
+            SealedCopyError::Disk { .. } | SealedCopyError::Source(_) => return postponed("disk", 0),
         })
     }
 }
