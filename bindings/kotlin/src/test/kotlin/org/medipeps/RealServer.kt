@@ -1,23 +1,24 @@
 package org.medipeps
 
 import java.io.File
-import java.net.DatagramSocket
 
 /** A real server: `MEDIPEPS_SERVER` names the program. */
 class RealServer(folder: File) : AutoCloseable {
     private val program = checkNotNull(System.getenv("MEDIPEPS_SERVER")) { "MEDIPEPS_SERVER names no server" }
     private val config = File(folder, "server.toml")
-    private val port = DatagramSocket(0).use { it.localPort }
     private val process: Process
 
-    val address get() = "127.0.0.1:$port"
+    val address: String
 
     init {
         val data = File(folder, "data")
-        config.writeText("domain = \"$DOMAIN\"\nlisten = \"$address\"\ndata_dir = \"$data\"\n")
+        config.writeText("domain = \"$DOMAIN\"\nlisten = \"127.0.0.1:0\"\ndata_dir = \"$data\"\n")
         process = ProcessBuilder(program, "run", "--config", config.path)
             .redirectError(ProcessBuilder.Redirect.DISCARD).start()
-        check(process.inputStream.bufferedReader().readLine().startsWith("listening on "))
+        // Port 0: it takes a free one and says which.
+        val said = process.inputStream.bufferedReader().readLine()
+        check(said.startsWith(READY)) { said }
+        address = said.removePrefix(READY).substringBefore(',')
     }
 
     /** The code of a new invitation. */
@@ -35,6 +36,7 @@ class RealServer(folder: File) : AutoCloseable {
     }
 
     companion object {
+        private const val READY = "listening on "
         const val DOMAIN = "clinic.example"
     }
 }
