@@ -1,7 +1,8 @@
 //! Why something could not be done. Codes are stable: `spec/bindings.md` has them all.
 
 use medipeps_client::account_store::HandleError;
-use medipeps_client::engine::EngineError;
+use medipeps_client::engine::{EngineError, GroupProblem};
+use medipeps_client::shell::agent::cases::ExportError;
 use medipeps_client::shell::agent::{AgentError, NetworkError};
 use medipeps_client::shell::backup_file::BackupFileError;
 use medipeps_client::shell::connection::{ConnectError, RequestError};
@@ -151,6 +152,15 @@ impl From<AgentError> for MedipepsError {
     }
 }
 
+impl From<ExportError> for MedipepsError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Agent(error) => error.into(),
+            ExportError::Transcript(error) => Code::Rejected.error("transcript", error.to_string()),
+        }
+    }
+}
+
 impl From<NetworkError> for MedipepsError {
     fn from(error: NetworkError) -> Self {
         AgentError::from(error).into()
@@ -222,6 +232,11 @@ fn engine(error: &EngineError, message: String) -> MedipepsError {
         EngineError::Name { .. } | EngineError::DeviceName { .. } => (Code::Argument, "name"),
         EngineError::OwnAddress(_) => (Code::Argument, "own_address"),
         EngineError::NotPrimary => (Code::Rejected, "not_primary"),
+        EngineError::Group(GroupProblem::Unknown) => (Code::NotFound, "group"),
+        EngineError::Group(GroupProblem::UnknownCase) => (Code::NotFound, "case"),
+        EngineError::Group(GroupProblem::UnknownMessage(_)) => (Code::NotFound, "message"),
+        EngineError::Group(GroupProblem::Name) => (Code::Argument, "name"),
+        EngineError::Group(GroupProblem::CaseRefused(_) | GroupProblem::CaseTooLong) => (Code::Rejected, "case"),
         EngineError::Group(_) => (Code::Rejected, "group"),
         _ => (Code::Rejected, "refused"),
     };

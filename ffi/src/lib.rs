@@ -33,6 +33,9 @@ pub use log::{LogLevel, LogListener, set_log};
 pub use progress::{ProgressListener, Transfer, TransferDirection, TransferListener};
 pub use record::account::{Account, AccountCreated, AccountRequest, AccountStatus};
 pub use record::backup::{BackupLock, BackupSummary, RestoreState};
+pub use record::case::{
+    Case, CaseAct, CaseContents, CaseEvent, CaseMember, CaseOverview, CaseRequest, CaseState, Patient,
+};
 pub use record::contact::{Contact, KeyState};
 pub use record::device::{Device, LinkState};
 pub use record::group::{

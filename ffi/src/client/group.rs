@@ -206,7 +206,7 @@ impl Client {
     }
 }
 
-fn find(agent: &mut Agent, id: &GroupId) -> Result<Group, MedipepsError> {
+pub(super) fn find(agent: &mut Agent, id: &GroupId) -> Result<Group, MedipepsError> {
     let groups = agent.groups()?;
     let group = groups.iter().find(|group| group.id == *id).map(Group::from);
     group.ok_or_else(|| MedipepsError::new(Code::NotFound, "group", "there is no such group"))

@@ -2,6 +2,7 @@
 
 mod account;
 mod backup;
+mod case;
 mod contact;
 mod device;
 mod group;

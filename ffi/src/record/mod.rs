@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod backup;
+pub(crate) mod case;
 pub(crate) mod contact;
 pub(crate) mod device;
 pub(crate) mod group;
