@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: runs the bench programs and prints each measure beside named things of the same run.
 
 mod catalogue;
+mod languages;
 mod values;
 
 use std::process::ExitCode;
@@ -73,6 +74,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode, 
             all_ran &= run_program(project, program, if arguments.names.is_empty() { &[] } else { &ids }, &mut values)?;
         }
     }
+    let ids: Vec<&str> = chosen.iter().flat_map(|measure| measure.ids()).collect();
+    all_ran &= languages::run(project, &ids, &mut values)?;
     let rows: Vec<Row> = chosen.into_iter().map(|measure| Row::of(measure, &values)).collect();
     if arguments.json {
         println!("{:#}", as_json(&rows));

@@ -42,8 +42,10 @@ pub(crate) enum Language {
 pub(crate) enum Build {
     /// For the tests.
     Debug,
-    /// For apps.
+    /// As fast as the programs.
     Release,
+    /// For apps to carry along: small.
+    App,
 }
 
 impl Language {
@@ -83,8 +85,13 @@ pub(crate) fn folder(project: &Project, language: Language) -> PathBuf {
 pub(crate) fn generate(project: &Project, language: Language, build: Build, out: &Path) -> Result<bool, ProcessError> {
     let mut generator = project.cargo(["build", "--package", "medipeps-bindgen"]);
     let mut library = project.cargo(["build", "--package", "medipeps-ffi"]);
-    if build == Build::Release {
-        library.arg("--release");
+    let profile = match build {
+        Build::Debug => "debug",
+        Build::Release => "release",
+        Build::App => "app",
+    };
+    if build != Build::Debug {
+        library.args(["--profile", profile]);
     }
     for command in [&mut generator, &mut library] {
         println!("$ {}", process::as_typed(command));
@@ -92,8 +99,7 @@ pub(crate) fn generate(project: &Project, language: Language, build: Build, out:
             return Ok(false);
         }
     }
-    let folder = if build == Build::Release { "release" } else { "debug" };
-    let library = project.target().join(folder).join(LIBRARY);
+    let library = project.target().join(profile).join(LIBRARY);
     let mut generate = project.command(project.target().join("debug/uniffi-bindgen"));
     generate.arg("generate").arg(&library).args(["--no-format", "--language", language.name(), "--out-dir"]);
     generate.arg(out);

@@ -20,7 +20,7 @@ pub(super) fn run(project: &Project, language: Language) -> Result<(), PackageEr
     }
     // A package for Swift is a folder: what is generated is laid out as one.
     let generated = out.join(if language == Language::Swift { "Medipeps" } else { "generated" });
-    if !bindings::generate(project, language, Build::Release, &generated)? {
+    if !bindings::generate(project, language, Build::App, &generated)? {
         return Err(PackageError::Command(format!("cargo xtask bindings {}", language.name())));
     }
     let library = generated.join(if language == Language::Swift { "lib" } else { "" }).join(LIBRARY);

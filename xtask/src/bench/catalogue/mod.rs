@@ -156,6 +156,7 @@ pub(super) static PROGRAMS: &[Program] = &[
         groups: &["group-classical", "group-pq", "group-bare", "group-mls-rs", "group-openmls"],
     },
     Program { package: "medipeps-server", bench: "storage", reads: Reads::Json, groups: &["storage"] },
+    Program { package: "medipeps-ffi", bench: "calls", reads: Reads::Lines, groups: &["calls"] },
     Program { package: "medipeps-client", bench: "transfer", reads: Reads::Json, groups: &["transfer"] },
     Program { package: "medipeps-client", bench: "devices", reads: Reads::Json, groups: &["devices"] },
     Program { package: "medipeps-client", bench: "second_device", reads: Reads::Json, groups: &["second_device"] },
@@ -292,6 +293,13 @@ static MEASURES: &[Measure] = &[
     time("tokens, 100 issued", "tokens/issue-100", &[("tokens/voprf-issue-100", 1.0)], 1.1),
     beside("tokens, 100 finalised, beside 100 issued", "tokens/finalize-100", &[("tokens/voprf-issue-100", 1.0)]),
     time("a token verified", "tokens/verify", &[("tokens/voprf-verify", 1.0)], 1.1),
+    // A call that only gives back a text, and one that goes over to the account's thread and back; from Rust, and beside that.
+    beside("library_version, from Python", "calls/python/version", &[("calls/rust/version", 1.0)]),
+    beside("library_version, from Kotlin", "calls/kotlin/version", &[("calls/rust/version", 1.0)]),
+    beside("library_version, from Swift", "calls/swift/version", &[("calls/rust/version", 1.0)]),
+    beside("account, from Python", "calls/python/account", &[("calls/rust/account", 1.0)]),
+    beside("account, from Kotlin", "calls/kotlin/account", &[("calls/rust/account", 1.0)]),
+    beside("account, from Swift", "calls/swift/account", &[("calls/rust/account", 1.0)]),
     Measure {
         label: "durable enqueue, 512 in flight",
         id: "storage/rows/2/per_second",
