@@ -67,8 +67,8 @@ impl Client {
     ///
     /// # Errors
     /// `NotFound`
-    pub async fn case_contents(&self, group: String, case: String) -> Result<CaseContents, MedipepsError> {
-        let (group, case) = (group_id(&group)?, MessageId(message_id(&case)?));
+    pub async fn case_contents(&self, group: String, case_id: String) -> Result<CaseContents, MedipepsError> {
+        let (group, case) = (group_id(&group)?, MessageId(message_id(&case_id)?));
         self.worker.call(async move |agent| Ok(CaseContents::from(agent.case(&group, case)?))).await
     }
 
@@ -80,12 +80,12 @@ impl Client {
     pub async fn say_in_case(
         &self,
         group: String,
-        case: String,
+        case_id: String,
         body: ChatBody,
         in_reply_to: Option<String>,
         documents: Vec<Document>,
     ) -> Result<GroupMessage, MedipepsError> {
-        let (group, case) = (group_id(&group)?, MessageId(message_id(&case)?));
+        let (group, case) = (group_id(&group)?, MessageId(message_id(&case_id)?));
         let in_reply_to = in_reply_to.as_deref().map(message_id).transpose()?.map(MessageId);
         let (body, documents) = (Body::Chat(body.into_chat()?), placed(documents)?);
         self.worker
@@ -100,8 +100,8 @@ impl Client {
     ///
     /// # Errors
     /// `NotFound`, `Rejected`.
-    pub async fn close_case(&self, group: String, case: String, reason: String) -> Result<Case, MedipepsError> {
-        self.act(group, case, CaseBody::Closing { reason }).await
+    pub async fn close_case(&self, group: String, case_id: String, reason: String) -> Result<Case, MedipepsError> {
+        self.act(group, case_id, CaseBody::Closing { reason }).await
     }
 
     /// Opens a closed case again, until it closes by itself where a time is given.
@@ -111,11 +111,11 @@ impl Client {
     pub async fn reopen_case(
         &self,
         group: String,
-        case: String,
+        case_id: String,
         reason: String,
         closes: Option<SystemTime>,
     ) -> Result<Case, MedipepsError> {
-        self.act(group, case, CaseBody::Reopening { reason, closes: closes.map(milliseconds) }).await
+        self.act(group, case_id, CaseBody::Reopening { reason, closes: closes.map(milliseconds) }).await
     }
 
     /// Gives a case another team, instead of the one that it has.
@@ -125,26 +125,26 @@ impl Client {
     pub async fn change_case_team(
         &self,
         group: String,
-        case: String,
+        case_id: String,
         members: Vec<CaseMember>,
     ) -> Result<Case, MedipepsError> {
         let team = team(&members)?;
-        self.act(group, case, CaseBody::Team { team }).await
+        self.act(group, case_id, CaseBody::Team { team }).await
     }
 
     /// A case as this device shows it, signed by it, in the form of `spec/case.md`: for a file that `medipeps case verify` checks.
     ///
     /// # Errors
     /// `NotFound`, `Rejected`.
-    pub async fn export_case(&self, group: String, case: String) -> Result<Vec<u8>, MedipepsError> {
-        let (group, case) = (group_id(&group)?, MessageId(message_id(&case)?));
+    pub async fn export_case(&self, group: String, case_id: String) -> Result<Vec<u8>, MedipepsError> {
+        let (group, case) = (group_id(&group)?, MessageId(message_id(&case_id)?));
         self.worker.call(async move |agent| Ok(agent.export_case(&group, case)?.encode())).await
     }
 }
 
 impl Client {
-    async fn act(&self, group: String, case: String, act: CaseBody) -> Result<Case, MedipepsError> {
-        let (group, case) = (group_id(&group)?, MessageId(message_id(&case)?));
+    async fn act(&self, group: String, case_id: String, act: CaseBody) -> Result<Case, MedipepsError> {
+        let (group, case) = (group_id(&group)?, MessageId(message_id(&case_id)?));
         self.worker
             .call(async move |agent| {
                 tell(agent, group, (Some(case), None), Body::Case(act), None, Vec::new()).await?;

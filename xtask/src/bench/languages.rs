@@ -5,9 +5,6 @@ use crate::bindings::{self, Build, Language, swift};
 use crate::process::{self, ProcessError, as_typed};
 use crate::project::Project;
 
-/// Set for tests that measure and do nothing otherwise.
-const CALLS: &str = "MEDIPEPS_CALLS";
-
 /// What the ids of these measures begin with, and the language.
 const MEASURED: &[(&str, Language)] =
     &[("calls/python/", Language::Python), ("calls/kotlin/", Language::Kotlin), ("calls/swift/", Language::Swift)];
@@ -36,14 +33,14 @@ fn run_one(project: &Project, language: Language, values: &mut Values) -> Result
         }
         Language::Kotlin => {
             let mut maven = bindings::maven(project);
-            maven.args(["test", "-Dtest=CallsTest"]).env(CALLS, "1");
+            maven.args(["test", "-Dtest=Calls"]);
             for (name, folder) in [("generated", out.clone()), ("out", out.join("maven"))] {
                 maven.arg(format!("-D{name}={}", folder.display()));
             }
             maven
         }
         Language::Swift => {
-            let environment = [(CALLS, "1"), ("LD_LIBRARY_PATH", &*format!("{}/lib", swift::SHARED))];
+            let environment = [("LD_LIBRARY_PATH", &*format!("{}/lib", swift::SHARED))];
             // Not a release build: what costs is in the library, and tests reach into a debug build alone.
             swift::in_compiler_root(project, &out, "swift test --disable-sandbox --filter CallsTests", &environment)
         }
