@@ -102,19 +102,48 @@ final class ClientTests: XCTestCase {
 
     func testASendThatIsGivenUpWasMadeOnceOrNotAtAll() async throws {
         let (claire, karim) = (try await person("claire", "Claire"), try await person("karim", "Karim"))
+        var givenUp = 0
         for pause in [0, 1, 5, 20, 100] as [UInt64] {
             let mail = draft(address("karim"), "after \(pause)", "text")
-            let sending = Task { _ = try await claire.sendMail(draft: mail, waitSeconds: 20) }
+            let sending = Task { try await givingUpWhenCancelled { try await claire.sendMail(draft: mail, waitSeconds: 20) } }
             try await Task.sleep(nanoseconds: pause * 1_000_000)
             sending.cancel()
-            _ = await sending.result
+            if case .failure(let error) = await sending.result {
+                XCTAssertTrue(error is CancellationError, "\(error)")
+                givenUp += 1
+            }
         }
+        XCTAssertGreaterThan(givenUp, 0, "all were made before they could be given up")
+        // What was begun is finished before anything else is done.
         _ = try await claire.sync(waitSeconds: 0)
         _ = try await karim.sync(waitSeconds: 0)
         let sent = try await claire.messages().compactMap(\.subject).sorted()
         let came = try await karim.messages().compactMap(\.subject).sorted()
         XCTAssertEqual(sent, came)
         XCTAssertEqual(Set(came).count, came.count)
+        for client in [claire, karim] { await client.shutDown() }
+    }
+
+    func testATaskThatIsCancelledWaitsNoMore() async throws {
+        let (claire, karim) = (try await person("claire", "Claire"), try await person("karim", "Karim"))
+        let begun = Date()
+        let waiting = Task { try await givingUpWhenCancelled { try await claire.sync(waitSeconds: 6) } }
+        try await Task.sleep(nanoseconds: 200_000_000)
+        waiting.cancel()
+        guard case .failure(let error) = await waiting.result else { return XCTFail("it was not given up") }
+        XCTAssertTrue(error is CancellationError, "\(error)")
+        XCTAssertLessThan(Date().timeIntervalSince(begun), 3)
+        // In a Task that was cancelled before, nothing is begun.
+        let mail = draft(address("karim"), "never", "text")
+        let never = Task {
+            while !Task.isCancelled { await Task.yield() }
+            _ = try await givingUpWhenCancelled { try await claire.sendMail(draft: mail, waitSeconds: 20) }
+        }
+        never.cancel()
+        guard case .failure(let error) = await never.result else { return XCTFail("it was sent") }
+        XCTAssertTrue(error is CancellationError, "\(error)")
+        let sent = try await claire.messages().count
+        XCTAssertEqual(sent, 0)
         for client in [claire, karim] { await client.shutDown() }
     }
 
