@@ -2,11 +2,12 @@
 
 use std::time::SystemTime;
 
-use medipeps_client::engine::{GroupId, SendToCase, SendToGroup};
+use medipeps_client::engine::{GroupId, SendToCase};
 use medipeps_client::shell::agent::{self, Agent};
-use medipeps_core::kind::{Body, Case as CaseBody, MessageId, PatientReference, Urgency};
+use medipeps_core::kind::{Body, Case as CaseBody, MessageId, PatientReference};
 
 use super::Client;
+use super::group::{find, message};
 use super::mail::documents as placed;
 use crate::MedipepsError;
 use crate::identifier::{group_id, message_id};
@@ -57,7 +58,7 @@ impl Client {
         let group = group_id(&group)?;
         self.worker
             .call(async move |agent| {
-                super::group::find(agent, &group)?;
+                find(agent, &group)?;
                 Ok(agent.cases(&group)?.into_iter().map(CaseOverview::from).collect())
             })
             .await
@@ -163,16 +164,8 @@ async fn tell(
     in_reply_to: Option<MessageId>,
     documents: Vec<agent::Document>,
 ) -> Result<u64, MedipepsError> {
-    super::group::find(agent, &group)?;
-    let message = SendToGroup {
-        group,
-        fallback_text: body.fallback_text(),
-        body,
-        in_reply_to,
-        attachments: Vec::new(),
-        urgency: Urgency::Routine,
-        expires: None,
-    };
+    find(agent, &group)?;
+    let message = message(group, body, in_reply_to);
     let number = agent.send_to_case(SendToCase { case, patient, message }, documents, &mut |_| {}).await?;
     agent.settle_said(&group, number, &mut |_| {}).await?;
     Ok(number)

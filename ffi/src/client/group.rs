@@ -111,16 +111,7 @@ impl Client {
     ) -> Result<GroupMessage, MedipepsError> {
         let group = group_id(&group)?;
         let in_reply_to = in_reply_to.as_deref().map(message_id).transpose()?.map(MessageId);
-        let body = Body::Chat(body.into_chat()?);
-        let said = SendToGroup {
-            group,
-            fallback_text: body.fallback_text(),
-            body,
-            in_reply_to,
-            attachments: Vec::new(),
-            urgency: Urgency::Routine,
-            expires: None,
-        };
+        let said = message(group, Body::Chat(body.into_chat()?), in_reply_to);
         let documents = placed(documents)?;
         self.worker
             .call(async move |agent| {
@@ -203,6 +194,19 @@ impl Client {
                 }
             })
             .await
+    }
+}
+
+/// Something to be said in a group.
+pub(super) fn message(group: GroupId, body: Body, in_reply_to: Option<MessageId>) -> SendToGroup {
+    SendToGroup {
+        group,
+        fallback_text: body.fallback_text(),
+        body,
+        in_reply_to,
+        attachments: Vec::new(),
+        urgency: Urgency::Routine,
+        expires: None,
     }
 }
 

@@ -13,40 +13,13 @@ import kotlinx.coroutines.flow.onEach
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
-import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
-import org.junit.jupiter.api.BeforeEach
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
-import org.junit.jupiter.api.io.TempDir
 
-class ClientTest {
-    @TempDir
-    lateinit var folder: File
-    private lateinit var server: RealServer
-
-    @BeforeEach
-    fun start() {
-        server = RealServer(folder)
-    }
-
-    @AfterEach
-    fun stop() {
-        server.close()
-    }
-
-    private fun home(name: String) = File(folder, name).path
-
-    private fun address(name: String) = "$name@${RealServer.DOMAIN}"
-
-    private suspend fun person(name: String, display: String): Client {
-        val client = Client.create(home(name), StoreLock.Passphrase(PASSPHRASE))
-        client.createAccount(AccountRequest(server.invite(), address(name), display, server.address))
-        return client
-    }
-
+class ClientTest : PeopleTest() {
     private fun draft(to: String, subject: String, text: String, documents: List<Document> = emptyList()) =
         MailDraft(to = listOf(to), subject = subject, text = text, documents = documents, urgency = Urgency.ROUTINE)
 
@@ -157,9 +130,5 @@ class ClientTest {
         threads.forEach { it.join() }
         assertEquals(List(64) { address("claire") }, outcomes.toList())
         claire.shutDown()
-    }
-
-    private companion object {
-        const val PASSPHRASE = "a long passphrase"
     }
 }

@@ -4,40 +4,13 @@ import java.io.File
 import java.security.MessageDigest
 import java.util.concurrent.TimeUnit
 import kotlinx.coroutines.runBlocking
-import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
-import org.junit.jupiter.api.BeforeEach
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
-import org.junit.jupiter.api.io.TempDir
 
-class HardCasesTest {
-    @TempDir
-    lateinit var folder: File
-    private lateinit var server: RealServer
-
-    @BeforeEach
-    fun start() {
-        server = RealServer(folder)
-    }
-
-    @AfterEach
-    fun stop() {
-        server.close()
-    }
-
-    private fun home(name: String) = File(folder, name).path
-
-    private fun address(name: String) = "$name@${RealServer.DOMAIN}"
-
-    private suspend fun person(name: String, display: String): Client {
-        val client = Client.create(home(name), StoreLock.Passphrase(PASSPHRASE))
-        client.createAccount(AccountRequest(server.invite(), address(name), display, server.address))
-        return client
-    }
-
+class HardCasesTest : PeopleTest() {
     /** Another virtual machine with [Example], which has its memory bounded. */
     private fun example(vararg words: String): ProcessBuilder {
         val java = File(System.getProperty("java.home"), "bin/java").path
@@ -154,8 +127,6 @@ class HardCasesTest {
     }
 
     private companion object {
-        const val PASSPHRASE = "a long passphrase"
-
         /** A virtual machine with a heap of 128 MiB, its code, the library, and what a transfer may have in memory. */
         const val MEMORY_MAX = 400L shl 20
 
