@@ -3,6 +3,10 @@ package org.medipeps
 import java.io.File
 import java.security.MessageDigest
 import java.util.concurrent.TimeUnit
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -62,6 +66,18 @@ class HardCasesTest : PeopleTest() {
         assertEquals(came.size, came.toSet().size)
         assertTrue(came.isNotEmpty(), "none came so far that it shows anything")
         listOf(claire, karim).forEach { it.shutDown() }
+    }
+
+    @Test
+    fun aCoroutineThatIsCancelledWaitsNoMore(): Unit = runBlocking {
+        val claire = person("claire", "Claire")
+        val begun = System.nanoTime()
+        val waiting = async(Dispatchers.IO) { claire.sync(6u) }
+        delay(200)
+        waiting.cancelAndJoin()
+        assertTrue(waiting.isCancelled)
+        assertTrue(System.nanoTime() - begun < 3_000_000_000, "it waited to the end")
+        claire.shutDown()
     }
 
     @Test
