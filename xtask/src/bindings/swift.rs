@@ -57,15 +57,34 @@ root=$1 script=$3 && shift 3 && exec chroot "$root" env -i HOME=/tmp PATH=/usr/b
 
 /// The package's public interface, as the compiler writes it, without what is UniFFI's own.
 pub(crate) fn public_interface(written: &str) -> String {
-    const OWN: &[&str] =
-        &["//", "import ", "uniffi", "Uniffi", "FfiConverter", "Handle", "deinit", "==", "hash(", "hashValue"];
+    const OWN: &[&str] = &[
+        "//",
+        "import ",
+        "uniffi",
+        "Uniffi",
+        "FfiConverter",
+        "RustBuffer",
+        "Handle",
+        "deinit",
+        "==",
+        "hash(",
+        "hashValue",
+    ];
     let mut said = String::new();
-    for line in written.lines().filter(|line| !OWN.iter().any(|own| line.contains(own))) {
-        said.push_str(&line.replace("Medipeps.", "").replace("Swift.", "").replace("_Concurrency.", ""));
-        said.push('\n');
+    // How far the brace is indented that ends what is left out.
+    let mut until = None;
+    for line in written.lines() {
+        let indentation = line.len() - line.trim_start().len();
+        if until.is_some() {
+            until = until.filter(|end| indentation != *end || !line.trim_start().starts_with('}'));
+        } else if OWN.iter().any(|own| line.contains(own)) {
+            until = line.ends_with('{').then_some(indentation);
+        } else {
+            said.push_str(&line.replace("Medipeps.", "").replace("Swift.", "").replace("_Concurrency.", ""));
+            said.push('\n');
+        }
     }
-    // What had nothing else in it.
-    said.replace(" {\n  }\n", "\n")
+    said
 }
 
 /// What is in a folder, into another one that may have more.
@@ -90,7 +109,8 @@ mod tests {
     #[test]
     fn what_is_not_for_apps_is_left_out_of_the_interface() {
         let written = "// swift-compiler-version\nimport Foundation\npublic enum A : Swift.Error {\n  case b(Medipeps.C)\n  \
-                       public static func == (a: Medipeps.A, b: Medipeps.A) -> Swift.Bool\n}\n\
+                       public static func == (a: Medipeps.A, b: Medipeps.A) -> Swift.Bool\n  public var hashValue: Swift.Int {\n    \
+                       get\n  }\n}\npublic struct FfiConverterTypeA : Converter {\n  public static func lift(_ a: UInt64)\n}\n\
                        public func FfiConverterTypeA_lift(_ buf: medipepsFFI.RustBuffer) throws -> Medipeps.A\n";
         assert_eq!(public_interface(written), "public enum A : Error {\n  case b(C)\n}\n");
     }
