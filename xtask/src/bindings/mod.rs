@@ -72,6 +72,8 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode, 
 pub(crate) fn maven(project: &Project) -> Command {
     let mut maven = project.command("mvn");
     maven.args(["--batch-mode", "--no-transfer-progress", "--file", "bindings/kotlin/pom.xml"]);
+    // Nothing stays behind that runs.
+    maven.arg("-Dkotlin.compiler.daemon=false");
     maven
 }
 
