@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 for target in aarch64-apple-ios aarch64-apple-ios-sim x86_64-apple-ios aarch64-apple-darwin x86_64-apple-darwin; do
-    cargo build --release --package medipeps-ffi --target "$target"
+    cargo build --profile app --package medipeps-ffi --target "$target"
 done
 
 # One file for each system: the simulator and the Mac run on two processors.
@@ -22,7 +22,7 @@ join() {
     name=$1
     shift
     for target in "$@"; do
-        set -- "$@" "target/$target/release/$library"
+        set -- "$@" "target/$target/app/$library"
         shift
     done
     lipo -create "$@" -output "$work/$name/$library"

@@ -80,14 +80,7 @@ impl Client {
         }
         let opener = Opener::new(lock)?;
         let (path, unlock) = (folder.clone(), opener.clone());
-        let open = async move || {
-            let made = restore(&path, &unlock, &file, &secret, progress.as_ref()).await;
-            if made.is_err() {
-                // Half a restore is none; what cannot be removed is begun anew over it.
-                drop(home::remove_store(&path));
-            }
-            made
-        };
+        let open = async move || restore(&path, &unlock, &file, &secret, progress.as_ref()).await;
         Self::with(folder, opener, Worker::start(open).await?)
     }
 
@@ -135,7 +128,12 @@ async fn restore(
     verify_backup(file, &stretched, &mut |read| tell_progress(progress, read / 2, length)).map_err(failed)?;
     let mut agent = Agent::create(folder, &unlock.unlock())?;
     let mut tell = |read: u64| tell_progress(progress, (length + read) / 2, length);
-    agent.copy_backup(file, &stretched, &mut tell, &mut |_| {}).await?;
+    if let Err(error) = agent.copy_backup(file, &stretched, &mut tell, &mut |_| {}).await {
+        // Half a restore is none. The store is the one that was made here: whoever was quicker has made creating it fail.
+        agent.close().await;
+        drop(home::remove_store(folder));
+        return Err(error.into());
+    }
     Ok(agent)
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode, 
         }
     }
     let ids: Vec<&str> = chosen.iter().flat_map(|measure| measure.ids()).collect();
-    all_ran &= languages::run(project, &ids, &mut values)?;
+    all_ran &= languages::run(project, &ids, &mut values);
     let rows: Vec<Row> = chosen.into_iter().map(|measure| Row::of(measure, &values)).collect();
     if arguments.json {
         println!("{:#}", as_json(&rows));

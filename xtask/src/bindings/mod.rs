@@ -13,7 +13,7 @@ use crate::process::{self, ProcessError};
 use crate::project::Project;
 
 /// The library that all languages share.
-pub(crate) const LIBRARY: &str = "libmedipeps_ffi.so";
+pub(crate) const LIBRARY: &str = if cfg!(target_os = "macos") { "libmedipeps_ffi.dylib" } else { "libmedipeps_ffi.so" };
 
 /// Flags of `cargo xtask bindings`.
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! What suites need beyond Rust and a C compiler: how to see whether it is there, and how to get it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::bindings::swift;
@@ -321,18 +321,7 @@ pub(super) static BUILDAH: Need = Need {
 pub(super) static DEBIAN_ROOT: Need = Need {
     name: "a fresh Debian in a folder",
     probe: |project| debian_root(project).join("usr/bin/systemd-sysusers").exists(),
-    mend: Mend::Ways(|project| {
-        let mut ways = debian_packages(project, &["mmdebstrap"]);
-        let folder = debian_root(project);
-        let parent = folder.parent().unwrap_or(&folder).to_path_buf();
-        let mut make = project.command("mkdir");
-        make.arg("-p").arg(parent);
-        let mut bootstrap = as_root(project, "sh");
-        // The release and the sources are this machine's own; the folder has its name only once it is whole.
-        bootstrap.args(["-c", BOOTSTRAP, "sh"]).arg(&folder);
-        ways.extend([make, bootstrap]);
-        vec![ways]
-    }),
+    mend: Mend::Ways(|project| vec![debian_in_a_folder(project, &debian_root(project), BOOTSTRAP)]),
     minutes: 1.5,
     megabytes: 200,
 };
@@ -349,23 +338,13 @@ pub(super) static SWIFT: Need = Need {
         let temporary = std::env::temp_dir();
         succeeds(&mut swift::in_compiler_root(project, &temporary, "swiftc --version", &[]))
     },
-    mend: Mend::Ways(|project| {
-        let mut ways = debian_packages(project, &["mmdebstrap", "util-linux"]);
-        let folder = swift::compiler_root(project);
-        let parent = folder.parent().unwrap_or(&folder).to_path_buf();
-        let mut make = project.command("mkdir");
-        make.arg("-p").arg(parent);
-        let mut bootstrap = as_root(project, "sh");
-        bootstrap.args(["-c", BOOTSTRAP_SWIFT, "sh"]).arg(&folder);
-        ways.extend([make, bootstrap]);
-        vec![ways]
-    }),
+    mend: Mend::Ways(|project| vec![debian_in_a_folder(project, &swift::compiler_root(project), BOOTSTRAP_SWIFT)]),
     minutes: 3.0,
     megabytes: 2600,
 };
 
 /// Makes a Debian with Swift in the folder `$1`.
-const BOOTSTRAP_SWIFT: &str = r#"rm -rf "$1.partial" && \
+const BOOTSTRAP_SWIFT: &str = r#"rm -rf "$1" "$1.partial" && \
 from=$(cat /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | \
 awk '/^URIs:/ { print $2; exit } /^deb / { for (i = 2; i <= NF; i++) if ($i ~ /^http/) { print $i; exit } }') && \
 mmdebstrap --quiet --variant=apt --mode=root --include=swiftlang,libc6-dev,libstdc++-14-dev trixie "$1.partial" \
@@ -374,6 +353,17 @@ mmdebstrap --quiet --variant=apt --mode=root --include=swiftlang,libc6-dev,libst
 /// Where that Debian lies.
 pub(super) fn debian_root(project: &Project) -> PathBuf {
     project.tools().with_file_name("debian")
+}
+
+/// Makes a Debian in a folder by a script, from this machine's own sources. The folder has its name only once it is whole.
+fn debian_in_a_folder(project: &Project, folder: &Path, script: &str) -> Vec<Command> {
+    let mut way = debian_packages(project, &["mmdebstrap"]);
+    let mut make = project.command("mkdir");
+    make.arg("-p").arg(folder.parent().unwrap_or(folder));
+    let mut bootstrap = as_root(project, "sh");
+    bootstrap.args(["-c", script, "sh"]).arg(folder);
+    way.extend([make, bootstrap]);
+    way
 }
 
 /// A command as root, by sudo where need be.

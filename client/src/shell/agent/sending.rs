@@ -213,12 +213,10 @@ impl Agent {
                 (DocumentPlace::Memory(data), true) => AttachmentSource::Inline(data),
                 (DocumentPlace::Memory(data), false) => AttachmentSource::SealedCopy(self.seal(&data, staged)?),
                 (DocumentPlace::Opened(file), true) => {
-                    let mut data = Vec::new();
                     let unreadable = |error| SourceError::Unreadable { path: document.name.clone().into(), error };
-                    FromStart { file: &file, offset: 0 }
-                        .take(stamp.length)
-                        .read_to_end(&mut data)
-                        .map_err(unreadable)?;
+                    // What goes inside is small. A file that has become shorter is refused.
+                    let mut data = vec![0; usize::try_from(stamp.length).unwrap_or(usize::MAX)];
+                    FromStart { file: &file, offset: 0 }.read_exact(&mut data).map_err(unreadable)?;
                     AttachmentSource::Inline(data)
                 }
                 (DocumentPlace::Opened(file), false) => {
