@@ -12,7 +12,7 @@ use crate::server::Server;
 fn settings(service: &PushService) -> String {
     let certificates = service.certificates();
     format!(
-        "[group]\nwake_hosts = [\"{}\"]\nwake_private_addresses = true\nwake_certificates = \"{}\"\n",
+        "[push]\nhosts = [\"{}\"]\nprivate_addresses = true\ncertificates = \"{}\"\n",
         service.host,
         certificates.display()
     )
