@@ -85,7 +85,7 @@ impl Client {
 }
 
 /// As a person writes it down: groups of four letters.
-fn written(key: &Secret<32>) -> String {
+pub(super) fn written(key: &Secret<32>) -> String {
     let encoded = Zeroizing::new(BASE32_NOPAD.encode(key.as_bytes()));
     let mut groups = String::with_capacity(encoded.len() * 5 / 4);
     for (index, letter) in encoded.chars().enumerate() {

@@ -1,13 +1,19 @@
 //! An account in a folder of an app.
 
 mod account;
+mod administration;
 mod backup;
+mod break_glass;
 mod case;
 mod contact;
 mod device;
 mod group;
+mod lock;
 mod mail;
+mod mailbox;
+mod organisation;
 mod receiving;
+mod report;
 mod transfer;
 
 use std::path::PathBuf;
@@ -22,6 +28,9 @@ use crate::key_vault::{Opener, StoreLock};
 use crate::progress::TransferListener;
 use crate::worker::Worker;
 use receiving::Receiving;
+
+pub use lock::{WipeOutcome, lock_account, wipe_account};
+pub use organisation::OrganisationImport;
 
 /// How long an event of a notification extension waits for the app: the system gives it 30 seconds, and it has more to do.
 const NOTIFICATION_LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -106,7 +115,8 @@ impl Client {
             };
             agent.map_err(MedipepsError::from)
         };
-        Self::with(folder, opener, Worker::start(open).await?)
+        let worker = Worker::start(folder.clone(), open).await?;
+        Self::with(folder, opener, worker)
     }
 
     /// Of a store that a thread has opened.
