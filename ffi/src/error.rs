@@ -242,6 +242,7 @@ fn engine(error: &EngineError, message: String) -> MedipepsError {
         EngineError::Name { .. } | EngineError::DeviceName { .. } => (Code::Argument, "name"),
         EngineError::OwnAddress(_) => (Code::Argument, "own_address"),
         EngineError::Organisation(problem) => organisation(problem),
+        EngineError::WrongRecoveryKey(_) => (Code::Rejected, "wrong_recovery_key"),
         EngineError::NotPrimary => (Code::Rejected, "not_primary"),
         EngineError::Group(GroupProblem::Unknown) => (Code::NotFound, "group"),
         EngineError::Group(GroupProblem::UnknownCase) => (Code::NotFound, "case"),

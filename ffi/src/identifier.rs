@@ -37,6 +37,11 @@ pub(crate) fn server_address(text: &str) -> Result<ServerAddress, MedipepsError>
     })
 }
 
+/// The hash of a server's key.
+pub(crate) fn server_key(text: &str) -> Result<[u8; 32], MedipepsError> {
+    bytes(text.trim()).ok_or_else(|| MedipepsError::argument("server_key", "it has 64 hexadecimal digits"))
+}
+
 pub(crate) fn message_id(text: &str) -> Result<LocalId, MedipepsError> {
     bytes(text).ok_or_else(|| MedipepsError::argument("message_id", "it has 32 hexadecimal digits"))
 }

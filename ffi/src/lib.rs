@@ -20,6 +20,7 @@ mod key_vault;
 mod listener;
 mod log;
 mod organisation_event;
+mod paper_key;
 mod progress;
 mod record;
 mod worker;
@@ -33,7 +34,7 @@ pub use listener::{EventListener, ListenerError};
 pub use log::{LogLevel, LogListener, set_log};
 pub use organisation_event::OrganisationEvent;
 pub use progress::{ProgressListener, Transfer, TransferDirection, TransferListener};
-pub use record::account::{Account, AccountCreated, AccountRequest, AccountStatus};
+pub use record::account::{Account, AccountCreated, AccountRequest, AccountStatus, RecoveryRequest};
 pub use record::administration::{
     AdministratorKey, CertificateRequest, DraftChange, DraftContents, DrawnAdministratorKey, OrganisationDraft,
     OrganisationRequest, StatementChange,
@@ -44,6 +45,7 @@ pub use record::case::{
     Case, CaseAct, CaseContents, CaseEvent, CaseMember, CaseOverview, CaseRequest, CaseSays, CaseState, Patient,
 };
 pub use record::contact::{Contact, KeyState};
+pub use record::conversation::{Conversation, MutedConversation};
 pub use record::device::{Device, LinkState};
 pub use record::group::{
     ChatBody, Group, GroupMember, GroupMessage, GroupMessageState, GroupRequest, GroupRole, GroupState, TaskState,

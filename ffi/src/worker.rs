@@ -129,15 +129,17 @@ fn run(
                 job(&mut agent).await;
             }
         };
+        let lock = async {
+            until_locked(folder, mark).await;
+            // Before whoever waits hears that his call has ended.
+            locked.store(true, Ordering::Release);
+        };
         let ended = tokio::select! {
             () = work => true,
-            () = until_locked(folder, mark) => false,
+            () = lock => false,
         };
         if ended {
             agent.close().await;
-        } else {
-            // Before whoever waits hears of it.
-            locked.store(true, Ordering::Release);
         }
     });
 }

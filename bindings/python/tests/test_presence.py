@@ -66,7 +66,7 @@ class KindsTest(PeopleTest):
         opening, closing = [one.body.says for one in await claire.group_messages(group, 9)]
         self.assertEqual((opening.title, [one.address for one in opening.team]), ("Avis", [f"claire@{DOMAIN}"]))
         self.assertEqual(closing, medipeps.CaseSays.CLOSING("réglé"))
-        for body in (medipeps.ChatBody.CASE(closing), medipeps.ChatBody.MAILBOX_ANSWER(case.id, "x")):
+        for body in (medipeps.ChatBody.ABOUT_CASE(closing), medipeps.ChatBody.MAILBOX_ANSWER(case.id, "x")):
             with self.assertRaises(medipeps.MedipepsError.Argument):
                 await claire.say(group, body, None, [])
         await claire.shut_down()

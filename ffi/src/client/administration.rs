@@ -1,18 +1,16 @@
 //! Organisations: what their administrators do. Each statement and each certificate is drafted by one, signed by as many as must,
 //! and published.
 
-use data_encoding::BASE32_NOPAD;
 use medipeps_client::engine::{Certify, Event, Input, OrganisationEvent, OrganisationInput, ProposeStatement};
 use medipeps_client::shell::agent::Agent;
-use medipeps_core::crypto::secret::Secret;
 use zeroize::Zeroizing;
 
 use super::Client;
-use super::account::written;
 use super::organisation::{Heard, carry_out, problem};
 use crate::MedipepsError;
 use crate::error::Code;
 use crate::identifier::{AccountAddress, address, administrator_key, draft_id, organisation_id};
+use crate::paper_key::{typed, written};
 use crate::record::administration::{
     AdministratorKey, CertificateRequest, DraftChange, DrawnAdministratorKey, OrganisationDraft, OrganisationRequest,
     StatementChange,
@@ -51,7 +49,7 @@ impl Client {
     /// # Errors
     /// `Argument`
     pub async fn add_administrator_key(&self, secret: String) -> Result<String, MedipepsError> {
-        let secret = administrator_secret(&Zeroizing::new(secret))?;
+        let secret = typed("secret", &Zeroizing::new(secret))?;
         self.worker
             .call(async move |agent| {
                 let mut added = None;
@@ -223,15 +221,6 @@ async fn draft(agent: &mut Agent, input: OrganisationInput) -> Result<DraftChang
     let found = agent.organisation_drafts()?.into_iter().find(|draft| draft.id == id);
     let draft = found.as_ref().and_then(OrganisationDraft::of).ok_or_else(unknown)?;
     Ok(DraftChange { draft, not_told })
-}
-
-/// As it was shown, in any case and with any spaces.
-fn administrator_secret(typed: &str) -> Result<Secret<32>, MedipepsError> {
-    let mut letters = Zeroizing::new(String::with_capacity(typed.len()));
-    letters.extend(typed.chars().filter(|letter| !letter.is_whitespace()).map(|letter| letter.to_ascii_uppercase()));
-    let key = BASE32_NOPAD.decode(letters.as_bytes()).ok().map(Zeroizing::new);
-    let secret = key.and_then(|key| Secret::from_slice(&key));
-    secret.ok_or_else(|| MedipepsError::argument("secret", "it has 52 letters and digits 2 to 7, spaces aside"))
 }
 
 fn not_stored() -> MedipepsError {

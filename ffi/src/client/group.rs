@@ -41,7 +41,7 @@ impl Client {
                 };
                 agent.run(Input::Group(GroupInput::Create(command)), &mut see).await?;
                 agent.send_due(&mut see).await?;
-                let made = made.ok_or_else(|| MedipepsError::new(Code::Rejected, "group", "the group was not made"))?;
+                let made = made.ok_or_else(not_made)?;
                 find(agent, &made)
             })
             .await
@@ -91,6 +91,43 @@ impl Client {
     /// `NotFound`, `Rejected` where this account may not.
     pub async fn rename_group(&self, group: String, name: String) -> Result<Group, MedipepsError> {
         self.change(group, vec![GroupChangeKind::Name(name)]).await
+    }
+
+    /// Agrees on another time for which messages are kept; 0: for ever. A day after it was shortened all members' devices delete what
+    /// is over: a person is told first.
+    ///
+    /// # Errors
+    /// `NotFound`, `Rejected` where this account may not.
+    pub async fn set_group_retention(&self, group: String, days: u32) -> Result<Group, MedipepsError> {
+        self.change(group, vec![GroupChangeKind::Retention(days)]).await
+    }
+
+    /// Makes a group anew that cannot go on, with the same members; an owner may. What was said in the former one stays there.
+    ///
+    /// # Errors
+    /// `NotFound`, `Rejected` where this account may not.
+    pub async fn recreate_group(&self, group: String) -> Result<Group, MedipepsError> {
+        let former = group_id(&group)?;
+        self.worker
+            .call(async move |agent| {
+                find(agent, &former)?;
+                // Somebody else may have done it meanwhile.
+                agent.run(Input::Group(GroupInput::ReadAll), &mut |_| {}).await?;
+                agent.send_due(&mut |_| {}).await?;
+                let mut made = None;
+                let mut see = |event: &Event| {
+                    if let Event::Group { group, event: GroupEvent::Prepared } = event {
+                        made = Some(*group);
+                    }
+                };
+                agent.run(Input::Group(GroupInput::Recreate(former)), &mut see).await?;
+                let made = made.ok_or_else(not_made)?;
+                agent.settle_group(&made, &mut |_| {}).await?;
+                // The former one says where it goes on, where it still can say anything.
+                agent.settle_group(&former, &mut |_| {}).await?;
+                find(agent, &made)
+            })
+            .await
     }
 
     /// Takes this account out of a group.
@@ -241,6 +278,10 @@ impl Client {
             })
             .await
     }
+}
+
+fn not_made() -> MedipepsError {
+    MedipepsError::new(Code::Rejected, "group", "the group was not made")
 }
 
 pub(super) fn numbered(number: i64) -> Result<u64, MedipepsError> {

@@ -6,6 +6,7 @@ mod backup;
 mod break_glass;
 mod case;
 mod contact;
+mod conversation;
 mod device;
 mod group;
 mod lock;
@@ -25,6 +26,7 @@ use medipeps_client::shell::agent::Agent;
 
 use crate::MedipepsError;
 use crate::key_vault::{Opener, StoreLock};
+use crate::paper_key::KeptKey;
 use crate::progress::TransferListener;
 use crate::worker::Worker;
 use receiving::Receiving;
@@ -48,6 +50,8 @@ pub struct Client {
     receiving: Mutex<Option<Receiving>>,
     /// Who sees how far documents have come.
     transfers: Mutex<Option<Arc<dyn TransferListener>>>,
+    /// Of an account that is being made.
+    recovery_key: KeptKey,
 }
 
 #[uniffi::export]
@@ -122,6 +126,6 @@ impl Client {
     /// Of a store that a thread has opened.
     fn with(folder: PathBuf, opener: Opener, worker: Worker) -> Result<Arc<Self>, MedipepsError> {
         let (receiving, transfers) = (Mutex::new(None), Mutex::new(None));
-        Ok(Arc::new(Self { folder, opener, worker, receiving, transfers }))
+        Ok(Arc::new(Self { folder, opener, worker, receiving, transfers, recovery_key: KeptKey::default() }))
     }
 }

@@ -100,16 +100,23 @@ fn run(
             agent.watch_transfers(watch(transfers));
         }
         drop(opened.send(Ok(())));
+        let mut is_locked = false;
         let (code, message) = tokio::select! {
             error = receive(&mut agent, listener) => (error.code(), error.to_string()),
             // Every event is committed before anything else: whatever is cut off here comes again.
             _ = stopped.wait_for(|stop| *stop) => (0, "the app asked for it".to_owned()),
             () = until_locked(folder, &mark) => {
+                is_locked = true;
                 let locked = MedipepsError::locked();
                 (locked.code(), locked.to_string())
             }
         };
-        agent.close().await;
+        // The keys go at once where the account is locked.
+        if is_locked {
+            drop(agent)
+        } else {
+            agent.close().await
+        }
         tell(listener, ClientEvent::Stopped { code, message });
     });
 }

@@ -217,7 +217,7 @@ pub enum ChatBody {
         message: MessageIdentifier,
     },
     /// Something has happened to a case. It is said by [`crate::Client::open_case`] and the like.
-    Case {
+    AboutCase {
         /// What.
         says: CaseSays,
     },
@@ -370,7 +370,7 @@ impl ChatBody {
         let other = || Self::Other { kind: body.kind_number(), text: fallback_text.to_owned() };
         match body {
             Body::Chat(chat) => Self::of_chat(chat).unwrap_or_else(other),
-            Body::Case(case) => Self::Case { says: CaseSays::from(case) },
+            Body::Case(case) => Self::AboutCase { says: CaseSays::from(case) },
             Body::MailboxArrival(arrival) => {
                 Self::MailboxArrival { message: hex(&arrival.message.0), writer: arrival.sender.to_string() }
             }
@@ -439,7 +439,7 @@ impl ChatBody {
             Self::Reaction { message, emoji } => Chat::Reaction { message: named(&message)?, emoji },
             Self::Edit { message, text } => Chat::Edit { message: named(&message)?, text },
             Self::Delete { message } => Chat::Delete { message: named(&message)? },
-            Self::Case { .. }
+            Self::AboutCase { .. }
             | Self::MailboxArrival { .. }
             | Self::MailboxEvent { .. }
             | Self::MailboxAnswer { .. }

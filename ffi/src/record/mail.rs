@@ -151,6 +151,8 @@ pub struct MessageOverview {
     pub sender_name: String,
     /// What is known about the sender of a received message.
     pub sender_check: Option<SenderCheck>,
+    /// It came as a request: its sender has no key to write to this account ([`crate::Client::accept`] gives one).
+    pub request: bool,
     /// What the organisations that are joined here say of the sender of a received message, under the key by which it came.
     pub certified: Vec<Certification>,
     /// One line; empty for kinds that have none.
@@ -378,6 +380,7 @@ impl MessageOverview {
             sender: message.sender.to_string(),
             sender_name: message.sender_name.clone(),
             sender_check: (!message.sent).then_some(check),
+            request: message.request_lane,
             certified: certified.iter().map(Certification::from).collect(),
             subject: message.subject.clone(),
             time: time(summary.time()),

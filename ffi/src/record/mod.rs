@@ -6,6 +6,7 @@ pub(crate) mod backup;
 pub(crate) mod break_glass;
 pub(crate) mod case;
 pub(crate) mod contact;
+pub(crate) mod conversation;
 pub(crate) mod device;
 pub(crate) mod group;
 pub(crate) mod mail;

@@ -62,7 +62,7 @@ pub struct OrganisationStatement {
     /// What it allows, asks and plans.
     pub policy: OrganisationPolicy,
     /// Hexadecimal digits that tell two statements apart.
-    pub hash: String,
+    pub digest: String,
 }
 
 /// Somebody who administers an organisation.
@@ -261,7 +261,7 @@ impl OrganisationStatement {
             administrators: statement.administrators().iter().map(administrator).collect(),
             required_signatures: statement.threshold(),
             policy: OrganisationPolicy::from(statement.policy()),
-            hash: hex(&statement.hash()),
+            digest: hex(&statement.hash()),
         }
     }
 }
