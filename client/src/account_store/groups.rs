@@ -221,6 +221,15 @@ impl<S: Store> AccountStore<S> {
         Ok(MailboxView::of(&messages, &owners, &departures))
     }
 
+    /// The group whose mailbox this account is.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn served_mailbox(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Option<GroupId>, HandleError> {
+        let transaction = self.store.begin(now.0, rng)?;
+        Ok(load(&transaction, &key::mailbox())?.map(|mailbox| mailbox.log_id))
+    }
+
     /// Where this device is woken, and what servers were told of it.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use medipeps_core::Address;
 use medipeps_core::group::GroupError;
-use medipeps_core::kind::CaseRefusal;
+use medipeps_core::kind::{CaseRefusal, MessageId};
 use medipeps_core::limits::{GROUP_NAME_LENGTH_MAX, TRANSCRIPT_MESSAGES_MAX};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, GroupStanding};
 use medipeps_core::wire::transport::{ErrorReply, Response};
@@ -224,6 +224,12 @@ pub enum GroupEvent {
         number: u64,
         /// Why.
         code: String,
+    },
+    /// A message has come to the group's mailbox, or somebody has done something with one, or has answered it. It may be told more
+    /// than once.
+    Mailbox {
+        /// The message, by its name in the mailbox.
+        message: MessageId,
     },
 }
 

@@ -4,7 +4,7 @@ use medipeps_core::wire::client_records::{GroupMessageState, GroupStanding};
 use tokio::time::{Instant, sleep};
 
 use super::{Agent, AgentError, Show, now};
-use crate::engine::{GroupId, GroupInput, GroupMessage, GroupSummary, Input, MailboxView, Wakes};
+use crate::engine::{GroupId, GroupInput, GroupMessage, GroupSummary, Input, Wakes};
 use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
 
 impl Agent {
@@ -46,14 +46,6 @@ impl Agent {
                 end = Instant::now() + GROUP_SETTLE_WAIT;
             }
         }
-    }
-
-    /// A group's mailbox: what has come, and who takes care of it.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub fn mailbox(&mut self, group: &GroupId) -> Result<MailboxView, AgentError> {
-        Ok(self.store.mailbox(group, now(), &mut self.rng)?)
     }
 
     /// Where this device is woken, and what servers were told of it.
