@@ -161,6 +161,11 @@ pub enum ClientEvent {
         /// Why, for a log.
         message: String,
     },
+    /// The account's server does not call the push service by which this device is to be woken; it is asked again after a day.
+    WakeRefused {
+        /// A word out of `spec/errors.md`.
+        reason: String,
+    },
     /// Nothing more is received: the account was closed, or a person has to do something first.
     Stopped {
         /// A [`crate::MedipepsError`]'s code; 0 where the app asked for it.
@@ -206,6 +211,7 @@ impl ClientEvent {
             Event::Revoked { .. } => Self::Revoked,
             Event::StateRolledBack { .. } => Self::StateRolledBack,
             Event::QueueRestarted => Self::ServerRestored,
+            Event::WakeRefused { code } => Self::WakeRefused { reason: code.clone() },
             _ => return None,
         })
     }

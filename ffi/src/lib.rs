@@ -60,6 +60,7 @@ pub use record::organisation::{
     OrganisationMember, OrganisationPolicy, OrganisationService, OrganisationState, OrganisationStatement,
 };
 pub use record::sync::SyncReport;
+pub use record::wake::{PushEndpoint, PushKeys, PushServices, Wake, WakeState};
 
 uniffi::setup_scaffolding!("medipeps");
 

@@ -15,7 +15,9 @@ class Server:
         self.program = os.environ["MEDIPEPS_SERVER"]
         self.config = folder / "server.toml"
         # Port 0: it takes a free one and says which.
-        self.config.write_text(f'domain = "{DOMAIN}"\nlisten = "{listen}"\ndata_dir = "{folder / "data"}"\n')
+        # A push service that nobody runs: devices may be woken there, and never are.
+        push = '[push]\nhosts = ["push.example"]\n'
+        self.config.write_text(f'domain = "{DOMAIN}"\nlisten = "{listen}"\ndata_dir = "{folder / "data"}"\n{push}')
         self.process = subprocess.Popen(
             [self.program, "run", "--config", str(self.config)],
             stdout=subprocess.PIPE,

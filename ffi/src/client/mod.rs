@@ -16,6 +16,7 @@ mod organisation;
 mod receiving;
 mod report;
 mod transfer;
+mod wake;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -13,6 +13,7 @@ pub(crate) mod mail;
 pub(crate) mod mailbox;
 pub(crate) mod organisation;
 pub(crate) mod sync;
+pub(crate) mod wake;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
