@@ -19,6 +19,7 @@ mod identifier;
 mod key_vault;
 mod listener;
 mod log;
+mod media;
 mod organisation_event;
 mod paper_key;
 mod progress;
@@ -32,6 +33,7 @@ pub use identifier::{AccountAddress, DraftIdentifier, GroupIdentifier, MessageId
 pub use key_vault::{KeyVault, StoreLock, VaultError};
 pub use listener::{EventListener, ListenerError};
 pub use log::{LogLevel, LogListener, set_log};
+pub use media::{PreparedMedia, image_without_location, prepare_photo, prepare_recording};
 pub use organisation_event::OrganisationEvent;
 pub use progress::{ProgressListener, Transfer, TransferDirection, TransferListener};
 pub use record::account::{Account, AccountCreated, AccountRequest, AccountStatus, RecoveryRequest};
@@ -50,6 +52,7 @@ pub use record::device::{Device, LinkState};
 pub use record::group::{
     ChatBody, Group, GroupMember, GroupMessage, GroupMessageState, GroupRequest, GroupRole, GroupState, TaskState,
 };
+pub use record::licence::{Licence, LicenceStanding, LicenceUnit};
 pub use record::mail::{
     Attachment, Document, MailDraft, Message, MessageBody, MessageOverview, Recipient, RecipientState, ReportedKey,
     ReportedMessage, SavedAttachment, SenderCheck, SentMail, Urgency,

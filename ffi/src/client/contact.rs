@@ -76,6 +76,26 @@ impl Client {
         self.verify(contact, Evidence::Code(code)).await
     }
 
+    /// Takes the mark off a contact that was verified. Gives back whether there was one.
+    ///
+    /// # Errors
+    /// `Argument`, `NotFound`.
+    pub async fn forget_verification(&self, contact: String) -> Result<bool, MedipepsError> {
+        let contact = address(&contact)?;
+        self.worker
+            .call(async move |agent| {
+                let mut marked = false;
+                let mut show = |event: &Event| {
+                    if let Event::VerificationForgotten { was_verified, .. } = event {
+                        marked = *was_verified;
+                    }
+                };
+                agent.run(Input::ForgetVerification(contact), &mut show).await?;
+                Ok(marked)
+            })
+            .await
+    }
+
     /// Shows nothing more of what an account writes, or shows it again. It is not told.
     ///
     /// # Errors

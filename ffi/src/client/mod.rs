@@ -15,6 +15,7 @@ mod mailbox;
 mod organisation;
 mod receiving;
 mod report;
+mod server;
 mod transfer;
 mod wake;
 

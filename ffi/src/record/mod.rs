@@ -9,6 +9,7 @@ pub(crate) mod contact;
 pub(crate) mod conversation;
 pub(crate) mod device;
 pub(crate) mod group;
+pub(crate) mod licence;
 pub(crate) mod mail;
 pub(crate) mod mailbox;
 pub(crate) mod organisation;
