@@ -208,7 +208,7 @@ impl Agent {
     /// ([`MessageDetail::missing_body`] tells).
     ///
     /// # Errors
-    /// [`AgentError::Handle`], with [`EngineError::UnknownMessage`] if there is none of this id;
+    /// [`AgentError::Handle`], with [`UnknownMessage`](crate::engine::EngineError::UnknownMessage) if there is none of this id;
     /// [`AgentError::SealedCopy`] if the body's copy is gone or spoilt.
     pub fn message(&mut self, id: LocalId) -> Result<MessageDetail, AgentError> {
         let message = self.outline(id)?;
