@@ -217,9 +217,9 @@ pub const GROUP_POLL_MS: u64 = 15 * 60 * 1000;
 /// that a device that is gone is woken no longer than that.
 pub const GROUP_WAKE_MS: u64 = 14 * 24 * 3600 * 1000;
 /// Milliseconds for which a server's answer to that is waited for before it is told again.
-pub const GROUP_WAKE_ANSWER_MS: u64 = 60_000;
+pub const WAKE_ANSWER_MS: u64 = 60_000;
 /// Milliseconds after which a server that has refused it is asked again: a day, in which its operator may have allowed it.
-pub const GROUP_WAKE_REFUSED_MS: u64 = 24 * 3600 * 1000;
+pub const WAKE_REFUSED_MS: u64 = 24 * 3600 * 1000;
 /// Mails that a mailbox posts, and messages of its group that it looks at for answers, in one step.
 pub const MAILBOX_BATCH_MAX: usize = 32;
 /// Entries of a group's log that are taken over in one transaction.

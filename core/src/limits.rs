@@ -170,8 +170,14 @@ pub const GROUP_PAGES_MAX: usize = 16 << 10;
 pub const GROUP_FRAME_LENGTH_MAX: usize = 9 << 19;
 /// Bytes of a signal to those who watch a group log: a typing notice, sealed.
 pub const GROUP_SIGNAL_LENGTH_MAX: usize = 1 << 10;
-/// Bytes of the address of a push subscription: those of the public services have 100 to 600.
+/// Bytes of where a device is woken: addresses of public push services have 100 to 600, tokens of apps 64 to 200.
 pub const PUSH_ENDPOINT_LENGTH_MAX: usize = 1 << 10;
+/// Hexadecimal digits of a token of Apple's push service: today's have 64, and Apple says that they may grow to 100 bytes.
+pub const APNS_TOKEN_DIGITS_MAX: usize = 200;
+/// Bytes of the bundle id of an app (155 at most) or of the id of a Firebase project (30 at most).
+pub const PUSH_APP_LENGTH_MAX: usize = 155;
+/// Apps and projects that a server says it wakes.
+pub const PUSH_APPS_MAX: usize = 32;
 /// Entries of a group log in one answer.
 pub const GROUP_ENTRIES_PER_FETCH_MAX: u32 = 256;
 /// Group logs in one watch: most people are in fewer groups, and a connection has 12 streams.

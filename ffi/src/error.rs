@@ -1,7 +1,7 @@
 //! Why something could not be done. Codes are stable: `spec/bindings.md` has them all.
 
 use medipeps_client::account_store::HandleError;
-use medipeps_client::engine::{EngineError, GroupProblem};
+use medipeps_client::engine::{EngineError, GroupProblem, OrganisationProblem};
 use medipeps_client::shell::agent::cases::ExportError;
 use medipeps_client::shell::agent::{AgentError, NetworkError};
 use medipeps_client::shell::backup_file::BackupFileError;
@@ -57,7 +57,7 @@ macro_rules! errors {
 }
 
 errors! {
-    /// The object was closed.
+    /// The object was closed, or somebody has locked the account: open it again.
     Closed = 1;
     /// An argument can never be right.
     Argument = 2;
@@ -107,6 +107,10 @@ errors! {
 impl MedipepsError {
     pub(crate) fn closed() -> Self {
         Code::Closed.error("closed", "the client was closed".to_owned())
+    }
+
+    pub(crate) fn locked() -> Self {
+        Code::Closed.error("locked", "the account was locked".to_owned())
     }
 
     pub(crate) fn argument(name: &str, problem: &str) -> Self {
@@ -164,6 +168,12 @@ impl From<ExportError> for MedipepsError {
 impl From<NetworkError> for MedipepsError {
     fn from(error: NetworkError) -> Self {
         AgentError::from(error).into()
+    }
+}
+
+impl From<OrganisationProblem> for MedipepsError {
+    fn from(problem: OrganisationProblem) -> Self {
+        EngineError::from(problem).into()
     }
 }
 
@@ -231,6 +241,8 @@ fn engine(error: &EngineError, message: String) -> MedipepsError {
         EngineError::Content(_) => (Code::Argument, "content"),
         EngineError::Name { .. } | EngineError::DeviceName { .. } => (Code::Argument, "name"),
         EngineError::OwnAddress(_) => (Code::Argument, "own_address"),
+        EngineError::Organisation(problem) => organisation(problem),
+        EngineError::WrongRecoveryKey(_) => (Code::Rejected, "wrong_recovery_key"),
         EngineError::NotPrimary => (Code::Rejected, "not_primary"),
         EngineError::Group(GroupProblem::Unknown) => (Code::NotFound, "group"),
         EngineError::Group(GroupProblem::UnknownCase) => (Code::NotFound, "case"),
@@ -241,6 +253,41 @@ fn engine(error: &EngineError, message: String) -> MedipepsError {
         _ => (Code::Rejected, "refused"),
     };
     code.error(reason, message)
+}
+
+const fn organisation(problem: &OrganisationProblem) -> (Code, &'static str) {
+    match problem {
+        OrganisationProblem::Unknown => (Code::NotFound, "organisation"),
+        OrganisationProblem::UnknownDraft => (Code::NotFound, "draft"),
+        OrganisationProblem::UnknownKey => (Code::NotFound, "administrator_key"),
+        OrganisationProblem::UnknownRequest => (Code::NotFound, "request"),
+        OrganisationProblem::AlreadyEnded => (Code::Argument, "ends"),
+        OrganisationProblem::Statement(_) => (Code::Argument, "statement"),
+        OrganisationProblem::Message(_) => (Code::Argument, "file"),
+        OrganisationProblem::NotJoined => (Code::Rejected, "not_joined"),
+        OrganisationProblem::AlreadyJoined => (Code::Rejected, "already_joined"),
+        OrganisationProblem::Forked => (Code::Rejected, "forked"),
+        OrganisationProblem::NotForked => (Code::Rejected, "not_forked"),
+        OrganisationProblem::AddressTaken(_) => (Code::Rejected, "address_taken"),
+        OrganisationProblem::TooManyDrafts { .. } => (Code::Rejected, "too_many_drafts"),
+        OrganisationProblem::NotAdministrator => (Code::Rejected, "not_administrator"),
+        OrganisationProblem::NotListed => (Code::Rejected, "not_listed"),
+        OrganisationProblem::NotEnoughSignatures { .. } => (Code::Rejected, "not_enough_signatures"),
+        OrganisationProblem::StaleDraft => (Code::Rejected, "stale_draft"),
+        OrganisationProblem::NothingChanged => (Code::Rejected, "nothing_changed"),
+        OrganisationProblem::SeatsExceeded { .. } => (Code::Rejected, "seats_exceeded"),
+        OrganisationProblem::NoCertificate(_) => (Code::Rejected, "no_certificate"),
+        OrganisationProblem::NotCertified => (Code::Rejected, "not_certified"),
+        OrganisationProblem::MemberNotCertified(_) => (Code::Rejected, "member_not_certified"),
+        OrganisationProblem::ServiceOff { .. } => (Code::Rejected, "service_off"),
+        OrganisationProblem::RetentionTooLong { .. } => (Code::Rejected, "retention_too_long"),
+        OrganisationProblem::NoBreakGlass => (Code::Rejected, "no_break_glass"),
+        OrganisationProblem::MayNotAgree => (Code::Rejected, "may_not_agree"),
+        OrganisationProblem::NotAgreed { .. } => (Code::Rejected, "not_agreed"),
+        OrganisationProblem::NotRequester => (Code::Rejected, "not_requester"),
+        OrganisationProblem::AlreadyUsed => (Code::Rejected, "already_used"),
+        OrganisationProblem::Chain(_) | OrganisationProblem::Membership(_) => (Code::Rejected, "organisation"),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use medipeps_client::engine::{Event, GroupEvent};
 use crate::record::group::number;
 use crate::record::hex;
 use crate::record::mail::RecipientState;
-use crate::{AccountAddress, GroupIdentifier, MessageIdentifier};
+use crate::{AccountAddress, GroupIdentifier, MessageIdentifier, OrganisationEvent, OrganisationIdentifier};
 
 /// Something happened. It is on the disk already.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
@@ -126,6 +126,30 @@ pub enum ClientEvent {
         /// The message's number.
         number: i64,
     },
+    /// Something has come to a group's mailbox, or somebody has done something with it or has answered it: look at it again. What a
+    /// member held who was taken out is free with `GroupChanged`.
+    MailboxChanged {
+        /// Whose mailbox.
+        group: GroupIdentifier,
+        /// Which message, by its name in the mailbox.
+        message: MessageIdentifier,
+    },
+    /// This account is a mailbox, and what a member has answered in its name cannot be sent.
+    MailboxAnswerRefused {
+        /// Whose mailbox.
+        group: GroupIdentifier,
+        /// The number of the member's message.
+        number: i64,
+        /// Why, for a log.
+        detail: String,
+    },
+    /// Something has happened with an organisation.
+    OrganisationTold {
+        /// Which.
+        organisation: OrganisationIdentifier,
+        /// What.
+        event: OrganisationEvent,
+    },
     /// This device is none of the account any more: nothing is sent or received from now on.
     Revoked,
     /// The store is an old copy: its sessions were dropped.
@@ -136,6 +160,11 @@ pub enum ClientEvent {
     Offline {
         /// Why, for a log.
         message: String,
+    },
+    /// The account's server does not call the push service by which this device is to be woken; it is asked again after a day.
+    WakeRefused {
+        /// A word out of `spec/errors.md`.
+        reason: String,
     },
     /// Nothing more is received: the account was closed, or a person has to do something first.
     Stopped {
@@ -176,9 +205,13 @@ impl ClientEvent {
                 Self::ContactKeyRefused { address: address.to_string() }
             }
             Event::Group { group, event } => return Self::of_group(hex(group), event),
+            Event::Organisation { organisation, event } => {
+                Self::OrganisationTold { organisation: hex(&organisation.0), event: OrganisationEvent::of(event)? }
+            }
             Event::Revoked { .. } => Self::Revoked,
             Event::StateRolledBack { .. } => Self::StateRolledBack,
             Event::QueueRestarted => Self::ServerRestored,
+            Event::WakeRefused { code } => Self::WakeRefused { reason: code.clone() },
             _ => return None,
         })
     }
@@ -193,6 +226,10 @@ impl ClientEvent {
             GroupEvent::MessageState { number: n, .. } => Self::GroupMessageState { group, number: number(*n) },
             GroupEvent::Typing { by, active, .. } => Self::GroupTyping { group, by: by.to_string(), active: *active },
             GroupEvent::Read { by, number: n } => Self::GroupRead { group, by: by.to_string(), number: number(*n) },
+            GroupEvent::Mailbox { message } => Self::MailboxChanged { group, message: hex(&message.0) },
+            GroupEvent::AnswerRefused { number: n, code } => {
+                Self::MailboxAnswerRefused { group, number: number(*n), detail: code.clone() }
+            }
             GroupEvent::Made
             | GroupEvent::Changed { .. }
             | GroupEvent::ChangeFailed { .. }

@@ -1,17 +1,26 @@
 //! A thread that owns an account and does one thing after the other. Whoever waits for it may go away: what was begun is
-//! finished, so that a cancelled send was sent once or, if it had not begun, not at all.
+//! finished, so that a cancelled send was sent once or, if it had not begun, not at all. Where somebody locks the account, it ends
+//! at once: the keys go with it, and what was begun goes on with the next program.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use medipeps_client::shell::agent::Agent;
+use medipeps_client::shell::presence::LockMark;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
 use crate::MedipepsError;
 use crate::error::Code;
+
+/// How often it is looked whether the account is locked: what `lock` promises is 2 seconds, and looking costs power.
+const LOCK_LOOK: Duration = Duration::from_secs(1);
 
 type Job = Box<dyn for<'a> FnOnce(&'a mut Agent) -> Pin<Box<dyn Future<Output = ()> + 'a>> + Send>;
 
@@ -25,19 +34,26 @@ pub(crate) struct Worker {
 struct Running {
     jobs: mpsc::UnboundedSender<Job>,
     thread: JoinHandle<()>,
+    /// It has ended because somebody has locked the account.
+    locked: Arc<AtomicBool>,
 }
 
 impl Worker {
     /// Starts it. `open` runs on the thread; until it is done nobody waits for anything else.
     pub(crate) async fn start(
+        folder: PathBuf,
         open: impl AsyncFnOnce() -> Result<Agent, MedipepsError> + Send + 'static,
     ) -> Result<Self, MedipepsError> {
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (opened, is_open) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("medipeps".to_owned()).spawn(move || run(open, opened, inbox));
+        let locked = Arc::new(AtomicBool::new(false));
+        let (lock, mark) = (locked.clone(), LockMark::now(&folder));
+        let thread = std::thread::Builder::new()
+            .name("medipeps".to_owned())
+            .spawn(move || run(open, opened, inbox, (&folder, &mark, &lock)));
         let thread = thread.map_err(|error| MedipepsError::new(Code::System, "thread", error))?;
         is_open.await.unwrap_or_else(|_| Err(MedipepsError::closed()))?;
-        Ok(Self { running: Mutex::new(Some(Running { jobs, thread })) })
+        Ok(Self { running: Mutex::new(Some(Running { jobs, thread, locked })) })
     }
 
     /// Does it after everything that was asked for before.
@@ -52,14 +68,17 @@ impl Worker {
                 drop(reply.send(job(agent).await));
             })
         });
-        let jobs = self.lock().as_ref().map(|running| running.jobs.clone());
-        jobs.and_then(|jobs| jobs.send(job).ok()).ok_or_else(MedipepsError::closed)?;
-        answer.await.unwrap_or_else(|_| Err(MedipepsError::closed()))
+        let running = self.lock().as_ref().map(|running| (running.jobs.clone(), running.locked.clone()));
+        let Some((jobs, locked)) = running else { return Err(MedipepsError::closed()) };
+        // It has ended if it takes nothing, or lets go of what it had taken.
+        let ended = || if locked.load(Ordering::Acquire) { MedipepsError::locked() } else { MedipepsError::closed() };
+        jobs.send(job).map_err(|_| ended())?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
     }
 
     /// Takes nothing more, finishes what was asked for, and ends the thread. The second call finds nothing to do.
     pub(crate) async fn close(&self) {
-        let Some(Running { jobs, thread }) = self.lock().take() else { return };
+        let Some(Running { jobs, thread, .. }) = self.lock().take() else { return };
         drop(jobs);
         ended(thread).await;
     }
@@ -91,6 +110,7 @@ fn run(
     open: impl AsyncFnOnce() -> Result<Agent, MedipepsError>,
     opened: oneshot::Sender<Result<(), MedipepsError>>,
     mut inbox: mpsc::UnboundedReceiver<Job>,
+    (folder, mark, locked): (&Path, &LockMark, &AtomicBool),
 ) {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -104,9 +124,40 @@ fn run(
         if opened.send(Ok(())).is_err() {
             return;
         }
-        while let Some(job) = inbox.recv().await {
-            job(&mut agent).await;
+        let work = async {
+            while let Some(job) = inbox.recv().await {
+                job(&mut agent).await;
+            }
+        };
+        let lock = async {
+            until_locked(folder, mark).await;
+            // Before whoever waits hears that his call has ended.
+            locked.store(true, Ordering::Release);
+        };
+        let ended = tokio::select! {
+            () = work => true,
+            () = lock => false,
+        };
+        if ended {
+            agent.close().await;
         }
-        agent.close().await;
     });
+}
+
+/// Waits until somebody has locked the account.
+pub(crate) async fn until_locked(folder: &Path, mark: &LockMark) {
+    while !mark.has_changed(folder) {
+        sleep(LOCK_LOOK).await;
+    }
+}
+
+/// Does on a thread of its own what blocks.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MedipepsError> + Send + 'static,
+) -> Result<T, MedipepsError> {
+    let (done, is_done) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("medipeps-waiting".to_owned());
+    let begun = thread.spawn(move || drop(done.send(work())));
+    begun.map_err(|error| MedipepsError::new(Code::System, "thread", error))?;
+    is_done.await.unwrap_or_else(|_| Err(MedipepsError::closed()))
 }

@@ -26,7 +26,7 @@ use medipeps_core::invitation::Invitation;
 use medipeps_core::kind::{Body, Content, GivenDeliveryKey, OrganisationMessage, sanitise_html, text_of_html};
 use medipeps_core::linking::LinkingCode;
 use medipeps_core::prekey::{EncodedBundle, PrekeyUpload};
-use medipeps_core::push_endpoint::PushEndpoint;
+use medipeps_core::push_endpoint::{PushEndpoint, PushService};
 use medipeps_core::session::Session;
 use medipeps_core::tenant::{Tenant, TenantDay};
 use medipeps_core::token::{IssuerSecretKey, TokenBatch};
@@ -283,7 +283,7 @@ targets! {
             server_storage::SubmissionRecord, server_storage::ExportRecord, server_storage::BlobRecord,
             server_storage::BlobPieceRecord, server_storage::GroupLogRecord, server_storage::GroupEpochRecord,
             server_storage::GroupEntryRecord, server_storage::GroupEntryIdRecord, server_storage::KeyPackagesRecord,
-            server_storage::GroupWakeRecord, Tenant, TenantDay,
+            server_storage::GroupWakeRecord, server_storage::DeviceWakeRecord, Tenant, TenantDay,
             server_storage::GroupWakeRecord, server_storage::IssuerKeyRecord, server_storage::SpendRecord,
             server_storage::DrawsRecord, server_storage::VoucherRecord,
         );
@@ -311,16 +311,20 @@ targets! {
         let Ok(text) = std::str::from_utf8(data) else { return };
         let Ok(endpoint) = text.parse::<PushEndpoint>() else { return };
         assert_eq!(endpoint.as_str(), text);
-        let host = endpoint.host();
-        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let again = format!("{bracketed}:{}", endpoint.port());
-        assert_eq!(medipeps_core::push_endpoint::read_authority(&again), Some((host.to_owned(), endpoint.port())));
-        let uri = text.parse::<http::Uri>();
-        assert!(uri.is_ok(), "the library that calls push services cannot read {text:?}");
+        let PushService::Web { host, port, .. } = endpoint.service() else {
+            assert_eq!(endpoint.url(), None);
+            return;
+        };
+        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let read = medipeps_core::push_endpoint::read_authority(&format!("{bracketed}:{port}"));
+        assert_eq!(read, Some((host.clone(), *port)));
+        let url = endpoint.url().expect("a subscription has a URL");
+        let uri = url.parse::<http::Uri>();
+        assert!(uri.is_ok(), "the library that calls push services cannot read {url:?}");
         let Ok(uri) = uri else { return };
         assert_eq!(uri.scheme_str(), Some("https"));
         let other = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        assert_eq!((other.as_str(), uri.port_u16().unwrap_or(443)), (host, endpoint.port()));
+        assert_eq!((&other, uri.port_u16().unwrap_or(443)), (host, *port));
     }
 
     /// What passes over the server's control socket.

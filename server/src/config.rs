@@ -5,6 +5,7 @@ mod capacity;
 mod error;
 mod federation;
 mod group;
+mod push;
 mod rates;
 mod reload;
 mod telemetry;
@@ -24,6 +25,7 @@ pub use capacity::{Blobs, Connections, Disk, Queue, Retention};
 pub use error::ConfigError;
 pub use federation::Federation;
 pub use group::Group;
+pub use push::Push;
 pub use rates::Rates;
 pub use reload::{ReloadError, changed_keys};
 pub use telemetry::Telemetry;
@@ -70,6 +72,9 @@ pub struct Config {
     /// What group logs may take, and for how long.
     #[serde(default)]
     pub group: Group,
+    /// Push services that may be called to wake devices.
+    #[serde(default)]
+    pub push: Push,
     /// The disk.
     #[serde(default)]
     pub storage: Disk,
@@ -127,6 +132,7 @@ impl Config {
             queue: Queue::default(),
             blobs: Blobs::default(),
             group: Group::default(),
+            push: Push::default(),
             storage: Disk::default(),
             connection: Connections::default(),
             rate: Rates::default(),
@@ -145,13 +151,10 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let mut config = Self::parse(&read(path)?, path)?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        let certificate = [
-            config.certificate.as_mut(),
-            config.private_key.as_mut(),
-            config.group.wake_certificates.as_mut(),
-            config.federation.trust_list.as_mut(),
-        ];
-        for relative in certificate.into_iter().flatten().chain([&mut config.data_dir]) {
+        let certificate =
+            [config.certificate.as_mut(), config.private_key.as_mut(), config.federation.trust_list.as_mut()];
+        let named = certificate.into_iter().chain(config.push.files()).flatten();
+        for relative in named.chain([&mut config.data_dir]) {
             *relative = folder.join(&*relative);
         }
         Ok(config)
@@ -194,6 +197,7 @@ impl Config {
             .chain(self.queue.rules())
             .chain(self.blobs.rules())
             .chain(self.group.rules())
+            .chain(self.push.rules())
             .chain(self.connection.rules())
             .chain(self.rate.rules())
             .chain(self.transport.rules())
@@ -311,7 +315,13 @@ mod tests {
         let mut shown = parse(&uncommented()).unwrap();
         assert_eq!(shown.certificate.take(), Some("certificate.pem".into()));
         assert_eq!(shown.private_key.take(), Some("private-key.pem".into()));
-        assert_eq!(shown.group.wake_certificates.take(), Some("push-authorities.pem".into()));
+        assert_eq!(shown.push.certificates.take(), Some("push-authorities.pem".into()));
+        assert_eq!(shown.push.contact.take(), Some("mailto:it@clinic.example".to_owned()));
+        assert_eq!(shown.push.apns_key.take(), Some("AuthKey_ABC123DEFG.p8".into()));
+        assert_eq!(shown.push.apns_key_id.take(), Some("ABC123DEFG".to_owned()));
+        assert_eq!(shown.push.apns_team.take(), Some("DEF123GHIJ".to_owned()));
+        assert_eq!(std::mem::take(&mut shown.push.apns_apps), ["example.clinic.App"]);
+        assert_eq!(shown.push.fcm_account.take(), Some("service-account.json".into()));
         assert_eq!(shown.transport.websocket_listen.take(), Some("0.0.0.0:443".parse().unwrap()));
         assert_eq!(shown.admin.listen.take(), Some("127.0.0.1:9464".parse().unwrap()));
         assert_eq!(shown.telemetry.otlp_endpoint.take(), Some("http://127.0.0.1:4318/v1/traces".to_owned()));
@@ -325,7 +335,12 @@ mod tests {
         let mut config = minimal();
         config.certificate = Some("c".into());
         config.private_key = Some("p".into());
-        config.group.wake_certificates = Some("a".into());
+        config.push.certificates = Some("a".into());
+        config.push.contact = Some("mailto:a".to_owned());
+        config.push.apns_key = Some("a".into());
+        config.push.apns_key_id = Some("a".to_owned());
+        config.push.apns_team = Some("a".to_owned());
+        config.push.fcm_account = Some("a".into());
         config.transport.websocket_listen = Some(config.listen);
         config.admin.listen = Some("127.0.0.1:1".parse().unwrap());
         config.telemetry.otlp_endpoint = Some("http://a".to_owned());
@@ -358,8 +373,11 @@ mod tests {
             ("domain = 'a.example'\n".to_owned(), "listen"),
             (format!("{required}colour = 1\n"), "colour"),
             (format!("{required}[queue]\nlength = 1\n"), "length"),
-            (format!("{required}[group]\nwake_hosts = ['https://push.example']\n"), "group.wake_hosts"),
-            (format!("{required}[group]\nwake_hosts = ['push.example:0']\n"), "group.wake_hosts"),
+            (format!("{required}[push]\nhosts = ['https://push.example']\n"), "push.hosts"),
+            (format!("{required}[push]\nhosts = ['push.example:0']\n"), "push.hosts"),
+            (format!("{required}[push]\ncontact = 'it@clinic.example'\n"), "push.contact"),
+            (format!("{required}[push]\napns_apps = ['example.App']\n"), "push.apns_key"),
+            (format!("{required}[push]\nfcm_host = 'https://fcm.example'\n"), "push.fcm_host"),
             (format!("{required}[queue]\nmessages_max = 0\n"), "queue.messages_max"),
             (format!("{required}[tokens]\nbatch = 0\n"), "tokens.batch"),
             (format!("{required}[tokens]\nkey_days = 1\n"), "tokens.key_days"),

@@ -106,8 +106,8 @@ pub const WAKE_INTERVAL_MS: u64 = 60_000;
 pub const WAKES_PARALLEL_MAX: usize = 64;
 /// Calls to one push service under way at once, so that one that hangs holds up no other.
 pub const WAKES_PARALLEL_PER_HOST_MAX: usize = 16;
-/// Handles that wait to be called, or were called within the last minute: 300 bytes and the address each. Past it a wake is left
-/// out; readers poll.
+/// Handles and devices that wait to be called, or were called within the last minute (a device: within a quarter of an hour): 300
+/// bytes and the address each. Past it a wake is left out; devices poll.
 pub const WAKES_WAITING_MAX: usize = 100_000;
 /// Milliseconds that a call to a push service may take, from the look-up of its name to the head of its answer.
 pub const WAKE_TIMEOUT_MS: u64 = 10_000;
@@ -128,8 +128,17 @@ pub const WAKE_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Milliseconds back from a start within which entries came whose readers may not have been woken: a quarter of an hour, after
 /// which they have polled.
 pub const WAKE_UNSETTLED_MS: u64 = 15 * 60 * 1000;
-/// Hosts that the configuration may allow as push services.
-pub const WAKE_HOSTS_MAX: usize = 64;
+/// Web Push services that the configuration may allow.
+pub const PUSH_HOSTS_MAX: usize = 64;
+/// Milliseconds between two calls for a device that has not acknowledged anything since the first: the push service has the call,
+/// and a device that cannot connect is not told every minute. Once it has fetched, [`WAKE_INTERVAL_MS`] holds again.
+pub const DEVICE_WAKE_INTERVAL_MS: u64 = 15 * 60 * 1000;
+/// Seconds for which a signature for a Web Push service is good (RFC 8292 allows a day): half a day.
+pub const VAPID_LIFETIME_SECONDS: u64 = 12 * 3600;
+/// Seconds for which a token for Apple's push service is used: Apple takes it for an hour, and no newer one within 20 minutes.
+pub const APNS_TOKEN_SECONDS: u64 = 40 * 60;
+/// Seconds before its end at which a token for Google's push service is not used any more.
+pub const FCM_TOKEN_MARGIN_SECONDS: u64 = 60;
 /// Group logs that one page of an inspection returns at most.
 pub const INSPECT_GROUP_LOGS_MAX: usize = 1000;
 /// Unused one-time key packages that one device may have at the server: two full uploads.

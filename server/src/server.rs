@@ -161,8 +161,9 @@ impl Server {
             clock: Some(clock.clone()),
         };
         let control = ControlSocket::open(config, store, reloads, work.downgrade()).await?;
-        let waker =
-            start_waker(Waker::new(service.wakes(), &config.group, storage.clone(), environment.clone())?).await;
+        let (waker, admission) = Waker::new(service.wakes(), config, storage.clone(), environment.clone())?;
+        admission.take_over(&service.wakes());
+        let waker = start_waker(waker).await;
         let (door, memory) = (Arc::new(Door::new(&config.connection)), Arc::new(Memories::new()));
         let closing = watch::Sender::new(false);
         let host = Host {
@@ -211,7 +212,7 @@ impl Server {
             reload_orders: Some(reload_orders),
             work: Some(work),
             finished,
-            waker,
+            waker: Some(waker),
             tasks,
             accepting,
             following,
@@ -269,11 +270,10 @@ impl Server {
         let mut changed = changed_keys(&self.config, config)?;
         let certificate = Certificate::load(config)?;
         let accept = accept_config(config, self.environment.as_ref(), &self.certificates)?;
-        let wakes_change = config.group.wakes_differ(&self.config.group);
-        let waker = if wakes_change {
-            Some(Waker::new(self.service.wakes(), &config.group, self.storage.clone(), self.environment.clone())?)
-        } else {
+        let waker = if config.push == self.config.push {
             None
+        } else {
+            Some(Waker::new(self.service.wakes(), config, self.storage.clone(), self.environment.clone())?)
         };
         let now = self.environment.now_ms();
         let followed = self.following.as_ref().map(|following| &following.list).filter(|list| list.is_of(config));
@@ -297,11 +297,12 @@ impl Server {
         self.storage.set_limits(StorageLimits::of(config));
         self.service.reload(config);
         self.following = follow(&self.service, config, trust_list, &self.environment);
-        if let Some(waker) = waker {
+        if let Some((waker, admission)) = waker {
             if let Some(before) = self.waker.take() {
                 before.abort();
             }
-            self.waker = start_waker(waker).await;
+            admission.take_over(&self.service.wakes());
+            self.waker = Some(start_waker(waker).await);
         }
         self.config = config.clone();
         Ok(changed)
@@ -376,10 +377,9 @@ fn reread(list: &FollowedTrustList, now: u64) -> Result<bool, TrustListFileError
 }
 
 /// Has a waker find whom the last one may not have woken, and work from then on.
-async fn start_waker(waker: Option<Waker>) -> Option<JoinHandle<()>> {
-    let mut waker = waker?;
+async fn start_waker(mut waker: Waker) -> JoinHandle<()> {
     waker.catch_up().await;
-    Some(tokio::spawn(waker.run()))
+    tokio::spawn(waker.run())
 }
 
 /// Takes over the files of the certificate when they have changed, so that nobody has to tell the server.

@@ -19,6 +19,8 @@ mod clock;
 mod command;
 #[path = "wire/delivery_loops.rs"]
 mod delivery_loops;
+#[path = "wire/device_wakes.rs"]
+mod device_wakes;
 #[path = "wire/group.rs"]
 mod group;
 #[path = "wire/group_logs.rs"]
@@ -43,6 +45,9 @@ mod limits_slow;
 mod mail;
 #[path = "wire/proof.rs"]
 mod proof;
+#[path = "wake/push_service.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod push_service;
 #[path = "wire/registration.rs"]
 mod registration;
 #[path = "wire/reload.rs"]

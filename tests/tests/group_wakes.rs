@@ -12,7 +12,7 @@ use crate::server::Server;
 fn settings(service: &PushService) -> String {
     let certificates = service.certificates();
     format!(
-        "[group]\nwake_hosts = [\"{}\"]\nwake_private_addresses = true\nwake_certificates = \"{}\"\n",
+        "[push]\nhosts = [\"{}\"]\nprivate_addresses = true\ncertificates = \"{}\"\n",
         service.host,
         certificates.display()
     )
@@ -25,7 +25,7 @@ fn team(folder: &Path, server: &Server, endpoint: &str) -> (Person, Person) {
     karim.run(&["sync"]).done();
     claire.run(&["group", "create", "Ward", "--member", &karim.address()]).done();
     karim.run(&["sync"]).done();
-    let set = karim.run(&["group", "wake", endpoint, "--json"]).done().json();
+    let set = karim.run(&["wake", endpoint, "--json"]).done().json();
     assert_eq!((&set["endpoint"], &set["groups"][0]["state"]), (&endpoint.into(), &"set".into()), "{set}");
     (claire, karim)
 }
@@ -54,11 +54,11 @@ async fn who_is_away_is_woken_by_what_is_said_and_not_after_leaving() {
     claire.run(&["group", "rename", "Ward", "Ward 3"]).done();
     assert_eq!(wakes(&server), 1, "until the last call, at most a minute after the first");
     karim.run(&["sync"]).done();
-    let shown = karim.run(&["group", "wake", "--json"]).done().json();
+    let shown = karim.run(&["wake", "--json"]).done().json();
     let epoch = claire.run(&["group", "show", "Ward 3", "--json"]).done().json()["epoch"].clone();
     assert_eq!((&shown["groups"][0]["state"], &shown["groups"][0]["epoch"]), (&"set".into(), &epoch), "{shown}");
 
-    let off = karim.run(&["group", "wake", "--off", "--json"]).done().json();
+    let off = karim.run(&["wake", "--off", "--json"]).done().json();
     assert_eq!((&off["endpoint"], off["groups"].as_array().unwrap().len()), (&Value::Null, 0), "{off}");
     assert_eq!(wakes(&server), 0);
     server.stop();
@@ -95,8 +95,8 @@ fn a_server_that_calls_nobody_is_named() {
     let server = Server::start(folder.path());
     let claire = Person::with_account(folder.path(), &server, "Dr Claire Martin", "claire");
     claire.run(&["group", "create", "Ward"]).done();
-    let refused = claire.run(&["group", "wake", "https://push.example/up/1"]).done();
-    assert!(refused.output.contains("calls no push service at this host"), "{}", refused.output);
-    let wrong = claire.run(&["group", "wake", "http://push.example/up/1"]).with_code(2);
+    let refused = claire.run(&["wake", "https://push.example/up/1"]).done();
+    assert!(refused.output.contains("does not call this push service"), "{}", refused.output);
+    let wrong = claire.run(&["wake", "http://push.example/up/1"]).with_code(2);
     assert!(wrong.complaints.contains("begins with https://"), "{}", wrong.complaints);
 }

@@ -98,7 +98,7 @@ fn a_configuration_is_looked_over_without_a_start() {
         (mixed, "good.pem: "),
         (absent, "absent.pem: "),
         ("log_filter = \"a=b=c\"\n", "`log_filter`"),
-        ("[group]\nwake_hosts = [\"push.example\"]\nwake_certificates = \"none.pem\"\n", "none.pem"),
+        ("[push]\nhosts = [\"push.example\"]\ncertificates = \"none.pem\"\n", "none.pem"),
     ] {
         let ended = check(settings).with_code(1);
         assert!(ended.output.contains(named), "{settings}: {ended:?}");

@@ -24,6 +24,8 @@ mod client_crash;
 #[cfg(test)]
 mod correspondent;
 #[cfg(test)]
+mod device_wakes;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod fault_client_disk;

@@ -12,7 +12,7 @@ use rand_core::CryptoRng;
 use super::{AccountStore, HandleError, decode, load};
 use crate::engine::{
     CaseDetail, CaseFold, CaseList, CaseSummary, EngineError, GroupId, GroupMessage, GroupProblem, GroupReader,
-    GroupSummary, GroupWakes, MailboxView, ReadPosition, Time, class, group_reader, key, place_of_upload, report_of,
+    GroupSummary, MailboxView, ReadPosition, Time, Wakes, class, group_reader, key, place_of_upload, report_of,
 };
 use crate::limits::GROUP_MESSAGES_PER_LOAD;
 use crate::store::Store;
@@ -221,20 +221,29 @@ impl<S: Store> AccountStore<S> {
         Ok(MailboxView::of(&messages, &owners, &departures))
     }
 
-    /// Where this device is woken for its groups, and what their servers were told of it, by group.
+    /// The group whose mailbox this account is.
     ///
     /// # Errors
     /// [`HandleError`]
-    pub fn group_wakes(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<GroupWakes, HandleError> {
+    pub fn served_mailbox(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Option<GroupId>, HandleError> {
         let transaction = self.store.begin(now.0, rng)?;
-        let endpoint = load(&transaction, &key::wake())?.map(|wake| wake.endpoint);
+        Ok(load(&transaction, &key::mailbox())?.map(|mailbox| mailbox.log_id))
+    }
+
+    /// Where this device is woken, and what servers were told of it.
+    ///
+    /// # Errors
+    /// [`HandleError`]
+    pub fn wakes(&mut self, now: Time, rng: &mut impl CryptoRng) -> Result<Wakes, HandleError> {
+        let transaction = self.store.begin(now.0, rng)?;
+        let own = load(&transaction, &key::wake())?;
         drop(transaction);
         let mut told = Vec::new();
         for group in self.groups(now, rng)? {
             let transaction = self.store.begin(now.0, rng)?;
             told.extend(load(&transaction, &key::group_wake(&group.id))?.map(|wake| (group, wake)));
         }
-        Ok(GroupWakes { endpoint, told })
+        Ok(Wakes { own, groups: told })
     }
 
     /// Whether something that was said here is not in a group's log yet.

@@ -60,6 +60,7 @@ struct DeviceJson {
     highest_sequence: u64,
     expired: u64,
     bytes: u64,
+    wake: Option<String>,
     envelopes: Vec<EnvelopeJson>,
 }
 
@@ -137,6 +138,7 @@ impl From<OwnData> for ServerJson {
             highest_sequence: device.highest_sequence,
             expired: device.expired,
             bytes: device.bytes,
+            wake: device.wake.map(|wake| wake.as_str().to_owned()),
             envelopes: queues
                 .iter()
                 .filter(|(of, _)| *of == device.device_id)

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::group_log::{self, Log};
 use super::group_told::Told;
-use super::{CommandError, chat, chat_file, group_change, group_wake, mute, org, output, report, time};
+use super::{CommandError, chat, chat_file, group_change, mute, org, output, report, time};
 use crate::engine::{Certified, CreateGroup, Event, GroupEvent, GroupId, GroupInput, GroupSummary, Input};
 use crate::shell::agent::{Agent, now};
 
@@ -142,8 +142,6 @@ pub(super) enum Command {
         #[arg(value_enum)]
         told: group_change::ReceiptsArgument,
     },
-    /// Say where this device is woken when something comes for its groups and it is not connected
-    Wake(group_wake::Wake),
 }
 
 #[derive(Debug, clap::Args)]
@@ -253,7 +251,6 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Report(arguments) => report::run(home, arguments).await,
         Command::Save(arguments) => chat_file::save(home, &arguments).await,
         Command::Receipts { group, told } => group_change::receipts(home, &group, told),
-        Command::Wake(arguments) => group_wake::run(home, arguments).await,
         Command::Mute { group, until } => mute::mute_group(home, &group, until).await,
         Command::Unmute { group } => mute::unmute_group(home, &group).await,
     }

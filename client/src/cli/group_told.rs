@@ -2,7 +2,7 @@
 
 use super::group::short;
 use super::group_change::{code_text, what_text};
-use super::{group_wake, output, time};
+use super::{output, time, wake};
 use crate::engine::{Event, GroupEvent};
 
 /// What happened in groups while a command ran.
@@ -15,6 +15,9 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn hear(&mut self, event: &Event) {
+        if let Event::WakeRefused { code } = event {
+            self.notes.push(format!("this device is not woken: {}", wake::reason(code)));
+        }
         let Event::Group { group, event } = event else { return };
         let group = short(group);
         match event {
@@ -56,7 +59,7 @@ impl Told {
                 self.notes.push(format!("group {group}: the answer {number} was not sent: {code}"));
             }
             GroupEvent::WakeRefused { code } => {
-                self.notes.push(format!("group {group} does not wake this device: {}", group_wake::reason(code)));
+                self.notes.push(format!("group {group} does not wake this device: {}", wake::reason(code)));
             }
             GroupEvent::Changed { rejoined, .. } => {
                 for (address, device) in rejoined {

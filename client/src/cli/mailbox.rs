@@ -6,15 +6,16 @@ use std::path::Path;
 use clap::Subcommand;
 use medipeps_core::Address;
 use medipeps_core::kind::{
-    Body, MailboxAct, MailboxAnswer, MailboxEvent, MailboxState, MailboxTrace, MailboxTraceAct, MessageId, Urgency,
+    Body, MailboxAct, MailboxAnswer, MailboxEvent, MailboxState, MailboxTrace, MailboxTraceAct, MessageId,
 };
+use medipeps_core::wire::client_records::GroupMessageState;
 use serde::Serialize;
 
 use super::group;
 use super::group_told::Told;
 use super::{CommandError, output, time};
-use crate::engine::{GroupId, GroupInput, Input, MailboxMail, MailboxView, SendToGroup};
-use crate::shell::agent::Agent;
+use crate::engine::{GroupId, GroupInput, Input, MailboxMail, MailboxView};
+use crate::shell::agent::{Agent, MailboxOutcome, MailboxWait};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -111,9 +112,7 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Assign { of, address } => act(home, of, MailboxAct::Assigned(address)).await,
         Command::Release(of) => act(home, of, MailboxAct::Released).await,
         Command::Done(of) => act(home, of, MailboxAct::Done).await,
-        Command::Reply { of, text } => {
-            say(home, of, |message| Body::MailboxAnswer(MailboxAnswer { message, text })).await
-        }
+        Command::Reply { of, text } => reply(home, of, text).await,
         Command::Trace { group, number, person, json } => trace(home, &group, number, person.as_ref(), json),
     }
 }
@@ -140,52 +139,61 @@ async fn set(agent: &mut Agent, group: Option<&str>) -> Result<Option<String>, C
     Ok(problem)
 }
 
+/// Does something with a message, and says what became of it.
 async fn act(home: &Path, of: Of, act: MailboxAct) -> Result<(), CommandError> {
-    say(home, of, |message| Body::MailboxEvent(MailboxEvent { message, act })).await
-}
-
-/// Says something about a message, and what became of it.
-async fn say(home: &Path, of: Of, body: impl FnOnce(MessageId) -> Body) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
-    let result = say_with(&mut agent, &of, body).await;
+    let result = act_with(&mut agent, &of, act).await;
     agent.close().await;
     output::print(&result?)
 }
 
-async fn say_with(agent: &mut Agent, of: &Of, body: impl FnOnce(MessageId) -> Body) -> Result<String, CommandError> {
-    let id = group::find(&of.group, &agent.groups()?)?;
+async fn act_with(agent: &mut Agent, of: &Of, act: MailboxAct) -> Result<String, CommandError> {
+    let (id, message) = find_in(agent, of)?;
     let mut told = Told::default();
-    // What colleagues have done meanwhile is read first.
-    agent.run(Input::Group(GroupInput::ReadAll), &mut |event| told.hear(event)).await?;
-    agent.send_due(&mut |event| told.hear(event)).await?;
-    let (message, _) = find(&agent.mailbox(&id)?, of.number)?;
-    let body = body(message);
-    let wanted = match &body {
-        Body::MailboxEvent(event) => Some(event.act.clone()),
-        _ => None,
-    };
-    let (fallback_text, attachments, in_reply_to) = (body.fallback_text(), Vec::new(), None);
-    let urgency = Urgency::Routine;
-    let command = SendToGroup { group: id, body, fallback_text, in_reply_to, attachments, urgency, expires: None };
-    agent.run(Input::Group(GroupInput::Send(Box::new(command))), &mut |event| told.hear(event)).await?;
-    let problem = agent.settle_group(&id, &mut |event| told.hear(event)).await?;
+    let outcome = agent.act_in_mailbox(&id, MailboxEvent { message, act }, &mut |event| told.hear(event)).await?;
     told.say();
-    if let Some(problem) = problem {
-        return Ok(format!("It waits: {problem}. `sync` goes on with it.\n"));
+    match outcome {
+        MailboxOutcome::Counted => Ok("Done.\n".to_owned()),
+        MailboxOutcome::Waits(wait) => Ok(waits(wait)),
+        MailboxOutcome::Failed(code) => Err(CommandError::Failed(format!("it was not said: {code}"))),
+        MailboxOutcome::Refused(state) => Err(CommandError::Failed(match state {
+            MailboxState::Held { by, .. } => format!("{by} takes care of it"),
+            MailboxState::Done { by, .. } => format!("{by} is done with it"),
+            MailboxState::Unclaimed => "nobody takes care of it".to_owned(),
+        })),
     }
-    let own = agent.credentials()?.map(|credentials| credentials.address);
-    let view = agent.mailbox(&id)?;
-    let counted = view.mailbox.item(&message).and_then(|item| item.trace().last()).is_some_and(|last| {
-        let by_self = last.author.as_ref().map(|author| &author.address) == own.as_ref();
-        by_self && wanted.as_ref().is_none_or(|act| last.act == MailboxTraceAct::Did(act.clone()))
-    });
-    match (wanted, view.mailbox.item(&message).map(|item| item.state())) {
-        (None, _) => Ok("The mailbox answers with its next `sync`.\n".to_owned()),
-        (Some(_), _) if counted => Ok("Done.\n".to_owned()),
-        (Some(_), Some(MailboxState::Held { by, .. })) => Err(CommandError::Failed(format!("{by} takes care of it"))),
-        (Some(_), Some(MailboxState::Done { by, .. })) => Err(CommandError::Failed(format!("{by} is done with it"))),
-        (Some(_), _) => Err(CommandError::Failed("nobody takes care of it".to_owned())),
+}
+
+async fn reply(home: &Path, of: Of, text: String) -> Result<(), CommandError> {
+    let mut agent = super::open(home)?;
+    let result = reply_with(&mut agent, &of, text).await;
+    agent.close().await;
+    output::print(&result?)
+}
+
+async fn reply_with(agent: &mut Agent, of: &Of, text: String) -> Result<String, CommandError> {
+    let (id, message) = find_in(agent, of)?;
+    let mut told = Told::default();
+    let answer = MailboxAnswer { message, text };
+    let (said, problem) = agent.answer_in_mailbox(&id, answer, &mut |event| told.hear(event)).await?;
+    told.say();
+    match said.message.state {
+        GroupMessageState::Logged => Ok("The mailbox answers with its next `sync`.\n".to_owned()),
+        GroupMessageState::Queued => Ok(waits(problem.map_or(MailboxWait::Server, MailboxWait::Problem))),
+        GroupMessageState::Failed => {
+            Err(CommandError::Failed(format!("it was not said: {}", said.message.code.unwrap_or_default())))
+        }
     }
+}
+
+fn waits(wait: MailboxWait) -> String {
+    format!("It waits: {wait}. `sync` goes on with it.\n")
+}
+
+fn find_in(agent: &mut Agent, of: &Of) -> Result<(GroupId, MessageId), CommandError> {
+    let id = group::find(&of.group, &agent.groups()?)?;
+    let (message, _) = find(&agent.mailbox(&id)?, of.number)?;
+    Ok((id, message))
 }
 
 fn find(view: &MailboxView, number: u64) -> Result<(MessageId, MailboxMail), CommandError> {

@@ -17,7 +17,6 @@ mod group;
 mod group_change;
 mod group_log;
 mod group_told;
-mod group_wake;
 mod inbox;
 mod lock;
 mod mail;
@@ -39,6 +38,7 @@ mod status;
 mod sync;
 mod time;
 mod verify;
+mod wake;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -108,6 +108,8 @@ enum Command {
     /// An organisation's mailbox: what has come, who takes care of it, answers in its name
     #[command(subcommand)]
     Mailbox(mailbox::Command),
+    /// Say where this device is woken when something comes and no program is connected
+    Wake(wake::Arguments),
     /// Send what waits and fetch what has come
     Sync(sync::Arguments),
     /// List received mail, newest first
@@ -316,6 +318,7 @@ async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), Comma
         Command::Case(command) => case::run(home, command).await,
         Command::Org(command) => org::run(home, *command).await,
         Command::Mailbox(command) => mailbox::run(home, command).await,
+        Command::Wake(arguments) => wake::run(home, arguments).await,
         Command::Sync(arguments) => sync::run(home, arguments).await,
         Command::Inbox(arguments) => inbox::run(home, &arguments),
         Command::Read(arguments) => read::run(home, &arguments).await,

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::mail::summary;
 use super::{CommandError, group, output, time};
-use crate::engine::{ContactSummary, GroupSummary};
+use crate::engine::{ContactSummary, GroupId, GroupSummary};
 use crate::shell::agent::Agent;
 
 #[derive(Debug, clap::Args)]
@@ -117,7 +117,7 @@ async fn send(
     let group = group::find(group, &groups)?;
     let to = match (to, groups.iter().find(|one| one.id == group)) {
         (Some(to), _) => to,
-        (None, known) => officer(agent, known.and_then(|known| known.group.organisation.as_ref()))?,
+        (None, known) => officer(agent, &group, known.and_then(|known| known.group.organisation.as_ref()))?,
     };
     let id = agent.report(group, number, (to.clone(), reason), &mut |_| {}).await?;
     let problem = agent.send_due(&mut |_| {}).await?;
@@ -128,17 +128,14 @@ async fn send(
     Ok(SentJson { id: output::id(&id), to: to.to_string(), state, problem: problem.or(code).filter(|_| waits) })
 }
 
-/// Whom the group's organisation has named for reports, if this account has joined it and nothing contradicts its statements.
-fn officer(agent: &mut Agent, organisation: Option<&Address>) -> Result<Address, CommandError> {
+/// Whom the group's organisation has named for reports.
+fn officer(agent: &mut Agent, group: &GroupId, organisation: Option<&Address>) -> Result<Address, CommandError> {
     let Some(address) = organisation else {
         return Err(CommandError::Use(
             "the group belongs to no organisation; say with --to who gets the report".to_owned(),
         ));
     };
-    let organisations = agent.organisations()?;
-    let trusted = organisations.iter().filter(|one| one.record.joined != 0 && one.fork.is_none());
-    let found = trusted.map(|one| one.chain.current()).find(|statement| statement.address() == address);
-    found.and_then(|statement| statement.policy().officer.clone()).ok_or_else(|| {
+    agent.officer_of(group)?.ok_or_else(|| {
         CommandError::Failed(format!("no officer of {address} is known here; say with --to who gets the report"))
     })
 }

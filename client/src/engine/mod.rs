@@ -49,6 +49,7 @@ mod unconfirmed;
 mod upload;
 mod verification;
 mod verified_statements;
+mod wake;
 mod wallet;
 
 #[cfg(test)]
@@ -71,7 +72,7 @@ pub(crate) use group::place_of_upload;
 pub use group::{
     CaseDetail, CaseFold, CaseList, CaseSummary, CreateGroup, GroupBlobRequest, GroupChange, GroupCorrelation,
     GroupEntries, GroupEvent, GroupId, GroupInput, GroupMember, GroupMessage, GroupProblem, GroupReader, GroupSignal,
-    GroupSummary, GroupWakes, MailboxMail, MailboxView, ReadPosition, ReportMessage, SendToCase, SendToGroup,
+    GroupSummary, MailboxMail, MailboxView, ReadPosition, ReportMessage, SendToCase, SendToGroup, Wakes,
     reader as group_reader, report_of, thread_of as group_thread,
 };
 pub use link::{BecomeDevice, DeviceSummary, LinkDevice, LinkProblem, LinkProgress, LinkRequest};
@@ -96,6 +97,7 @@ pub use wallet::{WalletEvent, WalletStep, WalletSummary};
 
 use account::OwnDevice;
 use medipeps_core::Address;
+use medipeps_core::push_endpoint::PushEndpoint;
 use transaction::{Stop, Transaction, go_on};
 
 /// Milliseconds since 1970.
@@ -179,6 +181,8 @@ pub enum Input {
     RestoreCopied(Box<BackupAccount>),
     /// The newest statement of the account, from the server or because the server has just taken it.
     RestoreStatement(Vec<u8>),
+    /// From now on this device is woken there when something comes and it is not connected; `None`: nowhere.
+    Wake(Option<PushEndpoint>),
     /// Put a mail into the outbox.
     SendMail(SendMail),
     /// Something about a group.
@@ -364,6 +368,8 @@ pub enum Correlation {
     SetDeliveryKeys(Vec<[u8; 32]>),
     /// The trust list that the own server follows.
     FetchTrustList,
+    /// Where this device is woken.
+    SetDeviceWake(Option<PushEndpoint>),
     /// Something for a wallet.
     Wallet {
         /// Of which domain.
@@ -417,6 +423,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
         Input::RestoreRecords(entries) => restore::copy(transaction, entries),
         Input::RestoreCopied(account) => restore::copied(transaction, account),
         Input::RestoreStatement(newest) => restore::list(transaction, newest),
+        Input::Wake(endpoint) => wake::set(transaction, endpoint.clone()),
         Input::SendMail(command) => composition::send_mail(transaction, command),
         Input::Group(input) => group::handle(transaction, input),
         Input::Block { address, blocked } => settings::block(transaction, address, *blocked),
@@ -450,6 +457,7 @@ fn dispatch(transaction: &mut Transaction<'_>, input: &Input) -> Result<(), Stop
             go_on(unconfirmed::send_due(transaction))?;
             go_on(kept_envelope::drop_old(transaction))?;
             go_on(delivery::send_due(transaction))?;
+            go_on(wake::send_due(transaction))?;
             go_on(device_sync::send_due(transaction))?;
             go_on(organisation::send_due(transaction, unreachable))?;
             go_on(group::send_due(transaction, unreachable))?;
@@ -549,6 +557,12 @@ fn reply(
         (Correlation::SetDeliveryKeys(hashes), Ok(Response::Done)) => delivery::told(transaction, hashes),
         // It is told again in a while.
         (Correlation::SetDeliveryKeys(_), Err(_)) => Ok(()),
+        (Correlation::SetDeviceWake(endpoint), Ok(Response::Done)) => {
+            wake::answered(transaction, endpoint.as_ref(), Ok(()))
+        }
+        (Correlation::SetDeviceWake(endpoint), Err(error)) => {
+            wake::answered(transaction, endpoint.as_ref(), Err(error))
+        }
         (Correlation::FetchTrustList, Ok(Response::FetchTrustList(reply))) => domain::list_fetched(transaction, reply),
         (Correlation::FetchTrustList, Err(error)) => domain::list_refused(transaction, error),
         (Correlation::Wallet { domain, step }, result) => wallet::answered(transaction, (domain, *step), result),

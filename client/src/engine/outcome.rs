@@ -223,6 +223,11 @@ pub enum Event {
     },
     /// The server has the account.
     Registered,
+    /// The own server does not wake this device; it is asked when it is opened, and every 15 minutes while it runs.
+    WakeRefused {
+        /// Code by `spec/errors.md`.
+        code: String,
+    },
     /// The server refused the account.
     RegistrationRefused {
         /// Code by `spec/errors.md`.

@@ -29,7 +29,7 @@ use super::sesame::{self, PeerDevice};
 use super::transaction::{Stop, Transaction, go_on};
 use super::{
     body, contact, delivery, device_sync, group, kept_envelope, mailbox, organisation, owed, own_devices, receipt,
-    settings, statement_check, unconfirmed,
+    settings, statement_check, unconfirmed, wake,
 };
 use crate::limits::UNDECRYPTABLE_KEPT_MAX;
 
@@ -153,6 +153,7 @@ fn queue_of(transaction: &mut Transaction<'_>, incarnation: &[u8; 16]) -> Result
         let own = OwnDevice::load(transaction)?;
         unconfirmed::server_restored(transaction, own.address().domain())?;
         delivery::server_restored(transaction)?;
+        wake::server_restored(transaction)?;
     }
     Ok(QueueRecord { incarnation: *incarnation, up_to: 0, ..queue })
 }

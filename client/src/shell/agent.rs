@@ -23,6 +23,8 @@ mod linking;
 #[cfg(feature = "native")]
 mod machine;
 #[cfg(feature = "native")]
+mod mailbox;
+#[cfg(feature = "native")]
 mod organisation;
 mod platform;
 mod reception;
@@ -72,6 +74,8 @@ pub use documents::Saved;
 pub use domains::FoundServer;
 #[cfg(feature = "native")]
 pub use machine::{Machine, now, random};
+#[cfg(feature = "native")]
+pub use mailbox::{MailboxOutcome, MailboxWait};
 pub use platform::Platform;
 #[cfg(feature = "native")]
 pub use recovery::{Recovered, Recovery};

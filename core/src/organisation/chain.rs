@@ -20,6 +20,13 @@ impl OrganisationId {
         };
         self.0[..30].chunks(5).map(group).collect::<Vec<_>>().join(" ")
     }
+
+    /// Whether somebody has typed these thirty digits, however he has grouped them.
+    #[must_use]
+    pub fn has_digits(&self, typed: &str) -> bool {
+        let only_digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        only_digits(typed) == only_digits(&self.digits())
+    }
 }
 
 /// A verified chain, of which the newest statement is kept whole.

@@ -191,6 +191,8 @@ pub struct ControlDevice {
     pub bytes: u64,
     /// The envelopes in its queue, oldest first.
     pub envelopes: Vec<ControlEnvelope>,
+    /// The push service by which it is woken, as `https://HOST:PORT`, `apns` or `fcm`; empty if it is not.
+    pub push_service: String,
 }
 
 /// What the server knows of an envelope.
@@ -431,6 +433,7 @@ impl ControlAccount {
             device_id: one.device_id,
             bytes: one.bytes,
             envelopes: one.envelopes.iter().map(envelope).collect(),
+            push_service: one.push_service.clone(),
         };
         proto::ControlAccount {
             address: self.address.to_string(),
@@ -451,6 +454,7 @@ impl ControlAccount {
             device_id: one.device_id,
             bytes: one.bytes,
             envelopes: one.envelopes.into_iter().map(envelope).collect(),
+            push_service: one.push_service,
         };
         Ok(Self {
             address: address(&account.address)?,
@@ -516,7 +520,7 @@ mod tests {
             assert_eq!(ControlRequest::decode(&request.encode()), Ok(request));
         }
         let envelopes = vec![ControlEnvelope { sequence: 3, size: 4096, received: 5 }];
-        let devices = vec![ControlDevice { device_id: 1, bytes: 4096, envelopes }];
+        let devices = vec![ControlDevice { device_id: 1, bytes: 4096, envelopes, push_service: "apns".to_owned() }];
         let log = ControlGroupLog {
             log_id: [1; 32],
             first_epoch: 2,

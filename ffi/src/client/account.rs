@@ -1,8 +1,7 @@
 //! The account itself.
 
-use data_encoding::BASE32_NOPAD;
-use medipeps_client::engine::{CreateAccount, Event, Input};
-use medipeps_core::crypto::secret::Secret;
+use medipeps_client::engine::{CreateAccount, EngineError, Event, Input};
+use medipeps_client::shell::agent::Recovered;
 use medipeps_core::invitation::Invitation;
 use zeroize::Zeroizing;
 
@@ -10,11 +9,12 @@ use super::Client;
 use crate::MedipepsError;
 use crate::error::Code;
 use crate::identifier::address;
-use crate::record::account::{Account, AccountCreated, AccountRequest, AccountStatus};
+use crate::record::account::{Account, AccountCreated, AccountRequest, AccountStatus, RecoveryRequest};
 
 #[uniffi::export]
 impl Client {
-    /// Makes an account, or goes on making the one that was begun here.
+    /// Makes an account, or goes on making the one that was begun here. The recovery key of one that was begun by this object is
+    /// given back once the server has the account, however many calls that takes.
     ///
     /// # Errors
     /// `Argument`, `RegistrationRefused`, `Network` (the keys are kept: call it again), `Rejected` where there is another.
@@ -30,11 +30,12 @@ impl Client {
             server: request.server,
             invitation,
         };
+        let kept = self.recovery_key.clone();
         self.worker
             .call(async move |agent| {
-                let (mut recovery_key, mut refusal) = (None, None);
+                let mut refusal = None;
                 let mut show = |event: &Event| match event {
-                    Event::AccountPrepared { recovery_key: key, .. } => recovery_key = Some(written(key)),
+                    Event::AccountPrepared { recovery_key, .. } => kept.keep(recovery_key),
                     Event::RegistrationRefused { code } => refusal = Some(code.clone()),
                     _ => {}
                 };
@@ -48,7 +49,7 @@ impl Client {
                 }
                 let account = agent.status()?.account.map(Account::from);
                 match account.filter(|account| account.registered) {
-                    Some(account) => Ok(AccountCreated { account, recovery_key }),
+                    Some(account) => Ok(AccountCreated { account, recovery_key: kept.take() }),
                     None => Err(failure.map_or_else(
                         || MedipepsError::new(Code::Network, "no_answer", "the server gave no answer"),
                         MedipepsError::from,
@@ -56,6 +57,52 @@ impl Client {
                 }
             })
             .await
+    }
+
+    /// Takes an account over with its recovery key, in a folder that has none, or goes on with that. Its former devices are none of it
+    /// any more, and contacts are shown that its keys have changed.
+    ///
+    /// # Errors
+    /// `Argument`; `Rejected` with `wrong_recovery_key`: nothing was made; `Refused`; `Network`: call it again.
+    pub async fn recover_account(&self, request: RecoveryRequest) -> Result<AccountCreated, MedipepsError> {
+        let recovery = request.into_recovery()?;
+        let kept = self.recovery_key.clone();
+        self.worker
+            .call(async move |agent| {
+                if agent.status()?.account.is_none() {
+                    // A wrong key is told before anything is made.
+                    recovery.check().await?;
+                }
+                let mut show = |event: &Event| {
+                    if let Event::AccountPrepared { recovery_key, .. } = event {
+                        kept.keep(recovery_key);
+                    }
+                };
+                match agent.recover(&recovery, &mut show).await? {
+                    Recovered::Done(problem) => {
+                        if let Some(error) = problem {
+                            // Others can write to it after the next sync.
+                            tracing::info!(%error, "the recovered account has no keys at the server yet");
+                        }
+                        let account = agent.status()?.account.map(Account::from).ok_or(EngineError::NoAccount)?;
+                        Ok(AccountCreated { account, recovery_key: kept.take() })
+                    }
+                    Recovered::Refused(word) => {
+                        Err(MedipepsError::new(Code::Refused, &word, format!("the server refused: {word}")))
+                    }
+                    Recovered::Unanswered(failure) => Err(failure.into()),
+                }
+            })
+            .await
+    }
+
+    /// Deletes the account at the server, on a primary device. What is on this device can be read still, and nothing is sent or
+    /// received; [`crate::wipe_account`] destroys it.
+    ///
+    /// # Errors
+    /// `Rejected` with `not_primary`; `Refused`, `Network`: nothing was deleted, or it is not known; call it again.
+    pub async fn delete_account(&self) -> Result<(), MedipepsError> {
+        self.worker.call(async |agent| Ok(agent.delete_account(&mut |_| {}).await?)).await
     }
 
     /// The account; `None` before it is made.
@@ -82,17 +129,4 @@ impl Client {
         let passphrase = Zeroizing::new(passphrase);
         self.worker.call(async move |agent| Ok(agent.change_passphrase(&passphrase)?)).await
     }
-}
-
-/// As a person writes it down: groups of four letters.
-fn written(key: &Secret<32>) -> String {
-    let encoded = Zeroizing::new(BASE32_NOPAD.encode(key.as_bytes()));
-    let mut groups = String::with_capacity(encoded.len() * 5 / 4);
-    for (index, letter) in encoded.chars().enumerate() {
-        if index > 0 && index % 4 == 0 {
-            groups.push(' ');
-        }
-        groups.push(letter);
-    }
-    groups
 }

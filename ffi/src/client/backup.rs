@@ -81,7 +81,8 @@ impl Client {
         let opener = Opener::new(lock)?;
         let (path, unlock) = (folder.clone(), opener.clone());
         let open = async move || restore(&path, &unlock, &file, &secret, progress.as_ref()).await;
-        Self::with(folder, opener, Worker::start(open).await?)
+        let worker = Worker::start(folder.clone(), open).await?;
+        Self::with(folder, opener, worker)
     }
 
     /// Lists the restored device at the account's server and fetches what has come since.

@@ -120,8 +120,9 @@ fn refused(contact: &Address, problem: &medipeps_client::engine::ContactProblem)
 }
 
 fn list(agent: &mut Agent) -> Result<Vec<Contact>, MedipepsError> {
-    let (contacts, settings) = (agent.contacts()?, agent.settings()?);
-    Ok(contacts.iter().map(|contact| Contact::of(contact, &settings, now().0)).collect())
+    let (contacts, settings, certified) = (agent.contacts()?, agent.settings()?, agent.certified_contacts()?);
+    let of = |address| certified.get(address).map(Vec::as_slice).unwrap_or_default();
+    Ok(contacts.iter().map(|contact| Contact::of(contact, of(&contact.address), &settings, now().0)).collect())
 }
 
 fn find(agent: &mut Agent, address: &Address) -> Result<Contact, MedipepsError> {

@@ -1,24 +1,27 @@
 //! Groups: make and change them, say and read what is said.
 
+use std::path::PathBuf;
+
 use medipeps_client::engine::{CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, Input, SendToGroup};
 use medipeps_client::shell::agent::Agent;
 use medipeps_core::kind::{Body, MessageId, Urgency};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord};
 
 use super::Client;
-use super::mail::documents as placed;
+use super::mail::{documents as placed, saved};
 use crate::MedipepsError;
 use crate::error::Code;
-use crate::identifier::{address, addresses, group_id, message_id};
+use crate::identifier::{address, addresses, group_id, message_id, organisation_id};
 use crate::record::group::{ChatBody, Group, GroupMessage, GroupRequest, GroupRole};
-use crate::record::mail::Document;
+use crate::record::mail::{Document, SavedAttachment};
 
 #[uniffi::export]
 impl Client {
     /// Makes a group, with this account as its owner, and invites the members.
     ///
     /// # Errors
-    /// `Argument`, `Rejected`, `NoAccount`.
+    /// `Argument`, `Rejected`, `NoAccount`. In a group of an organisation, where a member has shown no certificate of it, or it keeps
+    /// messages shorter: `Rejected`.
     pub async fn create_group(&self, request: GroupRequest) -> Result<Group, MedipepsError> {
         let members = addresses(&request.members)?;
         let command = CreateGroup {
@@ -26,7 +29,7 @@ impl Client {
             description: request.description,
             members: members.into_iter().map(|member| (member, GroupRoleRecord::Member)).collect(),
             retention_days: request.retention_days,
-            organisation: None,
+            organisation: request.organisation.as_deref().map(organisation_id).transpose()?,
         };
         self.worker
             .call(async move |agent| {
@@ -38,7 +41,7 @@ impl Client {
                 };
                 agent.run(Input::Group(GroupInput::Create(command)), &mut see).await?;
                 agent.send_due(&mut see).await?;
-                let made = made.ok_or_else(|| MedipepsError::new(Code::Rejected, "group", "the group was not made"))?;
+                let made = made.ok_or_else(not_made)?;
                 find(agent, &made)
             })
             .await
@@ -90,6 +93,43 @@ impl Client {
         self.change(group, vec![GroupChangeKind::Name(name)]).await
     }
 
+    /// Agrees on another time for which messages are kept; 0: for ever. A day after it was shortened all members' devices delete what
+    /// is over: a person is told first.
+    ///
+    /// # Errors
+    /// `NotFound`, `Rejected` where this account may not.
+    pub async fn set_group_retention(&self, group: String, days: u32) -> Result<Group, MedipepsError> {
+        self.change(group, vec![GroupChangeKind::Retention(days)]).await
+    }
+
+    /// Makes a group anew that cannot go on, with the same members; an owner may. What was said in the former one stays there.
+    ///
+    /// # Errors
+    /// `NotFound`, `Rejected` where this account may not.
+    pub async fn recreate_group(&self, group: String) -> Result<Group, MedipepsError> {
+        let former = group_id(&group)?;
+        self.worker
+            .call(async move |agent| {
+                find(agent, &former)?;
+                // Somebody else may have done it meanwhile.
+                agent.run(Input::Group(GroupInput::ReadAll), &mut |_| {}).await?;
+                agent.send_due(&mut |_| {}).await?;
+                let mut made = None;
+                let mut see = |event: &Event| {
+                    if let Event::Group { group, event: GroupEvent::Prepared } = event {
+                        made = Some(*group);
+                    }
+                };
+                agent.run(Input::Group(GroupInput::Recreate(former)), &mut see).await?;
+                let made = made.ok_or_else(not_made)?;
+                agent.settle_group(&made, &mut |_| {}).await?;
+                // The former one says where it goes on, where it still can say anything.
+                agent.settle_group(&former, &mut |_| {}).await?;
+                find(agent, &made)
+            })
+            .await
+    }
+
     /// Takes this account out of a group.
     ///
     /// # Errors
@@ -137,18 +177,61 @@ impl Client {
             .await
     }
 
+    /// One message of a group, by its number on this device.
+    ///
+    /// # Errors
+    /// `NotFound`, `Argument`.
+    pub async fn group_message(&self, group: String, number: i64) -> Result<GroupMessage, MedipepsError> {
+        let (group, number) = (group_id(&group)?, numbered(number)?);
+        self.worker.call(async move |agent| Ok(GroupMessage::from(&agent.group_message(&group, number)?))).await
+    }
+
+    /// Saves all attachments of a message of a group, as [`Client::save_attachments`] does. A photo that says more than its pixels
+    /// is not saved.
+    ///
+    /// # Errors
+    /// `NotFound`, `Argument`, `File` where the folder cannot be made.
+    pub async fn save_group_attachments(
+        &self,
+        group: String,
+        number: i64,
+        folder: String,
+    ) -> Result<Vec<SavedAttachment>, MedipepsError> {
+        let (group, number, folder) = (group_id(&group)?, numbered(number)?, PathBuf::from(folder));
+        self.worker
+            .call(async move |agent| {
+                let message = agent.group_message(&group, number)?;
+                saved(&folder, async || agent.save_group_files(&message, &folder).await).await
+            })
+            .await
+    }
+
     /// A person has seen the messages of a group up to this number.
     ///
     /// # Errors
     /// `NotFound`, `Argument`.
     pub async fn mark_group_displayed(&self, group: String, number: i64) -> Result<(), MedipepsError> {
-        let group = group_id(&group)?;
-        let number = u64::try_from(number).map_err(|_| MedipepsError::argument("number", "it is not negative"))?;
+        let (group, number) = (group_id(&group)?, numbered(number)?);
         self.worker
             .call(async move |agent| {
                 find(agent, &group)?;
                 agent.run(Input::Group(GroupInput::Seen(group, number)), &mut |_| {}).await?;
                 Ok(())
+            })
+            .await
+    }
+
+    /// Whether the members of a group are told what is read on this device, from now on.
+    ///
+    /// # Errors
+    /// `NotFound`
+    pub async fn tell_read_positions(&self, group: String, told: bool) -> Result<Group, MedipepsError> {
+        let group = group_id(&group)?;
+        self.worker
+            .call(async move |agent| {
+                find(agent, &group)?;
+                agent.take_note(&Input::Group(GroupInput::ReadPositions(group, told)))?;
+                find(agent, &group)
             })
             .await
     }
@@ -195,6 +278,14 @@ impl Client {
             })
             .await
     }
+}
+
+fn not_made() -> MedipepsError {
+    MedipepsError::new(Code::Rejected, "group", "the group was not made")
+}
+
+pub(super) fn numbered(number: i64) -> Result<u64, MedipepsError> {
+    u64::try_from(number).map_err(|_| MedipepsError::argument("number", "it is not negative"))
 }
 
 /// Something to be said in a group.

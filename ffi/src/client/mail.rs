@@ -1,17 +1,18 @@
 //! Mail: write, list, read, save.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use medipeps_client::engine::{Input, LocalId, SendMail};
-use medipeps_client::shell::agent::{self, Agent, DocumentPlace};
+use medipeps_client::engine::{Input, LocalId, MessageSummary, SendMail};
+use medipeps_client::shell::agent::{self, Agent, AgentError, DocumentPlace, Saved};
 use medipeps_core::kind::ReceiptsWanted;
 use medipeps_core::wire::client_records::RecipientState;
 
 use super::Client;
 use crate::MedipepsError;
 use crate::descriptor::duplicate;
+use crate::error::Code;
 use crate::identifier::{addresses, message_id};
 use crate::record::hex;
 use crate::record::mail::{Document, MailDraft, Message, MessageOverview, Recipient, SavedAttachment, SentMail};
@@ -45,7 +46,14 @@ impl Client {
     /// # Errors
     /// `Store`
     pub async fn messages(&self) -> Result<Vec<MessageOverview>, MedipepsError> {
-        self.worker.call(async |agent| Ok(agent.messages()?.iter().map(MessageOverview::from).collect())).await
+        self.worker
+            .call(async |agent| {
+                let messages = agent.messages()?;
+                let certified = agent.certified_senders(&messages)?;
+                let of = |id| certified.get(id).map(Vec::as_slice).unwrap_or_default();
+                Ok(messages.iter().map(|message| MessageOverview::of(message, of(&message.id))).collect())
+            })
+            .await
     }
 
     /// One message. A long text that is not on this device is fetched; where it cannot be, the body says why.
@@ -57,7 +65,10 @@ impl Client {
         self.worker
             .call(async move |agent| {
                 let (message, missing) = agent.whole_message(id, &mut |_| {}).await?;
-                Ok(Message::of(&message, missing.map(|error| error.to_string())))
+                let summary = MessageSummary { id, message: message.message.clone() };
+                let certified = agent.certified_senders(&[summary])?.remove(&id).unwrap_or_default();
+                let missing = missing.map(|error| error.to_string());
+                Ok(Message::of(&message, missing, (&certified, &agent.contacts()?)))
             })
             .await
     }
@@ -87,18 +98,24 @@ impl Client {
         self.worker
             .call(async move |agent| {
                 let message = agent.outline(id)?;
-                std::fs::create_dir_all(&folder).map_err(|error| {
-                    MedipepsError::new(crate::error::Code::File, "folder", format!("{}: {error}", folder.display()))
-                })?;
-                let saved = agent.save_attachments(&message, &folder).await?;
-                let outcome = saved.into_iter().map(|one| match one {
-                    Ok(path) => SavedAttachment::Saved { path: path.display().to_string() },
-                    Err(error) => SavedAttachment::Failed { message: error.to_string() },
-                });
-                Ok(outcome.collect())
+                saved(&folder, async || agent.save_attachments(&message, &folder).await).await
             })
             .await
     }
+}
+
+/// Makes the folder, saves in it, and tells of each file.
+pub(super) async fn saved(
+    folder: &Path,
+    save: impl AsyncFnOnce() -> Result<Saved, AgentError>,
+) -> Result<Vec<SavedAttachment>, MedipepsError> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| MedipepsError::new(Code::File, "folder", format!("{}: {error}", folder.display())))?;
+    let outcome = save().await?.into_iter().map(|one| match one {
+        Ok(path) => SavedAttachment::Saved { path: path.display().to_string() },
+        Err(error) => SavedAttachment::Failed { message: error.to_string() },
+    });
+    Ok(outcome.collect())
 }
 
 pub(super) fn documents(documents: Vec<Document>) -> Result<Vec<agent::Document>, MedipepsError> {

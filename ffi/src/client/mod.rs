@@ -1,14 +1,22 @@
 //! An account in a folder of an app.
 
 mod account;
+mod administration;
 mod backup;
+mod break_glass;
 mod case;
 mod contact;
+mod conversation;
 mod device;
 mod group;
+mod lock;
 mod mail;
+mod mailbox;
+mod organisation;
 mod receiving;
+mod report;
 mod transfer;
+mod wake;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -19,9 +27,13 @@ use medipeps_client::shell::agent::Agent;
 
 use crate::MedipepsError;
 use crate::key_vault::{Opener, StoreLock};
+use crate::paper_key::KeptKey;
 use crate::progress::TransferListener;
 use crate::worker::Worker;
 use receiving::Receiving;
+
+pub use lock::{WipeOutcome, lock_account, wipe_account};
+pub use organisation::OrganisationImport;
 
 /// How long an event of a notification extension waits for the app: the system gives it 30 seconds, and it has more to do.
 const NOTIFICATION_LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -39,6 +51,8 @@ pub struct Client {
     receiving: Mutex<Option<Receiving>>,
     /// Who sees how far documents have come.
     transfers: Mutex<Option<Arc<dyn TransferListener>>>,
+    /// Of an account that is being made.
+    recovery_key: KeptKey,
 }
 
 #[uniffi::export]
@@ -106,12 +120,13 @@ impl Client {
             };
             agent.map_err(MedipepsError::from)
         };
-        Self::with(folder, opener, Worker::start(open).await?)
+        let worker = Worker::start(folder.clone(), open).await?;
+        Self::with(folder, opener, worker)
     }
 
     /// Of a store that a thread has opened.
     fn with(folder: PathBuf, opener: Opener, worker: Worker) -> Result<Arc<Self>, MedipepsError> {
         let (receiving, transfers) = (Mutex::new(None), Mutex::new(None));
-        Ok(Arc::new(Self { folder, opener, worker, receiving, transfers }))
+        Ok(Arc::new(Self { folder, opener, worker, receiving, transfers, recovery_key: KeptKey::default() }))
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use medipeps_client::engine::Event;
 use medipeps_client::shell::agent::{Agent, AgentError, NetworkError};
+use medipeps_client::shell::presence::LockMark;
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
@@ -16,7 +17,7 @@ use crate::key_vault::Opener;
 use crate::listener::{EventListener, tell};
 use crate::progress::{TransferListener, watch};
 use crate::record::sync::SyncReport;
-use crate::worker::{ended, runtime};
+use crate::worker::{ended, runtime, until_locked};
 use crate::{ClientEvent, MedipepsError};
 
 /// For how long one connection is asked for; then the next one.
@@ -89,6 +90,7 @@ fn run(
         Ok(runtime) => runtime,
         Err(error) => return drop(opened.send(Err(error))),
     };
+    let mark = LockMark::now(folder);
     runtime.block_on(async {
         let mut agent = match Agent::open(folder, &opener.unlock()) {
             Ok(agent) => agent,
@@ -98,12 +100,23 @@ fn run(
             agent.watch_transfers(watch(transfers));
         }
         drop(opened.send(Ok(())));
+        let mut is_locked = false;
         let (code, message) = tokio::select! {
             error = receive(&mut agent, listener) => (error.code(), error.to_string()),
             // Every event is committed before anything else: whatever is cut off here comes again.
             _ = stopped.wait_for(|stop| *stop) => (0, "the app asked for it".to_owned()),
+            () = until_locked(folder, &mark) => {
+                is_locked = true;
+                let locked = MedipepsError::locked();
+                (locked.code(), locked.to_string())
+            }
         };
-        agent.close().await;
+        // The keys go at once where the account is locked.
+        if is_locked {
+            drop(agent)
+        } else {
+            agent.close().await
+        }
         tell(listener, ClientEvent::Stopped { code, message });
     });
 }

@@ -2,8 +2,12 @@
 
 use medipeps_client::account_store::Status;
 use medipeps_client::engine::AccountSummary;
+use medipeps_client::shell::agent::Recovery;
+use zeroize::Zeroizing;
 
-use crate::AccountAddress;
+use crate::identifier::{address, server_address, server_key};
+use crate::paper_key::typed;
+use crate::{AccountAddress, MedipepsError};
 
 /// What an account is made of.
 #[derive(Debug, Clone, uniffi::Record)]
@@ -16,6 +20,41 @@ pub struct AccountRequest {
     pub name: String,
     /// `HOST:PORT`.
     pub server: String,
+}
+
+/// An account that is to be taken over.
+#[derive(Clone, uniffi::Record)]
+pub struct RecoveryRequest {
+    /// `local@domain`.
+    pub address: AccountAddress,
+    /// As recipients see it.
+    pub name: String,
+    /// `HOST:PORT`.
+    pub server: String,
+    /// As the person has written it down, in any case and with any spaces.
+    pub recovery_key: String,
+    /// Hash of the server's key, 64 hexadecimal digits; without it the server is known by a certificate of the Web's PKI.
+    #[uniffi(default = None)]
+    pub server_key: Option<String>,
+}
+
+impl std::fmt::Debug for RecoveryRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("RecoveryRequest").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl RecoveryRequest {
+    pub(crate) fn into_recovery(self) -> Result<Recovery, MedipepsError> {
+        let recovery_key = Zeroizing::new(self.recovery_key);
+        Ok(Recovery {
+            address: address(&self.address)?,
+            name: self.name.trim().to_owned(),
+            server: server_address(&self.server)?,
+            server_key_hash: self.server_key.as_deref().map(server_key).transpose()?,
+            recovery_key: typed("recovery_key", &recovery_key)?,
+        })
+    }
 }
 
 /// An account that was made.

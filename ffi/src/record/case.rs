@@ -74,6 +74,37 @@ pub enum CaseAct {
     Team,
 }
 
+/// What is said about a case.
+#[derive(Clone, PartialEq, Eq, uniffi::Enum)]
+pub enum CaseSays {
+    /// It begins with this message.
+    Opening {
+        /// What it is about.
+        title: String,
+        /// Who works on it.
+        team: Vec<CaseMember>,
+        /// When it closes by itself.
+        closes: Option<SystemTime>,
+    },
+    /// It is closed.
+    Closing {
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// It is opened again.
+    Reopening {
+        /// Why; may be empty.
+        reason: String,
+        /// When it closes by itself.
+        closes: Option<SystemTime>,
+    },
+    /// It has another team.
+    Team {
+        /// Who works on it.
+        team: Vec<CaseMember>,
+    },
+}
+
 /// Something that has happened to a case.
 #[derive(Clone, PartialEq, Eq, uniffi::Record)]
 pub struct CaseEvent {
@@ -182,6 +213,22 @@ impl From<&kind::CaseEvent> for CaseEvent {
             by: event.author.address.to_string(),
             time: time(event.place.at),
             reason: event.reason.clone(),
+        }
+    }
+}
+
+impl From<&kind::Case> for CaseSays {
+    fn from(case: &kind::Case) -> Self {
+        let members = |team: &[kind::CaseMember]| team.iter().map(CaseMember::from).collect();
+        match case {
+            kind::Case::Opening { title, team, closes } => {
+                Self::Opening { title: title.clone(), team: members(team), closes: closes.map(time) }
+            }
+            kind::Case::Closing { reason } => Self::Closing { reason: reason.clone() },
+            kind::Case::Reopening { reason, closes } => {
+                Self::Reopening { reason: reason.clone(), closes: closes.map(time) }
+            }
+            kind::Case::Team { team } => Self::Team { team: members(team) },
         }
     }
 }

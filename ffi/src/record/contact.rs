@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
-use medipeps_client::engine::ContactSummary;
+use medipeps_client::engine::{Certified, ContactSummary};
 use medipeps_core::kind::{Conversation, Settings};
 
+use super::organisation::Certification;
 use super::time;
 use crate::AccountAddress;
 
@@ -27,6 +28,8 @@ pub struct Contact {
     pub blocked: bool,
     /// Its mail does not ring.
     pub muted: bool,
+    /// What the organisations that are joined here say of it.
+    pub certified: Vec<Certification>,
 }
 
 /// What is known of a contact's account key.
@@ -49,7 +52,7 @@ pub enum KeyState {
 }
 
 impl Contact {
-    pub(crate) fn of(contact: &ContactSummary, settings: &Settings, now: u64) -> Self {
+    pub(crate) fn of(contact: &ContactSummary, certified: &[Certified], settings: &Settings, now: u64) -> Self {
         let key = match (contact.key_changed, contact.verified, contact.key_changed_at) {
             (true, _, _) => KeyState::Changed,
             (false, Some(at), _) => KeyState::Verified { at: time(at) },
@@ -65,6 +68,7 @@ impl Contact {
             added: time(contact.added),
             blocked: settings.is_blocked(&contact.address),
             muted: settings.is_muted(&Conversation::Account(contact.address.clone()), now),
+            certified: certified.iter().map(Certification::from).collect(),
         }
     }
 }

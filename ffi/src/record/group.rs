@@ -7,10 +7,13 @@ use medipeps_core::Address;
 use medipeps_core::kind::{self, Body, Chat, MessageId, Poll, Task, TaskChange, Vote};
 use medipeps_core::wire::client_records::{GroupMessageState as StoredState, GroupRoleRecord, GroupStanding};
 
+use super::break_glass::BreakGlassSays;
+use super::case::CaseSays;
 use super::mail::{Attachment, attachments};
+use super::mailbox::MailboxAct;
 use super::{hex, milliseconds, time};
 use crate::identifier::{addresses, message_id};
-use crate::{AccountAddress, GroupIdentifier, MedipepsError, MessageIdentifier};
+use crate::{AccountAddress, GroupIdentifier, MedipepsError, MessageIdentifier, OrganisationIdentifier};
 
 /// What a group is made of. Its server learns none of it.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -25,6 +28,9 @@ pub struct GroupRequest {
     /// For how many days messages are kept; 0: for ever.
     #[uniffi(default = 0)]
     pub retention_days: u32,
+    /// The organisation that it belongs to: whoever is in it is certified by it.
+    #[uniffi(default = None)]
+    pub organisation: Option<OrganisationIdentifier>,
 }
 
 /// A group that this account is or was in.
@@ -46,6 +52,8 @@ pub struct Group {
     pub unread: u32,
     /// For how many days messages are kept; 0: for ever.
     pub retention_days: u32,
+    /// The members are told what is read on this device.
+    pub tells_read_positions: bool,
     /// The organisation that it belongs to.
     pub organisation: Option<AccountAddress>,
     /// The group in which it goes on.
@@ -208,6 +216,42 @@ pub enum ChatBody {
         /// Which.
         message: MessageIdentifier,
     },
+    /// Something has happened to a case. It is said by [`crate::Client::open_case`] and the like.
+    AboutCase {
+        /// What.
+        says: CaseSays,
+    },
+    /// Something has come to the group's mailbox, which shows it ([`crate::Client::mailbox_message`]).
+    MailboxArrival {
+        /// Its name in the mailbox.
+        message: MessageIdentifier,
+        /// Who has written it.
+        writer: AccountAddress,
+    },
+    /// Somebody does something with a message of the mailbox ([`crate::Client::claim_mailbox_message`] and the like). Whether it
+    /// counts is seen in the mailbox.
+    MailboxEvent {
+        /// The message's name in the mailbox.
+        message: MessageIdentifier,
+        /// What.
+        act: MailboxAct,
+    },
+    /// An answer in the mailbox's name ([`crate::Client::answer_mailbox_message`]).
+    MailboxAnswer {
+        /// The message's name in the mailbox.
+        message: MessageIdentifier,
+        /// The text.
+        text: String,
+    },
+    /// Something about access in an emergency ([`crate::Client::request_break_glass`] and the like).
+    BreakGlass {
+        /// Under whose policy.
+        organisation: OrganisationIdentifier,
+        /// Which request.
+        request: MessageIdentifier,
+        /// What.
+        says: BreakGlassSays,
+    },
     /// A kind that this version does not show in another way. It cannot be sent.
     Other {
         /// Its number (`spec/content.md`).
@@ -251,6 +295,7 @@ impl From<&GroupSummary> for Group {
             members: group.roster.members.iter().map(member).collect(),
             unread: u32::try_from(group.unread()).unwrap_or(u32::MAX),
             retention_days: group.roster.retention_days,
+            tells_read_positions: !group.group.read_positions_off,
             organisation: group.group.organisation.as_ref().map(Address::to_string),
             successor: group.group.successor.map(|id| hex(&id)),
         }
@@ -321,11 +366,32 @@ impl From<&EngineMessage> for GroupMessage {
 }
 
 impl ChatBody {
-    fn of(body: &Body, fallback_text: &str) -> Self {
-        let Body::Chat(chat) = body else {
-            return Self::Other { kind: body.kind_number(), text: fallback_text.to_owned() };
-        };
-        match chat {
+    pub(crate) fn of(body: &Body, fallback_text: &str) -> Self {
+        let other = || Self::Other { kind: body.kind_number(), text: fallback_text.to_owned() };
+        match body {
+            Body::Chat(chat) => Self::of_chat(chat).unwrap_or_else(other),
+            Body::Case(case) => Self::AboutCase { says: CaseSays::from(case) },
+            Body::MailboxArrival(arrival) => {
+                Self::MailboxArrival { message: hex(&arrival.message.0), writer: arrival.sender.to_string() }
+            }
+            Body::MailboxEvent(event) => {
+                Self::MailboxEvent { message: hex(&event.message.0), act: MailboxAct::from(&event.act) }
+            }
+            Body::MailboxAnswer(answer) => {
+                Self::MailboxAnswer { message: hex(&answer.message.0), text: answer.text.clone() }
+            }
+            Body::BreakGlass(event) => Self::BreakGlass {
+                organisation: hex(&event.organisation.0),
+                request: hex(&event.request),
+                says: BreakGlassSays::from(&event.says),
+            },
+            _ => other(),
+        }
+    }
+
+    /// `None` for what no message is.
+    fn of_chat(chat: &Chat) -> Option<Self> {
+        Some(match chat {
             Chat::Text { text } => Self::Text { text: text.clone() },
             Chat::Photo(photo) => {
                 Self::Photo { caption: photo.caption.clone(), width: photo.width, height: photo.height }
@@ -349,10 +415,8 @@ impl ChatBody {
             Chat::Reaction { message, emoji } => Self::Reaction { message: hex(&message.0), emoji: emoji.clone() },
             Chat::Edit { message, text } => Self::Edit { message: hex(&message.0), text: text.clone() },
             Chat::Delete { message } => Self::Delete { message: hex(&message.0) },
-            Chat::Typing { .. } | Chat::ReadPosition { .. } => {
-                Self::Other { kind: body.kind_number(), text: fallback_text.to_owned() }
-            }
-        }
+            Chat::Typing { .. } | Chat::ReadPosition { .. } => return None,
+        })
     }
 
     /// As the engine sends it.
@@ -375,7 +439,12 @@ impl ChatBody {
             Self::Reaction { message, emoji } => Chat::Reaction { message: named(&message)?, emoji },
             Self::Edit { message, text } => Chat::Edit { message: named(&message)?, text },
             Self::Delete { message } => Chat::Delete { message: named(&message)? },
-            Self::Other { .. } => return Err(MedipepsError::argument("body", "this kind cannot be sent")),
+            Self::AboutCase { .. }
+            | Self::MailboxArrival { .. }
+            | Self::MailboxEvent { .. }
+            | Self::MailboxAnswer { .. }
+            | Self::BreakGlass { .. }
+            | Self::Other { .. } => return Err(MedipepsError::argument("body", "this kind is not said so")),
         })
     }
 }

@@ -2,12 +2,15 @@
 
 use std::time::SystemTime;
 
-use medipeps_client::engine::{MessageDetail, MessageSummary};
-use medipeps_core::kind::{self, Body, Content, RecipientRole};
+use medipeps_client::engine::{Certified, ContactSummary, MessageDetail, MessageSummary};
+use medipeps_core::kind::{self, Body, Content, RecipientRole, Report};
 use medipeps_core::wire::client_records::{self, RecipientRecord};
 
+use super::break_glass::BreakGlassSays;
+use super::group::{ChatBody, number};
+use super::organisation::Certification;
 use super::{hex, time, time_if_any};
-use crate::{AccountAddress, MessageIdentifier};
+use crate::{AccountAddress, GroupIdentifier, MessageIdentifier, OrganisationIdentifier};
 
 /// A mail to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
@@ -148,6 +151,10 @@ pub struct MessageOverview {
     pub sender_name: String,
     /// What is known about the sender of a received message.
     pub sender_check: Option<SenderCheck>,
+    /// It came as a request: its sender has no key to write to this account ([`crate::Client::accept`] gives one).
+    pub request: bool,
+    /// What the organisations that are joined here say of the sender of a received message, under the key by which it came.
+    pub certified: Vec<Certification>,
     /// One line; empty for kinds that have none.
     pub subject: String,
     /// When it was sent, or came to the server.
@@ -188,6 +195,7 @@ pub struct Message {
 
 /// What a message says, by its kind.
 #[derive(Clone, PartialEq, Eq, uniffi::Enum)]
+#[allow(clippy::large_enum_variant, reason = "nothing is boxed across languages")]
 pub enum MessageBody {
     /// A mail.
     Mail {
@@ -204,10 +212,32 @@ pub enum MessageBody {
         /// Why the text is not here; `None` if it is.
         missing: Option<String>,
     },
-    /// A report of a group's message to the organisation's officer.
+    /// A message of a group, reported to the organisation's officer.
     Report {
         /// As the reporter wrote it.
         reason: String,
+        /// The group, by its log. The officer need not be in it.
+        group: GroupIdentifier,
+        /// Its place in the group, as the reporter says.
+        claimed_place: i64,
+        /// Who has said what, if that is proven. Nothing is shown otherwise: it would accuse somebody without proof.
+        proven: Option<ReportedMessage>,
+        /// Why nothing is proven.
+        problem: Option<String>,
+    },
+    /// Somebody uses access in an emergency, and this account is to know.
+    BreakGlass {
+        /// Under whose policy.
+        organisation: OrganisationIdentifier,
+        /// Which request.
+        request: MessageIdentifier,
+        /// What is said about it.
+        says: BreakGlassSays,
+    },
+    /// Something of a chat, from one account to another.
+    Chat {
+        /// What.
+        body: ChatBody,
     },
     /// A kind that this version does not show in another way.
     Other {
@@ -223,9 +253,54 @@ impl std::fmt::Debug for MessageBody {
         formatter.write_str(match self {
             Self::Mail { .. } => "Mail(..)",
             Self::Report { .. } => "Report(..)",
+            Self::BreakGlass { .. } => "BreakGlass(..)",
+            Self::Chat { .. } => "Chat(..)",
             Self::Other { .. } => "Other(..)",
         })
     }
+}
+
+/// What a report proves: this device of this account has said exactly this in this group, in this epoch. It does not prove when, nor
+/// what was said before and after, nor that it was not deleted later.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct ReportedMessage {
+    /// The message.
+    pub id: MessageIdentifier,
+    /// Who has said it.
+    pub sender: AccountAddress,
+    /// With which device.
+    pub device: u32,
+    /// In which epoch of the group.
+    pub epoch: i64,
+    /// Under which account key, 64 hexadecimal digits.
+    pub account_key: String,
+    /// Whether that is the key of the contact of this address.
+    pub known_key: ReportedKey,
+    /// What was said.
+    pub body: ChatBody,
+    /// When, as the sender says.
+    pub claimed_time: SystemTime,
+    /// Files, by name and length: they are not here.
+    pub attachments: Vec<Attachment>,
+}
+
+impl std::fmt::Debug for ReportedMessage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ReportedMessage").field("sender", &self.sender).finish_non_exhaustive()
+    }
+}
+
+/// How the account key of a reported message stands to what is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum ReportedKey {
+    /// Its address is no contact.
+    NoContact,
+    /// It is not the contact's.
+    Other,
+    /// It is the contact's.
+    Pinned,
+    /// It is the contact's, and a person has compared it.
+    Verified,
 }
 
 /// A file of a message.
@@ -290,8 +365,9 @@ impl From<Urgency> for kind::Urgency {
     }
 }
 
-impl From<&MessageSummary> for MessageOverview {
-    fn from(summary: &MessageSummary) -> Self {
+impl MessageOverview {
+    /// `certified`: what organisations say of the sender.
+    pub(crate) fn of(summary: &MessageSummary, certified: &[Certified]) -> Self {
         let message = &summary.message;
         let check = match message.sender_check {
             client_records::SenderCheck::Checked => SenderCheck::Checked,
@@ -304,6 +380,8 @@ impl From<&MessageSummary> for MessageOverview {
             sender: message.sender.to_string(),
             sender_name: message.sender_name.clone(),
             sender_check: (!message.sent).then_some(check),
+            request: message.request_lane,
+            certified: certified.iter().map(Certification::from).collect(),
             subject: message.subject.clone(),
             time: time(summary.time()),
             displayed: time_if_any(message.displayed),
@@ -319,11 +397,15 @@ impl From<&MessageSummary> for MessageOverview {
 }
 
 impl Message {
-    pub(crate) fn of(detail: &MessageDetail, missing: Option<String>) -> Self {
+    pub(crate) fn of(
+        detail: &MessageDetail,
+        missing: Option<String>,
+        (certified, contacts): (&[Certified], &[ContactSummary]),
+    ) -> Self {
         let summary = MessageSummary { id: detail.id, message: detail.message.clone() };
         Self {
-            overview: MessageOverview::from(&summary),
-            body: body(&detail.content, missing),
+            overview: MessageOverview::of(&summary, certified),
+            body: body(&detail.content, missing, contacts),
             thread: hex(&detail.message.thread),
             attachments: attachments(&detail.content),
         }
@@ -340,7 +422,7 @@ pub(crate) fn attachments(content: &Content) -> Vec<Attachment> {
     content.attachments.iter().map(attachment).collect()
 }
 
-fn body(content: &Content, missing: Option<String>) -> MessageBody {
+pub(crate) fn body(content: &Content, missing: Option<String>, contacts: &[ContactSummary]) -> MessageBody {
     match &content.body {
         Body::Mail(mail) => {
             let of_role = |role| {
@@ -356,7 +438,51 @@ fn body(content: &Content, missing: Option<String>) -> MessageBody {
                 missing,
             }
         }
-        Body::Report(report) => MessageBody::Report { reason: report.reason.clone() },
+        Body::Report(report) => reported(report, contacts),
+        Body::BreakGlass(event) => MessageBody::BreakGlass {
+            organisation: hex(&event.organisation.0),
+            request: hex(&event.request),
+            says: BreakGlassSays::from(&event.says),
+        },
+        Body::Chat(_) => MessageBody::Chat { body: ChatBody::of(&content.body, &content.fallback_text) },
         other => MessageBody::Other { kind: other.kind_number(), text: content.fallback_text.clone() },
+    }
+}
+
+fn reported(report: &Report, contacts: &[ContactSummary]) -> MessageBody {
+    let (proven, problem) = match report.verify() {
+        Ok(proven) => (Some(ReportedMessage::of(&proven, contacts)), None),
+        Err(_) if report.content.is_empty() => (None, Some("the message is not on this device yet".to_owned())),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    MessageBody::Report {
+        reason: report.reason.clone(),
+        group: hex(&report.log_id),
+        claimed_place: number(report.position.sequence),
+        proven,
+        problem,
+    }
+}
+
+impl ReportedMessage {
+    fn of(proven: &kind::ReportedMessage, contacts: &[ContactSummary]) -> Self {
+        let kind::ReportedMessage { content, sender, device_id, epoch } = proven;
+        let contact = contacts.iter().find(|contact| contact.address == sender.address);
+        Self {
+            id: hex(&content.id.0),
+            sender: sender.address.to_string(),
+            device: *device_id,
+            epoch: number(*epoch),
+            account_key: hex(sender.account_key.as_bytes()),
+            known_key: match contact {
+                None => ReportedKey::NoContact,
+                Some(contact) if contact.account_key != sender.account_key => ReportedKey::Other,
+                Some(contact) if contact.verified.is_some() => ReportedKey::Verified,
+                Some(_) => ReportedKey::Pinned,
+            },
+            body: ChatBody::of(&content.body, &content.fallback_text),
+            claimed_time: time(content.created),
+            attachments: attachments(content),
+        }
     }
 }

@@ -1,13 +1,19 @@
 //! What crosses the border: records and enums, made of what the engine has.
 
 pub(crate) mod account;
+pub(crate) mod administration;
 pub(crate) mod backup;
+pub(crate) mod break_glass;
 pub(crate) mod case;
 pub(crate) mod contact;
+pub(crate) mod conversation;
 pub(crate) mod device;
 pub(crate) mod group;
 pub(crate) mod mail;
+pub(crate) mod mailbox;
+pub(crate) mod organisation;
 pub(crate) mod sync;
+pub(crate) mod wake;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -15,7 +15,7 @@ use crate::trust_list;
 use crate::wake::check_push_services;
 
 /// Files with secrets in the data directory.
-const SECRETS: &[&str] = &["server.key", "quic.key", "development-private-key.pem"];
+const SECRETS: &[&str] = &["server.key", "quic.key", "push.key", "development-private-key.pem"];
 /// Bits of a mode that let others than the owner in.
 const OTHERS: u32 = 0o077;
 
@@ -27,7 +27,7 @@ pub(super) fn check_config(config: &Config) -> Result<(), Failure> {
     }
     check_certificate(config, &mut wrong);
     check_trust_list(config, &mut wrong);
-    if let Err(error) = check_push_services(&config.group) {
+    if let Err(error) = check_push_services(config) {
         wrong.push(error.to_string());
     }
     check_files(config, &mut wrong);

@@ -1,13 +1,10 @@
-//! What group logs may take, and whom the server may wake.
-
-use std::path::PathBuf;
+//! What group logs may take.
 
 use medipeps_core::limits::GROUP_ENTRY_LENGTH_MAX;
-use medipeps_core::push_endpoint::read_authority;
 use serde::{Deserialize, Serialize};
 
 use super::{AT_LEAST_ONE, GB, Rule};
-use crate::limits::{GROUP_LOG_BYTES_MAX, GROUP_LOG_ENTRIES_MAX, GROUP_LOGS_BYTES_MAX, GROUP_LOGS_MAX, WAKE_HOSTS_MAX};
+use crate::limits::{GROUP_LOG_BYTES_MAX, GROUP_LOG_ENTRIES_MAX, GROUP_LOGS_BYTES_MAX, GROUP_LOGS_MAX};
 
 /// Group logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,13 +22,6 @@ pub struct Group {
     pub logs_max: u64,
     /// All logs together, in units of 10^9 bytes, 1 and up.
     pub max_gb: u32,
-    /// Push services that may be called to wake readers, `host` or `host:port`; without a port, 443. None: nobody is woken.
-    pub wake_hosts: Vec<String>,
-    /// Whether push services may have private addresses, as in a hospital's own network.
-    pub wake_private_addresses: bool,
-    /// A file with certificate authorities of push services, in PEM, beside the public ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wake_certificates: Option<PathBuf>,
 }
 
 impl Default for Group {
@@ -43,20 +33,11 @@ impl Default for Group {
             log_bytes_max: GROUP_LOG_BYTES_MAX,
             logs_max: GROUP_LOGS_MAX,
             max_gb: (GROUP_LOGS_BYTES_MAX / GB) as u32,
-            wake_hosts: Vec::new(),
-            wake_private_addresses: false,
-            wake_certificates: None,
         }
     }
 }
 
 impl Group {
-    /// Whether readers are woken in another way.
-    pub(crate) fn wakes_differ(&self, other: &Self) -> bool {
-        (&self.wake_hosts, self.wake_private_addresses, &self.wake_certificates)
-            != (&other.wake_hosts, other.wake_private_addresses, &other.wake_certificates)
-    }
-
     /// What must hold of the values.
     pub(super) fn rules(&self) -> Vec<Rule> {
         vec![
@@ -70,12 +51,6 @@ impl Group {
             ),
             (self.logs_max > 0, "group.logs_max", AT_LEAST_ONE),
             (self.max_gb > 0, "group.max_gb", AT_LEAST_ONE),
-            (self.wake_hosts.len() <= WAKE_HOSTS_MAX, "group.wake_hosts", "has at most 64 hosts"),
-            (
-                self.wake_hosts.iter().all(|host| read_authority(host).is_some()),
-                "group.wake_hosts",
-                "must be hosts, each with a colon and a port if it is not 443",
-            ),
         ]
     }
 }

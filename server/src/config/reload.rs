@@ -14,6 +14,7 @@ const RELOADABLE: &[&str] = &[
     "queue",
     "blobs",
     "group",
+    "push",
     "storage",
     "connection",
     "rate",
@@ -86,9 +87,9 @@ mod tests {
         next.rate.submit_per_address = Rate { burst: 1, per_minute: 2 };
         next.retention.blob_days = 3;
         next.certificate = Some("c.pem".into());
-        next.group.wake_hosts = vec!["push.example".to_owned()];
+        next.push.hosts = vec!["push.example".to_owned()];
         let changed = changed_keys(&config(), &next).unwrap();
-        assert_eq!(changed, ["certificate", "group.wake_hosts", "rate.submit_per_address", "retention.blob_days"]);
+        assert_eq!(changed, ["certificate", "push.hosts", "rate.submit_per_address", "retention.blob_days"]);
     }
 
     #[test]

@@ -193,6 +193,7 @@ fn control_account(account: InspectedAccount) -> ControlAccount {
         device_id: one.device_id,
         bytes: one.bytes,
         envelopes: one.envelopes.iter().map(envelope).collect(),
+        push_service: one.wake.map(|wake| wake.service_name()).unwrap_or_default(),
     };
     ControlAccount {
         address: account.address,

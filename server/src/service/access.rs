@@ -1,6 +1,7 @@
 //! Which request may come over which connection: one rule each. A request without a rule does not compile.
 
 use medipeps_core::Address;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::transport::{
     Acknowledge, AppendGroupEntry, Authenticate, BeginBlob, CreateGroupLog, DeleteAccount, DeleteBlob, DrawVoucher,
     FetchBlob, FetchGroupEntries, FetchKeyPackages, FetchOwnData, FetchPrekeys, PutBlobPiece, RedeemVoucher, Register,
@@ -94,6 +95,8 @@ rules! {
     FetchTenant => Proved,
     FetchOwnData => Proved,
     FetchTrustList => Anonymous,
+    SetDeviceWake => Proved,
+    FetchPushServices => Any,
 }
 
 /// A request that the rules let through, with what they have established.
@@ -131,6 +134,8 @@ pub(super) enum Admission {
     FetchTenant(Arc<ProvedDevice>),
     FetchOwnData(Arc<ProvedDevice>, FetchOwnData),
     FetchTrustList { known: u64 },
+    SetDeviceWake(Arc<ProvedDevice>, Option<PushEndpoint>),
+    FetchPushServices,
 }
 
 #[cfg(test)]

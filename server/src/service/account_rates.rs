@@ -39,6 +39,7 @@ fn proved(admission: &Admission) -> Option<&ProvedDevice> {
         | Admission::DrawTokens(device, _)
         | Admission::DrawVoucher(device, _)
         | Admission::SetDeliveryKeys(device, _)
+        | Admission::SetDeviceWake(device, _)
         | Admission::FetchTenant(device)
         | Admission::FetchOwnData(device, _) => Some(device),
         Admission::Hello
@@ -61,6 +62,7 @@ fn proved(admission: &Admission) -> Option<&ProvedDevice> {
         | Admission::SetGroupWake { .. }
         | Admission::RedeemVoucher { .. }
         | Admission::FetchIssuerKeys
+        | Admission::FetchPushServices
         | Admission::FetchTrustList { .. } => None,
     }
 }

@@ -34,6 +34,7 @@ impl Service {
         fail_point!(AfterAcknowledge);
         self.delivery_loops.acknowledged(address, device_id);
         self.subscriptions.acknowledged(address, device_id, request.up_to);
+        self.wakes.device_fetched(address, device_id);
         Ok(Response::Done)
     }
 }

@@ -129,6 +129,7 @@ impl Connection {
             }
             Access::Any => match request {
                 Request::FetchIssuerKeys => Ok(Admission::FetchIssuerKeys),
+                Request::FetchPushServices => Ok(Admission::FetchPushServices),
                 _ => Err(internal("a request is not for any connection")),
             },
             Access::Proved => match &*state {
@@ -209,6 +210,7 @@ fn admit_proved(device: Arc<ProvedDevice>, request: Request) -> Result<Admission
         Request::DrawTokens(request) => Admission::DrawTokens(device, request),
         Request::DrawVoucher(request) => Admission::DrawVoucher(device, request),
         Request::SetDeliveryKeys(hashes) => Admission::SetDeliveryKeys(device, hashes),
+        Request::SetDeviceWake(endpoint) => Admission::SetDeviceWake(device, endpoint),
         _ => return Err(internal("a request needs no proof")),
     })
 }

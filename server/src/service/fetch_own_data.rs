@@ -46,6 +46,7 @@ fn own_device(device: &InspectedDevice) -> OwnDeviceData {
         queued: device.envelopes.len() as u64,
         bytes: device.bytes,
         expired: device.expired,
+        wake: device.wake.clone(),
     }
 }
 

@@ -39,6 +39,7 @@ mod publish_statement;
 mod put_blob_piece;
 mod register;
 mod set_delivery_keys;
+mod set_device_wake;
 mod set_group_wake;
 mod settings;
 mod signal_group;
@@ -158,7 +159,7 @@ impl Service {
             server_key,
             settings: RwLock::new(Settings::of(config)),
             group_signals: GroupSignals::default(),
-            wakes: Wakes::new(&config.group, metrics.wakes.clone()),
+            wakes: Wakes::new(&config.push, metrics.wakes.clone()),
             group_answers: FrameMemory::new(GROUP_ANSWER_MEMORY_MAX),
             limiters: Limiters::new(&config.rate, &metrics),
             refused_payments: RateLimiter::counted(REFUSED_PAYMENTS, metrics.refusals_of("refused_payments")),
@@ -178,7 +179,6 @@ impl Service {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Settings::of(config);
         self.limiters.set(&config.rate);
         self.issuer.set(config.tokens);
-        self.wakes.set_hosts(&config.group);
     }
 
     /// Hands out this trust list from now on, or none.
@@ -292,6 +292,8 @@ impl Service {
             }
             Admission::SetDeliveryKeys(device, hashes) => self.set_delivery_keys(&device, hashes).await?,
             Admission::FetchTrustList { known } => self.fetch_trust_list(moment, known)?,
+            Admission::SetDeviceWake(device, endpoint) => self.set_device_wake(&device, endpoint).await?,
+            Admission::FetchPushServices => self.fetch_push_services(),
             Admission::Subscribe(device) => return self.subscribe(device).await.map(Answer::Subscription),
         };
         Ok(Answer::Response(response))

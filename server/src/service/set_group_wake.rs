@@ -2,6 +2,7 @@
 
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Response, SetGroupWake};
 
+use super::set_device_wake::push_service_refused;
 use super::{Connection, Moment, Service, rate_limited, refuse, storage_failed};
 use crate::limits::{GROUP_LOG_FULL_RETRY_MS, GROUP_WAKE_RETENTION_MS};
 use crate::storage::{GroupWake, GroupWakeError, NewGroupWake};
@@ -26,7 +27,7 @@ impl Service {
             return Ok(Response::Done);
         };
         if !self.wakes.allows(&endpoint) {
-            return Err(ErrorReply::new(ErrorCode::WakeHostRefused, "this server calls no push service at this host"));
+            return Err(push_service_refused());
         }
         if expires_ms <= now_ms {
             return Err(ErrorReply::new(ErrorCode::Malformed, "the handle has run out already"));

@@ -28,9 +28,10 @@ impl Service {
             (Lane::Request, &self.limiters.requests_per_recipient)
         };
         limiter.take(address.clone(), moment.now_ms).map_err(rate_limited)?;
+        let devices: Vec<u32> = envelopes.iter().map(|one| one.device_id).collect();
         let submission = Submission {
             id,
-            address,
+            address: address.clone(),
             digest: digest(&envelopes),
             envelopes: envelopes.into_iter().map(|one| (one.device_id, one.envelope)).collect(),
             now_ms: moment.now_ms,
@@ -45,6 +46,9 @@ impl Service {
             error => refused(error),
         })?;
         fail_point!(AfterSubmit);
+        // Looked up now that it is on the disk: a subscription that ends from here on sees that something waits.
+        let away = devices.into_iter().filter(|device| !self.subscriptions.is_open(&address, *device));
+        away.for_each(|device| self.wakes.envelope_waits(&address, device));
         Ok(Response::Submit(SubmitReply { duplicate }))
     }
 }

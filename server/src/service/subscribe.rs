@@ -96,7 +96,10 @@ impl Service {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.service.subscriptions.leave(&self.place);
+        if self.service.subscriptions.leave(&self.place) {
+            // What came meanwhile, or was not acknowledged, woke nobody.
+            self.service.wakes.envelope_waits(&self.device.address, self.device.device_id);
+        }
         self.service.metrics.subscriptions.dec();
         self.service.drain.ended();
     }

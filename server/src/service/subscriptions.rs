@@ -72,12 +72,19 @@ impl Subscriptions {
         place
     }
 
-    /// Gives a place up, unless a newer subscription has it.
-    pub(super) fn leave(&self, place: &Place) {
+    /// Gives a place up, unless a newer subscription has it. Says whether the device has none any more.
+    pub(super) fn leave(&self, place: &Place) -> bool {
         let mut open = self.lock();
-        if open.get(&place.key).is_some_and(|entry| Arc::ptr_eq(entry, &place.entry)) {
+        let newest = open.get(&place.key).is_some_and(|entry| Arc::ptr_eq(entry, &place.entry));
+        if newest {
             open.remove(&place.key);
         }
+        newest
+    }
+
+    /// Whether a device has one open.
+    pub(super) fn is_open(&self, address: &Address, device_id: u32) -> bool {
+        self.lock().contains_key(&(address.clone(), device_id))
     }
 
     /// Tells the subscription of a device that everything up to a number is acknowledged.
@@ -108,7 +115,8 @@ mod tests {
         let address: Address = "claire@clinic.example".parse().unwrap();
         let first = subscriptions.take(address.clone(), 1);
         let second = subscriptions.take(address.clone(), 1);
-        subscriptions.leave(&first);
+        assert!(!subscriptions.leave(&first), "the newer one has its place");
+        assert!(subscriptions.is_open(&address, 1) && !subscriptions.is_open(&address, 2));
         subscriptions.acknowledged(&address, 1, 7);
         subscriptions.acknowledged(&address, 1, 5);
         assert!(first.signals().displaced);
@@ -116,7 +124,7 @@ mod tests {
         let changed = || timeout(Duration::ZERO, second.changed());
         assert!(changed().await.is_ok(), "told before it waited");
         assert!(changed().await.is_err(), "and only once");
-        subscriptions.leave(&second);
+        assert!(subscriptions.leave(&second));
         assert!(subscriptions.lock().is_empty());
     }
 }

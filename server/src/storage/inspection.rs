@@ -1,6 +1,7 @@
 //! What the store knows, in plain terms: this is all that the server can tell of its users.
 
 use medipeps_core::Address;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::server_storage::GroupLogRecord;
 
 /// One account.
@@ -41,6 +42,8 @@ pub struct InspectedDevice {
     pub bytes: u64,
     /// Envelopes that expired and that the device has not been told of.
     pub expired: u64,
+    /// Where it is woken.
+    pub wake: Option<PushEndpoint>,
     /// The envelopes in its queue, oldest first.
     pub envelopes: Vec<InspectedEnvelope>,
 }

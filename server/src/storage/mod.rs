@@ -9,6 +9,7 @@ mod blob;
 #[cfg(test)]
 mod conformance;
 mod deletion;
+mod device_wake;
 mod export;
 mod group_log;
 mod group_wake;
@@ -36,6 +37,7 @@ pub use account::{
 };
 pub use blob::{BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage, NewBlob, PieceOutcome};
 pub(crate) use deletion::copy_without;
+pub use device_wake::{DeviceWake, DeviceWakeStorage};
 pub use group_log::{
     CreateGroupLogError, GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEntry, GroupEpoch,
     GroupLogError, GroupQuota, GroupUsage, NewGroupLog,
@@ -59,7 +61,9 @@ pub use verification::{Verification, VerifyStorage};
 
 /// The store of a server. All methods may be called at once from any number of tasks.
 #[async_trait]
-pub trait Storage: WakeStorage + TokenStorage + TenantStorage + OperatedStorage + VerifyStorage {
+pub trait Storage:
+    WakeStorage + DeviceWakeStorage + TokenStorage + TenantStorage + OperatedStorage + VerifyStorage
+{
     /// The life of the store that cursors belong to: drawn when the store is created, and anew by an import.
     fn incarnation(&self) -> [u8; 16];
 

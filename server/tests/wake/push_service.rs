@@ -3,16 +3,16 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, Version};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use rustls::pki_types::PrivateKeyDer;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -46,17 +46,29 @@ pub struct PushService {
 }
 
 impl PushService {
+    /// One that speaks HTTP/1.1, as UnifiedPush gateways on one's own machine do.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// One that speaks HTTP/2, as Apple's does.
+    #[allow(dead_code, reason = "not every test that shares this file calls one")]
+    pub async fn start_http2() -> Self {
+        Self::start_with(&[b"h2"]).await
+    }
+
+    async fn start_with(protocols: &[&[u8]]) -> Self {
         let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("ca.pem"), certified.cert.pem()).unwrap();
         let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
-        let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![certified.cert.der().clone()], key)
             .unwrap();
+        tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         let (acceptor, listener) = (TlsAcceptor::from(Arc::new(tls)), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let host = format!("localhost:{}", listener.local_addr().unwrap().port());
         let (told, calls) = mpsc::unbounded_channel();
@@ -81,7 +93,8 @@ impl PushService {
                             Ok::<_, Infallible>(answer)
                         }
                     };
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(tls), service_fn(answer)).await;
+                    let server = auto::Builder::new(TokioExecutor::new());
+                    let _ = server.serve_connection(TokioIo::new(tls), service_fn(answer)).await;
                 });
             }
         });
@@ -90,6 +103,12 @@ impl PushService {
 
     pub fn answer_with(&self, answers: impl IntoIterator<Item = Response<Full<Bytes>>>) {
         self.answers.lock().unwrap().extend(answers);
+    }
+
+    /// A folder of its own, with the certificate in it.
+    #[allow(dead_code, reason = "not every test that shares this file keeps something there")]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The file with the certificate that it is known by.

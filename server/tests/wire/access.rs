@@ -146,6 +146,8 @@ async fn request(test: &TestServer, name: &str, account: &Account, client: Optio
         "FetchTenant" => Request::FetchTenant,
         "FetchOwnData" => Request::FetchOwnData(FetchOwnData { device_id: 2, after: 0 }),
         "FetchTrustList" => Request::FetchTrustList { known: 0 },
+        "SetDeviceWake" => Request::SetDeviceWake(None),
+        "FetchPushServices" => Request::FetchPushServices,
         "Subscribe" => Request::Subscribe,
         "FetchIssuerKeys" => Request::FetchIssuerKeys,
         "DrawTokens" => Request::DrawTokens(tokens::batch(test, 1).await.request().clone()),

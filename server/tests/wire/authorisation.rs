@@ -10,7 +10,7 @@ use medipeps_core::wire::transport::{
     Token,
 };
 use medipeps_server::service::access::{Access, REQUESTS, RequestName, request_name, rule};
-use medipeps_server::storage::{Storage, TenantStorage};
+use medipeps_server::storage::{DeviceWakeStorage, Storage, TenantStorage};
 
 use crate::account::{Account, submit};
 use crate::blobs::{begin, delete, fetch, put_piece};
@@ -82,6 +82,8 @@ async fn row(name: RequestName, claire: &Account, paul: &Client) -> Option<(Requ
         RequestName::KeyPackageStatus => (Request::KeyPackageStatus, OwnOnly),
         RequestName::Subscribe => (Request::Subscribe, OwnOnly),
         RequestName::SetDeliveryKeys => (Request::SetDeliveryKeys(vec![[1; 32]]), OwnOnly),
+        RequestName::SetDeviceWake => (Request::SetDeviceWake(None), OwnOnly),
+        RequestName::FetchPushServices => (Request::FetchPushServices, OwnOnly),
         RequestName::FetchTenant => (Request::FetchTenant, OwnOnly),
         RequestName::FetchOwnData => (Request::FetchOwnData(FetchOwnData { device_id: 1, after: 0 }), OwnOnly),
         RequestName::FetchIssuerKeys => (Request::FetchIssuerKeys, OwnOnly),
@@ -98,7 +100,9 @@ async fn state(test: &TestServer, account: &Account) -> impl PartialEq + std::fm
     let queued: Vec<_> = queued.into_iter().map(|one| (one.sequence, one.envelope)).collect();
     let prekeys = format!("{:?}", test.storage.prekey_status(&account.address, 1).await.unwrap());
     let packages = format!("{:?}", test.storage.key_package_status(&account.address, 1).await.unwrap());
-    (found.statement, found.statement_version, queued, prekeys, packages)
+    let inspected = test.storage.inspect_account(&account.address).await.unwrap().unwrap();
+    let wakes: Vec<_> = inspected.devices.into_iter().map(|device| device.wake).collect();
+    (found.statement, found.statement_version, queued, prekeys, packages, wakes)
 }
 
 /// Who asks.
@@ -138,6 +142,8 @@ async fn no_request_of_one_account_reaches_another() {
     let sender = Client::connect(test.address()).await;
     assert!(matches!(sender.ask(&submit(&claire.address, &[1], 1)).await, Response::Submit(_)));
 
+    let wake = Some("https://push.example/claire".parse().unwrap());
+    test.storage.set_device_wake(&claire.address, 1, wake).await.unwrap();
     let before = state(&test, &claire).await;
     let mut cells = 0;
     for who in Who::ALL {
@@ -216,6 +222,8 @@ fn payment(request: &mut Request) -> Option<&mut Payment> {
         | Request::FetchTenant
         | Request::FetchOwnData(_)
         | Request::FetchIssuerKeys
+        | Request::SetDeviceWake(_)
+        | Request::FetchPushServices
         | Request::FetchTrustList { .. } => None,
     }
 }

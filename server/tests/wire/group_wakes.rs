@@ -11,7 +11,7 @@ const URL: &str = "https://push.example/up/1";
 
 async fn start() -> (TestServer, Client, Group) {
     let test = TestServer::start_with(|config| {
-        config.group.wake_hosts = vec!["push.example".to_owned(), "ntfy.example:8443".to_owned()];
+        config.push.hosts = vec!["push.example".to_owned(), "ntfy.example:8443".to_owned()];
     })
     .await;
     let client = Client::connect(test.address()).await;
@@ -60,7 +60,11 @@ async fn other_push_services_are_refused_by_name() {
         "https://push.example.evil.example/",
         "https://127.0.0.1/",
     ] {
-        assert_eq!(code(client.ask(&group.wake(&channel, 0, 1, Some(url))).await), ErrorCode::WakeHostRefused, "{url}");
+        assert_eq!(
+            code(client.ask(&group.wake(&channel, 0, 1, Some(url))).await),
+            ErrorCode::PushServiceRefused,
+            "{url}"
+        );
     }
     let past = Some((URL.parse().unwrap(), now_ms() - 1000));
     let past = SetGroupWake::sign(&group.key(0), &channel, group.log_id(), 0, [1; 16], past);
@@ -79,6 +83,6 @@ async fn a_server_that_calls_nobody_says_so() {
     let client = Client::connect(test.address()).await;
     let group = Group::new(1).created(&client).await;
     let channel = client.channel();
-    assert_eq!(code(client.ask(&group.wake(&channel, 0, 1, Some(URL))).await), ErrorCode::WakeHostRefused);
+    assert_eq!(code(client.ask(&group.wake(&channel, 0, 1, Some(URL))).await), ErrorCode::PushServiceRefused);
     assert_eq!(client.ask(&group.wake(&channel, 0, 1, None)).await, Response::Done);
 }

@@ -105,8 +105,8 @@ async fn what_cannot_change_leaves_everything_as_it_was() {
     let moved = refused(|config, _| config.data_dir = "elsewhere".into());
     let uncertified = refused(with_certificate);
     let without_authorities = refused(|config, folder| {
-        config.group.wake_hosts = vec!["push.example".to_owned()];
-        config.group.wake_certificates = Some(folder.join("absent.pem"));
+        config.push.hosts = vec!["push.example".to_owned()];
+        config.push.certificates = Some(folder.join("absent.pem"));
     });
     assert!(matches!(test.server.reload(&moved).await, Err(ReloadFailure::Keys(_))));
     assert!(matches!(test.server.reload(&uncertified).await, Err(ReloadFailure::Certificate(_))));

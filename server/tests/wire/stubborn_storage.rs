@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use medipeps_core::Address;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::tenant::{Tenant, TenantDay, TenantTerms, TenantUsage};
 use medipeps_server::storage::{
     Account, AcknowledgeError, BeginBlobError, BlobError, BlobPiece, BlobProgress, BlobRange, BlobUsage,
-    CreateGroupLogError, DeliveryKeysError, DrawError, EnqueueError, EnqueueOutcome, ExpireCounts, ExportError,
-    GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEpoch, GroupLogError, GroupUsage, GroupWake,
-    GroupWakeError, ImportError, InspectedAccount, InspectedGroupLog, Invitation, InvitationError, KeyPackageError,
-    KeyPackageSet, KeyPackageStatus, MemoryStorage, NewBlob, NewGroupLog, NewGroupWake, OperatedStorage, PieceOutcome,
-    PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope, RedeemError, Redemption, RegisterError,
-    RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage, StorageError, StorageLimits, StoreMetrics,
-    StoredIssuerKey, Submission, SuspendError, TakenKeyPackage, TakenPrekeys, Taking, TenantError, TenantStorage,
-    TokenDraw, TokenStorage, Verification, VerifyStorage, VoucherDraw, WakeStorage,
+    CreateGroupLogError, DeliveryKeysError, DeviceWake, DeviceWakeStorage, DrawError, EnqueueError, EnqueueOutcome,
+    ExpireCounts, ExportError, GroupAppend, GroupAppendError, GroupAppendOutcome, GroupEntries, GroupEpoch,
+    GroupLogError, GroupUsage, GroupWake, GroupWakeError, ImportError, InspectedAccount, InspectedGroupLog, Invitation,
+    InvitationError, KeyPackageError, KeyPackageSet, KeyPackageStatus, MemoryStorage, NewBlob, NewGroupLog,
+    NewGroupWake, OperatedStorage, PieceOutcome, PrekeyError, PrekeySet, PrekeyStatus, QueueError, QueuedEnvelope,
+    RedeemError, Redemption, RegisterError, RegisterOutcome, Registration, ReplaceOutcome, StatementError, Storage,
+    StorageError, StorageLimits, StoreMetrics, StoredIssuerKey, Submission, SuspendError, TakenKeyPackage,
+    TakenPrekeys, Taking, TenantError, TenantStorage, TokenDraw, TokenStorage, Verification, VerifyStorage,
+    VoucherDraw, WakeStorage,
 };
 use tokio::sync::watch;
 
@@ -250,6 +252,27 @@ impl WakeStorage for StubbornStorage {
     }
     async fn unsettled_group_wakes(&self, since_ms: u64) -> Result<Vec<GroupWake>, StorageError> {
         self.inner.unsettled_group_wakes(since_ms).await
+    }
+}
+
+#[async_trait]
+impl DeviceWakeStorage for StubbornStorage {
+    async fn set_device_wake(
+        &self,
+        address: &Address,
+        device: u32,
+        endpoint: Option<PushEndpoint>,
+    ) -> Result<(), QueueError> {
+        self.inner.set_device_wake(address, device, endpoint).await
+    }
+    async fn drop_device_wake(&self, wake: DeviceWake) -> Result<(), StorageError> {
+        self.inner.drop_device_wake(wake).await
+    }
+    async fn due_device_wake(&self, address: &Address, device: u32) -> Result<Option<DeviceWake>, StorageError> {
+        self.inner.due_device_wake(address, device).await
+    }
+    async fn due_device_wakes(&self) -> Result<Vec<DeviceWake>, StorageError> {
+        self.inner.due_device_wakes().await
     }
 }
 

@@ -24,9 +24,8 @@ pub(in crate::cli) async fn join(home: &Path, arguments: Join) -> Result<(), Com
     let result = async {
         let organisation = find(&arguments.organisation, &agent.organisations()?)?;
         let digits = organisation.record.id.digits();
-        let only_digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
         let agreed = match &arguments.id {
-            Some(typed) => only_digits(typed) == only_digits(&digits),
+            Some(typed) => organisation.record.id.has_digits(typed),
             None => {
                 let current = organisation.chain.current();
                 output::print(&format!(

@@ -165,6 +165,17 @@ fn reply_subject(subject: &str) -> String {
     if subject.starts_with("Re: ") { subject.to_owned() } else { format!("Re: {subject}") }
 }
 
+/// Something that was said is in the log: if it is about a message of the mailbox, that is to be looked at.
+pub(super) fn told(transaction: &mut Transaction<'_>, group_id: &GroupId, body: &Body) {
+    let message = match body {
+        Body::MailboxArrival(arrival) => arrival.message,
+        Body::MailboxEvent(event) => event.message,
+        Body::MailboxAnswer(answer) => answer.message,
+        _ => return,
+    };
+    tell(transaction, group_id, GroupEvent::Mailbox { message });
+}
+
 /// An owner has said something: what he posts into a mailbox counts, and what he does with what others hold.
 pub(super) fn note_owner(
     transaction: &mut Transaction<'_>,

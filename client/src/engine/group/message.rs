@@ -315,16 +315,21 @@ fn finish(
         (message.epoch, message.proof) = (sent.epoch, Some(sent.proof.clone()));
     }
     transaction.store(&key, &message);
-    if state == GroupMessageState::Logged
-        && let Body::BreakGlass(event) = Content::decode(&message.content)?.body
-    {
-        organisation::said_in_group(transaction, &entry.log_id, &message, &event)?;
+    let body = match state {
+        GroupMessageState::Logged => Some(Content::decode(&message.content)?.body),
+        GroupMessageState::Queued | GroupMessageState::Failed => None,
+    };
+    if let Some(Body::BreakGlass(event)) = &body {
+        organisation::said_in_group(transaction, &entry.log_id, &message, event)?;
     }
     tell(
         transaction,
         &entry.log_id,
         GroupEvent::MessageState { number: entry.number, state, code: code.map(str::to_owned) },
     );
+    if let Some(body) = &body {
+        mailbox::told(transaction, &entry.log_id, body);
+    }
     Ok(())
 }
 

@@ -51,7 +51,7 @@ pub use outcome::{GroupCorrelation, GroupEvent, GroupInput, GroupProblem};
 pub use read_position::ReadPosition;
 pub use reading::{GroupEntries, GroupReader, reader};
 pub use report::{ReportMessage, report_of};
-pub use summary::{GroupMember, GroupMessage, GroupSummary, GroupWakes};
+pub use summary::{GroupMember, GroupMessage, GroupSummary, Wakes};
 pub use typing::GroupSignal;
 
 pub(super) use change::want;

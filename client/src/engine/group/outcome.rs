@@ -2,9 +2,8 @@
 
 use medipeps_core::Address;
 use medipeps_core::group::GroupError;
-use medipeps_core::kind::CaseRefusal;
+use medipeps_core::kind::{CaseRefusal, MessageId};
 use medipeps_core::limits::{GROUP_NAME_LENGTH_MAX, TRANSCRIPT_MESSAGES_MAX};
-use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, GroupStanding};
 use medipeps_core::wire::transport::{ErrorReply, Response};
 use thiserror::Error;
@@ -43,8 +42,6 @@ pub enum GroupInput {
     ReadPositions(GroupId, bool),
     /// Say something about a case or in one.
     Case(Box<SendToCase>),
-    /// Where this device is woken for its groups from now on; `None`: nowhere.
-    Wake(Option<PushEndpoint>),
     /// The account is the mailbox of this group from now on; `None`: of none.
     Serve(Option<GroupId>),
 }
@@ -228,6 +225,12 @@ pub enum GroupEvent {
         /// Why.
         code: String,
     },
+    /// A message has come to the group's mailbox, or somebody has done something with one, or has answered it. It may be told more
+    /// than once.
+    Mailbox {
+        /// The message, by its name in the mailbox.
+        message: MessageId,
+    },
 }
 
 /// Why something in a group is refused.
@@ -325,10 +328,6 @@ pub(in crate::engine) fn handle(transaction: &mut Transaction<'_>, input: &Group
         GroupInput::ReadPositions(group, told) => read_position::switch(transaction, group, *told),
         GroupInput::Case(command) => case::send(transaction, command),
         GroupInput::Serve(group) => mailbox::serve(transaction, group.as_ref()),
-        GroupInput::Wake(endpoint) => {
-            wake::set(transaction, endpoint.as_ref());
-            Ok(())
-        }
     }
 }
 

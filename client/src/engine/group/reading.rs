@@ -429,5 +429,6 @@ fn keep(
             false => GroupEvent::Message { number },
         },
     );
+    mailbox::told(transaction, &group.log_id, &content.body);
     Ok(())
 }

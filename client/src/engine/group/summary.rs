@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use medipeps_core::Address;
 use medipeps_core::kind::Content;
-use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::client_records::{
-    GroupMemberRecord, GroupMessageRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord, GroupWakeRecord,
+    GroupMemberRecord, GroupMessageRecord, GroupRecord, GroupRoleRecord, GroupRosterRecord, GroupWakeRecord, WakeRecord,
 };
 
 use super::{GroupId, ReadPosition};
@@ -25,13 +24,13 @@ pub struct GroupSummary {
     pub read: BTreeMap<Address, ReadPosition>,
 }
 
-/// Where a device is woken for its groups.
+/// Where a device is woken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupWakes {
-    /// `None`: nowhere.
-    pub endpoint: Option<PushEndpoint>,
+pub struct Wakes {
+    /// Where, and what the own server was told of it; `None`: nowhere.
+    pub own: Option<WakeRecord>,
     /// What the servers of groups were told of it.
-    pub told: Vec<(GroupSummary, GroupWakeRecord)>,
+    pub groups: Vec<(GroupSummary, GroupWakeRecord)>,
 }
 
 /// An account in a group.

@@ -1,8 +1,8 @@
-//! Where this device is woken when it is not connected: told to the server of each group, in each epoch anew, because a server
+//! Where this device is woken when something comes for a group: told to the server of each group, in each epoch anew, because a server
 //! wakes the members of an epoch by that epoch's entries and by no later ones. `spec/group-log.md`, Waking.
 
 use medipeps_core::push_endpoint::PushEndpoint;
-use medipeps_core::wire::client_records::{GroupRecord, GroupStanding, GroupWakeRecord, WakeRecord};
+use medipeps_core::wire::client_records::{GroupRecord, GroupStanding, GroupWakeRecord};
 use medipeps_core::wire::transport::{ErrorCode, ErrorReply};
 
 use super::reading::reader;
@@ -12,20 +12,12 @@ use crate::engine::outbox::{is_transient, next_attempt};
 use crate::engine::outcome::error_code_name;
 use crate::engine::records::key;
 use crate::engine::transaction::{Stop, Transaction};
-use crate::limits::{GROUP_POLL_MS, GROUP_WAKE_ANSWER_MS, GROUP_WAKE_MS, GROUP_WAKE_REFUSED_MS};
-
-/// From now on the device is woken there, or nowhere. The servers are told with the next tick.
-pub(super) fn set(transaction: &mut Transaction<'_>, endpoint: Option<&PushEndpoint>) {
-    match endpoint {
-        Some(endpoint) => transaction.store(&key::wake(), &WakeRecord { endpoint: endpoint.clone() }),
-        None => transaction.delete(&key::wake()),
-    }
-}
+use crate::limits::{GROUP_POLL_MS, GROUP_WAKE_MS, WAKE_ANSWER_MS, WAKE_REFUSED_MS};
 
 /// Tells a group's server what it does not know yet. A member who has not read to the end of the log waits: the epochs that it
 /// walks through are over.
 pub(super) fn tell_due(transaction: &mut Transaction<'_>, group: &GroupRecord) -> Result<(), Stop> {
-    let wanted = transaction.load(&key::wake())?.map(|wake| wake.endpoint);
+    let wanted = transaction.load(&key::wake())?.and_then(|wake| wake.endpoint);
     let known = transaction.load(&key::group_wake(&group.log_id))?;
     match (group.standing, wanted, known) {
         (GroupStanding::Active, Some(endpoint), known) => set_due(transaction, group, endpoint, known),
@@ -54,7 +46,7 @@ fn set_due(
     let holds = same && known.confirmed && known.epoch == group.epoch && known.incarnation == group.incarnation;
     // One that lasts longer than any comes from a clock that was wrong.
     let lasts = (now.saturating_add(GROUP_WAKE_MS / 2)..=now.saturating_add(GROUP_WAKE_MS)).contains(&known.expires);
-    let refused = known.problem.as_deref() == Some(ErrorCode::WakeHostRefused.name());
+    let refused = known.problem.as_deref() == Some(ErrorCode::PushServiceRefused.name());
     let tried = same && (known.epoch == group.epoch || refused);
     if (holds && lasts) || (tried && waits(&known, now)) {
         return Ok(());
@@ -65,7 +57,7 @@ fn set_due(
         incarnation: group.incarnation,
         expires: now.saturating_add(GROUP_WAKE_MS),
         confirmed: false,
-        next_attempt: now.saturating_add(GROUP_WAKE_ANSWER_MS),
+        next_attempt: now.saturating_add(WAKE_ANSWER_MS),
         ..known
     };
     let wake = Some((endpoint, known.expires));
@@ -82,7 +74,7 @@ fn remove_due(transaction: &mut Transaction<'_>, group: &GroupRecord, known: Gro
     if known.expires == 0 && waits(&known, now) {
         return Ok(());
     }
-    let next_attempt = now.saturating_add(GROUP_WAKE_ANSWER_MS);
+    let next_attempt = now.saturating_add(WAKE_ANSWER_MS);
     let known = GroupWakeRecord { expires: 0, confirmed: false, next_attempt, ..known };
     send(transaction, group, &known, None, GroupCorrelation::WakeOff(group.log_id))
 }
@@ -90,7 +82,7 @@ fn remove_due(transaction: &mut Transaction<'_>, group: &GroupRecord, known: Gro
 /// Whether it is too early to tell the same again. A time that is further away than anything waits comes from a clock that was
 /// wrong.
 const fn waits(known: &GroupWakeRecord, now: u64) -> bool {
-    known.next_attempt > now && known.next_attempt - now <= GROUP_WAKE_REFUSED_MS
+    known.next_attempt > now && known.next_attempt - now <= WAKE_REFUSED_MS
 }
 
 fn send(
@@ -123,7 +115,8 @@ const fn new(handle: [u8; 16]) -> GroupWakeRecord {
 
 /// Whether a server will not take it the next time either.
 fn is_refusal(error: &ErrorReply) -> bool {
-    matches!(error.known_code(), Some(ErrorCode::WakeHostRefused | ErrorCode::GroupWakesFull)) || !is_transient(error)
+    matches!(error.known_code(), Some(ErrorCode::PushServiceRefused | ErrorCode::GroupWakesFull))
+        || !is_transient(error)
 }
 
 /// What the server has said to where this device is woken.
@@ -153,7 +146,7 @@ pub(super) fn answered(
             known.attempts = known.attempts.saturating_add(1);
             let refused = is_refusal(error);
             known.next_attempt = match refused {
-                true => now.saturating_add(GROUP_WAKE_REFUSED_MS),
+                true => now.saturating_add(WAKE_REFUSED_MS),
                 false => next_attempt(transaction, known.attempts, error.retry_after),
             };
             let code = error_code_name(error);

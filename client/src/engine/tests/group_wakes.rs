@@ -4,7 +4,7 @@ use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord};
 use medipeps_core::wire::transport::ErrorCode;
 
 use super::world::World;
-use crate::engine::{Event, GroupEvent, GroupId, GroupInput, Input, key};
+use crate::engine::{Event, GroupEvent, GroupId, Input, key};
 
 const URL: &str = "https://push.example/up/1";
 const DAY: u64 = 24 * 3600 * 1000;
@@ -12,7 +12,7 @@ const DAY: u64 = 24 * 3600 * 1000;
 impl World {
     fn wake(&mut self, number: usize, url: Option<&str>) {
         let endpoint = url.map(|url| url.parse().unwrap());
-        self.run(number, &Input::Group(GroupInput::Wake(endpoint))).unwrap();
+        self.run(number, &Input::Wake(endpoint)).unwrap();
         self.rest();
     }
 
@@ -132,10 +132,10 @@ fn a_server_that_refuses_is_asked_again_after_a_day_and_the_person_is_told() {
     let mut world = World::new(&["anna", "ben"]);
     world.publish_key_packages();
     let group = world.create(0, "Ward 3", &[(1, GroupRoleRecord::Member)]);
-    world.server.groups.wake_refused = Some(ErrorCode::WakeHostRefused);
+    world.server.groups.wake_refused = Some(ErrorCode::PushServiceRefused);
     world.wake(1, Some(URL));
     world.rest();
-    assert_eq!((world.woken(&group), world.refusals(1)), (vec![], vec!["WakeHostRefused"]));
+    assert_eq!((world.woken(&group), world.refusals(1)), (vec![], vec!["PushServiceRefused"]));
     assert_eq!(world.server.groups.told, 1);
     world.change(0, &group, GroupChangeKind::Name("Ward 4".to_owned()));
     world.rest();
@@ -145,5 +145,5 @@ fn a_server_that_refuses_is_asked_again_after_a_day_and_the_person_is_told() {
     world.rest();
     let epoch = world.epoch(0, &group);
     assert_eq!(world.woken(&group), [(epoch, URL.to_owned())]);
-    assert_eq!(world.refusals(1), ["WakeHostRefused"], "told once");
+    assert_eq!(world.refusals(1), ["PushServiceRefused"], "told once");
 }

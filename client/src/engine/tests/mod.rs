@@ -56,5 +56,6 @@ mod transfers;
 mod trouble;
 mod two_processes;
 mod uploads;
+mod wakes;
 mod wallet;
 mod world;

@@ -6,6 +6,7 @@ use medipeps_core::Address;
 use medipeps_core::delivery_key::DeliveryKey;
 use medipeps_core::identity::{DeviceCertificate, Statement, StatementError};
 use medipeps_core::prekey::{EncodedBundle, OneTimePrekey, PrekeyUpload};
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::transport::{
     BeginBlobReply, Delivery, ErrorCode, ErrorReply, FetchBlobReply, FetchPrekeysReply, FetchTrustListReply, Lane,
     PrekeyStatusReply, PutBlobPieceReply, Register, Request, Response, StaleDevices, Submit, SubmitReply,
@@ -50,6 +51,10 @@ pub(super) struct Server {
     /// Blobs by id.
     pub(super) blobs: BTreeMap<[u8; 32], Blob>,
     pub(super) groups: Groups,
+    /// Where devices are woken.
+    pub(super) wakes: BTreeMap<(Address, u32), Option<PushEndpoint>>,
+    /// What says where a device is woken is answered with instead.
+    pub(super) wake_refused: Option<ErrorCode>,
     pub(super) now: u64,
 }
 
@@ -64,6 +69,8 @@ impl Server {
             losing: 0,
             blobs: BTreeMap::new(),
             groups: Groups::default(),
+            wakes: BTreeMap::new(),
+            wake_refused: None,
             now,
         }
     }
@@ -130,6 +137,13 @@ impl Server {
             }
             Request::SetDeliveryKeys(hashes) => {
                 self.account(address)?.delivery_keys = hashes.clone();
+                Ok(Response::Done)
+            }
+            Request::SetDeviceWake(endpoint) => {
+                if let Some(code) = self.wake_refused {
+                    return refuse(code);
+                }
+                self.wakes.insert((address.clone(), device_id), endpoint.clone());
                 Ok(Response::Done)
             }
             other => panic!("no test proves a device for {other:?}"),

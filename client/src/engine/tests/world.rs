@@ -265,7 +265,10 @@ impl World {
                 self.server.group_blob(request)
             }
             Send::Request(
-                request @ (Request::PrekeyStatus | Request::PublishPrekeys(_) | Request::SetDeliveryKeys(_)),
+                request @ (Request::PrekeyStatus
+                | Request::PublishPrekeys(_)
+                | Request::SetDeliveryKeys(_)
+                | Request::SetDeviceWake(_)),
             ) => {
                 let (address, device_id) = (self.address(number), self.device_id(number));
                 self.server.proved((&address, device_id), request)

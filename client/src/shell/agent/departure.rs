@@ -1,8 +1,9 @@
-//! What a person asks of the server about the account itself: what it has of it, what it may, and that it end.
+//! What a person asks of the server about the account itself: what it has of it, what it may, by what it is woken, and that it
+//! end.
 
 use medipeps_core::wire::client_records::Revocation;
 use medipeps_core::wire::transport::{
-    FetchOwnData, FetchOwnDataReply, FetchTenantReply, OwnEnvelopeData, Request, Response,
+    FetchOwnData, FetchOwnDataReply, FetchPushServicesReply, FetchTenantReply, OwnEnvelopeData, Request, Response,
 };
 
 use super::{Agent, AgentError, NetworkError, Show};
@@ -60,6 +61,17 @@ impl Agent {
     pub async fn tenant(&mut self, show: Show<'_>) -> Result<FetchTenantReply, AgentError> {
         match self.ask_proved(&Request::FetchTenant, show).await? {
             Response::FetchTenant(reply) => Ok(reply),
+            _ => Err(NetworkError::from(RequestError::Unexpected).into()),
+        }
+    }
+
+    /// Which push services the own server calls.
+    ///
+    /// # Errors
+    /// [`AgentError::Network`]
+    pub async fn push_services(&mut self, show: Show<'_>) -> Result<FetchPushServicesReply, AgentError> {
+        match self.ask_proved(&Request::FetchPushServices, show).await? {
+            Response::FetchPushServices(reply) => Ok(reply),
             _ => Err(NetworkError::from(RequestError::Unexpected).into()),
         }
     }

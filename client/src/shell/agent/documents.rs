@@ -87,7 +87,12 @@ impl Agent {
         self.save_files(&message.message.sender, &message.content, folder).await
     }
 
-    async fn save_files(&mut self, sender: &Address, content: &Content, folder: &Path) -> Result<Saved, AgentError> {
+    pub(super) async fn save_files(
+        &mut self,
+        sender: &Address,
+        content: &Content,
+        folder: &Path,
+    ) -> Result<Saved, AgentError> {
         let mut saved: Vec<Option<Result<PathBuf, SaveError>>> = Vec::new();
         let mut waiting = VecDeque::new();
         for (index, attachment) in content.attachments.iter().enumerate() {

@@ -4,7 +4,7 @@ use medipeps_core::wire::client_records::{GroupMessageState, GroupStanding};
 use tokio::time::{Instant, sleep};
 
 use super::{Agent, AgentError, Show, now};
-use crate::engine::{GroupId, GroupMessage, GroupSummary, GroupWakes, Input, MailboxView};
+use crate::engine::{GroupId, GroupMessage, GroupSummary, Input, Wakes};
 use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
 
 impl Agent {
@@ -48,20 +48,12 @@ impl Agent {
         }
     }
 
-    /// A group's mailbox: what has come, and who takes care of it.
+    /// Where this device is woken, and what servers were told of it.
     ///
     /// # Errors
     /// [`AgentError::Handle`]
-    pub fn mailbox(&mut self, group: &GroupId) -> Result<MailboxView, AgentError> {
-        Ok(self.store.mailbox(group, now(), &mut self.rng)?)
-    }
-
-    /// Where this device is woken for its groups, and what their servers were told of it.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub fn group_wakes(&mut self) -> Result<GroupWakes, AgentError> {
-        Ok(self.store.group_wakes(now(), &mut self.rng)?)
+    pub fn wakes(&mut self) -> Result<Wakes, AgentError> {
+        Ok(self.store.wakes(now(), &mut self.rng)?)
     }
 
     /// Handles an input that leads to nothing that is sent.

@@ -32,6 +32,20 @@ impl Agent {
         queued
     }
 
+    /// Whom the organisation of a group has named for reports, if this account has joined it and nothing contradicts its
+    /// statements.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn officer_of(&mut self, group: &GroupId) -> Result<Option<Address>, AgentError> {
+        let group = self.groups()?.into_iter().find(|one| one.id == *group);
+        let Some(address) = group.and_then(|group| group.group.organisation) else { return Ok(None) };
+        let organisations = self.organisations()?;
+        let trusted = organisations.iter().filter(|one| one.is_trusted());
+        let found = trusted.map(|one| one.chain.current()).find(|statement| *statement.address() == address);
+        Ok(found.and_then(|statement| statement.policy().officer.clone()))
+    }
+
     async fn queue_report(&mut self, command: ReportMessage, show: Show<'_>) -> Result<LocalId, AgentError> {
         let mut queued = None;
         let mut see = |event: &Event| {

@@ -6,11 +6,19 @@ use super::{optional_id, text};
 use crate::push_endpoint::PushEndpoint;
 use crate::wire::{WireError, fixed, proto};
 
-/// Where a device is woken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where this device is woken, and what its own server was told of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WakeRecord {
-    /// Of its push subscription.
-    pub endpoint: PushEndpoint,
+    /// `None`: nowhere, and the server has not forgotten it yet.
+    pub endpoint: Option<PushEndpoint>,
+    /// The own server has it.
+    pub told: bool,
+    /// Since it last went well.
+    pub attempts: u32,
+    /// When to tell it again, in milliseconds since 1970.
+    pub next_attempt: u64,
+    /// Code of what keeps the server from it.
+    pub problem: Option<String>,
 }
 
 /// What a group's server was told of where this device is woken.
@@ -40,7 +48,14 @@ impl WakeRecord {
     /// The record's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        proto::ClientWake { endpoint: self.endpoint.as_str().to_owned() }.encode_to_vec()
+        proto::ClientWake {
+            endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.as_str().to_owned()).unwrap_or_default(),
+            told: self.told,
+            attempts: self.attempts,
+            next_attempt: self.next_attempt,
+            problem: self.problem.clone().unwrap_or_default(),
+        }
+        .encode_to_vec()
     }
 
     /// Reads the record.
@@ -49,7 +64,13 @@ impl WakeRecord {
     /// [`WireError`]
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let record = proto::ClientWake::decode(bytes)?;
-        Ok(Self { endpoint: endpoint(&record.endpoint)? })
+        Ok(Self {
+            endpoint: text(record.endpoint).map(|text| endpoint(&text)).transpose()?,
+            told: record.told,
+            attempts: record.attempts,
+            next_attempt: record.next_attempt,
+            problem: text(record.problem),
+        })
     }
 }
 
@@ -102,8 +123,16 @@ mod tests {
     #[test]
     fn records_come_back_as_they_were_written() {
         let endpoint: PushEndpoint = "https://push.example/1".parse().unwrap();
-        let wake = WakeRecord { endpoint: endpoint.clone() };
-        assert_eq!(WakeRecord::decode(&wake.encode()), Ok(wake));
+        let wake = WakeRecord {
+            endpoint: Some(endpoint.clone()),
+            told: true,
+            attempts: 1,
+            next_attempt: 2,
+            problem: Some("PushServiceRefused".to_owned()),
+        };
+        for wake in [WakeRecord::default(), wake] {
+            assert_eq!(WakeRecord::decode(&wake.encode()), Ok(wake));
+        }
         let mut group = GroupWakeRecord {
             handle: [1; 16],
             told: Some(endpoint),
@@ -113,7 +142,7 @@ mod tests {
             confirmed: true,
             attempts: 5,
             next_attempt: 6,
-            problem: Some("WakeHostRefused".to_owned()),
+            problem: Some("PushServiceRefused".to_owned()),
         };
         assert_eq!(GroupWakeRecord::decode(&group.encode()), Ok(group.clone()));
         (group.told, group.incarnation, group.problem) = (None, None, None);

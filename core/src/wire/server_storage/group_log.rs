@@ -2,6 +2,7 @@
 
 use prost::Message;
 
+use crate::Address;
 use crate::limits::GROUP_ENTRY_LENGTH_MAX;
 use crate::push_endpoint::PushEndpoint;
 use crate::wire::{WireError, fixed, proto};
@@ -81,10 +82,19 @@ pub struct GroupEntryIdRecord {
 pub struct GroupWakeRecord {
     /// The epoch that the reader proved last.
     pub epoch: u64,
-    /// Of the reader's push subscription.
+    /// Where.
     pub endpoint: PushEndpoint,
     /// When it is forgotten, in milliseconds since 1970.
     pub expires: u64,
+}
+
+/// Where a device is woken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceWakeRecord {
+    /// Of its account.
+    pub address: Address,
+    /// Where.
+    pub endpoint: PushEndpoint,
 }
 
 /// The key packages of a device, the packages themselves aside.
@@ -161,6 +171,25 @@ impl GroupWakeRecord {
         let message = proto::StoredGroupWake::decode(bytes)?;
         let endpoint = message.endpoint.parse().map_err(|_| WireError::Bounds("endpoint"))?;
         Ok(Self { epoch: message.epoch, endpoint, expires: message.expires })
+    }
+}
+
+impl DeviceWakeRecord {
+    /// The bytes to store.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let endpoint = self.endpoint.as_str().to_owned();
+        proto::StoredDeviceWake { address: self.address.to_string(), endpoint }.encode_to_vec()
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`WireError`] with the field's name.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let message = proto::StoredDeviceWake::decode(bytes)?;
+        let address = message.address.parse().map_err(|_| WireError::Bounds("address"))?;
+        Ok(Self { address, endpoint: message.endpoint.parse().map_err(|_| WireError::Bounds("endpoint"))? })
     }
 }
 

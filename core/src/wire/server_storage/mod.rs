@@ -11,7 +11,8 @@ use prost::Message;
 pub use blob::{BlobPieceRecord, BlobRecord, piece_count, piece_length};
 pub use export::{ExportRecord, ExportedBlob, ExportedGroupEntry};
 pub use group_log::{
-    GroupEntryIdRecord, GroupEntryRecord, GroupEpochRecord, GroupLogRecord, GroupWakeRecord, KeyPackagesRecord,
+    DeviceWakeRecord, GroupEntryIdRecord, GroupEntryRecord, GroupEpochRecord, GroupLogRecord, GroupWakeRecord,
+    KeyPackagesRecord,
 };
 pub use token::{DrawRecord, DrawsRecord, IssuerKeyRecord, SpendRecord, VoucherRecord};
 

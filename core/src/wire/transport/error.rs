@@ -126,8 +126,8 @@ error_codes! {
     KeyPackagesRefused = 56;
     /// The upload's sequence number is not above the last one.
     KeyPackageSequence = 57;
-    /// The server calls no push service at this host.
-    WakeHostRefused = 58;
+    /// The server does not call this push service.
+    PushServiceRefused = 58;
     /// There is no room for another wake handle in this group log.
     GroupWakesFull = 59;
     /// The request is not paid with as many tokens as it costs.

@@ -5,6 +5,7 @@ mod error;
 mod group_log;
 mod key_package;
 mod own_account;
+mod push;
 mod request;
 mod response;
 mod token;
@@ -17,6 +18,7 @@ pub use group_log::{
 };
 pub use key_package::{DeviceKeyPackage, FetchKeyPackagesReply, KeyPackageStatusReply};
 pub use own_account::{FetchOwnData, FetchOwnDataReply, FetchTenantReply, OwnDeviceData, OwnEnvelopeData};
+pub use push::FetchPushServicesReply;
 pub use request::{
     Acknowledge, Authenticate, DeleteAccount, DeviceEnvelope, FetchKeyPackages, FetchPrekeys, Register, Request, Submit,
 };

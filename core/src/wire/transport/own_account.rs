@@ -1,8 +1,9 @@
 //! What a device asks of its own account: the tenant's licence, and everything that the server has of it.
 
-use super::statement;
+use super::{push, statement};
 use crate::Address;
 use crate::limits::{DEVICES_MAX, NAME_LENGTH_MAX, OWN_ENVELOPES_MAX};
+use crate::push_endpoint::PushEndpoint;
 use crate::tenant::{Licence, Standing, check_services};
 use crate::wire::server_storage::{decode_licence, encode_licence};
 use crate::wire::{WireError, proto};
@@ -55,7 +56,7 @@ pub struct FetchOwnDataReply {
 }
 
 /// What the server has of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnDeviceData {
     /// Its number within the account.
     pub device_id: u32,
@@ -75,6 +76,8 @@ pub struct OwnDeviceData {
     pub bytes: u64,
     /// Envelopes that ran out and that it was not told of.
     pub expired: u64,
+    /// Where it is woken.
+    pub wake: Option<PushEndpoint>,
 }
 
 /// An envelope in a queue, without its bytes: those are pushed to the device.
@@ -137,6 +140,7 @@ impl FetchOwnDataReply {
             queued: one.queued,
             bytes: one.bytes,
             expired: one.expired,
+            wake: push::text(one.wake.as_ref()),
         };
         let envelope = |one: &OwnEnvelopeData| proto::OwnEnvelopeData {
             sequence: one.sequence,
@@ -163,16 +167,19 @@ impl FetchOwnDataReply {
         if message.envelopes.len() > OWN_ENVELOPES_MAX {
             return Err(WireError::Bounds("envelopes"));
         }
-        let device = |one: proto::OwnDeviceData| OwnDeviceData {
-            device_id: one.device_id,
-            generation: one.generation,
-            one_time_prekeys: one.one_time_prekeys,
-            one_time_kem_prekeys: one.one_time_kem_prekeys,
-            key_packages: one.key_packages,
-            highest_sequence: one.highest_sequence,
-            queued: one.queued,
-            bytes: one.bytes,
-            expired: one.expired,
+        let device = |one: proto::OwnDeviceData| {
+            Ok(OwnDeviceData {
+                wake: push::endpoint(&one.wake)?,
+                device_id: one.device_id,
+                generation: one.generation,
+                one_time_prekeys: one.one_time_prekeys,
+                one_time_kem_prekeys: one.one_time_kem_prekeys,
+                key_packages: one.key_packages,
+                highest_sequence: one.highest_sequence,
+                queued: one.queued,
+                bytes: one.bytes,
+                expired: one.expired,
+            })
         };
         let envelope = |one: proto::OwnEnvelopeData| OwnEnvelopeData {
             sequence: one.sequence,
@@ -188,7 +195,7 @@ impl FetchOwnDataReply {
             created: message.created,
             statement: statement(message.statement)?,
             submissions: message.submissions,
-            devices: message.devices.into_iter().map(device).collect(),
+            devices: message.devices.into_iter().map(device).collect::<Result<_, WireError>>()?,
             envelopes: message.envelopes.into_iter().map(envelope).collect(),
         })
     }
@@ -240,6 +247,7 @@ mod tests {
                 queued: 10,
                 bytes: 11,
                 expired: 12,
+                wake: Some("https://push.example/1".parse().unwrap()),
             }],
             envelopes: vec![OwnEnvelopeData { sequence: 13, size: 14, received: 15, expires: 16 }; envelopes],
         }

@@ -8,10 +8,11 @@ use super::group_log::{
 };
 use super::own_account::FetchOwnData;
 use super::token::{DrawVoucher, Payment, RedeemVoucher, TokenRequest, delivery_key_hashes};
-use super::{Transport, check_content, check_frame, statement};
+use super::{Transport, check_content, check_frame, push, statement};
 use crate::Address;
 use crate::delivery_key::DeliveryKey;
 use crate::limits::{DEVICES_MAX, ENVELOPE_SIZES};
+use crate::push_endpoint::PushEndpoint;
 use crate::wire::{WireError, fixed, proto};
 
 /// What a client asks. One a stream.
@@ -87,6 +88,10 @@ pub enum Request {
         /// Number of the list that the client has; 0: none.
         known: u64,
     },
+    /// Says where the own device is woken; `None`: nowhere.
+    SetDeviceWake(Option<PushEndpoint>),
+    /// Which push services the server calls.
+    FetchPushServices,
 }
 
 /// A proof of device.
@@ -257,6 +262,8 @@ impl Request {
             Self::FetchTenant => R::FetchTenant(proto::FetchTenant {}),
             Self::FetchOwnData(fetch) => R::FetchOwnData(fetch.to_proto()),
             Self::FetchTrustList { known } => R::FetchTrustList(proto::FetchTrustList { known }),
+            Self::SetDeviceWake(endpoint) => R::SetDeviceWake(push::device_wake(endpoint.as_ref())),
+            Self::FetchPushServices => R::FetchPushServices(proto::FetchPushServices {}),
         };
         proto::Request { request: Some(request) }.encode_to_vec()
     }
@@ -340,6 +347,8 @@ impl Request {
             R::RedeemVoucher(redeem) => Self::RedeemVoucher(RedeemVoucher::from_proto(redeem)?),
             R::SetDeliveryKeys(keys) => Self::SetDeliveryKeys(delivery_key_hashes(&keys.hashes)?),
             R::FetchTrustList(fetch) => Self::FetchTrustList { known: fetch.known },
+            R::SetDeviceWake(wake) => Self::SetDeviceWake(push::endpoint(&wake.endpoint)?),
+            R::FetchPushServices(_) => Self::FetchPushServices,
         })
     }
 }

@@ -5,6 +5,7 @@ use prost::Message;
 use super::group_log::{AppendGroupEntryReply, FetchGroupEntriesReply, GroupLogEntry, GroupLogEvent};
 use super::key_package::{FetchKeyPackagesReply, KeyPackageStatusReply};
 use super::own_account::{FetchOwnDataReply, FetchTenantReply};
+use super::push::FetchPushServicesReply;
 use super::token::TokenResponse;
 use super::{ErrorReply, StaleDevices, Transport, check_content, check_frame, statement};
 use crate::limits::{BLOB_LENGTH_MAX, BLOB_PIECE_LENGTH, DEVICES_MAX, TRUST_LIST_LENGTH_MAX};
@@ -63,6 +64,8 @@ pub enum Response {
     FetchOwnData(FetchOwnDataReply),
     /// To [`Request::FetchTrustList`](super::Request::FetchTrustList).
     FetchTrustList(FetchTrustListReply),
+    /// To [`Request::FetchPushServices`](super::Request::FetchPushServices).
+    FetchPushServices(FetchPushServicesReply),
 }
 
 /// The server's nonce and the proof of its key.
@@ -277,6 +280,7 @@ impl Response {
             Self::FetchTrustList(reply) => {
                 R::FetchTrustList(proto::FetchTrustListReply { number: reply.number, list: reply.list })
             }
+            Self::FetchPushServices(reply) => R::FetchPushServices(reply.to_proto()),
         };
         proto::Response { response: Some(response) }.encode_to_vec()
     }
@@ -363,6 +367,7 @@ impl Response {
                 }
                 Self::FetchTrustList(FetchTrustListReply { number: reply.number, list: reply.list })
             }
+            R::FetchPushServices(reply) => Self::FetchPushServices(FetchPushServicesReply::from_proto(reply)?),
         })
     }
 }

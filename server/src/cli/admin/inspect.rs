@@ -60,6 +60,7 @@ struct Device {
     device_id: u32,
     queued: usize,
     bytes: u64,
+    push_service: Option<String>,
     envelopes: Vec<Envelope>,
 }
 
@@ -106,12 +107,15 @@ pub(super) async fn inspect(arguments: &Arguments) -> Result<(), Failure> {
 
 /// One line a device, one for all blobs, and one a group log.
 fn table(inspection: &Inspection) -> String {
-    let mut text = String::from("address, organisation, statement version, device, envelopes queued, bytes\n");
+    let mut text =
+        String::from("address, organisation, statement version, device, envelopes queued, bytes, push service\n");
     for account in &inspection.accounts {
         let organisation = account.organisation.as_deref().unwrap_or("-");
         for device in &account.devices {
             let head = format!("{}, {organisation}, {}", account.address, account.statement_version);
-            text.push_str(&format!("{head}, {}, {}, {}\n", device.device_id, device.queued, device.bytes));
+            let push_service = device.push_service.as_deref().unwrap_or("-");
+            let Device { device_id, queued, bytes, .. } = device;
+            text.push_str(&format!("{head}, {device_id}, {queued}, {bytes}, {push_service}\n"));
         }
     }
     let Blobs { number, complete, bytes } = inspection.blobs;
@@ -148,6 +152,7 @@ impl From<ControlAccount> for Account {
             device_id: device.device_id,
             queued: device.envelopes.len(),
             bytes: device.bytes,
+            push_service: Some(device.push_service).filter(|service| !service.is_empty()),
             envelopes: device
                 .envelopes
                 .into_iter()

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod blobs;
+mod device_wakes;
 mod group_log_transfer;
 mod group_logs;
 mod group_wakes;
@@ -121,6 +122,10 @@ macro_rules! conformance_suite {
             an_export_carries_tenants,
             an_envelope_is_moved_to_the_end_and_nothing_is_lost,
             limits_are_set_anew,
+            a_device_is_due_to_be_woken_while_envelopes_wait,
+            a_device_wake_is_dropped_only_as_it_was_found,
+            a_device_wake_goes_with_its_device,
+            device_wakes_survive_a_restart_and_are_shown,
         );
     };
     ($engine:ty: $($case:ident,)*) => {
@@ -134,6 +139,7 @@ macro_rules! conformance_suite {
 }
 pub(super) use self::accounts::*;
 pub(super) use self::blobs::*;
+pub(super) use self::device_wakes::*;
 pub(super) use self::group_log_transfer::*;
 pub(super) use self::group_logs::*;
 pub(super) use self::group_wakes::*;

@@ -1,6 +1,7 @@
 //! The reference engine: everything in memory, one lock, and faults on request. For simulation and for comparison.
 
 mod blobs;
+mod device_wakes;
 mod group_logs;
 mod group_wakes;
 mod loading;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use medipeps_core::Address;
+use medipeps_core::push_endpoint::PushEndpoint;
 use medipeps_core::wire::server_storage::{
     AccountRecord, DrawsRecord, InvitationRecord, InvitationUse, KeyPackagesRecord, PrekeysRecord, QueueRecord,
     SubmissionRecord, VoucherRecord,
@@ -69,6 +70,7 @@ pub(super) struct MemoryDevice {
     pub(super) queue: QueueRecord,
     pub(super) envelopes: BTreeMap<u64, MemoryEnvelope>,
     pub(super) hint: watch::Sender<u64>,
+    pub(super) wake: Option<PushEndpoint>,
 }
 
 /// An envelope in a queue.
@@ -325,6 +327,7 @@ impl MemoryAccount {
             highest_sequence: device.queue.highest_sequence,
             bytes: device.queue.bytes,
             expired: device.queue.expired,
+            wake: device.wake.clone(),
             envelopes: device
                 .envelopes
                 .iter()

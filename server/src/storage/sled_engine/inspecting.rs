@@ -37,6 +37,7 @@ pub(super) fn inspect_account(
             highest_sequence: counters.highest_sequence,
             bytes: counters.bytes,
             expired: counters.expired,
+            wake: records.device_wake(queue)?.map(|wake| wake.endpoint),
             envelopes: envelopes.collect::<Result<_, StorageError>>()?,
         })
     };

@@ -77,6 +77,7 @@ const GROUP_EPOCH: u8 = b'k';
 const GROUP_ENTRY: u8 = b'm';
 const GROUP_ENTRY_ID: u8 = b'n';
 const GROUP_WAKE: u8 = b'w';
+const DEVICE_WAKE: u8 = b'W';
 const KEY_PACKAGES: u8 = b'l';
 const KEY_PACKAGE: u8 = b'x';
 const LAST_RESORT_PACKAGE: u8 = b'y';
@@ -104,6 +105,8 @@ pub(super) const GROUP_LOGS: &[u8] = &[GROUP_LOG];
 pub(super) const GROUP_ENTRIES: &[u8] = &[GROUP_ENTRY];
 /// Every wake of a reader of a group log.
 pub(super) const GROUP_WAKES: &[u8] = &[GROUP_WAKE];
+/// Every wake of a device.
+pub(super) const DEVICE_WAKES: &[u8] = &[DEVICE_WAKE];
 /// Every issuer key.
 pub(super) const ISSUER_KEYS: &[u8] = &[ISSUER_KEY];
 /// Every spent token.
@@ -265,6 +268,11 @@ pub(super) fn group_wake(log_id: &[u8; 32], handle: &[u8; 16]) -> Vec<u8> {
     key(GROUP_WAKE, &[log_id, handle])
 }
 
+/// The key of where a device is woken.
+pub(super) fn device_wake(queue: QueueKey) -> Vec<u8> {
+    of_queue(DEVICE_WAKE, queue)
+}
+
 /// The key of an issuer key.
 pub(super) fn issuer_key(id: &[u8; 32]) -> Vec<u8> {
     key(ISSUER_KEY, &[id])
@@ -291,8 +299,9 @@ pub(super) fn draws(account: u64) -> Vec<u8> {
 }
 
 /// What every key that belongs to a device begins with, envelopes excepted.
-pub(super) fn everything_of_device(queue: QueueKey) -> [Vec<u8>; 7] {
-    [PREKEYS, ONE_TIME, USED, QUEUE, KEY_PACKAGES, KEY_PACKAGE, LAST_RESORT_PACKAGE].map(|kind| of_queue(kind, queue))
+pub(super) fn everything_of_device(queue: QueueKey) -> [Vec<u8>; 8] {
+    [PREKEYS, ONE_TIME, USED, QUEUE, KEY_PACKAGES, KEY_PACKAGE, LAST_RESORT_PACKAGE, DEVICE_WAKE]
+        .map(|kind| of_queue(kind, queue))
 }
 
 /// The key of something due at a time.
@@ -391,6 +400,14 @@ pub(super) fn read_group_wake(key: &[u8]) -> Option<([u8; 32], [u8; 16])> {
     if *kind == GROUP_WAKE { Some((*log_id, handle.try_into().ok()?)) } else { None }
 }
 
+/// The device in the key of where it is woken; `None` if it is none.
+pub(super) fn read_device_wake(key: &[u8]) -> Option<QueueKey> {
+    let (kind, rest) = key.split_first()?;
+    let (account, device) = rest.split_first_chunk()?;
+    let queue = QueueKey { account: u64::from_be_bytes(*account), device: u32::from_be_bytes(device.try_into().ok()?) };
+    (*kind == DEVICE_WAKE).then_some(queue)
+}
+
 /// The 32 bytes that follow the kind in the key of an issuer key; `None` if it is none.
 pub(super) fn read_hash(key: &[u8]) -> Option<[u8; 32]> {
     key.get(1..)?.try_into().ok()
@@ -458,6 +475,8 @@ mod tests {
         assert_eq!(read_group_entry(&group_log(&[1; 32])), None);
         assert_eq!(read_group_wake(&group_wake(&[1; 32], &[2; 16])), Some(([1; 32], [2; 16])));
         assert_eq!(read_group_wake(&group_entry_id(&[1; 32], &[2; 16])), None);
+        assert_eq!(read_device_wake(&device_wake(queue)), Some(queue));
+        assert_eq!(read_device_wake(&prekeys(queue)), None);
         assert_eq!(read_hash(&issuer_key(&[17; 32])), Some([17; 32]));
         assert!(spend(&[18; 32], &[19; 32]).starts_with(&spends(&[18; 32])));
         assert_eq!(read_package_id(&[key_package(queue, 77), vec![3]].concat()), Some(77));

@@ -13,6 +13,7 @@ mod accounts;
 mod blob_bodies;
 mod blobs;
 mod committer;
+mod device_wakes;
 mod flusher;
 mod group_logs;
 mod group_wakes;
