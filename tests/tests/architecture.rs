@@ -14,6 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("medipeps-server", &["medipeps-core"]),
     ("medipeps-ffi", &["medipeps-core", "medipeps-client"]),
     ("medipeps-bindgen", &[]),
+    ("medipeps-wasm", &["medipeps-core", "medipeps-client"]),
+    ("medipeps-wasm-bindgen", &[]),
     ("medipeps-fuzz", &["medipeps-core", "medipeps-client"]),
     ("medipeps-peers", &["medipeps-core"]),
     ("medipeps-tests", &["medipeps-core", "medipeps-client", "medipeps-server"]),

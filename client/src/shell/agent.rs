@@ -3,99 +3,120 @@
 //! Every event is committed before anything of it is sent or shown. When the network fails, the outbox keeps what was to
 //! be sent; when the process stops, the next one goes on with what the disk has.
 
+#[cfg(feature = "native")]
 mod anchoring;
+#[cfg(feature = "native")]
 mod backup;
+#[cfg(feature = "native")]
 pub mod cases;
+#[cfg(feature = "native")]
 mod departure;
+#[cfg(feature = "native")]
 mod documents;
 mod domains;
 mod exchange;
+#[cfg(feature = "native")]
 mod group_watch;
+#[cfg(feature = "native")]
 mod groups;
 mod linking;
+#[cfg(feature = "native")]
+mod machine;
+#[cfg(feature = "native")]
 mod mailbox;
+#[cfg(feature = "native")]
 mod organisation;
+mod platform;
 mod reception;
+#[cfg(feature = "native")]
 mod recovery;
+#[cfg(feature = "native")]
 mod reports;
+#[cfg(feature = "native")]
 mod restore;
+#[cfg(feature = "native")]
 mod sending;
+#[cfg(feature = "native")]
 mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::kind::Settings;
 use medipeps_core::wire::client_records::Revocation;
 use medipeps_core::wire::transport::ErrorCode;
-use rand_core::SeedableRng;
 use thiserror::Error;
-use tokio::time::Instant;
 
 use super::address::{ServerAddress, ServerAddressError};
+#[cfg(feature = "native")]
 use super::backup_file::BackupFileError;
-use super::connection::{ConnectError, Connection, RequestError, ServerExpectation, ServerTrust};
-use super::domain_lookup::{DomainLookup, LookupError};
-use super::presence::Presence;
-use super::transfer::sealed_copy::SealedCopies;
+use super::connection::{ConnectError, RequestError, ServerConnection, ServerExpectation, ServerTrust};
+use super::lookup_error::LookupError;
+#[cfg(feature = "native")]
 use super::transfer::{FetchError, SaveError, SealedCopyError, SourceError};
-use super::wipe;
-use crate::account_store::{AccountStore, HandleError, Status};
+use crate::account_store::{AccountStore, HandleError};
 use crate::engine::{
     ContactSummary, Credentials, DomainProblem, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary,
-    PendingUpload, Time,
+    PendingUpload, SendMail,
 };
-use crate::limits::{OUTBOX_ROUNDS_MAX, STORE_LOCK_WAIT};
+use crate::limits::OUTBOX_ROUNDS_MAX;
 use crate::store::StoreError;
-use crate::store::seal::{SealedStore, Unlock};
-use crate::store::sqlite::{FILE_NAME, SqliteStore};
-use anchoring::Anchored;
+use crate::store::seal::SealedStore;
 use exchange::Unreachable;
-use group_watch::GroupWatch;
-use transfers::Transfers;
 
+#[cfg(feature = "native")]
 pub use backup::{BackupOrder, BackupSummary};
+#[cfg(feature = "native")]
 pub use departure::OwnData;
+#[cfg(feature = "native")]
 pub use documents::Saved;
 pub use domains::FoundServer;
+#[cfg(feature = "native")]
+pub use machine::{Machine, now, random};
+#[cfg(feature = "native")]
 pub use mailbox::{MailboxOutcome, MailboxWait};
+pub use platform::Platform;
+#[cfg(feature = "native")]
 pub use recovery::{Recovered, Recovery};
+#[cfg(feature = "native")]
 pub use restore::{RestoreOutcome, verify_backup};
+#[cfg(feature = "native")]
 pub use sending::{Document, DocumentPlace};
+#[cfg(feature = "native")]
 pub use transfers::Watch;
+
+/// An account on a machine with files and sockets.
+#[cfg(feature = "native")]
+pub type Agent = AccountAgent<Machine>;
+
+/// A connection of a platform.
+type ConnectionOf<P> = ServerConnection<<P as Platform>::Carrier>;
 
 /// Sees every event, after its commit and before anything else is done.
 pub type Show<'a> = &'a mut dyn FnMut(&Event);
 
 /// An open account.
 #[derive(Debug)]
-pub struct Agent {
-    store: AccountStore<SqliteStore>,
+pub struct AccountAgent<P: Platform> {
+    store: AccountStore<P::Store>,
     rng: ChaCha20Rng,
-    proved: Option<Connection>,
-    anonymous: BTreeMap<String, Connection>,
+    proved: Option<ConnectionOf<P>>,
+    anonymous: BTreeMap<String, ConnectionOf<P>>,
     /// For the logs of groups, by domain.
-    group_logs: BTreeMap<String, Connection>,
+    group_logs: BTreeMap<String, ConnectionOf<P>>,
     /// For what goes to the other devices of the account; while a round lasts.
-    own_devices: Option<Connection>,
+    own_devices: Option<ConnectionOf<P>>,
     /// For vouchers, by domain; while a round lasts.
-    redemptions: BTreeMap<String, Connection>,
+    redemptions: BTreeMap<String, ConnectionOf<P>>,
     /// To the server of the account that a device is linked to.
-    linking: Option<Connection>,
+    linking: Option<ConnectionOf<P>>,
     /// By domain.
-    unreachable: BTreeMap<String, Unreachable>,
-    home: PathBuf,
-    copies: SealedCopies,
-    transfers: Transfers,
-    group_watch: GroupWatch,
-    lookup: DomainLookup,
+    unreachable: BTreeMap<String, Unreachable<P::Instant>>,
     /// The server has answered a proof of this process, and the store is no old copy.
     proof_answered: bool,
-    anchored: Anchored,
-    /// The last to go: until the keys are wiped the account is open.
-    _presence: Presence,
+    /// The last to go.
+    platform: P,
 }
 
 /// Why something could not be done.
@@ -111,15 +132,19 @@ pub enum AgentError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// A file cannot be sent. Nothing was queued.
+    #[cfg(feature = "native")]
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A sealed copy on this device cannot be made or used.
+    #[cfg(feature = "native")]
     #[error(transparent)]
     SealedCopy(#[from] SealedCopyError),
     /// A document cannot be fetched.
+    #[cfg(feature = "native")]
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// A document cannot be saved.
+    #[cfg(feature = "native")]
     #[error(transparent)]
     Save(#[from] SaveError),
     /// The server has no account of this address.
@@ -132,6 +157,7 @@ pub enum AgentError {
     #[error("this folder is being wiped; run `wipe` again to go on")]
     Wiped,
     /// A backup cannot be written or read.
+    #[cfg(feature = "native")]
     #[error(transparent)]
     Backup(#[from] BackupFileError),
     /// The server refuses, with this code.
@@ -221,51 +247,11 @@ impl From<EngineError> for AgentError {
     }
 }
 
-impl Agent {
-    /// Whether there is an account's store in the folder.
+impl<P: Platform> AccountAgent<P> {
+    /// On an open store.
     #[must_use]
-    pub fn exists(folder: &Path) -> bool {
-        folder.join(FILE_NAME).exists()
-    }
-
-    /// Makes the folder, for this user alone, and an empty store in it that is locked in this way.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub fn create(folder: &Path, lock: &Unlock<'_>) -> Result<Self, AgentError> {
-        let mut rng = random()?;
-        let store = SqliteStore::create(folder)?;
-        let sealed = SealedStore::create(store, lock, now().0, &mut rng)?;
-        Self::on(folder, sealed, rng)
-    }
-
-    /// Opens the store in the folder.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`], [`StoreError::WrongPassphrase`], and what else the store says.
-    pub fn open(folder: &Path, lock: &Unlock<'_>) -> Result<Self, AgentError> {
-        Self::open_waiting(folder, lock, STORE_LOCK_WAIT)
-    }
-
-    /// [`Self::open`], where no event waits longer than so long for another process: then it fails with [`StoreError::Busy`]. For
-    /// whoever has seconds only.
-    ///
-    /// # Errors
-    /// The same.
-    pub fn open_waiting(folder: &Path, lock: &Unlock<'_>, lock_wait: Duration) -> Result<Self, AgentError> {
-        let rng = random()?;
-        let store = SqliteStore::open_waiting(folder, lock_wait)?;
-        let sealed = SealedStore::open(store, lock)?;
-        Self::on(folder, sealed, rng)
-    }
-
-    fn on(folder: &Path, store: SealedStore<SqliteStore>, rng: ChaCha20Rng) -> Result<Self, AgentError> {
-        let presence = Presence::announce(folder).map_err(|error| StoreError::Medium(error.to_string()))?;
-        // Who wipes the folder marks it first and looks for others then; so one of the two sees the other.
-        if wipe::is_begun(folder) {
-            return Err(AgentError::Wiped);
-        }
-        Ok(Self {
+    pub fn on(store: SealedStore<P::Store>, rng: ChaCha20Rng, platform: P) -> Self {
+        Self {
             store: AccountStore::new(store),
             rng,
             proved: None,
@@ -275,25 +261,9 @@ impl Agent {
             redemptions: BTreeMap::new(),
             linking: None,
             unreachable: BTreeMap::new(),
-            home: folder.to_owned(),
-            copies: SealedCopies::of_home(folder),
-            transfers: Transfers::new(),
-            group_watch: GroupWatch::default(),
-            lookup: DomainLookup::from_environment(),
             proof_answered: false,
-            anchored: Anchored::default(),
-            _presence: presence,
-        })
-    }
-
-    /// Locks the store with another passphrase from now on. Nothing but its header is written; other programs that have it
-    /// open go on.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]; the former passphrase opens it then.
-    pub fn change_passphrase(&mut self, passphrase: &str) -> Result<(), AgentError> {
-        self.store.store_mut().change_lock(&Unlock::Passphrase(passphrase.as_bytes()), &mut self.rng)?;
-        Ok(())
+            platform,
+        }
     }
 
     /// Handles an input and everything that comes of it. A network failure is no error: what was to be sent is kept,
@@ -305,6 +275,22 @@ impl Agent {
         Ok(self.round(input, show).await?.failure)
     }
 
+    /// Puts a mail into the outbox whose attachments have their places, if it has any. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub async fn queue(&mut self, mail: SendMail, show: Show<'_>) -> Result<LocalId, AgentError> {
+        let mut queued = None;
+        let mut see = |event: &Event| {
+            if let Event::MessageQueued { id } = event {
+                queued = Some(*id);
+            }
+            show(event);
+        };
+        self.round(Input::SendMail(mail), &mut see).await?;
+        Ok(queued.ok_or(EngineError::NoProgress)?)
+    }
+
     /// Sends what is due, until nothing is. A server that cannot be reached keeps only its own mail waiting, and is not
     /// tried again for a while; what stands in the way is returned.
     ///
@@ -312,7 +298,7 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub async fn send_due(&mut self, show: Show<'_>) -> Result<Option<String>, AgentError> {
         for _ in 0..OUTBOX_ROUNDS_MAX {
-            let now = Instant::now();
+            let now = P::instant();
             let waits = self.unreachable.iter().filter(|(_, one)| one.until > now);
             let unreachable = waits.map(|(domain, _)| domain.clone()).collect();
             if self.round(Input::Tick { unreachable }, show).await?.wanted == 0 {
@@ -330,7 +316,7 @@ impl Agent {
         let address: ServerAddress = server.parse()?;
         let expectation =
             ServerExpectation { address: &address, trust: ServerTrust::Pinned(server_key_hash), domain: None };
-        let connection = Connection::anonymous(&expectation).await?;
+        let connection = ConnectionOf::<P>::anonymous(&expectation).await?;
         let domain = connection.domain().to_owned();
         connection.close().await;
         Ok(domain)
@@ -338,8 +324,8 @@ impl Agent {
 
     /// Closes the connections and ends transfers; what they have done so far is kept.
     pub async fn close(mut self) {
-        self.transfers.stop();
-        self.group_watch.stop();
+        self.platform.stop();
+        self.platform.stop_watching();
         let anonymous = std::mem::take(&mut self.anonymous).into_values();
         let group_logs = std::mem::take(&mut self.group_logs).into_values();
         let rest = self.linking.take().into_iter().chain(anonymous).chain(group_logs);
@@ -353,7 +339,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn credentials(&mut self) -> Result<Option<Credentials>, AgentError> {
-        Ok(self.store.credentials(now(), &mut self.rng)?)
+        Ok(self.store.credentials(P::now(), &mut self.rng)?)
     }
 
     /// All messages, newest first.
@@ -361,28 +347,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn messages(&mut self) -> Result<Vec<MessageSummary>, AgentError> {
-        Ok(self.store.messages(now(), &mut self.rng)?)
-    }
-
-    /// One message with its content, and with its whole body where that is on this device
-    /// ([`MessageDetail::missing_body`] tells).
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`], with [`EngineError::UnknownMessage`] if there is none of this id;
-    /// [`AgentError::SealedCopy`] if the body's copy is gone or spoilt.
-    pub fn message(&mut self, id: LocalId) -> Result<MessageDetail, AgentError> {
-        let message = self.outline(id)?;
-        let (Some(blob), Some(name), None) =
-            (message.content.body_blob.clone(), message.body_copy_name(), &message.missing_body)
-        else {
-            return Ok(message);
-        };
-        let plaintext = match message.message.sent {
-            // The digest over the whole comes into a message of one's own only once it is uploaded.
-            true => self.copies.open_own(&name, &blob)?,
-            false => self.copies.open(&name, &blob)?,
-        };
-        message.with_body(&plaintext).map_err(|code| AgentError::NoBody(code.to_owned()))
+        Ok(self.store.messages(P::now(), &mut self.rng)?)
     }
 
     /// One message with what is in the store of it: with the short body where the whole is a blob.
@@ -390,7 +355,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`], with [`EngineError::UnknownMessage`] if there is none of this id.
     pub fn outline(&mut self, id: LocalId) -> Result<MessageDetail, AgentError> {
-        let message = self.store.message(id, now(), &mut self.rng)?;
+        let message = self.store.message(id, P::now(), &mut self.rng)?;
         message.ok_or_else(|| EngineError::UnknownMessage.into())
     }
 
@@ -399,7 +364,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn uploads(&mut self) -> Result<Vec<PendingUpload>, AgentError> {
-        Ok(self.store.uploads(now(), &mut self.rng)?)
+        Ok(self.store.uploads(P::now(), &mut self.rng)?)
     }
 
     /// All contacts, by address.
@@ -407,7 +372,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn contacts(&mut self) -> Result<Vec<ContactSummary>, AgentError> {
-        Ok(self.store.contacts(now(), &mut self.rng)?)
+        Ok(self.store.contacts(P::now(), &mut self.rng)?)
     }
 
     /// Whom the person has blocked and what he has muted.
@@ -415,7 +380,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn settings(&mut self) -> Result<Settings, AgentError> {
-        Ok(self.store.settings(now(), &mut self.rng)?)
+        Ok(self.store.settings(P::now(), &mut self.rng)?)
     }
 
     /// Which of these messages came under an account key that a person has compared.
@@ -423,7 +388,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn verified(&mut self, messages: &[MessageSummary]) -> Result<BTreeSet<LocalId>, AgentError> {
-        Ok(self.store.verified(messages, now(), &mut self.rng)?)
+        Ok(self.store.verified(messages, P::now(), &mut self.rng)?)
     }
 
     /// Which of these messages came from strangers: without a delivery key, from a sender whom nobody has accepted.
@@ -431,7 +396,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn requests(&mut self, messages: &[MessageSummary]) -> Result<BTreeSet<LocalId>, AgentError> {
-        Ok(self.store.requests(messages, now(), &mut self.rng)?)
+        Ok(self.store.requests(messages, P::now(), &mut self.rng)?)
     }
 
     /// Whether the account's statement, as it is known here, lists this device as a primary one.
@@ -439,7 +404,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn is_primary(&mut self, device_id: u32) -> Result<bool, AgentError> {
-        Ok(self.store.is_primary(device_id, now(), &mut self.rng)?)
+        Ok(self.store.is_primary(device_id, P::now(), &mut self.rng)?)
     }
 
     /// Why this device is none of its account any more, if it is none.
@@ -447,32 +412,6 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn revocation(&mut self) -> Result<Option<Revocation>, AgentError> {
-        Ok(self.status()?.account.and_then(|account| account.revoked))
+        Ok(self.store.account_record(P::now(), &mut self.rng)?.and_then(|account| account.revoked))
     }
-
-    /// How things are.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub fn status(&mut self) -> Result<Status, AgentError> {
-        self.hold_against_anchor()?;
-        Ok(self.store.status(now(), &mut self.rng)?)
-    }
-}
-
-/// Milliseconds since 1970, by this machine's clock.
-#[must_use]
-pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// A generator seeded by the system.
-///
-/// # Errors
-/// [`AgentError::Randomness`]
-pub fn random() -> Result<ChaCha20Rng, AgentError> {
-    let mut seed = zeroize::Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *seed).map_err(|_| AgentError::Randomness)?;
-    Ok(ChaCha20Rng::from_seed(*seed))
 }

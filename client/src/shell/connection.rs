@@ -1,21 +1,28 @@
-//! A connection to a server, over QUIC or WebSocket, whichever gets through. `spec/transport.md`.
+//! A connection to a server, over whatever carries it ([`Carrier`]). `spec/transport.md`.
 //!
 //! A client keeps two to its own server, and they share nothing that would tie them: not the socket, not TLS tickets,
 //! not QUIC tokens.
 //!
-//! - A **proved** one ([`Connection::proved`]) has proved a device: statements, prekeys, the own queue.
-//! - An **anonymous** one ([`Connection::anonymous`]) proves nothing and names no sender: submit, prekey fetch,
+//! - A **proved** one ([`ServerConnection::proved`]) has proved a device: statements, prekeys, the own queue.
+//! - An **anonymous** one ([`ServerConnection::anonymous`]) proves nothing and names no sender: submit, prekey fetch,
 //!   registration, and everything at servers of other domains.
 //!
 //! Either begins with the server's hello, and does not come about unless the hello is signed over this very TLS
 //! channel by the key that the client expects.
 
+#[cfg(feature = "native")]
 mod link;
+#[cfg(feature = "native")]
 mod network;
+#[cfg(feature = "native")]
 mod proxy;
+#[cfg(feature = "native")]
 mod quic;
+#[cfg(feature = "native")]
 mod race;
+#[cfg(feature = "native")]
 mod route;
+#[cfg(feature = "native")]
 mod websocket;
 
 use std::time::Duration;
@@ -29,19 +36,32 @@ use medipeps_core::wire::transport::{
     Transport, WatchGroupLogs,
 };
 use thiserror::Error;
-use tokio::time::timeout;
 
 use super::address::ServerAddress;
+use super::carrier::{ByteStream, Carrier, before};
 use super::frame::{FrameReader, frame};
-use super::tls::CertificateTrust;
 use crate::limits::{CONNECT_WAIT, KEEP_ALIVE, REQUEST_WAIT, TRANSFER_KEEP_ALIVE};
-use link::Link;
 
-pub(super) use link::ReceiveStream;
+#[cfg(feature = "native")]
+pub use link::{ProgramLink, ReceiveStream};
+#[cfg(feature = "native")]
 pub(crate) use network::FILE_NAME as NETWORKS_FILE_NAME;
+#[cfg(feature = "native")]
 pub use network::LastTransport;
+#[cfg(feature = "native")]
 pub use proxy::{Proxy, ProxyError};
+#[cfg(feature = "native")]
 pub use route::{Route, RouteError, last_transport, set as set_route};
+
+/// A program's connection.
+#[cfg(feature = "native")]
+pub type Connection = ServerConnection<ProgramLink>;
+/// The push of a device's queue to a program.
+#[cfg(feature = "native")]
+pub type Subscription = QueuePush<ReceiveStream>;
+/// The push of group logs to a program.
+#[cfg(feature = "native")]
+pub type GroupWatch = GroupLogPushes<ReceiveStream>;
 
 /// Which server is the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +70,10 @@ pub enum ServerTrust {
     /// Its TLS certificate may be any.
     Pinned([u8; 32]),
     /// Not known yet: whichever answers, whatever its certificate. The caller learns by another way whether it was the
-    /// right one, by [`Connection::server_key_hash`], and tells it no secret before.
+    /// right one, by [`ServerConnection::server_key_hash`], and tells it no secret before.
     Unknown,
     /// The one that has a certificate of the Web's PKI for its host. The caller pins
-    /// [`Connection::server_key_hash`] from then on.
+    /// [`ServerConnection::server_key_hash`] from then on.
     WebPki,
     /// The one that has a certificate of the Web's PKI for its domain ([`ServerExpectation::domain`]), whatever its host is
     /// called: DNS said where it is, and nobody vouches for that. The caller pins it from then on.
@@ -73,7 +93,7 @@ pub struct ServerExpectation<'a> {
     pub address: &'a ServerAddress,
     /// The right server.
     pub trust: ServerTrust,
-    /// The domain whose accounts it keeps; `None` if that is to be learnt ([`Connection::domain`]).
+    /// The domain whose accounts it keeps; `None` if that is to be learnt ([`ServerConnection::domain`]).
     pub domain: Option<&'a str>,
 }
 
@@ -154,22 +174,23 @@ pub enum RequestError {
 
 /// An open connection, its server verified. Clones share it; the last one dropped closes it.
 #[derive(Debug, Clone)]
-pub struct Connection {
-    link: Link,
+pub struct ServerConnection<C> {
+    link: C,
     server_key: VerifyingKey,
     domain: String,
     /// Of the server's hello: what is signed for this connection is signed over it.
     nonce: [u8; 32],
-    exporter: Exporter,
+    /// `None` on the transports of pages.
+    exporter: Option<Exporter>,
 }
 
-impl Connection {
+impl<C: Carrier> ServerConnection<C> {
     /// Connects, verifies the server, and proves nothing.
     ///
     /// # Errors
     /// [`ConnectError`]
     pub async fn anonymous(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        Self::greet(server, &certificate_trust(server)?, KEEP_ALIVE).await
+        Self::greet(server, KEEP_ALIVE).await
     }
 
     /// [`Self::anonymous`] for one document's pieces: the server is asked for a sign of life so often that its silence says
@@ -178,10 +199,10 @@ impl Connection {
     /// # Errors
     /// [`ConnectError`]
     pub async fn for_transfer(server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
-        Self::greet(server, &certificate_trust(server)?, TRANSFER_KEEP_ALIVE).await
+        Self::greet(server, TRANSFER_KEEP_ALIVE).await
     }
 
-    /// Connects, verifies the server, and proves the device over this connection's TLS exporter.
+    /// Connects, verifies the server, and proves the device over this connection's TLS exporter, where a transport has one.
     ///
     /// # Errors
     /// [`ConnectError`]; the server's refusal of the proof is [`RequestError::Refused`].
@@ -189,13 +210,13 @@ impl Connection {
         server: &ServerExpectation<'_>,
         device: &Device<'_>,
     ) -> Result<(Self, AuthenticateReply), ConnectError> {
-        let connection = Self::greet(server, &certificate_trust(server)?, KEEP_ALIVE).await?;
+        let connection = Self::greet(server, KEEP_ALIVE).await?;
         let channel = connection.channel();
         let proof = Authenticate {
             address: device.address.clone(),
             device_id: device.device_id,
             transport: connection.transport(),
-            exporter_bound: true,
+            exporter_bound: connection.exporter.is_some(),
             signature: channel.sign_proof(device.key, device.address, device.device_id, device.generation),
             generation: device.generation,
         };
@@ -213,7 +234,7 @@ impl Connection {
 
     /// What carries it.
     #[must_use]
-    pub const fn transport(&self) -> Transport {
+    pub fn transport(&self) -> Transport {
         self.link.transport()
     }
 
@@ -245,7 +266,7 @@ impl Connection {
     #[must_use]
     pub fn channel(&self) -> Channel<'_> {
         let transport = self.transport();
-        Channel { nonce: &self.nonce, domain: &self.domain, transport, exporter: Some(&self.exporter) }
+        Channel { nonce: &self.nonce, domain: &self.domain, transport, exporter: self.exporter.as_ref() }
     }
 
     /// Sends one request on a stream of its own and waits for its answer, at most
@@ -263,7 +284,7 @@ impl Connection {
     /// # Errors
     /// The same.
     pub async fn request_within(&self, request: &Request, wait: Duration) -> Result<Response, RequestError> {
-        timeout(wait, answer(self.send(request))).await.unwrap_or(Err(RequestError::TimedOut))
+        before(C::sleep(wait), answer(self.send(request))).await.unwrap_or(Err(RequestError::TimedOut))
     }
 
     /// [`Self::request_within`] that lets go of the request as soon as it is on its way: half a megabyte each, where many
@@ -274,7 +295,7 @@ impl Connection {
     pub async fn request_owned(&self, request: Request, wait: Duration) -> Result<Response, RequestError> {
         let bytes = frame(&request.encode());
         drop(request);
-        timeout(wait, answer(self.link.send(bytes))).await.unwrap_or(Err(RequestError::TimedOut))
+        before(C::sleep(wait), answer(self.link.send(bytes))).await.unwrap_or(Err(RequestError::TimedOut))
     }
 
     /// How often something has come from the server so far. One that lives answers what it gets, keep-alives included.
@@ -292,21 +313,21 @@ impl Connection {
     ///
     /// # Errors
     /// [`RequestError::Closed`] or [`RequestError::TimedOut`]; whether the server refuses is told by the first
-    /// [`Subscription::next`].
-    pub async fn subscribe(&self) -> Result<Subscription, RequestError> {
-        let stream = timeout(REQUEST_WAIT, self.send(&Request::Subscribe)).await;
+    /// [`QueuePush::next`].
+    pub async fn subscribe(&self) -> Result<QueuePush<C::Stream>, RequestError> {
+        let stream = before(C::sleep(REQUEST_WAIT), self.send(&Request::Subscribe)).await;
         let stream = stream.unwrap_or(Err(RequestError::TimedOut))?;
-        Ok(Subscription { frames: FrameReader::new(stream) })
+        Ok(QueuePush { frames: FrameReader::new(stream) })
     }
 
     /// Opens the push of group logs.
     ///
     /// # Errors
     /// As with [`Self::subscribe`].
-    pub async fn watch_group_logs(&self, logs: WatchGroupLogs) -> Result<GroupWatch, RequestError> {
-        let stream = timeout(REQUEST_WAIT, self.send(&Request::WatchGroupLogs(logs))).await;
+    pub async fn watch_group_logs(&self, logs: WatchGroupLogs) -> Result<GroupLogPushes<C::Stream>, RequestError> {
+        let stream = before(C::sleep(REQUEST_WAIT), self.send(&Request::WatchGroupLogs(logs))).await;
         let stream = stream.unwrap_or(Err(RequestError::TimedOut))?;
-        Ok(GroupWatch { frames: FrameReader::new(stream) })
+        Ok(GroupLogPushes { frames: FrameReader::new(stream) })
     }
 
     /// Waits until the connection is gone, and tells why.
@@ -320,12 +341,12 @@ impl Connection {
     }
 
     /// Connects and verifies the server's hello.
-    async fn greet(
-        server: &ServerExpectation<'_>,
-        certificates: &CertificateTrust,
-        keep_alive: Duration,
-    ) -> Result<Self, ConnectError> {
-        let link = race::connect(server.address, certificates, keep_alive).await?;
+    async fn greet(server: &ServerExpectation<'_>, keep_alive: Duration) -> Result<Self, ConnectError> {
+        Self::over(C::connect(server, keep_alive).await?, server).await
+    }
+
+    /// Verifies the server's hello.
+    async fn over(link: C, server: &ServerExpectation<'_>) -> Result<Self, ConnectError> {
         let reply = say_hello(&link).await?;
         let server_key = verify_identity(server, &reply)?;
         let exporter = link.exporter()?;
@@ -342,20 +363,20 @@ impl Connection {
         }
     }
 
-    async fn send(&self, request: &Request) -> Result<ReceiveStream, RequestError> {
+    async fn send(&self, request: &Request) -> Result<C::Stream, RequestError> {
         self.link.send(frame(&request.encode())).await
     }
 }
 
 /// The push of a device's queue.
 #[derive(Debug)]
-pub struct Subscription {
-    frames: FrameReader,
+pub struct QueuePush<S> {
+    frames: FrameReader<S>,
 }
 
-impl Subscription {
+impl<S: ByteStream> QueuePush<S> {
     /// Waits for the next event; `None` when the server has ended the subscription. Dropping the future loses nothing,
-    /// so it may stand in a `select`. There is no time limit: [`Connection::closed`] and the keep-alive see to a server
+    /// so it may stand in a `select`. There is no time limit: [`ServerConnection::closed`] and the keep-alive see to a server
     /// that is gone.
     ///
     /// # Errors
@@ -373,12 +394,12 @@ impl Subscription {
 
 /// The push of group logs.
 #[derive(Debug)]
-pub struct GroupWatch {
-    frames: FrameReader,
+pub struct GroupLogPushes<S> {
+    frames: FrameReader<S>,
 }
 
-impl GroupWatch {
-    /// Waits for the next event, as [`Subscription::next`] does; `None` when no log is left.
+impl<S: ByteStream> GroupLogPushes<S> {
+    /// Waits for the next event, as [`QueuePush::next`] does; `None` when no log is left.
     ///
     /// # Errors
     /// [`RequestError`], after which nothing more comes.
@@ -393,15 +414,6 @@ impl GroupWatch {
     }
 }
 
-fn certificate_trust(server: &ServerExpectation<'_>) -> Result<CertificateTrust, ConnectError> {
-    let name = match server.trust {
-        ServerTrust::Pinned(_) | ServerTrust::Unknown => return Ok(CertificateTrust::ServerKey),
-        ServerTrust::DomainCertificate => server.domain,
-        ServerTrust::WebPki => None,
-    };
-    CertificateTrust::web_pki(name).map_err(ConnectError::Certificate)
-}
-
 /// The server's key, if it is the pinned one. That the server holds it is for the signature to show.
 fn verify_identity(server: &ServerExpectation<'_>, reply: &HelloReply) -> Result<VerifyingKey, ConnectError> {
     let server_key = VerifyingKey::from_slice(&reply.server_key).map_err(|_| ConnectError::HelloSignature)?;
@@ -412,16 +424,16 @@ fn verify_identity(server: &ServerExpectation<'_>, reply: &HelloReply) -> Result
     }
 }
 
-async fn say_hello(link: &Link) -> Result<HelloReply, ConnectError> {
+async fn say_hello<C: Carrier>(link: &C) -> Result<HelloReply, ConnectError> {
     let hello = link.send(frame(&Request::Hello.encode()));
-    match timeout(CONNECT_WAIT, answer(hello)).await.unwrap_or(Err(RequestError::TimedOut))? {
+    match before(C::sleep(CONNECT_WAIT), answer(hello)).await.unwrap_or(Err(RequestError::TimedOut))? {
         Response::Hello(reply) => Ok(reply),
         _ => Err(RequestError::Unexpected.into()),
     }
 }
 
 /// Waits until a request is sent, and for its answer.
-async fn answer(sent: impl Future<Output = Result<ReceiveStream, RequestError>>) -> Result<Response, RequestError> {
+async fn answer<S: ByteStream>(sent: impl Future<Output = Result<S, RequestError>>) -> Result<Response, RequestError> {
     let mut frames = FrameReader::new(sent.await?);
     let answer = frames.next().await?.ok_or(WireError::Missing("frame"))?;
     accepted(Response::decode(&answer)?)
@@ -435,4 +447,5 @@ fn accepted(response: Response) -> Result<Response, RequestError> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "native")]
 mod tests;

@@ -11,36 +11,14 @@ use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, rdata::SRV};
 use rand_core::Rng;
-use thiserror::Error;
 use tokio::time::timeout;
 
 use super::address::ServerAddress;
+use super::lookup_error::LookupError;
 use crate::limits::{CONNECT_ADDRESSES_MAX, LOOKUP_WAIT};
 
 /// The variable that names another resolver than the system's: `ADDRESS:PORT`, or `off`.
 pub const RESOLVER_VARIABLE: &str = "MEDIPEPS_RESOLVER";
-
-/// Why DNS does not say where a domain's server is.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum LookupError {
-    /// It has no such record, or says that there is no such service.
-    #[error(
-        "no server is known for {0}: none is set (`domain add`), the trust list has none, and there is no SRV record \
-         _medipeps._udp.{0}"
-    )]
-    NotThere(String),
-    /// The resolver does not answer.
-    #[error("the server of {domain} cannot be looked up: {problem}")]
-    Failed {
-        /// Which.
-        domain: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// It is switched off.
-    #[error("no server is known for {0}: none is set (`domain add`), the trust list has none, and DNS is not asked")]
-    Off(String),
-}
 
 /// Asks DNS.
 #[derive(Clone)]

@@ -3,7 +3,8 @@
 use medipeps_core::limits::GROUP_FRAME_LENGTH_MAX;
 use medipeps_core::wire::WireError;
 
-use super::connection::{ReceiveStream, RequestError};
+use super::carrier::ByteStream;
+use super::connection::RequestError;
 
 /// Bytes of a frame's length.
 const LENGTH_LENGTH: usize = 4;
@@ -16,13 +17,13 @@ pub(super) fn frame(body: &[u8]) -> Vec<u8> {
 
 /// Reads frame after frame from a stream. Dropping the future of [`Self::next`] loses nothing.
 #[derive(Debug)]
-pub(super) struct FrameReader {
-    stream: ReceiveStream,
+pub(super) struct FrameReader<S> {
+    stream: S,
     buffer: Vec<u8>,
 }
 
-impl FrameReader {
-    pub(super) const fn new(stream: ReceiveStream) -> Self {
+impl<S: ByteStream> FrameReader<S> {
+    pub(super) const fn new(stream: S) -> Self {
         Self { stream, buffer: Vec::new() }
     }
 

@@ -1,23 +1,22 @@
 //! What touches network and time on a device. The engine decides; this does.
 
 pub mod address;
-#[cfg(feature = "native")]
 pub mod agent;
 #[cfg(feature = "native")]
 pub mod anchor;
 pub mod backoff;
 #[cfg(feature = "native")]
 pub mod backup_file;
-#[cfg(feature = "native")]
+pub mod carrier;
 pub mod connection;
 #[cfg(feature = "native")]
 pub mod domain_lookup;
 #[cfg(feature = "native")]
 pub mod file_name;
-#[cfg(feature = "native")]
 mod frame;
 #[cfg(feature = "native")]
 pub mod home;
+pub mod lookup_error;
 #[cfg(feature = "native")]
 pub mod presence;
 #[cfg(feature = "native")]

@@ -40,6 +40,13 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// A store with these contents, as [`Self::contents`] gave them.
+    #[must_use]
+    pub fn with_contents(head: StoreHead, records: Vec<SealedRecord>) -> Self {
+        let records = records.into_iter().map(|record| (record.key, record.sealed)).collect();
+        Self { disk: Arc::new(Mutex::new(Disk { head, records, fault: None })), reads: Arc::default() }
+    }
+
     /// The next commit, of whatever handle, fails so.
     pub fn fail_next_commit(&self, fault: CommitFault) {
         self.disk().fault = Some(fault);

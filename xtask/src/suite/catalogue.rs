@@ -9,11 +9,11 @@ use crate::process;
 use crate::readme;
 use crate::suite::count::Counts;
 use crate::suite::need::{
-    BUILDAH, CARGO_DEB, CHROMIUM, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, MAVEN, NAMESPACES, PUBLIC_API,
+    BUILDAH, CARGO_DEB, CHROMIUM, CLIPPY, CXX, DEBIAN_ROOT, DENY, DPKG_DEV, FUZZ, MAVEN, NAMESPACES, NODE, PUBLIC_API,
     PYTHON, RUSTFMT, STRACE, SWIFT, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
 };
 use crate::suite::report::Ended;
-use crate::suite::{Run, Suite, Work, deny, fuzz, installation, languages, model, public_api, published, wasm};
+use crate::suite::{Run, Suite, Work, deny, fuzz, installation, languages, model, pages, public_api, published, wasm};
 
 /// Property-test cases in a nightly run; proptest's default is 256.
 const PROPTEST_CASES_NIGHTLY: &str = "2560";
@@ -149,6 +149,13 @@ pub(super) static SUITES: &[Suite] = &[
         needs: &[&WASM],
         minutes: 2.0,
         work: Work::Commands(wasm::commands),
+    },
+    Suite {
+        name: "pages",
+        checks: "the npm package for browsers, by Playwright in Chromium under a strict policy, against the real server",
+        needs: &[&WASM, &NODE, &CHROMIUM],
+        minutes: 3.0,
+        work: Work::Own(pages::run),
     },
     Suite {
         name: "python",

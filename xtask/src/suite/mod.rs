@@ -8,6 +8,7 @@ mod installation;
 mod languages;
 mod model;
 mod need;
+mod pages;
 pub(crate) mod public_api;
 mod published;
 mod report;

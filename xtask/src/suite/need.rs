@@ -189,6 +189,19 @@ pub(super) static CHROMIUM: Need = Need {
     megabytes: 400,
 };
 
+/// Node.js, of a release that Playwright takes, and npm.
+pub(super) static NODE: Need = Need {
+    name: "Node.js 20 or later, and npm",
+    probe: |project| {
+        let said = answer(project.command("node").arg("--version"));
+        let release = said.and_then(|said| said.strip_prefix('v')?.split('.').next()?.parse::<u32>().ok());
+        release.is_some_and(|release| release >= 20) && succeeds(project.command("npm").arg("--version"))
+    },
+    mend: Mend::ByHand("install Node.js 20 or later with npm: Debian 13's nodejs and npm, or from nodejs.org"),
+    minutes: 1.0,
+    megabytes: 200,
+};
+
 /// tinyproxy, an HTTP proxy.
 pub(super) static TINYPROXY: Need = Need {
     name: "tinyproxy",

@@ -3,6 +3,7 @@
 //! Rustup's target is used where it is installed. Else Debian's `rustc-web` builds its own standard library from
 //! `rust-web-src`; it is called by its path and has a target folder of its own, so that it never mixes with rustup's.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::project::Project;
@@ -39,21 +40,29 @@ pub(super) fn toolchain(project: &Project) -> Option<Toolchain> {
 pub(super) fn commands(run: &Run) -> Vec<Command> {
     let core: &[&str] = &["--package", "medipeps-core"];
     let engine: &[&str] = &["--package", "medipeps-client", "--no-default-features", "--lib"];
-    [core, engine]
-        .into_iter()
-        .map(|package| {
-            let mut command = run.project.cargo(["build", "--target", TARGET]);
-            command.args(package);
-            if toolchain(run.project) == Some(Toolchain::Debian) {
-                command
-                    .env("RUSTC", DEBIAN_RUSTC)
-                    .env("RUSTDOC", "/usr/bin/rustdoc")
-                    .env("RUSTC_BOOTSTRAP", "1")
-                    .arg("-Zbuild-std=std,panic_abort")
-                    .arg("--target-dir")
-                    .arg(run.project.target().join("wasm"));
-            }
-            command
-        })
-        .collect()
+    [core, engine].into_iter().map(|package| build(run.project, package)).collect()
+}
+
+/// Builds a package for browsers.
+pub(super) fn build(project: &Project, words: &[&str]) -> Command {
+    let mut command = project.cargo(["build", "--target", TARGET]);
+    command.args(words);
+    if toolchain(project) == Some(Toolchain::Debian) {
+        command
+            .env("RUSTC", DEBIAN_RUSTC)
+            .env("RUSTDOC", "/usr/bin/rustdoc")
+            .env("RUSTC_BOOTSTRAP", "1")
+            .arg("-Zbuild-std=std,panic_abort")
+            .arg("--target-dir")
+            .arg(folder(project));
+    }
+    command
+}
+
+/// The target folder of [`build`].
+pub(super) fn folder(project: &Project) -> PathBuf {
+    match toolchain(project) {
+        Some(Toolchain::Debian) => project.target().join("wasm"),
+        _ => project.target(),
+    }
 }

@@ -21,10 +21,10 @@ impl Agent {
     /// Holds the store against the anchor, once for a device: an old copy drops sessions and prekeys before anything is done
     /// with them, whether the server can be asked or not. An anchor that cannot be read is none.
     pub(super) fn hold_against_anchor(&mut self) -> Result<Vec<Event>, AgentError> {
-        if !matches!(self.anchored, Anchored::Unknown) {
+        if !matches!(self.platform.anchored, Anchored::Unknown) {
             return Ok(Vec::new());
         }
-        self.anchored = Anchored::Without;
+        self.platform.anchored = Anchored::Without;
         let Some(account) = self.store.account_record(now(), &mut self.rng)? else { return Ok(Vec::new()) };
         let Some(folder) = FileAnchor::folder() else { return Ok(Vec::new()) };
         let anchor = FileAnchor::new(&folder, &self.store.store_mut().anchor_name(account.device_id));
@@ -32,7 +32,7 @@ impl Agent {
             tracing::debug!(%error, "the anchor of the generation cannot be read");
             None
         });
-        self.anchored = Anchored::With(Box::new(anchor));
+        self.platform.anchored = Anchored::With(Box::new(anchor));
         let stored = self.store.generation(now(), &mut self.rng)?;
         match highest_generation {
             Some(highest_generation)
@@ -57,9 +57,9 @@ impl Agent {
             )
         };
         if handled.events.iter().any(is_another_device) {
-            self.anchored = Anchored::Unknown;
+            self.platform.anchored = Anchored::Unknown;
         }
-        if let Anchored::With(anchor) = &self.anchored
+        if let Anchored::With(anchor) = &self.platform.anchored
             && let Err(error) = anchor.raise(handled.generation)
         {
             tracing::debug!(%error, "the anchor of the generation cannot be raised");

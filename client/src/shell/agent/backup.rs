@@ -92,7 +92,7 @@ impl Agent {
             }
         }
         for name in choice.copies() {
-            match self.copies.adopt(name) {
+            match self.platform.copies.adopt(name) {
                 Ok(path) => copy(&mut writer, name, &path)?,
                 Err(_) => summary.missing += 1,
             }
@@ -108,7 +108,7 @@ impl Agent {
 impl Agent {
     /// About how many bytes a backup has: what the store has on the disk. For a progress bar.
     fn estimated_length(&self) -> u64 {
-        std::fs::metadata(self.home.join(FILE_NAME)).map_or(0, |metadata| metadata.len())
+        std::fs::metadata(self.platform.home.join(FILE_NAME)).map_or(0, |metadata| metadata.len())
     }
 }
 

@@ -57,7 +57,7 @@ impl Agent {
         if let Err(error) = self.start_body(id, &credentials) {
             return Ok((self.outline(id)?, Some(error)));
         }
-        while self.transfers.fetches_body(&id) && !self.transfers.are_settled() {
+        while self.platform.transfers.fetches_body(&id) && !self.platform.transfers.are_settled() {
             self.transfer_for(OUTBOX_LOOK_INTERVAL, show).await?;
         }
         match self.message(id) {
@@ -123,7 +123,7 @@ impl Agent {
                 && let Some((index, name, (blob, photo), server)) = waiting.pop_front()
             {
                 let meter = self.meter(&blob.id, &name, blob.layout().map_or(0, |layout| layout.sealed_length()));
-                let (shared, folder) = (self.transfers.shared.clone(), folder.to_owned());
+                let (shared, folder) = (self.platform.transfers.shared.clone(), folder.to_owned());
                 let mut rng = ChaCha20Rng::from_rng(&mut self.rng);
                 tasks.spawn(async move {
                     let path = match Fetch::open(&blob, server, shared, Some(meter), &mut rng).await {
@@ -134,9 +134,9 @@ impl Agent {
                 });
             }
             tokio::select! {
-                Some(report) = self.transfers.next_report() => {
+                Some(report) = self.platform.transfers.next_report() => {
                     progressed = Instant::now();
-                    self.transfers.show(&report);
+                    self.platform.transfers.show(&report);
                 }
                 ended = tasks.join_next() => match ended {
                     None => break,
@@ -149,8 +149,8 @@ impl Agent {
                 () = tokio::time::sleep_until(progressed + TRANSFER_PATIENCE) => break,
             }
         }
-        while let Some(report) = self.transfers.ready_report() {
-            self.transfers.show(&report);
+        while let Some(report) = self.platform.transfers.ready_report() {
+            self.platform.transfers.show(&report);
         }
         Ok(saved.into_iter().map(|path| path.unwrap_or(Err(SaveError::Fetch(FetchError::Stalled)))).collect())
     }
@@ -178,7 +178,7 @@ impl Agent {
             AttachmentPlace::Blob(blob) => blob,
         };
         let server = self.server_of_blob(&message.message.sender, blob)?;
-        let shared = self.transfers.shared.clone();
+        let shared = self.platform.transfers.shared.clone();
         let fetched = async {
             let mut fetch = Fetch::open(blob, server, shared, None, &mut self.rng).await?;
             fetch.range(range).await

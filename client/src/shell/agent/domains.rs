@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 
-use super::{Agent, AgentError, NetworkError, Show, now};
+use super::{AccountAgent, AgentError, ConnectionOf, NetworkError, Platform, Show};
 use crate::account_store::{DomainSummary, TrustListSummary};
 use crate::engine::{DomainEvent, DomainInput, Event, Input, Place};
 use crate::shell::address::ServerAddress;
-use crate::shell::connection::{ConnectError, Connection, ServerExpectation, ServerTrust};
+use crate::shell::connection::{ConnectError, ServerExpectation, ServerTrust};
 
 /// How the server of a domain was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +18,13 @@ pub struct FoundServer {
     pub server_key_hash: [u8; 32],
 }
 
-impl Agent {
+impl<P: Platform> AccountAgent<P> {
     /// What is known of other domains, by domain.
     ///
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn domains(&mut self) -> Result<Vec<DomainSummary>, AgentError> {
-        Ok(self.store.domains(now(), &mut self.rng)?)
+        Ok(self.store.domains(P::now(), &mut self.rng)?)
     }
 
     /// The trust list that is followed, if one is.
@@ -32,7 +32,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn trust_list(&mut self) -> Result<Option<TrustListSummary>, AgentError> {
-        Ok(self.store.trust_list(now(), &mut self.rng)?)
+        Ok(self.store.trust_list(P::now(), &mut self.rng)?)
     }
 
     /// Connects to the server of another domain, as for a mail, and tells which it is. Nothing is sent but a hello.
@@ -55,14 +55,14 @@ impl Agent {
         &mut self,
         domain: &str,
         inputs: &mut VecDeque<Input>,
-    ) -> Result<(Connection, ServerAddress), AgentError> {
-        let place = self.store.place(domain, now(), &mut self.rng)?.map_err(NetworkError::from)?;
+    ) -> Result<(ConnectionOf<P>, ServerAddress), AgentError> {
+        let place = self.store.place(domain, P::now(), &mut self.rng)?.map_err(NetworkError::from)?;
         match place {
             Place::Known { endpoint, server_key_hash, spki_pins } => {
                 let address: ServerAddress = endpoint.parse().map_err(NetworkError::from)?;
                 let expectation =
                     ServerExpectation { address: &address, trust: server_key_hash.into(), domain: Some(domain) };
-                let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
+                let connection = ConnectionOf::<P>::anonymous(&expectation).await.map_err(NetworkError::from)?;
                 if !spki_pins.is_empty()
                     && !connection.certificate_key_hash().is_some_and(|key| spki_pins.contains(&key))
                 {
@@ -83,10 +83,9 @@ impl Agent {
         domain: &str,
         before: Option<(String, [u8; 32])>,
         inputs: &mut VecDeque<Input>,
-    ) -> Result<(Connection, ServerAddress), AgentError> {
+    ) -> Result<(ConnectionOf<P>, ServerAddress), AgentError> {
         let trust = before.as_ref().map_or(ServerTrust::DomainCertificate, |(_, pin)| ServerTrust::Pinned(*pin));
-        let lookup = self.lookup.clone();
-        let servers = match (lookup.servers(domain, &mut self.rng).await, &before) {
+        let servers = match (self.platform.servers(domain, &mut self.rng).await, &before) {
             (Ok(servers), _) => servers,
             // DNS is away; the server may be where it was.
             (Err(_), Some((endpoint, _))) => vec![endpoint.parse().map_err(NetworkError::from)?],
@@ -95,7 +94,7 @@ impl Agent {
         let mut failure: Option<ConnectError> = None;
         for address in servers {
             let expectation = ServerExpectation { address: &address, trust, domain: Some(domain) };
-            match Connection::anonymous(&expectation).await {
+            match ConnectionOf::<P>::anonymous(&expectation).await {
                 Ok(connection) => {
                     let (endpoint, server_key_hash) = (address.to_string(), connection.server_key_hash());
                     if before != Some((endpoint.clone(), server_key_hash)) {
@@ -116,8 +115,9 @@ impl Agent {
     }
 
     /// Where the blobs of another domain are: the place that is known, or where DNS had its server last.
+    #[cfg(feature = "native")]
     pub(super) fn blob_place(&mut self, domain: &str) -> Result<(ServerAddress, ServerTrust), AgentError> {
-        let place = self.store.place(domain, now(), &mut self.rng)?.map_err(NetworkError::from)?;
+        let place = self.store.place(domain, P::now(), &mut self.rng)?.map_err(NetworkError::from)?;
         let (endpoint, trust) = match place {
             Place::Known { endpoint, server_key_hash, .. } => (endpoint, server_key_hash.into()),
             Place::LookUp { before: Some((endpoint, pin)) } => (endpoint, ServerTrust::Pinned(pin)),
@@ -138,7 +138,7 @@ impl Agent {
             self.anonymous.retain(|domain, _| is_own(domain));
             self.group_logs.retain(|domain, _| is_own(domain));
             self.unreachable.retain(|domain, _| is_own(domain));
-            self.group_watch.stop();
+            self.platform.stop_watching();
         }
     }
 }

@@ -3,48 +3,49 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
+use futures_util::future::join_all;
+use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::crypto::signature::SigningKey;
 use medipeps_core::token::IssuerKeys;
 use medipeps_core::wire::transport::{
     Acknowledge, ErrorCode, ErrorReply, RedeemVoucher, Request, Response, TokenRequest,
 };
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
 
-use super::{Agent, AgentError, NetworkError, Show, now};
+use super::{AccountAgent, AgentError, ConnectionOf, NetworkError, Platform, Show};
 use crate::account_store::Handled;
-use crate::engine::{self, Correlation, Credentials, EngineError, GroupCorrelation, Input, Outgoing, Send};
+use crate::engine::{
+    self, Correlation, Credentials, EngineError, Event, GroupCorrelation, GroupId, Input, Outgoing, Send,
+};
 use crate::fail_point::fail_point;
 use crate::shell::address::ServerAddress;
 use crate::shell::backoff::Backoff;
-use crate::shell::connection::{ConnectError, Connection, Device, RequestError, ServerExpectation, ServerTrust};
+use crate::shell::carrier::Carrier;
+use crate::shell::connection::{ConnectError, Device, RequestError, ServerConnection, ServerExpectation, ServerTrust};
 
 /// A server that could not be asked.
 #[derive(Debug)]
-pub(super) struct Unreachable {
+pub(super) struct Unreachable<I> {
     backoff: Backoff,
     /// Not tried again before this.
-    pub(super) until: Instant,
+    pub(super) until: I,
     /// What was wrong.
     pub(super) problem: String,
 }
 
-impl Unreachable {
-    fn new() -> Self {
-        Self { backoff: Backoff::new(), until: Instant::now(), problem: String::new() }
+impl<I> Unreachable<I> {
+    const fn new(until: I) -> Self {
+        Self { backoff: Backoff::new(), until, problem: String::new() }
     }
 }
 
 /// A request with the connection that it goes over.
 #[derive(Debug)]
-struct Ready {
+struct Ready<C> {
     /// Its place in the step.
     index: usize,
     request: Request,
-    connection: Connection,
+    connection: ServerConnection<C>,
     /// Whether the connection was made for it.
     fresh: bool,
 }
@@ -60,13 +61,22 @@ pub(super) struct Round {
     pub(super) failure: Option<NetworkError>,
 }
 
-impl Agent {
+/// What may not overtake one another has the same line: everything for one recipient.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Line {
+    Recipient(Address),
+    Group(GroupId),
+    /// By its place in the step.
+    Alone(usize),
+}
+
+impl<P: Platform> AccountAgent<P> {
     /// Handles an input and everything that comes of it.
     pub(super) async fn round(&mut self, input: Input, show: Show<'_>) -> Result<Round, AgentError> {
         let mut round = Round::default();
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let handled = self.handle(&input)?;
+            let handled = P::handle(self, &input).await?;
             handled.events.iter().for_each(&mut *show);
             fail_point!(AfterShow);
             for event in &handled.events {
@@ -81,19 +91,16 @@ impl Agent {
         Ok(round)
     }
 
-    pub(super) fn handle(&mut self, input: &Input) -> Result<Handled, AgentError> {
-        let mut handle = || {
-            let mut events = self.hold_against_anchor()?;
-            let mut handled = self.store.handle(input, now(), &mut self.rng)?;
-            self.raise_anchor(&handled);
-            events.append(&mut handled.events);
-            Ok(Handled { events, ..handled })
-        };
-        // The disk, or another process that holds the lock, must not keep the connections from being served.
-        match Handle::current().runtime_flavor() {
-            RuntimeFlavor::MultiThread => tokio::task::block_in_place(handle),
-            _ => handle(),
+    /// What is to be done about an event beside showing it: what was dropped is dropped everywhere.
+    fn follow(&mut self, event: &Event) -> Result<(), AgentError> {
+        if let Some(event) = super::domains::domain_event(event) {
+            self.follow_domains(event);
         }
+        if let Event::LinkedAnew { .. } | Event::Revoked { .. } = event {
+            // It was proved for a device that this store is no more.
+            self.proved = None;
+        }
+        P::follow(self, event)
     }
 
     /// Sends what a step has to send: side by side, but one after the other for each recipient, so that mail arrives in
@@ -105,7 +112,7 @@ impl Agent {
         failure: &mut Option<NetworkError>,
     ) -> Result<(), AgentError> {
         let mut failed: BTreeSet<engine::Connection> = BTreeSet::new();
-        let mut lines: BTreeMap<String, Vec<Ready>> = BTreeMap::new();
+        let mut lines: BTreeMap<Line, Vec<Ready<P::Carrier>>> = BTreeMap::new();
         for (index, outgoing) in handled.outgoing.iter().enumerate() {
             if failed.contains(&outgoing.connection) {
                 continue;
@@ -123,18 +130,15 @@ impl Agent {
             }
         }
         fail_point!(BeforeRequest);
-        let mut tasks = JoinSet::new();
-        for line in lines.into_values() {
-            tasks.spawn(async move {
-                let mut answers = Vec::new();
-                for ready in line {
-                    let answer = ready.connection.request(&ready.request).await;
-                    answers.push((ready, answer));
-                }
-                answers
-            });
-        }
-        let mut answers: Vec<(Ready, Answer)> = tasks.join_all().await.into_iter().flatten().collect();
+        let lines = lines.into_values().map(|line| async move {
+            let mut answers = Vec::new();
+            for ready in line {
+                let answer = ready.connection.request(&ready.request).await;
+                answers.push((ready, answer));
+            }
+            answers
+        });
+        let mut answers: Vec<(Ready<P::Carrier>, Answer)> = join_all(lines).await.into_iter().flatten().collect();
         fail_point!(AfterReply);
         answers.sort_by_key(|(ready, _)| ready.index);
         for (ready, answer) in answers {
@@ -155,7 +159,7 @@ impl Agent {
     async fn understand(
         &mut self,
         outgoing: &Outgoing,
-        ready: Ready,
+        ready: Ready<P::Carrier>,
         mut answer: Answer,
         inputs: &mut VecDeque<Input>,
     ) -> Result<Result<Response, ErrorReply>, AgentError> {
@@ -227,8 +231,8 @@ impl Agent {
             engine::Connection::Proved | engine::Connection::Linking => None,
         };
         if let Some(domain) = domain {
-            let unreachable = self.unreachable.entry(domain).or_insert_with(Unreachable::new);
-            unreachable.until = Instant::now() + unreachable.backoff.failed(Duration::ZERO, &mut self.rng);
+            let unreachable = self.unreachable.entry(domain).or_insert_with(|| Unreachable::new(P::instant()));
+            unreachable.until = P::instant() + unreachable.backoff.failed(Duration::ZERO, &mut self.rng);
             unreachable.problem = error.to_string();
         }
         failure.get_or_insert(error);
@@ -244,7 +248,7 @@ impl Agent {
         &mut self,
         kind: &engine::Connection,
         inputs: &mut VecDeque<Input>,
-    ) -> Result<(Connection, bool), AgentError> {
+    ) -> Result<(ConnectionOf<P>, bool), AgentError> {
         if *kind == engine::Connection::Linking {
             return self.linking_connection().await;
         }
@@ -264,7 +268,7 @@ impl Agent {
                 let connection = self.proved.clone().ok_or(NetworkError::Stopping)?;
                 Ok((connection, fresh))
             }
-            engine::Connection::Registration => Ok((registration(&credentials).await?, true)),
+            engine::Connection::Registration => Ok((self.registration(&credentials).await?, true)),
             engine::Connection::Anonymous(domain) => self.anonymous_connection(domain, &credentials, inputs).await,
             engine::Connection::GroupLogs(domain) => self.group_connection(domain, &credentials, inputs).await,
             engine::Connection::OwnDevices => self.own_devices_connection(&credentials).await,
@@ -278,7 +282,7 @@ impl Agent {
         domain: &str,
         credentials: &Credentials,
         inputs: &mut VecDeque<Input>,
-    ) -> Result<(Connection, bool), AgentError> {
+    ) -> Result<(ConnectionOf<P>, bool), AgentError> {
         if let Some(connection) = self.anonymous.get(domain) {
             return Ok((connection.clone(), false));
         }
@@ -293,7 +297,7 @@ impl Agent {
         domain: &str,
         credentials: &Credentials,
         inputs: &mut VecDeque<Input>,
-    ) -> Result<(Connection, bool), AgentError> {
+    ) -> Result<(ConnectionOf<P>, bool), AgentError> {
         if let Some(connection) = self.group_logs.get(domain) {
             return Ok((connection.clone(), false));
         }
@@ -309,7 +313,7 @@ impl Agent {
         domain: &str,
         credentials: &Credentials,
         inputs: &mut VecDeque<Input>,
-    ) -> Result<(Connection, bool), AgentError> {
+    ) -> Result<(ConnectionOf<P>, bool), AgentError> {
         if let Some(connection) = self.redemptions.get(domain) {
             return Ok((connection.clone(), false));
         }
@@ -324,13 +328,13 @@ impl Agent {
         domain: &str,
         credentials: &Credentials,
         inputs: &mut VecDeque<Input>,
-    ) -> Result<Connection, AgentError> {
+    ) -> Result<ConnectionOf<P>, AgentError> {
         let connection = match domain == credentials.address.domain() {
             true => {
                 let address: ServerAddress = credentials.server.parse().map_err(NetworkError::from)?;
                 let trust = ServerTrust::Pinned(credentials.server_key_hash);
                 let expectation = ServerExpectation { address: &address, trust, domain: Some(domain) };
-                Connection::anonymous(&expectation).await.map_err(NetworkError::from)?
+                ConnectionOf::<P>::anonymous(&expectation).await.map_err(NetworkError::from)?
             }
             false => self.connect_abroad(domain, inputs).await?.0,
         };
@@ -340,7 +344,10 @@ impl Agent {
 
     /// As anonymous as any other, and another one: what goes to the account's other devices must not be seen beside what
     /// goes to others. It lasts for one round.
-    async fn own_devices_connection(&mut self, credentials: &Credentials) -> Result<(Connection, bool), AgentError> {
+    async fn own_devices_connection(
+        &mut self,
+        credentials: &Credentials,
+    ) -> Result<(ConnectionOf<P>, bool), AgentError> {
         if let Some(connection) = &self.own_devices {
             return Ok((connection.clone(), false));
         }
@@ -350,7 +357,7 @@ impl Agent {
             trust: ServerTrust::Pinned(credentials.server_key_hash),
             domain: Some(credentials.address.domain()),
         };
-        let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
+        let connection = ConnectionOf::<P>::anonymous(&expectation).await.map_err(NetworkError::from)?;
         self.unreachable.remove(credentials.address.domain());
         self.own_devices = Some(connection.clone());
         Ok((connection, true))
@@ -374,10 +381,10 @@ impl Agent {
             address: &credentials.address,
             device_id: credentials.device_id,
             key: &credentials.device_key,
-            generation: self.store.generation(now(), &mut self.rng)?,
+            generation: self.store.generation(P::now(), &mut self.rng)?,
         };
         fail_point!(BeforeProof);
-        let (connection, reply) = Connection::proved(&expectation, &device).await.map_err(NetworkError::from)?;
+        let (connection, reply) = ConnectionOf::<P>::proved(&expectation, &device).await.map_err(NetworkError::from)?;
         fail_point!(AfterProof);
         self.proved = Some(connection);
         let (highest_generation, statement_version) = (reply.highest_generation, reply.statement_version);
@@ -385,8 +392,8 @@ impl Agent {
     }
 
     /// Drops a connection; if `only` is given, only if it is still that one.
-    fn forget(&mut self, connection: &engine::Connection, only: Option<&Connection>) {
-        let is_meant = |kept: &Connection| only.is_none_or(|only| only.is(kept));
+    fn forget(&mut self, connection: &engine::Connection, only: Option<&ConnectionOf<P>>) {
+        let is_meant = |kept: &ConnectionOf<P>| only.is_none_or(|only| only.is(kept));
         match connection {
             engine::Connection::Proved => {
                 if self.proved.as_ref().is_some_and(is_meant) {
@@ -418,6 +425,18 @@ impl Agent {
             engine::Connection::Linking => self.linking = None,
         }
     }
+
+    /// A connection for one request that names the account: nothing else goes over it.
+    async fn registration(&self, credentials: &Credentials) -> Result<ConnectionOf<P>, AgentError> {
+        let address: ServerAddress = credentials.server.parse().map_err(NetworkError::from)?;
+        let expectation = ServerExpectation {
+            address: &address,
+            trust: ServerTrust::Pinned(credentials.server_key_hash),
+            // Before registration the server says itself that the address is not of its domain, with a code.
+            domain: credentials.registered.then_some(credentials.address.domain()),
+        };
+        Ok(ConnectionOf::<P>::anonymous(&expectation).await.map_err(NetworkError::from)?)
+    }
 }
 
 /// Whether the server does not know the device: the account's statement tells why.
@@ -429,20 +448,8 @@ pub(super) fn is_proof_refused(error: &AgentError) -> bool {
     )
 }
 
-/// A connection for one request that names the account: nothing else goes over it.
-async fn registration(credentials: &Credentials) -> Result<Connection, AgentError> {
-    let address: ServerAddress = credentials.server.parse().map_err(NetworkError::from)?;
-    let expectation = ServerExpectation {
-        address: &address,
-        trust: ServerTrust::Pinned(credentials.server_key_hash),
-        // Before registration the server says itself that the address is not of its domain, with a code.
-        domain: credentials.registered.then_some(credentials.address.domain()),
-    };
-    Ok(Connection::anonymous(&expectation).await.map_err(NetworkError::from)?)
-}
-
 /// The request to send.
-fn request(outgoing: &Outgoing, generation: u64, connection: &Connection) -> Request {
+fn request<C: Carrier>(outgoing: &Outgoing, generation: u64, connection: &ServerConnection<C>) -> Request {
     match &outgoing.send {
         Send::Request(request) => request.clone(),
         Send::ReadGroup { reader, limit } => Request::FetchGroupEntries(reader.fetch(&connection.channel(), *limit)),
@@ -463,8 +470,8 @@ fn request(outgoing: &Outgoing, generation: u64, connection: &Connection) -> Req
 }
 
 /// A voucher, and the batch that it pays for, signed for a connection.
-fn redemption(
-    connection: &Connection,
+fn redemption<C: Carrier>(
+    connection: &ServerConnection<C>,
     voucher_key: &Secret<32>,
     voucher: &[u8],
     request: &TokenRequest,
@@ -473,11 +480,10 @@ fn redemption(
     RedeemVoucher::sign(&key, &connection.channel(), voucher.to_vec(), request.clone())
 }
 
-/// What may not overtake one another has the same line: everything for one recipient.
-fn line(index: usize, correlation: &Correlation) -> String {
+fn line(index: usize, correlation: &Correlation) -> Line {
     match correlation {
-        Correlation::Submit { recipient, .. } => recipient.to_string(),
-        Correlation::Group(GroupCorrelation::Append { group, .. }) => HEXLOWER.encode(group),
-        _ => index.to_string(),
+        Correlation::Submit { recipient, .. } => Line::Recipient(recipient.clone()),
+        Correlation::Group(GroupCorrelation::Append { group, .. }) => Line::Group(*group),
+        _ => Line::Alone(index),
     }
 }

@@ -79,11 +79,11 @@ impl Agent {
     pub(super) async fn watch_groups(&mut self) -> Result<(), AgentError> {
         let readers = self.store.group_readers(now(), &mut self.rng)?;
         let wanted: BTreeMap<GroupId, u64> = readers.iter().map(|reader| (reader.group, reader.epoch)).collect();
-        let too_early = self.group_watch.not_before.is_some_and(|until| Instant::now() < until);
-        if wanted == self.group_watch.watched || too_early {
+        let too_early = self.platform.group_watch.not_before.is_some_and(|until| Instant::now() < until);
+        if wanted == self.platform.group_watch.watched || too_early {
             return Ok(());
         }
-        self.group_watch.stop();
+        self.platform.group_watch.stop();
         let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
         let mut by_domain: BTreeMap<String, Vec<GroupReader>> = BTreeMap::new();
         for reader in readers {
@@ -99,13 +99,13 @@ impl Agent {
                 let watched = |reader: &GroupReader| reader.watch(&connection.channel());
                 let logs = WatchGroupLogs { logs: readers.iter().map(watched).collect() };
                 match connection.watch_group_logs(logs).await {
-                    Ok(subscription) => self.group_watch.wait(subscription, [0; 16]),
+                    Ok(subscription) => self.platform.group_watch.wait(subscription, [0; 16]),
                     // It is tried again with the next look.
                     Err(_) => return Ok(()),
                 }
             }
         }
-        self.group_watch.watched = wanted;
+        self.platform.group_watch.watched = wanted;
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl Agent {
         match event {
             Some(GroupLogEvent::Open(opened)) => incarnation = opened,
             Some(GroupLogEvent::Log { log_id, event: GroupLogPush::Entry(entry) }) => {
-                if let Some(epoch) = self.group_watch.watched.get(&log_id).copied() {
+                if let Some(epoch) = self.platform.group_watch.watched.get(&log_id).copied() {
                     let read = GroupEntries {
                         group: log_id,
                         epoch,
@@ -134,30 +134,30 @@ impl Agent {
                 }
             }
             Some(GroupLogEvent::Log { log_id, event: GroupLogPush::Signal(signal) }) => {
-                if let Some(epoch) = self.group_watch.watched.get(&log_id).copied() {
+                if let Some(epoch) = self.platform.group_watch.watched.get(&log_id).copied() {
                     let signal = GroupSignal { group: log_id, epoch, signal };
                     failure = self.signalled(signal, show).await?;
                 }
             }
-            Some(GroupLogEvent::Log { event: GroupLogPush::Ended { .. }, .. }) => self.group_watch.pause(),
+            Some(GroupLogEvent::Log { event: GroupLogPush::Ended { .. }, .. }) => self.platform.group_watch.pause(),
             Some(GroupLogEvent::Log { .. }) => {}
             Some(GroupLogEvent::GoAway { retry_after }) => {
-                self.group_watch.pause_for(Duration::from_millis(retry_after).min(RECONNECT_WAIT_MAX));
+                self.platform.group_watch.pause_for(Duration::from_millis(retry_after).min(RECONNECT_WAIT_MAX));
                 return Ok(None);
             }
             None => {
-                self.group_watch.pause();
+                self.platform.group_watch.pause();
                 return Ok(None);
             }
         }
-        self.group_watch.wait(subscription, incarnation);
+        self.platform.group_watch.wait(subscription, incarnation);
         Ok(failure)
     }
 
     /// Takes over a signal. One that is no later than one that its device sent before is played again by somebody, and not
     /// shown.
     async fn signalled(&mut self, signal: GroupSignal, show: Show<'_>) -> Result<Option<NetworkError>, AgentError> {
-        let mut newest = std::mem::take(&mut self.group_watch.newest);
+        let mut newest = std::mem::take(&mut self.platform.group_watch.newest);
         let mut see = |event: &Event| {
             if let Event::Group { group, event: GroupEvent::Typing { by, device, at, .. } } = event {
                 let last = newest.entry((*group, by.clone(), *device)).or_insert(0);
@@ -169,7 +169,7 @@ impl Agent {
             show(event);
         };
         let failure = self.run(Input::Group(GroupInput::Signal(signal)), &mut see).await;
-        self.group_watch.newest = newest;
+        self.platform.group_watch.newest = newest;
         failure
     }
 
@@ -179,15 +179,15 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub async fn type_in_group(&mut self, group: &GroupId, active: bool) -> Result<bool, AgentError> {
-        let told = self.group_watch.typed.get(group);
+        let told = self.platform.group_watch.typed.get(group);
         if active && told.is_some_and(|told| told.elapsed() < TYPING_PAUSE) {
             return Ok(false);
         }
         let failure = self.run(Input::Group(GroupInput::Typing(*group, active)), &mut |_| {}).await?;
         match active {
-            true => self.group_watch.typed.insert(*group, Instant::now()),
+            true => self.platform.group_watch.typed.insert(*group, Instant::now()),
             // Who has stopped may begin again at once.
-            false => self.group_watch.typed.remove(group),
+            false => self.platform.group_watch.typed.remove(group),
         };
         Ok(failure.is_none())
     }

@@ -4,7 +4,7 @@ use medipeps_core::wire::client_records::{GroupMessageState, GroupStanding};
 use tokio::time::{Instant, sleep};
 
 use super::{Agent, AgentError, Show, now};
-use crate::engine::{GroupId, GroupInput, GroupMessage, GroupSummary, Input, Wakes};
+use crate::engine::{GroupId, GroupMessage, GroupSummary, Input, Wakes};
 use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
 
 impl Agent {
@@ -91,13 +91,5 @@ impl Agent {
         Ok(open
             && (waits || self.store.group_waits(&record.log_id, now(), &mut self.rng)?)
             && record.next_attempt <= soon)
-    }
-
-    /// Every group is read with what is due next.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub(super) fn read_groups(&mut self) -> Result<(), AgentError> {
-        self.take_note(&Input::Group(GroupInput::ReadAll))
     }
 }

@@ -3,12 +3,12 @@
 use medipeps_core::Address;
 use medipeps_core::wire::client_records::LinkRecord;
 
-use super::{Agent, AgentError, NetworkError, Show, now};
+use super::{AccountAgent, AgentError, ConnectionOf, NetworkError, Platform, Show};
 use crate::engine::{BecomeDevice, DeviceSummary, EngineError, Input, LinkProgress};
 use crate::shell::address::ServerAddress;
-use crate::shell::connection::{Connection, ServerExpectation, ServerTrust};
+use crate::shell::connection::{ServerExpectation, ServerTrust};
 
-impl Agent {
+impl<P: Platform> AccountAgent<P> {
     /// Makes this home a device of an account that has others, or goes on with that. The server is taken as it answers; the
     /// grant says whether it was the right one, and nothing secret is told before.
     ///
@@ -22,14 +22,14 @@ impl Agent {
         anew: bool,
         show: Show<'_>,
     ) -> Result<Option<NetworkError>, AgentError> {
-        let trust = match (anew, self.store.link(now(), &mut self.rng)?) {
+        let trust = match (anew, self.store.link(P::now(), &mut self.rng)?) {
             (false, Some(LinkRecord::NewDevice(begun))) if begun.address == *address => {
                 ServerTrust::Pinned(begun.server_key_hash)
             }
             _ => ServerTrust::Unknown,
         };
         let expectation = ServerExpectation { address: server, trust, domain: Some(address.domain()) };
-        let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
+        let connection = ConnectionOf::<P>::anonymous(&expectation).await.map_err(NetworkError::from)?;
         let server_key_hash = connection.server_key_hash();
         self.linking = Some(connection);
         let command = BecomeDevice {
@@ -47,7 +47,7 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn link_progress(&mut self) -> Result<Option<LinkProgress>, AgentError> {
-        let record = self.store.link(now(), &mut self.rng)?;
+        let record = self.store.link(P::now(), &mut self.rng)?;
         Ok(record.map(|record| LinkProgress::of(&record)).transpose()?)
     }
 
@@ -56,15 +56,15 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn devices(&mut self) -> Result<Vec<DeviceSummary>, AgentError> {
-        Ok(self.store.devices(now(), &mut self.rng)?)
+        Ok(self.store.devices(P::now(), &mut self.rng)?)
     }
 
     /// The connection over which a linking goes, and whether it was made just now.
-    pub(super) async fn linking_connection(&mut self) -> Result<(Connection, bool), AgentError> {
+    pub(super) async fn linking_connection(&mut self) -> Result<(ConnectionOf<P>, bool), AgentError> {
         if let Some(connection) = &self.linking {
             return Ok((connection.clone(), false));
         }
-        let (server, hash, domain) = match self.store.link(now(), &mut self.rng)? {
+        let (server, hash, domain) = match self.store.link(P::now(), &mut self.rng)? {
             Some(LinkRecord::NewDevice(record)) => {
                 (record.server, record.server_key_hash, record.address.domain().to_owned())
             }
@@ -76,7 +76,7 @@ impl Agent {
         let address: ServerAddress = server.parse().map_err(NetworkError::from)?;
         let expectation =
             ServerExpectation { address: &address, trust: ServerTrust::Pinned(hash), domain: Some(&domain) };
-        let connection = Connection::anonymous(&expectation).await.map_err(NetworkError::from)?;
+        let connection = ConnectionOf::<P>::anonymous(&expectation).await.map_err(NetworkError::from)?;
         self.linking = Some(connection.clone());
         Ok((connection, true))
     }

@@ -1,17 +1,19 @@
 //! Stays connected, takes what the server pushes, and connects again where the connection is lost.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use medipeps_core::wire::transport::{Delivery, SubscriptionEvent};
-use tokio::time::{Instant, timeout, timeout_at};
 
 use super::exchange::is_proof_refused;
-use super::{Agent, AgentError, NetworkError, Show};
-use crate::engine::{EngineError, Event, Input};
+use super::{AccountAgent, AgentError, NetworkError, Platform, Show};
+use crate::engine::{EngineError, Event, GroupInput, Input};
 use crate::fail_point::fail_point;
 use crate::limits::{BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, PROOFS_MAX, REQUEST_WAIT};
 use crate::shell::backoff::Backoff;
-use crate::shell::connection::{ConnectError, RequestError, Subscription};
+use crate::shell::carrier::{ByteStream, Carrier, before};
+use crate::shell::connection::{ConnectError, QueuePush, RequestError};
 
 /// How an attempt to receive ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,20 +24,30 @@ enum End {
     Over,
 }
 
-impl Agent {
+/// What there is to do next for whoever receives.
+#[derive(Debug)]
+enum Next<A> {
+    Event(SubscriptionEvent),
+    Aside(A),
+    /// Time to look after other things.
+    Time,
+}
+
+impl<P: Platform> AccountAgent<P> {
     /// Sends what is due, fetches everything that has come, and stays connected for as long as `wait` says, connecting
     /// again where the connection is lost.
     ///
     /// # Errors
     /// [`AgentError::Handle`]; [`AgentError::Network`] if the queue was not emptied once.
     pub async fn sync(&mut self, wait: Duration, show: Show<'_>) -> Result<(), AgentError> {
-        let end = Instant::now() + wait;
+        let end = P::instant() + wait;
         let (mut backoff, mut drained) = (Backoff::new(), false);
-        self.sweep_copies()?;
-        self.read_groups()?;
+        P::begin(self)?;
+        // Every group is read with what is due next.
+        P::handle(self, &Input::Group(GroupInput::ReadAll)).await?.events.iter().for_each(&mut *show);
         loop {
             let received = self.receive(end, &mut drained, &mut backoff, show).await;
-            self.group_watch.stop();
+            self.platform.stop_watching();
             let failure = match received {
                 Ok(_) => return Ok(()),
                 Err(AgentError::Network(NetworkError::Displaced)) => return Err(NetworkError::Displaced.into()),
@@ -45,13 +57,13 @@ impl Agent {
             self.proved = None;
             let pause = backoff.failed(asked_for(&failure), &mut self.rng);
             // Documents that move are worth staying for.
-            let is_over = Instant::now() + pause >= end && (!drained || self.transfers.are_settled());
+            let is_over = P::instant() + pause >= end && (!drained || self.platform.is_settled());
             if failure.is_final() || is_over {
                 return if drained { Ok(()) } else { Err(failure.into()) };
             }
-            let until = Instant::now() + pause;
-            while let Ok(step) = timeout_at(until, self.transfers.next()).await {
-                self.settle(step, show).await?;
+            let until = P::instant() + pause;
+            while let Some(aside) = before(P::sleep_until(until), self.platform.next_aside()).await {
+                P::take_aside(self, aside, show).await?;
             }
         }
     }
@@ -99,7 +111,7 @@ impl Agent {
 
     async fn receive(
         &mut self,
-        end: Instant,
+        end: P::Instant,
         drained: &mut bool,
         backoff: &mut Backoff,
         show: Show<'_>,
@@ -107,43 +119,36 @@ impl Agent {
         self.become_proved(show).await?;
         // A recipient's server that is away must not keep this account from its own mail.
         self.send_due(show).await?;
-        self.start_due_transfers()?;
+        P::start_due(self)?;
         let connection = self.proved.clone().ok_or(NetworkError::Stopping)?;
         fail_point!(BeforeSubscribe);
         let mut subscription = connection.subscribe().await.map_err(NetworkError::from)?;
         backoff.succeeded();
         let (mut incarnation, mut pending) = ([0; 16], None);
         // When something last came, or was looked after: what a document's progress does not put off.
-        let mut since = Instant::now();
+        let mut since = P::instant();
+        let mut mail_first = true;
         loop {
-            if Instant::now() < end {
-                self.watch_groups().await?;
+            if P::instant() < end {
+                P::watch(self).await?;
             }
             let event = match pending.take() {
                 Some(event) => event,
                 // A large document must not keep the account from its mail, nor the other way round.
-                None => tokio::select! {
-                    event = next(&mut subscription, since, end, *drained) => match event? {
-                        Some(event) => event,
-                        None if Instant::now() >= end && self.transfers.are_settled() => return Ok(End::Over),
-                        None => {
-                            // Another process may have put something into the outbox, or something is due again.
-                            self.send_due(show).await?;
-                            self.start_due_transfers()?;
-                            since = Instant::now();
-                            continue;
-                        }
-                    },
-                    pushed = self.group_watch.next() => {
-                        self.group_pushed(pushed, show).await?;
+                None => match self.next_of(&mut subscription, (since, end), *drained, &mut mail_first).await? {
+                    Next::Event(event) => event,
+                    Next::Time if P::instant() >= end && self.platform.is_settled() => return Ok(End::Over),
+                    Next::Time => {
+                        // Another process may have put something into the outbox, or something is due again.
                         self.send_due(show).await?;
+                        P::start_due(self)?;
+                        since = P::instant();
                         continue;
                     }
-                    step = self.transfers.next() => {
-                        if self.settle(step, show).await? {
-                            // A message whose last upload is done may go; a receipt for a body that came is due.
+                    Next::Aside(aside) => {
+                        if P::take_aside(self, aside, show).await? {
                             self.send_due(show).await?;
-                            if *drained && Instant::now() >= end && self.transfers.are_settled() {
+                            if *drained && P::instant() >= end && self.platform.is_settled() {
                                 return Ok(End::Over);
                             }
                         }
@@ -151,7 +156,7 @@ impl Agent {
                     }
                 },
             };
-            since = Instant::now();
+            since = P::instant();
             match event {
                 SubscriptionEvent::Open(opened) => {
                     incarnation = opened;
@@ -167,12 +172,12 @@ impl Agent {
                     }
                 }
                 SubscriptionEvent::Delivery(first) => {
-                    let (batch, after) = batch(&mut subscription, first).await?;
+                    let (batch, after) = batch::<P, _>(&mut subscription, first).await?;
                     pending = after;
                     fail_point!(AfterDelivery);
                     self.run(Input::Deliveries { incarnation, batch }, show).await?;
                     self.send_due(show).await?;
-                    self.start_due_transfers()?;
+                    P::start_due(self)?;
                     if self.proved.is_none() {
                         // The acknowledgement did not get through; the server will deliver again.
                         return Err(NetworkError::Stopping.into());
@@ -180,7 +185,7 @@ impl Agent {
                 }
                 SubscriptionEvent::QueueEmpty => {
                     *drained = true;
-                    if Instant::now() >= end && self.transfers.are_settled() {
+                    if P::instant() >= end && self.platform.is_settled() {
                         return Ok(End::Drained);
                     }
                 }
@@ -197,13 +202,42 @@ impl Agent {
             }
         }
     }
+
+    /// What there is to do next. Nothing of what is not taken is lost.
+    async fn next_of<S: ByteStream>(
+        &mut self,
+        subscription: &mut QueuePush<S>,
+        (since, end): (P::Instant, P::Instant),
+        drained: bool,
+        mail_first: &mut bool,
+    ) -> Result<Next<P::Aside>, NetworkError> {
+        // Whoever always has something ready must not always be first.
+        *mail_first = !*mail_first;
+        let event = pin!(next::<P, S>(subscription, since, end, drained));
+        let aside = pin!(self.platform.next_aside());
+        let (event, aside) = match *mail_first {
+            true => match select(event, aside).await {
+                Either::Left((event, _)) => (Some(event?), None),
+                Either::Right((aside, _)) => (None, Some(aside)),
+            },
+            false => match select(aside, event).await {
+                Either::Left((aside, _)) => (None, Some(aside)),
+                Either::Right((event, _)) => (Some(event?), None),
+            },
+        };
+        Ok(match (event, aside) {
+            (Some(Some(event)), _) => Next::Event(event),
+            (_, Some(aside)) => Next::Aside(aside),
+            _ => Next::Time,
+        })
+    }
 }
 
 /// The next event. `None` when it is time to look after other things, which it never is before the queue was emptied.
-async fn next(
-    subscription: &mut Subscription,
-    since: Instant,
-    end: Instant,
+async fn next<P: Platform, S: ByteStream>(
+    subscription: &mut QueuePush<S>,
+    since: P::Instant,
+    end: P::Instant,
     drained: bool,
 ) -> Result<Option<SubscriptionEvent>, NetworkError> {
     let until = match drained {
@@ -212,28 +246,28 @@ async fn next(
         true => since + OUTBOX_LOOK_INTERVAL,
         false => since + REQUEST_WAIT,
     };
-    match timeout_at(until, subscription.next()).await {
-        Ok(Ok(Some(event))) => Ok(Some(event)),
-        Ok(Ok(None)) => Err(NetworkError::Stopping),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) if drained => Ok(None),
-        Err(_) => Err(RequestError::TimedOut.into()),
+    match before(P::sleep_until(until), subscription.next()).await {
+        Some(Ok(Some(event))) => Ok(Some(event)),
+        Some(Ok(None)) => Err(NetworkError::Stopping),
+        Some(Err(error)) => Err(error.into()),
+        None if drained => Ok(None),
+        None => Err(RequestError::TimedOut.into()),
     }
 }
 
 /// What has come by now, up to a limit: one transaction and one acknowledgement for all of it. Also the event after it,
 /// if that is something else.
-async fn batch(
-    subscription: &mut Subscription,
+async fn batch<P: Platform, S: ByteStream>(
+    subscription: &mut QueuePush<S>,
     first: Delivery,
 ) -> Result<(Vec<Delivery>, Option<SubscriptionEvent>), NetworkError> {
     let mut batch = vec![first];
     while batch.len() < DELIVERY_BATCH_MAX {
-        match timeout(BATCH_WAIT, subscription.next()).await {
-            Ok(Ok(Some(SubscriptionEvent::Delivery(delivery)))) => batch.push(delivery),
-            Ok(Ok(other)) => return Ok((batch, other)),
+        match before(P::Carrier::sleep(BATCH_WAIT), subscription.next()).await {
+            Some(Ok(Some(SubscriptionEvent::Delivery(delivery)))) => batch.push(delivery),
+            Some(Ok(other)) => return Ok((batch, other)),
             // What was received is worth committing; the failure shows again at the next read.
-            Ok(Err(_)) | Err(_) => break,
+            Some(Err(_)) | None => break,
         }
     }
     Ok((batch, None))

@@ -108,7 +108,7 @@ impl Agent {
                 BackupRecord::Copy(piece) => {
                     let (name, offset, mut writer) = match copy.take() {
                         Some(begun) => begun,
-                        None => (piece.name.clone(), 0, self.copies.fetched(&piece.name)?),
+                        None => (piece.name.clone(), 0, self.platform.copies.fetched(&piece.name)?),
                     };
                     if name != piece.name || offset != piece.offset {
                         return Err(BackupFileError::from(BackupError::Contents("a copy out of order")).into());

@@ -145,22 +145,10 @@ impl Agent {
         for blob_id in staged {
             match sent {
                 // It is found under its staged name too, should this fail.
-                true => drop(self.copies.adopt(blob_id)),
-                false => self.copies.remove(blob_id),
+                true => drop(self.platform.copies.adopt(blob_id)),
+                false => self.platform.copies.remove(blob_id),
             }
         }
-    }
-
-    async fn queue(&mut self, mail: SendMail, show: Show<'_>) -> Result<LocalId, AgentError> {
-        let mut queued = None;
-        let mut see = |event: &Event| {
-            if let Event::MessageQueued { id } = event {
-                queued = Some(*id);
-            }
-            show(event);
-        };
-        self.round(Input::SendMail(mail), &mut see).await?;
-        Ok(queued.ok_or(EngineError::NoProgress)?)
     }
 
     /// Places body and documents, and seals what must be sealed beforehand; `staged` has the ids of that.
@@ -243,7 +231,7 @@ impl Agent {
         self.rng.fill_bytes(&mut blob_id);
         let key = AttachmentKey::random(&mut self.rng);
         staged.push(blob_id);
-        let digests = self.copies.stage(&blob_id, &key, length, plaintext)?;
+        let digests = self.platform.copies.stage(&blob_id, &key, length, plaintext)?;
         Ok(SealedCopy { blob_id, key, length, digests })
     }
 }

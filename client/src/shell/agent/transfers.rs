@@ -137,7 +137,7 @@ impl Transfers {
 impl Agent {
     /// Shows the progress of transfers from now on.
     pub fn watch_transfers(&mut self, watch: Watch) {
-        self.transfers.watch = Some(watch);
+        self.platform.transfers.watch = Some(watch);
     }
 
     /// Starts what is due and settles what happens, for so long or until a transfer ends. Gives back whether anything
@@ -157,23 +157,23 @@ impl Agent {
             }
         }
         self.start_due_transfers()?;
-        while let Ok(step) = timeout_at(until, self.transfers.next()).await {
+        while let Ok(step) = timeout_at(until, self.platform.transfers.next()).await {
             if self.settle(step, show).await? {
                 break;
             }
         }
-        Ok(self.transfers.progressed >= begun)
+        Ok(self.platform.transfers.progressed >= begun)
     }
 
     /// Starts what is due and does not run yet. No upload goes on before the server has answered the proof of device: an old
     /// copy of the store must not send a byte under its keys.
     pub(super) fn start_due_transfers(&mut self) -> Result<(), AgentError> {
         let Some(credentials) = self.credentials()?.filter(|credentials| credentials.registered) else { return Ok(()) };
-        let (at, was_idle) = (now().0, self.transfers.tasks.is_empty());
+        let (at, was_idle) = (now().0, self.platform.transfers.tasks.is_empty());
         for pending in self.store.uploads(now(), &mut self.rng)? {
-            let running = self.transfers.uploads.contains_key(&pending.record.blob_id);
+            let running = self.platform.transfers.uploads.contains_key(&pending.record.blob_id);
             if self.proof_answered
-                && self.transfers.uploads.len() < TRANSFERS_AT_ONCE_MAX
+                && self.platform.transfers.uploads.len() < TRANSFERS_AT_ONCE_MAX
                 && !running
                 && pending.record.next_attempt <= at
             {
@@ -181,15 +181,15 @@ impl Agent {
             }
         }
         for (id, record) in self.store.body_fetches(now(), &mut self.rng)? {
-            if self.transfers.bodies.len() < TRANSFERS_AT_ONCE_MAX && record.next_attempt <= at {
+            if self.platform.transfers.bodies.len() < TRANSFERS_AT_ONCE_MAX && record.next_attempt <= at {
                 // What one message says about its body must not keep the others waiting.
                 if let Err(error) = self.start_body(id, &credentials) {
                     tracing::warn!(%error, "the text of a message cannot be fetched");
                 }
             }
         }
-        if was_idle && !self.transfers.tasks.is_empty() {
-            self.transfers.progressed = Instant::now();
+        if was_idle && !self.platform.transfers.tasks.is_empty() {
+            self.platform.transfers.progressed = Instant::now();
         }
         Ok(())
     }
@@ -217,33 +217,36 @@ impl Agent {
             payment,
             name,
             server: self.blob_server(credentials.address.domain(), credentials)?,
-            copies: self.copies.clone(),
-            shared: self.transfers.shared.clone(),
-            reports: self.transfers.sender.clone(),
+            copies: self.platform.copies.clone(),
+            shared: self.platform.transfers.shared.clone(),
+            reports: self.platform.transfers.sender.clone(),
         };
         let (id, mut rng) = (record.blob_id, ChaCha20Rng::from_rng(&mut self.rng));
-        let handle =
-            self.transfers.tasks.spawn(async move { Ended::Upload { record, end: upload(task, &mut rng).await } });
-        self.transfers.uploads.insert(id, handle);
+        let handle = self
+            .platform
+            .transfers
+            .tasks
+            .spawn(async move { Ended::Upload { record, end: upload(task, &mut rng).await } });
+        self.platform.transfers.uploads.insert(id, handle);
         Ok(())
     }
 
     /// Fetches the body of a message unless that is being done.
     pub(super) fn start_body(&mut self, id: LocalId, credentials: &Credentials) -> Result<(), AgentError> {
-        if self.transfers.bodies.contains_key(&id) {
+        if self.platform.transfers.bodies.contains_key(&id) {
             return Ok(());
         }
         let detail = self.outline(id)?;
         let Some(blob) = detail.content.body_blob.clone() else { return Ok(()) };
         let server = self.blob_server(&blob.domain, credentials)?;
         let meter = self.meter(&blob.id, BODY_NAME, blob.layout().map_or(0, |layout| layout.sealed_length()));
-        let (copies, shared) = (self.copies.clone(), self.transfers.shared.clone());
+        let (copies, shared) = (self.platform.copies.clone(), self.platform.transfers.shared.clone());
         let mut rng = ChaCha20Rng::from_rng(&mut self.rng);
-        let handle = self.transfers.tasks.spawn(async move {
+        let handle = self.platform.transfers.tasks.spawn(async move {
             let end = fetch_body(detail, server, copies, shared, meter, &mut rng).await;
             Ended::Body { id, end }
         });
-        self.transfers.bodies.insert(id, handle);
+        self.platform.transfers.bodies.insert(id, handle);
         Ok(())
     }
 
@@ -251,15 +254,15 @@ impl Agent {
     pub(super) fn meter(&self, blob_id: &[u8; 32], name: &str, total: u64) -> Meter {
         let progress =
             Progress { direction: Direction::Download, blob_id: *blob_id, name: name.to_owned(), done: 0, total };
-        Meter::new(self.transfers.sender.clone(), progress)
+        Meter::new(self.platform.transfers.sender.clone(), progress)
     }
 
     /// Does what a transfer asks for, or what follows from its end. Gives back whether one ended.
     pub(super) async fn settle(&mut self, Step(happened): Step, show: Show<'_>) -> Result<bool, AgentError> {
-        self.transfers.progressed = Instant::now();
+        self.platform.transfers.progressed = Instant::now();
         match happened {
             Happened::Report(Report::Progress(progress)) => {
-                self.transfers.show(&progress);
+                self.platform.transfers.show(&progress);
                 return Ok(false);
             }
             Happened::Report(Report::Part { blob_id, part, digest, stored }) => {
@@ -277,7 +280,7 @@ impl Agent {
             }
             Happened::Ended(Ok(Ended::Upload { record, end })) => self.upload_ended(*record, end, show).await?,
             Happened::Ended(Ok(Ended::Body { id, end })) => {
-                self.transfers.bodies.remove(&id);
+                self.platform.transfers.bodies.remove(&id);
                 let input = match end {
                     BodyEnd::Stored => Input::BodyStored { id },
                     BodyEnd::Postponed { code, retry_after } => Input::BodyPostponed { id, code, retry_after },
@@ -288,8 +291,8 @@ impl Agent {
             Happened::Ended(Ok(Ended::Deletion)) => return Ok(false),
             Happened::Ended(Err(error)) => {
                 tracing::debug!(%error, "a transfer was ended");
-                self.transfers.uploads.retain(|_, task| !task.is_finished());
-                self.transfers.bodies.retain(|_, task| !task.is_finished());
+                self.platform.transfers.uploads.retain(|_, task| !task.is_finished());
+                self.platform.transfers.bodies.retain(|_, task| !task.is_finished());
             }
         }
         self.start_due_transfers()?;
@@ -298,7 +301,7 @@ impl Agent {
 
     async fn upload_ended(&mut self, record: UploadRecord, end: UploadEnd, show: Show<'_>) -> Result<(), AgentError> {
         let blob_id = record.blob_id;
-        self.transfers.uploads.remove(&blob_id);
+        self.platform.transfers.uploads.remove(&blob_id);
         let input = match end {
             UploadEnd::Done { expires } => Input::UploadDone { blob_id, expires },
             UploadEnd::Changed(now) => Input::UploadChanged { blob_id, length: now.length, modified: now.modified },
@@ -317,23 +320,16 @@ impl Agent {
         Ok(())
     }
 
-    /// What is to be done about an event beside showing it: what was dropped is dropped everywhere.
-    pub(super) fn follow(&mut self, event: &Event) -> Result<(), AgentError> {
+    /// What was dropped is dropped everywhere.
+    pub(super) fn follow_documents(&mut self, event: &Event) -> Result<(), AgentError> {
         if let Event::UploadsDropped { uploads, .. } = event {
             for record in uploads {
-                if let Some(task) = self.transfers.uploads.remove(&record.blob_id) {
+                if let Some(task) = self.platform.transfers.uploads.remove(&record.blob_id) {
                     task.abort();
                 }
                 self.drop_copy(record);
                 self.delete_blob(record.clone())?;
             }
-        }
-        if let Some(event) = super::domains::domain_event(event) {
-            self.follow_domains(event);
-        }
-        if let Event::LinkedAnew { .. } | Event::Revoked { .. } = event {
-            // It was proved for a device that this store is no more.
-            self.proved = None;
         }
         Ok(())
     }
@@ -341,14 +337,14 @@ impl Agent {
     /// Removes sealed copies that processes which died have left.
     pub(super) fn sweep_copies(&mut self) -> Result<(), AgentError> {
         let uploads = self.store.uploads(now(), &mut self.rng)?;
-        self.copies.sweep(|blob_id| uploads.iter().any(|upload| upload.record.blob_id == *blob_id));
+        self.platform.copies.sweep(|blob_id| uploads.iter().any(|upload| upload.record.blob_id == *blob_id));
         Ok(())
     }
 
     /// A copy of an attachment is needed until the server has it; that of a body is what a person reads.
     fn drop_copy(&self, record: &UploadRecord) {
         if matches!((record.role, &record.source), (UploadRole::Attachment(_), UploadSource::SealedCopy)) {
-            self.copies.remove(&record.blob_id);
+            self.platform.copies.remove(&record.blob_id);
         }
     }
 
@@ -356,8 +352,8 @@ impl Agent {
     fn delete_blob(&mut self, record: UploadRecord) -> Result<(), AgentError> {
         let Some(credentials) = self.credentials()? else { return Ok(()) };
         let server = self.blob_server(credentials.address.domain(), &credentials)?;
-        let (shared, mut rng) = (self.transfers.shared.clone(), ChaCha20Rng::from_rng(&mut self.rng));
-        self.transfers.tasks.spawn(async move {
+        let (shared, mut rng) = (self.platform.transfers.shared.clone(), ChaCha20Rng::from_rng(&mut self.rng));
+        self.platform.transfers.tasks.spawn(async move {
             // Nobody waits for a server that is away.
             let _ = tokio::time::timeout(TRANSFER_PATIENCE, delete(record, server, shared, &mut rng)).await;
             Ended::Deletion

@@ -15,8 +15,71 @@ use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 use web_transport_trait::{RecvStream as _, SendStream as _, Session as _};
 
-use super::{ConnectError, RequestError};
+use super::{ConnectError, RequestError, ServerExpectation, ServerTrust, race};
 use crate::limits::{CLOSE_WAIT, READ_LENGTH, WEBSOCKET_CLOSE_WAIT};
+use crate::shell::carrier::{ByteStream, Carrier};
+use crate::shell::tls::CertificateTrust;
+
+/// What carries a connection of a program: QUIC or WebSocket, whichever gets through.
+#[derive(Debug, Clone)]
+pub struct ProgramLink(pub(super) Link);
+
+impl Carrier for ProgramLink {
+    type Stream = ReceiveStream;
+
+    async fn connect(server: &ServerExpectation<'_>, keep_alive: Duration) -> Result<Self, ConnectError> {
+        Ok(Self(race::connect(server.address, &certificate_trust(server)?, keep_alive).await?))
+    }
+
+    async fn sleep(time: Duration) {
+        sleep(time).await;
+    }
+
+    fn transport(&self) -> Transport {
+        self.0.transport()
+    }
+
+    fn exporter(&self) -> Result<Option<Exporter>, ConnectError> {
+        self.0.exporter().map(Some)
+    }
+
+    fn certificate_key_hash(&self) -> Option<[u8; 32]> {
+        self.0.certificate_key_hash()
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.0.is(&other.0)
+    }
+
+    async fn send(&self, bytes: Vec<u8>) -> Result<ReceiveStream, RequestError> {
+        self.0.send(bytes).await
+    }
+
+    fn arrivals(&self) -> u64 {
+        self.0.arrivals()
+    }
+
+    fn abandon(&self) {
+        self.0.abandon();
+    }
+
+    async fn closed(&self) -> RequestError {
+        self.0.closed().await
+    }
+
+    async fn close(self) {
+        self.0.close().await;
+    }
+}
+
+fn certificate_trust(server: &ServerExpectation<'_>) -> Result<CertificateTrust, ConnectError> {
+    let name = match server.trust {
+        ServerTrust::Pinned(_) | ServerTrust::Unknown => return Ok(CertificateTrust::ServerKey),
+        ServerTrust::DomainCertificate => server.domain,
+        ServerTrust::WebPki => None,
+    };
+    CertificateTrust::web_pki(name).map_err(ConnectError::Certificate)
+}
 
 /// An open connection, whatever carries it. Clones share it; the last one dropped closes it.
 #[derive(Debug, Clone)]
@@ -112,7 +175,7 @@ impl Link {
                 }
                 // It fails only on a stream that was stopped.
                 let _ = sending.finish();
-                Ok(ReceiveStream::Quic(receiving))
+                Ok(ReceiveStream(Receiving::Quic(receiving)))
             }
             Self::WebSocket(link) => {
                 let opened = link.session.open_bi().await;
@@ -123,7 +186,7 @@ impl Link {
                 }
                 // It fails only on a stream that was stopped.
                 let _ = sending.finish();
-                Ok(ReceiveStream::WebSocket(receiving))
+                Ok(ReceiveStream(Receiving::WebSocket(receiving)))
             }
         }
     }
@@ -167,7 +230,9 @@ impl Link {
 }
 
 /// The server's half of a stream.
-pub(in crate::shell) enum ReceiveStream {
+pub struct ReceiveStream(Receiving);
+
+enum Receiving {
     Quic(quinn::RecvStream),
     WebSocket(qmux::RecvStream),
 }
@@ -178,17 +243,16 @@ impl fmt::Debug for ReceiveStream {
     }
 }
 
-impl ReceiveStream {
-    /// Appends what there is next; `false` where the stream ends. Dropping the future loses nothing.
-    pub(in crate::shell) async fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<bool, RequestError> {
-        match self {
-            Self::Quic(stream) => match stream.read_chunk(READ_LENGTH, true).await {
+impl ByteStream for ReceiveStream {
+    async fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<bool, RequestError> {
+        match &mut self.0 {
+            Receiving::Quic(stream) => match stream.read_chunk(READ_LENGTH, true).await {
                 Ok(Some(chunk)) => buffer.extend_from_slice(&chunk.bytes),
                 Ok(None) => return Ok(false),
                 Err(ReadError::ConnectionLost(error)) => return Err(quic_closed(&error)),
                 Err(error) => return Err(RequestError::Closed(error.to_string())),
             },
-            Self::WebSocket(stream) => match stream.read_chunk(READ_LENGTH).await {
+            Receiving::WebSocket(stream) => match stream.read_chunk(READ_LENGTH).await {
                 Ok(Some(chunk)) => buffer.extend_from_slice(&chunk),
                 Ok(None) => return Ok(false),
                 Err(error) => return Err(websocket_closed(&error)),

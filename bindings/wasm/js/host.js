@@ -1,0 +1,217 @@
+// What a dedicated Worker has of a machine: a database, a lock, sockets and a clock. The Rust of this package decides; this does.
+
+const RECORDS = "records";
+const HEAD = "head";
+const LOCK = "lock";
+
+/** The result of a request of IndexedDB. */
+function answered(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** The end of a transaction: everything of it is kept, or nothing is. */
+function ended(transaction) {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error ?? new Error("the transaction was aborted"));
+  });
+}
+
+/** An account's database, which one page at a time has. */
+export class Database {
+  #database;
+  #release;
+
+  constructor(database, release) {
+    this.#database = database;
+    this.#release = release;
+  }
+
+  /** Takes the lock, and opens the database; it is made if there is none. `undefined` if another page has the lock. */
+  static async open(name) {
+    const release = await locked(`medipeps ${name}`);
+    if (release === undefined) {
+      return undefined;
+    }
+    try {
+      const request = indexedDB.open(`medipeps ${name}`, 1);
+      request.onupgradeneeded = () => {
+        request.result.createObjectStore(RECORDS);
+        request.result.createObjectStore(HEAD);
+      };
+      const database = await answered(request);
+      return new Database(database, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /**
+   * The 32 bytes that lock the store. They lie in the database sealed by a key of the browser's that no script can read; it is made
+   * with them.
+   */
+  async platformKey() {
+    let kept = await answered(this.#database.transaction(HEAD).objectStore(HEAD).get(LOCK));
+    if (kept === undefined) {
+      const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
+      const iv = crypto.getRandomValues(new Uint8Array(12));
+      const secret = crypto.getRandomValues(new Uint8Array(32));
+      const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, secret));
+      secret.fill(0);
+      kept = { key, iv, sealed };
+      const transaction = this.#database.transaction(HEAD, "readwrite", { durability: "strict" });
+      transaction.objectStore(HEAD).add(kept, LOCK);
+      await ended(transaction);
+    }
+    const { key, iv, sealed } = kept;
+    return new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, sealed));
+  }
+
+  /** Everything: `{ generation, tag, header, keys, values }`; the generation is 0 if nothing was committed yet. */
+  async load() {
+    const transaction = this.#database.transaction([RECORDS, HEAD]);
+    const records = transaction.objectStore(RECORDS);
+    const [head, keys, values] = await Promise.all([
+      answered(transaction.objectStore(HEAD).get(HEAD)),
+      answered(records.getAllKeys()),
+      answered(records.getAll()),
+    ]);
+    const { generation = 0, tag, header } = head ?? {};
+    return { generation, tag, header, keys: keys.map((key) => new Uint8Array(key)), values };
+  }
+
+  /** Keeps a commit in one transaction, if `expected` is the generation that is kept. */
+  async commit(expected, head, deletes, keys, values) {
+    const transaction = this.#database.transaction([RECORDS, HEAD], "readwrite", { durability: "strict" });
+    const end = ended(transaction);
+    // It is waited for below; what fails before must not count as unseen.
+    end.catch(() => {});
+    const heads = transaction.objectStore(HEAD);
+    const records = transaction.objectStore(RECORDS);
+    const found = (await answered(heads.get(HEAD)))?.generation ?? 0;
+    if (found !== expected) {
+      transaction.abort();
+      throw new Error(`the database is at generation ${found}, not ${expected}`);
+    }
+    for (const key of deletes) {
+      records.delete(key);
+    }
+    keys.forEach((key, index) => records.put(values[index], key));
+    heads.put(head, HEAD);
+    await end;
+  }
+
+  /** Lets go of database and lock. */
+  close() {
+    this.#database.close();
+    this.#release();
+  }
+}
+
+/** Takes a lock, and gives back what releases it. A page that ends releases it too. */
+function locked(name) {
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(name, { ifAvailable: true }, (lock) => {
+        if (lock === null) {
+          resolve(undefined);
+          return undefined;
+        }
+        return new Promise((release) => resolve(release));
+      })
+      .catch(reject);
+  });
+}
+
+/** A WebSocket whose messages are waited for. */
+export class Socket {
+  #socket;
+  #arrived = [];
+  #waiting = null;
+  #closed = null;
+
+  constructor(socket) {
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => {
+      // Of what a server may send, only binary messages say anything.
+      if (data instanceof ArrayBuffer) {
+        this.#arrived.push(new Uint8Array(data));
+        this.#wake();
+      }
+    };
+  }
+
+  /** Connects, within so many milliseconds. */
+  static open(url, protocol, milliseconds) {
+    return new Promise((resolve, reject) => {
+      const raw = new WebSocket(url, protocol);
+      const socket = new Socket(raw);
+      const timer = setTimeout(() => raw.close(), milliseconds);
+      raw.onopen = () => {
+        clearTimeout(timer);
+        resolve(socket);
+      };
+      raw.onclose = ({ code, reason }) => {
+        clearTimeout(timer);
+        socket.#closed = reason || `code ${code}`;
+        socket.#wake();
+        // Why, a browser tells no script.
+        reject(new Error("the WebSocket cannot be opened"));
+      };
+    });
+  }
+
+  /** Sends a message; on a socket that is gone it is nothing. */
+  send(bytes) {
+    if (this.#socket.readyState === WebSocket.OPEN) {
+      this.#socket.send(bytes);
+    }
+  }
+
+  /** The next message, or why there is none any more, as a text. */
+  async next() {
+    for (;;) {
+      const message = this.#arrived.shift();
+      if (message !== undefined) {
+        return message;
+      }
+      if (this.#closed !== null) {
+        return this.#closed;
+      }
+      await new Promise((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
+  }
+
+  close() {
+    this.#socket.close();
+  }
+
+  #wake() {
+    this.#waiting?.();
+    this.#waiting = null;
+  }
+}
+
+/** Milliseconds of a clock that never goes back. */
+export function monotonic() {
+  return performance.now();
+}
+
+/** Milliseconds since 1970. */
+export function wall() {
+  return Date.now();
+}
+
+/** Waits so many milliseconds. */
+export function sleep(milliseconds) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+}

@@ -1,0 +1,200 @@
+//! What `js/host.js` does for this crate.
+
+use std::time::Duration;
+
+use js_sys::{Array, Reflect, Uint8Array};
+use medipeps_client::store::{RecordClass, SEALED_NAME_LENGTH, SealedKey, SealedRecord, StoreError, StoreHead};
+use medipeps_core::crypto::secret::Secret;
+use wasm_bindgen::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::store::Change;
+
+#[wasm_bindgen(module = "/js/host.js")]
+extern "C" {
+    /// An account's database.
+    #[derive(Debug, Clone)]
+    pub(crate) type Database;
+
+    #[wasm_bindgen(static_method_of = Database, js_name = open, catch)]
+    async fn open_database(name: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, js_name = platformKey, catch)]
+    async fn read_platform_key(this: &Database) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, js_name = load, catch)]
+    async fn load_all(this: &Database) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, js_name = commit, catch)]
+    async fn commit_change(
+        this: &Database,
+        expected: f64,
+        head: &JsValue,
+        deletes: &Array,
+        keys: &Array,
+        values: &Array,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method)]
+    pub(crate) fn close(this: &Database);
+
+    /// A WebSocket.
+    #[derive(Debug, Clone)]
+    pub(crate) type Socket;
+
+    #[wasm_bindgen(static_method_of = Socket, js_name = open, catch)]
+    async fn open_socket(url: &str, protocol: &str, milliseconds: f64) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method)]
+    pub(crate) fn send(this: &Socket, bytes: &[u8]);
+
+    #[wasm_bindgen(method, js_name = next, catch)]
+    async fn next(this: &Socket) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method)]
+    pub(crate) fn close(this: &Socket);
+
+    fn monotonic() -> f64;
+
+    fn wall() -> f64;
+
+    #[wasm_bindgen(catch)]
+    async fn sleep(milliseconds: f64) -> Result<JsValue, JsValue>;
+}
+
+impl Database {
+    /// Opens an account's database; `None` if another page has it.
+    pub(crate) async fn open(name: &str) -> Result<Option<Self>, StoreError> {
+        let opened = Self::open_database(name).await.map_err(|error| medium(&error))?;
+        Ok((!opened.is_undefined()).then(|| opened.unchecked_into()))
+    }
+
+    /// What locks the store.
+    pub(crate) async fn platform_key(&self) -> Result<Secret<32>, StoreError> {
+        let key = self.read_platform_key().await.map_err(|error| medium(&error))?;
+        let bytes = Zeroizing::new(bytes(&key)?);
+        Secret::from_slice(&bytes).ok_or(StoreError::Header("the platform's key"))
+    }
+
+    /// All that is kept.
+    pub(crate) async fn load(&self) -> Result<(StoreHead, Vec<SealedRecord>), StoreError> {
+        let all = self.load_all().await.map_err(|error| medium(&error))?;
+        let field = |name: &str| Reflect::get(&all, &name.into()).map_err(|error| medium(&error));
+        let generation = field("generation")?.as_f64().ok_or(StoreError::Header("the generation"))?;
+        let optional = |value: JsValue| (!value.is_undefined()).then(|| bytes(&value)).transpose();
+        let generation_tag = match optional(field("tag")?)? {
+            Some(tag) => tag.try_into().map_err(|_| StoreError::Header("the generation's tag"))?,
+            None => [0; 32],
+        };
+        let head = StoreHead { generation: whole(generation), generation_tag, header: optional(field("header")?)? };
+        let (keys, values) = (Array::from(&field("keys")?), Array::from(&field("values")?));
+        let mut records = Vec::new();
+        for (key, value) in keys.iter().zip(values.iter()) {
+            records.push(SealedRecord { key: sealed_key(&bytes(&key)?)?, sealed: bytes(&value)? });
+        }
+        Ok((head, records))
+    }
+
+    /// Keeps a change whole or not at all.
+    pub(crate) async fn commit(&self, change: &Change) -> Result<(), StoreError> {
+        let head = js_sys::Object::new();
+        let set =
+            |name: &str, value: JsValue| Reflect::set(&head, &name.into(), &value).map_err(|error| medium(&error));
+        set("generation", number(change.head.generation))?;
+        set("tag", Uint8Array::from(&change.head.generation_tag[..]).into())?;
+        set(
+            "header",
+            change.head.header.as_deref().map_or(JsValue::UNDEFINED, |header| Uint8Array::from(header).into()),
+        )?;
+        let deletes: Array = change.deletes.iter().map(key_bytes).collect();
+        let keys: Array = change.puts.iter().map(|record| key_bytes(&record.key)).collect();
+        let values: Array = change.puts.iter().map(|record| Uint8Array::from(&record.sealed[..])).collect();
+        let expected = number(change.expected).as_f64().unwrap_or_default();
+        self.commit_change(expected, &head, &deletes, &keys, &values).await.map_err(|error| medium(&error))?;
+        Ok(())
+    }
+}
+
+impl Socket {
+    /// Connects, within that time.
+    pub(crate) async fn open(url: &str, protocol: &str, time: Duration) -> Result<Self, String> {
+        Self::open_socket(url, protocol, milliseconds(time))
+            .await
+            .map(JsCast::unchecked_into)
+            .map_err(|error| text(&error))
+    }
+
+    /// The next message, or why there is none any more.
+    pub(crate) async fn next_message(&self) -> Result<Vec<u8>, String> {
+        match self.next().await {
+            Ok(message) => match message.dyn_ref::<Uint8Array>() {
+                Some(bytes) => Ok(bytes.to_vec()),
+                None => Err(message.as_string().unwrap_or_default()),
+            },
+            Err(error) => Err(text(&error)),
+        }
+    }
+}
+
+/// How long the clock has run that never goes back.
+pub(crate) fn elapsed() -> Duration {
+    Duration::from_secs_f64((monotonic() / 1000.0).max(0.0))
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn since_1970() -> u64 {
+    whole(wall())
+}
+
+/// Waits for so long.
+pub(crate) async fn sleep_for(time: Duration) {
+    // A timer of a Worker does not fail.
+    let _ = sleep(milliseconds(time)).await;
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// What JavaScript says is wrong.
+fn text(error: &JsValue) -> String {
+    let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+    // An error of the database is none of the language's.
+    let message = message.or_else(|| Reflect::get(error, &"message".into()).ok()?.as_string());
+    message.or_else(|| error.as_string()).unwrap_or_else(|| "the browser does not say why".to_owned())
+}
+
+fn medium(error: &JsValue) -> StoreError {
+    StoreError::Medium(text(error))
+}
+
+fn bytes(value: &JsValue) -> Result<Vec<u8>, StoreError> {
+    let array = value.dyn_ref::<Uint8Array>().ok_or(StoreError::Header("something is no bytes"))?;
+    Ok(array.to_vec())
+}
+
+/// The class's byte and the sealed name.
+fn key_bytes(key: &SealedKey) -> Uint8Array {
+    let mut bytes = vec![key.class.byte()];
+    bytes.extend_from_slice(&key.name);
+    Uint8Array::from(&bytes[..])
+}
+
+fn sealed_key(bytes: &[u8]) -> Result<SealedKey, StoreError> {
+    let damaged = StoreError::Header("the key of a record");
+    let Some((class, name)) = bytes.split_first() else { return Err(damaged) };
+    let name = <[u8; SEALED_NAME_LENGTH]>::try_from(name).map_err(|_| damaged)?;
+    Ok(SealedKey { class: RecordClass::from_byte(*class), name })
+}
+
+/// Generations and times are far below 2^53.
+fn number(number: u64) -> JsValue {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    JsValue::from_f64(number as f64)
+}
+
+fn whole(number: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and far below 2^53")]
+    let whole = number.max(0.0) as u64;
+    whole
+}

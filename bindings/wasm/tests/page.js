@@ -1,0 +1,12 @@
+// What the tests call.
+
+import { Client } from "/client.js";
+
+window.violations = [];
+addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+  window.violations.push(`${violatedDirective} ${blockedURI}`);
+});
+window.open_account = async () => {
+  window.client = await Client.open();
+};
+window.ready = true;

@@ -1,0 +1,167 @@
+// A real server, the static server of a practice's web client, and browsers.
+
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { createInterface } from "node:readline";
+
+const { MEDIPEPS_SERVER: SERVER, MEDIPEPS_PACKAGE: PACKAGE, MEDIPEPS_MODULES: MODULES } = process.env;
+const { chromium } = createRequire(join(MODULES, "index.js"))("playwright-core");
+
+const KINDS = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
+const OWN = new Set(["/page.html", "/page.js"]);
+
+/** The domain of the server's accounts. */
+export const DOMAIN = "clinic.example";
+
+/** Everything that a test needs. `close` ends it. */
+export class Place {
+  static async open() {
+    const place = new Place();
+    place.folder = mkdtempSync(join(tmpdir(), "medipeps-pages-"));
+    await place.#serve();
+    await place.start();
+    place.browser = await chromium.launch({
+      executablePath: process.env.MEDIPEPS_CHROMIUM ?? "/usr/bin/chromium",
+      // The server's certificate is its own; who it is, its key shows.
+      args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--ignore-certificate-errors"],
+    });
+    return place;
+  }
+
+  async #serve() {
+    this.web = createServer((request, response) => {
+      const path = new URL(request.url, "http://localhost").pathname;
+      let body;
+      try {
+        body = readFileSync(OWN.has(path) ? new URL(`.${path}`, import.meta.url) : join(PACKAGE, path));
+      } catch {
+        response.writeHead(404).end();
+        return;
+      }
+      const policy = [
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval'",
+        `connect-src 'self' wss://${this.server}`,
+        "worker-src 'self'",
+      ];
+      response.writeHead(200, {
+        "content-type": KINDS[extname(path)] ?? "application/octet-stream",
+        "content-security-policy": policy.join("; "),
+      });
+      response.end(body);
+    });
+    await new Promise((resolve) => this.web.listen(0, "127.0.0.1", resolve));
+    this.origin = `http://127.0.0.1:${this.web.address().port}`;
+  }
+
+  /** Starts the server, at the address that it had before if it had one. */
+  async start() {
+    this.config = join(this.folder, "server.toml");
+    writeFileSync(
+      this.config,
+      `domain = "${DOMAIN}"\nlisten = "${this.server ?? "127.0.0.1:0"}"\ndata_dir = "${join(this.folder, "data")}"\n` +
+        `[transport]\nallowed_origins = ["${this.origin}"]\n`,
+    );
+    this.process = spawn(SERVER, ["run", "--config", this.config], { stdio: ["ignore", "pipe", "ignore"] });
+    const lines = createInterface({ input: this.process.stdout });
+    const said = await new Promise((resolve, reject) => {
+      lines.once("line", resolve);
+      this.process.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
+    });
+    this.server = /^listening on ([^,]+)/.exec(said)[1];
+  }
+
+  /** Kills the server. */
+  async stop() {
+    const ended = once(this.process, "exit");
+    this.process.kill("SIGKILL");
+    await ended;
+  }
+
+  /** The code of a new invitation. */
+  invite() {
+    const words = ["admin", "invite", "--org", "Intensive care", "--config", this.config];
+    return execFileSync(SERVER, words, { encoding: "utf8" }).trimEnd().split("\n").at(-1);
+  }
+
+  /** Somebody with a browser profile of his own. */
+  async person() {
+    return new Person(this, await this.browser.newContext());
+  }
+
+  async close() {
+    await this.browser?.close();
+    this.process?.kill();
+    this.web?.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A person, and the page that he looks at. */
+class Person {
+  /** What the browser has complained of. */
+  complaints = [];
+
+  constructor(place, context) {
+    this.place = place;
+    this.context = context;
+  }
+
+  /** Another tab. */
+  async tab() {
+    const page = await this.context.newPage();
+    page.on("console", (message) => {
+      if (message.type() === "error" && message.text().includes("Content Security Policy")) {
+        this.complaints.push(message.text());
+      }
+    });
+    await page.goto(`${this.place.origin}/page.html`);
+    await page.waitForFunction(() => window.ready);
+    return page;
+  }
+
+  async look() {
+    this.page = await this.tab();
+    await this.page.evaluate(() => window.open_account());
+  }
+
+  async reload() {
+    await this.page.reload();
+    await this.page.waitForFunction(() => window.ready);
+    await this.page.evaluate(() => window.open_account());
+  }
+
+  async register(local) {
+    this.address = `${local}@${DOMAIN}`;
+    const account = { server: this.place.server, invitation: this.place.invite(), address: this.address, name: local };
+    return this.call("create", account);
+  }
+
+  /** Calls the account. An error comes back as `{ code, message }`. */
+  async call(method, ...values) {
+    const { result, error } = await this.page.evaluate(
+      async ([method, values]) => {
+        try {
+          return { result: await window.client[method](...values) };
+        } catch ({ code, message }) {
+          return { error: { code, message } };
+        }
+      },
+      [method, values],
+    );
+    if (error !== undefined) {
+      throw Object.assign(new Error(`${error.code}: ${error.message}`), { code: error.code });
+    }
+    return result;
+  }
+
+  /** What was refused by the policy so far. */
+  async violations() {
+    return [...this.complaints, ...(await this.page.evaluate(() => window.violations))];
+  }
+}

@@ -1,0 +1,123 @@
+//! What differs between a program and a page of a browser: clock, medium, and what goes on beside the mail.
+
+use std::fmt::Debug;
+use std::ops::Add;
+use std::time::Duration;
+
+use chacha20::ChaCha20Rng;
+
+use super::{AccountAgent, AgentError, Show};
+use crate::account_store::Handled;
+use crate::engine::{Event, Input, Time};
+use crate::shell::address::ServerAddress;
+use crate::shell::carrier::Carrier;
+use crate::shell::lookup_error::LookupError;
+use crate::store::{Store, StoreError};
+
+/// What an [`AccountAgent`] stands on. What it decides is the same on all.
+pub trait Platform: Debug + Sized {
+    /// Keeps the sealed records.
+    type Store: Store + Debug;
+    /// Carries connections.
+    type Carrier: Carrier;
+    /// A moment of a clock that never goes back.
+    type Instant: Copy + Ord + Debug + Add<Duration, Output = Self::Instant>;
+    /// Something that has happened beside the mail: a document has moved, a group's log was pushed.
+    type Aside;
+
+    /// Milliseconds since 1970, by the machine's clock.
+    fn now() -> Time;
+
+    /// This moment.
+    fn instant() -> Self::Instant;
+
+    /// Waits until that moment.
+    fn sleep_until(until: Self::Instant) -> impl Future<Output = ()>;
+
+    /// Waits until everything that the store has committed would survive a power cut. Nothing of it is told or sent before.
+    /// A store that is durable as it commits has nothing to wait for.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the store must then refuse every further event, since what it has is more than what is kept.
+    fn keep(&mut self) -> impl Future<Output = Result<(), StoreError>> {
+        async { Ok(()) }
+    }
+
+    /// Handles one event: commits it, and waits until it is kept.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    fn handle(agent: &mut AccountAgent<Self>, input: &Input) -> impl Future<Output = Result<Handled, AgentError>> {
+        async move {
+            let handled = agent.store.handle(input, Self::now(), &mut agent.rng)?;
+            agent.platform.keep().await?;
+            Ok(handled)
+        }
+    }
+
+    /// Does what is to be done about an event beside showing it.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    fn follow(_: &mut AccountAgent<Self>, _: &Event) -> Result<(), AgentError> {
+        Ok(())
+    }
+
+    /// Where the server of a domain is, as far as this machine can find out, the likeliest first.
+    ///
+    /// # Errors
+    /// [`LookupError`]
+    fn servers(
+        &mut self,
+        domain: &str,
+        rng: &mut ChaCha20Rng,
+    ) -> impl Future<Output = Result<Vec<ServerAddress>, LookupError>>;
+
+    /// A long time of receiving begins.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    fn begin(_: &mut AccountAgent<Self>) -> Result<(), AgentError> {
+        Ok(())
+    }
+
+    /// Starts the documents that are due.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    fn start_due(_: &mut AccountAgent<Self>) -> Result<(), AgentError> {
+        Ok(())
+    }
+
+    /// Watches what is pushed beside the mail. Does nothing if it is watched already.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    fn watch(_: &mut AccountAgent<Self>) -> impl Future<Output = Result<(), AgentError>> {
+        async { Ok(()) }
+    }
+
+    /// Lets go of what is watched.
+    fn stop_watching(&mut self) {}
+
+    /// Ends what goes on beside; what it has done so far is kept.
+    fn stop(&mut self) {}
+
+    /// Whether no document moves that is worth waiting for.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    /// What happens next beside the mail; waits for ever if nothing goes on. Dropping the future loses nothing.
+    fn next_aside(&mut self) -> impl Future<Output = Self::Aside>;
+
+    /// Does what it asks for. Gives back whether something may be due to be sent now.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    fn take_aside(
+        agent: &mut AccountAgent<Self>,
+        aside: Self::Aside,
+        show: Show<'_>,
+    ) -> impl Future<Output = Result<bool, AgentError>>;
+}
