@@ -191,13 +191,13 @@ pub(super) static CHROMIUM: Need = Need {
 
 /// Node.js, of a release that Playwright takes, and npm.
 pub(super) static NODE: Need = Need {
-    name: "Node.js 20 or later, and npm",
+    name: "Node.js 18 or later, and npm",
     probe: |project| {
         let said = answer(project.command("node").arg("--version"));
         let release = said.and_then(|said| said.strip_prefix('v')?.split('.').next()?.parse::<u32>().ok());
-        release.is_some_and(|release| release >= 20) && succeeds(project.command("npm").arg("--version"))
+        release.is_some_and(|release| release >= 18) && succeeds(project.command("npm").arg("--version"))
     },
-    mend: Mend::ByHand("install Node.js 20 or later with npm: Debian 13's nodejs and npm, or from nodejs.org"),
+    mend: Mend::Ways(|project| vec![debian_packages(project, &["nodejs", "npm"])]),
     minutes: 1.0,
     megabytes: 200,
 };
