@@ -147,6 +147,7 @@ mod tests {
         assert_eq!(GroupWakeRecord::decode(&group.encode()), Ok(group.clone()));
         (group.told, group.incarnation, group.problem) = (None, None, None);
         assert_eq!(GroupWakeRecord::decode(&group.encode()), Ok(group));
-        assert_eq!(WakeRecord::decode(&[]), Err(WireError::Bounds("endpoint")));
+        let wrong = proto::ClientWake { endpoint: "http://push.example/1".to_owned(), ..Default::default() };
+        assert_eq!(WakeRecord::decode(&wrong.encode_to_vec()), Err(WireError::Bounds("endpoint")));
     }
 }
