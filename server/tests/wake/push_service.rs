@@ -52,7 +52,6 @@ impl PushService {
     }
 
     /// One that speaks HTTP/2, as Apple's does.
-    #[allow(dead_code, reason = "not every test that shares this file calls one")]
     pub async fn start_http2() -> Self {
         Self::start_with(&[b"h2"]).await
     }
@@ -106,7 +105,6 @@ impl PushService {
     }
 
     /// A folder of its own, with the certificate in it.
-    #[allow(dead_code, reason = "not every test that shares this file keeps something there")]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
