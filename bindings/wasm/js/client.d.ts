@@ -18,7 +18,10 @@ export class MedipepsError extends Error {
 export interface Created {
   /** `local@domain` */
   readonly address: string;
-  /** To be shown once and kept by the person; it is stored nowhere. Empty if an earlier call gave it already. */
+  /**
+   * To be shown once and kept by the person; it is stored nowhere. Where a call fails, the next one of this page gives it; empty if
+   * the page was loaded anew in between.
+   */
   readonly recoveryKey: string;
 }
 

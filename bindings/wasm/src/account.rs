@@ -30,6 +30,8 @@ pub struct Account {
     /// Not there while a call uses it.
     agent: RefCell<Option<Agent>>,
     database: Database,
+    /// Of an account that is being made: it is drawn before the server is asked, and the call may fail then.
+    recovery_key: RefCell<Zeroizing<String>>,
 }
 
 /// An account that was made.
@@ -106,7 +108,7 @@ impl Account {
     async fn open_account(name: &str) -> Result<Self, PageError> {
         let Some(database) = Database::open(name).await? else { return Err(PageError::busy()) };
         match agent(&database).await {
-            Ok(agent) => Ok(Self { agent: RefCell::new(Some(agent)), database }),
+            Ok(agent) => Ok(Self { agent: RefCell::new(Some(agent)), database, recovery_key: RefCell::default() }),
             Err(error) => {
                 database.close();
                 Err(error)
@@ -114,7 +116,8 @@ impl Account {
         }
     }
 
-    /// Makes the account at a server, `HOST:PORT`, with an invitation code. Called again after a failure it goes on.
+    /// Makes the account at a server, `HOST:PORT`, with an invitation code. Called again after a failure it goes on, and the call
+    /// that comes to an end gives the recovery key.
     ///
     /// # Errors
     /// An `Error` with a `code`.
@@ -135,10 +138,10 @@ impl Account {
             invitation,
         };
         let made = async move |agent: &mut Agent| {
-            let (mut registered, mut refusal, mut recovery_key) = (false, None, Zeroizing::new(String::new()));
+            let (mut registered, mut refusal) = (false, None);
             let mut show = |event: &Event| match event {
-                Event::AccountPrepared { recovery_key: key, .. } => {
-                    *recovery_key = BASE32_NOPAD.encode(key.as_bytes());
+                Event::AccountPrepared { recovery_key, .. } => {
+                    **self.recovery_key.borrow_mut() = BASE32_NOPAD.encode(recovery_key.as_bytes());
                 }
                 Event::Registered => registered = true,
                 Event::RegistrationRefused { code } => refusal = Some(code.clone()),
@@ -146,7 +149,10 @@ impl Account {
             };
             let failure = agent.run(Input::CreateAccount(command), &mut show).await?;
             match (registered, refusal, failure) {
-                (true, _, _) => Ok(Created { address: address.to_string(), recovery_key: recovery_key.to_string() }),
+                (true, _, _) => {
+                    let recovery_key = self.recovery_key.take().to_string();
+                    Ok(Created { address: address.to_string(), recovery_key })
+                }
                 (false, Some(code), _) => Err(PageError::refused(&code)),
                 (false, None, Some(failure)) => Err(failure.into()),
                 (false, None, None) => Err(PageError::network("the server gave no answer")),

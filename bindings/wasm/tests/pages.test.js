@@ -143,6 +143,16 @@ test("a server that is away keeps a mail waiting", async () => {
   assert.deepEqual((await hana.call("messages")).map(({ subject }) => subject), [SUBJECT]);
 });
 
+test("a recovery key is not lost with a call that fails", async () => {
+  const person = await place.person();
+  await person.look();
+  const account = { server: place.server, invitation: place.invite(), address: `farid@${DOMAIN}`, name: "Farid" };
+  await place.stop();
+  await assert.rejects(person.call("create", account), { code: "network" });
+  await place.start();
+  assert.match((await person.call("create", account)).recoveryKey, /^[A-Z2-7]{52}$/);
+});
+
 test("errors say what they are", async () => {
   const [ines] = await pair("ines", "jean");
   const mail = { to: [`jean@${DOMAIN}`], subject: SUBJECT, text: TEXT };
