@@ -1,5 +1,6 @@
 //! `cargo xtask bindings`: the library for another language, and the code that UniFFI generates for it.
 
+pub(crate) mod npm;
 pub(crate) mod swift;
 
 use std::fs;

@@ -13,7 +13,7 @@ use crate::suite::need::{
     PYTHON, RUSTFMT, STRACE, SWIFT, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
 };
 use crate::suite::report::Ended;
-use crate::suite::{Run, Suite, Work, deny, fuzz, installation, languages, model, pages, public_api, published, wasm};
+use crate::suite::{Run, Suite, Work, deny, fuzz, installation, languages, model, node, public_api, published, wasm};
 
 /// Property-test cases in a nightly run; proptest's default is 256.
 const PROPTEST_CASES_NIGHTLY: &str = "2560";
@@ -155,7 +155,13 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the npm package for browsers, by Playwright in Chromium under a strict policy, against the real server",
         needs: &[&WASM, &NODE, &CHROMIUM],
         minutes: 3.0,
-        work: Work::Own(pages::run),
+        work: Work::Node(node::Tests {
+            name: "pages",
+            folder: "bindings/wasm/tests",
+            beside: &[],
+            scripts: &[],
+            tests: "bindings/wasm/tests",
+        }),
     },
     Suite {
         name: "python",

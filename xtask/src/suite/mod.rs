@@ -8,11 +8,11 @@ mod installation;
 mod languages;
 mod model;
 mod need;
-mod pages;
+mod node;
 pub(crate) mod public_api;
 mod published;
 mod report;
-mod wasm;
+pub(crate) mod wasm;
 
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -66,6 +66,8 @@ struct Suite {
 enum Work {
     /// Commands, all of which must exit with 0; tests are counted from what they print.
     Commands(fn(&Run) -> Vec<Command>),
+    /// Tests that Node.js runs.
+    Node(node::Tests),
     /// Code of its own.
     Own(fn(&Run) -> Result<Ended, ProcessError>),
 }
@@ -142,8 +144,9 @@ fn run_one(run: &Run, suite: &'static Suite) -> Outcome {
         return report::not_run(run, suite, &missing);
     }
     let start = Instant::now();
-    let ended = match suite.work {
+    let ended = match &suite.work {
         Work::Commands(commands) => run_commands(commands(run)),
+        Work::Node(tests) => tests.run(run),
         Work::Own(own) => own(run),
     };
     let ended = ended.unwrap_or_else(|error| {

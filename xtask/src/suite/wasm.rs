@@ -11,7 +11,7 @@ use crate::suite::Run;
 use crate::suite::need::sysroot;
 
 /// The target of browsers.
-pub(super) const TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// What Debian calls a Rust that can build it.
 pub(super) const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "rust-web-src"];
 /// Where Debian's Rust is, whatever comes first in PATH.
@@ -44,7 +44,7 @@ pub(super) fn commands(run: &Run) -> Vec<Command> {
 }
 
 /// Builds a package for browsers.
-pub(super) fn build(project: &Project, words: &[&str]) -> Command {
+pub(crate) fn build(project: &Project, words: &[&str]) -> Command {
     let mut command = project.cargo(["build", "--target", TARGET]);
     command.args(words);
     if toolchain(project) == Some(Toolchain::Debian) {
@@ -60,7 +60,7 @@ pub(super) fn build(project: &Project, words: &[&str]) -> Command {
 }
 
 /// The target folder of [`build`].
-pub(super) fn folder(project: &Project) -> PathBuf {
+pub(crate) fn folder(project: &Project) -> PathBuf {
     match toolchain(project) {
         Some(Toolchain::Debian) => project.target().join("wasm"),
         _ => project.target(),
