@@ -1,8 +1,6 @@
 //! A page as what an account stands on.
 
 use std::convert::Infallible;
-use std::ops::Add;
-use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use medipeps_client::engine::Time;
@@ -28,34 +26,13 @@ impl Page {
     }
 }
 
-/// A moment of the Worker's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(Duration);
-
-impl Add<Duration> for Moment {
-    type Output = Self;
-
-    fn add(self, time: Duration) -> Self {
-        Self(self.0.saturating_add(time))
-    }
-}
-
 impl Platform for Page {
     type Store = PageStore;
     type Carrier = PageLink;
-    type Instant = Moment;
     type Aside = Infallible;
 
     fn now() -> Time {
         Time(host::since_1970())
-    }
-
-    fn instant() -> Moment {
-        Moment(host::elapsed())
-    }
-
-    async fn sleep_until(until: Moment) {
-        host::sleep_for(until.0.saturating_sub(host::elapsed())).await;
     }
 
     async fn keep(&mut self) -> Result<(), StoreError> {

@@ -247,10 +247,10 @@ pub(super) async fn run(home: &Path, command: Command) -> Result<(), CommandErro
         Command::Update { group } => group_change::change(home, &group, vec![GroupChangeKind::Update]).await,
         Command::Leave { group } => group_change::change(home, &group, vec![GroupChangeKind::Leave]).await,
         Command::Send(arguments) => chat::send(home, arguments).await,
-        Command::Log(arguments) => group_log::run(home, &arguments),
+        Command::Log(arguments) => group_log::run(home, &arguments).await,
         Command::Report(arguments) => report::run(home, arguments).await,
         Command::Save(arguments) => chat_file::save(home, &arguments).await,
-        Command::Receipts { group, told } => group_change::receipts(home, &group, told),
+        Command::Receipts { group, told } => group_change::receipts(home, &group, told).await,
         Command::Mute { group, until } => mute::mute_group(home, &group, until).await,
         Command::Unmute { group } => mute::unmute_group(home, &group).await,
     }

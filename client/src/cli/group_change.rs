@@ -52,10 +52,10 @@ pub(super) enum ReceiptsArgument {
 }
 
 /// Switches read positions on or off.
-pub(super) fn receipts(home: &Path, group: &str, told: ReceiptsArgument) -> Result<(), CommandError> {
+pub(super) async fn receipts(home: &Path, group: &str, told: ReceiptsArgument) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let id = group::find(group, &agent.groups()?)?;
-    agent.take_note(&Input::Group(GroupInput::ReadPositions(id, told == ReceiptsArgument::On)))?;
+    agent.take_note(&Input::Group(GroupInput::ReadPositions(id, told == ReceiptsArgument::On))).await?;
     output::print("Done.\n")
 }
 

@@ -76,7 +76,7 @@ struct ReactionJson {
     count: usize,
 }
 
-pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
+pub(super) async fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
     let mut agent = super::open(home)?;
     let groups = agent.groups()?;
     let id = group::find(&arguments.group, &groups)?;
@@ -91,7 +91,7 @@ pub(super) fn run(home: &Path, arguments: &Log) -> Result<(), CommandError> {
     let shown = shown.iter().filter_map(|message| json_of(message, &thread, group)).collect();
     let shown = if arguments.blocked { shown } else { folded(shown, &agent.settings()?) };
     if let Some(last) = last {
-        agent.take_note(&Input::Group(GroupInput::Seen(id, last)))?;
+        agent.take_note(&Input::Group(GroupInput::Seen(id, last))).await?;
     }
     if arguments.json {
         return output::print_json(&shown);

@@ -15,7 +15,6 @@ mod departure;
 mod documents;
 mod domains;
 mod exchange;
-#[cfg(feature = "native")]
 mod group_watch;
 #[cfg(feature = "native")]
 mod groups;
@@ -53,6 +52,7 @@ use super::address::{ServerAddress, ServerAddressError};
 use super::backup_file::BackupFileError;
 use super::connection::{ConnectError, RequestError, ServerConnection, ServerExpectation, ServerTrust};
 use super::lookup_error::LookupError;
+use super::runtime::Instant;
 #[cfg(feature = "native")]
 use super::transfer::{FetchError, SaveError, SealedCopyError, SourceError};
 use crate::account_store::{AccountStore, HandleError};
@@ -64,6 +64,7 @@ use crate::limits::OUTBOX_ROUNDS_MAX;
 use crate::store::StoreError;
 use crate::store::seal::SealedStore;
 use exchange::Unreachable;
+use group_watch::GroupWatch;
 
 #[cfg(feature = "native")]
 pub use backup::{BackupOrder, BackupSummary};
@@ -112,9 +113,10 @@ pub struct AccountAgent<P: Platform> {
     /// To the server of the account that a device is linked to.
     linking: Option<ConnectionOf<P>>,
     /// By domain.
-    unreachable: BTreeMap<String, Unreachable<P::Instant>>,
+    unreachable: BTreeMap<String, Unreachable>,
     /// The server has answered a proof of this process, and the store is no old copy.
     proof_answered: bool,
+    group_watch: GroupWatch<P::Carrier>,
     /// The last to go.
     platform: P,
 }
@@ -262,6 +264,7 @@ impl<P: Platform> AccountAgent<P> {
             linking: None,
             unreachable: BTreeMap::new(),
             proof_answered: false,
+            group_watch: GroupWatch::new(),
             platform,
         }
     }
@@ -298,7 +301,7 @@ impl<P: Platform> AccountAgent<P> {
     /// [`AgentError::Handle`]
     pub async fn send_due(&mut self, show: Show<'_>) -> Result<Option<String>, AgentError> {
         for _ in 0..OUTBOX_ROUNDS_MAX {
-            let now = P::instant();
+            let now = Instant::now();
             let waits = self.unreachable.iter().filter(|(_, one)| one.until > now);
             let unreachable = waits.map(|(domain, _)| domain.clone()).collect();
             if self.round(Input::Tick { unreachable }, show).await?.wanted == 0 {
@@ -325,7 +328,7 @@ impl<P: Platform> AccountAgent<P> {
     /// Closes the connections and ends transfers; what they have done so far is kept.
     pub async fn close(mut self) {
         self.platform.stop();
-        self.platform.stop_watching();
+        self.group_watch.stop();
         let anonymous = std::mem::take(&mut self.anonymous).into_values();
         let group_logs = std::mem::take(&mut self.group_logs).into_values();
         let rest = self.linking.take().into_iter().chain(anonymous).chain(group_logs);
@@ -397,6 +400,15 @@ impl<P: Platform> AccountAgent<P> {
     /// [`AgentError::Handle`]
     pub fn requests(&mut self, messages: &[MessageSummary]) -> Result<BTreeSet<LocalId>, AgentError> {
         Ok(self.store.requests(messages, P::now(), &mut self.rng)?)
+    }
+
+    /// Handles an input that leads to nothing that is sent.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub async fn take_note(&mut self, input: &Input) -> Result<(), AgentError> {
+        self.store.handle(input, P::now(), &mut self.rng)?;
+        Ok(self.platform.keep().await?)
     }
 
     /// Whether the account's statement, as it is known here, lists this device as a primary one.

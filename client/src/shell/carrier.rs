@@ -3,14 +3,14 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use medipeps_core::proof::Exporter;
 use medipeps_core::wire::transport::Transport;
 
 use super::connection::{ConnectError, RequestError, ServerExpectation};
+use super::runtime::{MaybeSend, MaybeSync};
 
 /// An open connection below the protocol's own hello. Clones share it; the last one dropped closes it.
-pub trait Carrier: Clone + Debug + 'static {
+pub trait Carrier: Clone + Debug + MaybeSend + MaybeSync + 'static {
     /// The server's half of a stream.
     type Stream: ByteStream;
 
@@ -22,10 +22,7 @@ pub trait Carrier: Clone + Debug + 'static {
     fn connect(
         server: &ServerExpectation<'_>,
         keep_alive: Duration,
-    ) -> impl Future<Output = Result<Self, ConnectError>>;
-
-    /// Waits for so long.
-    fn sleep(time: Duration) -> impl Future<Output = ()>;
+    ) -> impl Future<Output = Result<Self, ConnectError>> + MaybeSend;
 
     /// What is signed about how the two ends are connected.
     fn transport(&self) -> Transport;
@@ -46,7 +43,7 @@ pub trait Carrier: Clone + Debug + 'static {
     ///
     /// # Errors
     /// [`RequestError::Closed`], [`RequestError::TimedOut`]
-    fn send(&self, bytes: Vec<u8>) -> impl Future<Output = Result<Self::Stream, RequestError>>;
+    fn send(&self, bytes: Vec<u8>) -> impl Future<Output = Result<Self::Stream, RequestError>> + MaybeSend;
 
     /// How often something has come from the server so far.
     fn arrivals(&self) -> u64;
@@ -55,26 +52,17 @@ pub trait Carrier: Clone + Debug + 'static {
     fn abandon(&self);
 
     /// Waits until the connection is gone, and tells why.
-    fn closed(&self) -> impl Future<Output = RequestError>;
+    fn closed(&self) -> impl Future<Output = RequestError> + MaybeSend;
 
     /// Closes the connection and gives the server a moment to learn of it.
-    fn close(self) -> impl Future<Output = ()>;
+    fn close(self) -> impl Future<Output = ()> + MaybeSend;
 }
 
 /// The server's half of a stream.
-pub trait ByteStream: Debug {
+pub trait ByteStream: Debug + MaybeSend + MaybeSync + 'static {
     /// Appends what there is next; `false` where the stream ends. Dropping the future loses nothing.
     ///
     /// # Errors
     /// [`RequestError::Closed`], [`RequestError::TimedOut`]
-    fn read_into(&mut self, buffer: &mut Vec<u8>) -> impl Future<Output = Result<bool, RequestError>>;
-}
-
-/// What a future gives if it is there before `timer` is.
-pub(super) async fn before<T>(timer: impl Future<Output = ()>, future: impl Future<Output = T>) -> Option<T> {
-    let (future, timer) = (std::pin::pin!(future), std::pin::pin!(timer));
-    match select(future, timer).await {
-        Either::Left((value, _)) => Some(value),
-        Either::Right(_) => None,
-    }
+    fn read_into(&mut self, buffer: &mut Vec<u8>) -> impl Future<Output = Result<bool, RequestError>> + MaybeSend;
 }

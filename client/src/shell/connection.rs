@@ -38,8 +38,9 @@ use medipeps_core::wire::transport::{
 use thiserror::Error;
 
 use super::address::ServerAddress;
-use super::carrier::{ByteStream, Carrier, before};
+use super::carrier::{ByteStream, Carrier};
 use super::frame::{FrameReader, frame};
+use super::runtime::timeout;
 use crate::limits::{CONNECT_WAIT, KEEP_ALIVE, REQUEST_WAIT, TRANSFER_KEEP_ALIVE};
 
 #[cfg(feature = "native")]
@@ -284,7 +285,7 @@ impl<C: Carrier> ServerConnection<C> {
     /// # Errors
     /// The same.
     pub async fn request_within(&self, request: &Request, wait: Duration) -> Result<Response, RequestError> {
-        before(C::sleep(wait), answer(self.send(request))).await.unwrap_or(Err(RequestError::TimedOut))
+        timeout(wait, answer(self.send(request))).await.unwrap_or(Err(RequestError::TimedOut))
     }
 
     /// [`Self::request_within`] that lets go of the request as soon as it is on its way: half a megabyte each, where many
@@ -295,7 +296,7 @@ impl<C: Carrier> ServerConnection<C> {
     pub async fn request_owned(&self, request: Request, wait: Duration) -> Result<Response, RequestError> {
         let bytes = frame(&request.encode());
         drop(request);
-        before(C::sleep(wait), answer(self.link.send(bytes))).await.unwrap_or(Err(RequestError::TimedOut))
+        timeout(wait, answer(self.link.send(bytes))).await.unwrap_or(Err(RequestError::TimedOut))
     }
 
     /// How often something has come from the server so far. One that lives answers what it gets, keep-alives included.
@@ -315,7 +316,7 @@ impl<C: Carrier> ServerConnection<C> {
     /// [`RequestError::Closed`] or [`RequestError::TimedOut`]; whether the server refuses is told by the first
     /// [`QueuePush::next`].
     pub async fn subscribe(&self) -> Result<QueuePush<C::Stream>, RequestError> {
-        let stream = before(C::sleep(REQUEST_WAIT), self.send(&Request::Subscribe)).await;
+        let stream = timeout(REQUEST_WAIT, self.send(&Request::Subscribe)).await;
         let stream = stream.unwrap_or(Err(RequestError::TimedOut))?;
         Ok(QueuePush { frames: FrameReader::new(stream) })
     }
@@ -325,7 +326,7 @@ impl<C: Carrier> ServerConnection<C> {
     /// # Errors
     /// As with [`Self::subscribe`].
     pub async fn watch_group_logs(&self, logs: WatchGroupLogs) -> Result<GroupLogPushes<C::Stream>, RequestError> {
-        let stream = before(C::sleep(REQUEST_WAIT), self.send(&Request::WatchGroupLogs(logs))).await;
+        let stream = timeout(REQUEST_WAIT, self.send(&Request::WatchGroupLogs(logs))).await;
         let stream = stream.unwrap_or(Err(RequestError::TimedOut))?;
         Ok(GroupLogPushes { frames: FrameReader::new(stream) })
     }
@@ -426,7 +427,7 @@ fn verify_identity(server: &ServerExpectation<'_>, reply: &HelloReply) -> Result
 
 async fn say_hello<C: Carrier>(link: &C) -> Result<HelloReply, ConnectError> {
     let hello = link.send(frame(&Request::Hello.encode()));
-    match before(C::sleep(CONNECT_WAIT), answer(hello)).await.unwrap_or(Err(RequestError::TimedOut))? {
+    match timeout(CONNECT_WAIT, answer(hello)).await.unwrap_or(Err(RequestError::TimedOut))? {
         Response::Hello(reply) => Ok(reply),
         _ => Err(RequestError::Unexpected.into()),
     }

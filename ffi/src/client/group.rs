@@ -230,7 +230,7 @@ impl Client {
         self.worker
             .call(async move |agent| {
                 find(agent, &group)?;
-                agent.take_note(&Input::Group(GroupInput::ReadPositions(group, told)))?;
+                agent.take_note(&Input::Group(GroupInput::ReadPositions(group, told))).await?;
                 find(agent, &group)
             })
             .await

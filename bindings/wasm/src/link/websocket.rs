@@ -74,10 +74,6 @@ impl Carrier for PageLink {
         Ok(Self(shared))
     }
 
-    async fn sleep(time: Duration) {
-        host::sleep_for(time).await;
-    }
-
     fn transport(&self) -> Transport {
         Transport::BrowserWebSocket
     }

@@ -138,7 +138,7 @@ impl<P: Platform> AccountAgent<P> {
             self.anonymous.retain(|domain, _| is_own(domain));
             self.group_logs.retain(|domain, _| is_own(domain));
             self.unreachable.retain(|domain, _| is_own(domain));
-            self.platform.stop_watching();
+            self.group_watch.stop();
         }
     }
 }

@@ -22,19 +22,20 @@ use crate::shell::address::ServerAddress;
 use crate::shell::backoff::Backoff;
 use crate::shell::carrier::Carrier;
 use crate::shell::connection::{ConnectError, Device, RequestError, ServerConnection, ServerExpectation, ServerTrust};
+use crate::shell::runtime::Instant;
 
 /// A server that could not be asked.
 #[derive(Debug)]
-pub(super) struct Unreachable<I> {
+pub(super) struct Unreachable {
     backoff: Backoff,
     /// Not tried again before this.
-    pub(super) until: I,
+    pub(super) until: Instant,
     /// What was wrong.
     pub(super) problem: String,
 }
 
-impl<I> Unreachable<I> {
-    const fn new(until: I) -> Self {
+impl Unreachable {
+    const fn new(until: Instant) -> Self {
         Self { backoff: Backoff::new(), until, problem: String::new() }
     }
 }
@@ -231,8 +232,8 @@ impl<P: Platform> AccountAgent<P> {
             engine::Connection::Proved | engine::Connection::Linking => None,
         };
         if let Some(domain) = domain {
-            let unreachable = self.unreachable.entry(domain).or_insert_with(|| Unreachable::new(P::instant()));
-            unreachable.until = P::instant() + unreachable.backoff.failed(Duration::ZERO, &mut self.rng);
+            let unreachable = self.unreachable.entry(domain).or_insert_with(|| Unreachable::new(Instant::now()));
+            unreachable.until = Instant::now() + unreachable.backoff.failed(Duration::ZERO, &mut self.rng);
             unreachable.problem = error.to_string();
         }
         failure.get_or_insert(error);

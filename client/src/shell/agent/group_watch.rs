@@ -7,25 +7,25 @@ use std::time::Duration;
 
 use medipeps_core::Address;
 use medipeps_core::wire::transport::{GroupLogEvent, GroupLogPush, WatchGroupLogs};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
 
-use super::{Agent, AgentError, NetworkError, Show, now};
+use super::{AccountAgent, AgentError, NetworkError, Platform, Show};
 use crate::engine::{
     EngineError, Event, GroupEntries, GroupEvent, GroupId, GroupInput, GroupReader, GroupSignal, Input,
 };
 use crate::limits::{GROUP_WATCH_PAUSE, RECONNECT_WAIT_MAX, TYPING_PAUSE};
-use crate::shell::connection;
+use crate::shell::carrier::Carrier;
+use crate::shell::connection::GroupLogPushes;
+use crate::shell::runtime::{Instant, JoinSet};
 
 /// The watches of a program, one for each server.
-#[derive(Debug, Default)]
-pub(super) struct GroupWatch {
+#[derive(Debug)]
+pub(super) struct GroupWatch<C: Carrier> {
     /// Which epochs are watched.
     watched: BTreeMap<GroupId, u64>,
     /// Not tried again before this: a server has ended a watch.
     not_before: Option<Instant>,
     /// Each waits for the next event of one server.
-    waiting: JoinSet<Pushed>,
+    waiting: JoinSet<Pushed<C>>,
     /// The time of the last signal of each device.
     newest: BTreeMap<(GroupId, Address, u32), u64>,
     /// When it was last told that this person types.
@@ -34,15 +34,25 @@ pub(super) struct GroupWatch {
 
 /// What a server has pushed, with the subscription to go on with.
 #[derive(Debug)]
-pub(super) struct Pushed {
-    subscription: connection::GroupWatch,
+pub(super) struct Pushed<C: Carrier> {
+    subscription: GroupLogPushes<C::Stream>,
     incarnation: [u8; 16],
     event: Option<GroupLogEvent>,
 }
 
-impl GroupWatch {
+impl<C: Carrier> GroupWatch<C> {
+    pub(super) fn new() -> Self {
+        Self {
+            watched: BTreeMap::new(),
+            not_before: None,
+            waiting: JoinSet::new(),
+            newest: BTreeMap::new(),
+            typed: BTreeMap::new(),
+        }
+    }
+
     /// Waits for a push; for ever if nothing is watched.
-    pub(super) async fn next(&mut self) -> Option<Pushed> {
+    pub(super) async fn next(&mut self) -> Option<Pushed<C>> {
         match self.waiting.join_next().await {
             Some(pushed) => pushed.ok(),
             None => std::future::pending().await,
@@ -65,7 +75,7 @@ impl GroupWatch {
         self.not_before = Some(Instant::now() + pause);
     }
 
-    fn wait(&mut self, mut subscription: connection::GroupWatch, incarnation: [u8; 16]) {
+    fn wait(&mut self, mut subscription: GroupLogPushes<C::Stream>, incarnation: [u8; 16]) {
         self.waiting.spawn(async move {
             let event = subscription.next().await.ok().flatten();
             Pushed { subscription, incarnation, event }
@@ -73,17 +83,17 @@ impl GroupWatch {
     }
 }
 
-impl Agent {
+impl<P: Platform> AccountAgent<P> {
     /// Watches the groups that this device follows, at the epochs that it has come to. Does nothing if that is what is
     /// watched already.
     pub(super) async fn watch_groups(&mut self) -> Result<(), AgentError> {
-        let readers = self.store.group_readers(now(), &mut self.rng)?;
+        let readers = self.store.group_readers(P::now(), &mut self.rng)?;
         let wanted: BTreeMap<GroupId, u64> = readers.iter().map(|reader| (reader.group, reader.epoch)).collect();
-        let too_early = self.platform.group_watch.not_before.is_some_and(|until| Instant::now() < until);
-        if wanted == self.platform.group_watch.watched || too_early {
+        let too_early = self.group_watch.not_before.is_some_and(|until| Instant::now() < until);
+        if wanted == self.group_watch.watched || too_early {
             return Ok(());
         }
-        self.platform.group_watch.stop();
+        self.group_watch.stop();
         let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
         let mut by_domain: BTreeMap<String, Vec<GroupReader>> = BTreeMap::new();
         for reader in readers {
@@ -93,26 +103,26 @@ impl Agent {
             let mut inputs = std::collections::VecDeque::new();
             let Ok((connection, _)) = self.group_connection(&domain, &credentials, &mut inputs).await else { continue };
             for input in inputs {
-                self.take_note(&input)?;
+                self.take_note(&input).await?;
             }
             for readers in readers.chunks(medipeps_core::limits::GROUP_LOGS_PER_WATCH_MAX) {
                 let watched = |reader: &GroupReader| reader.watch(&connection.channel());
                 let logs = WatchGroupLogs { logs: readers.iter().map(watched).collect() };
                 match connection.watch_group_logs(logs).await {
-                    Ok(subscription) => self.platform.group_watch.wait(subscription, [0; 16]),
+                    Ok(subscription) => self.group_watch.wait(subscription, [0; 16]),
                     // It is tried again with the next look.
                     Err(_) => return Ok(()),
                 }
             }
         }
-        self.platform.group_watch.watched = wanted;
+        self.group_watch.watched = wanted;
         Ok(())
     }
 
     /// Takes over what a watch has brought.
     pub(super) async fn group_pushed(
         &mut self,
-        pushed: Option<Pushed>,
+        pushed: Option<Pushed<P::Carrier>>,
         show: Show<'_>,
     ) -> Result<Option<NetworkError>, AgentError> {
         let Some(Pushed { subscription, mut incarnation, event }) = pushed else { return Ok(None) };
@@ -120,7 +130,7 @@ impl Agent {
         match event {
             Some(GroupLogEvent::Open(opened)) => incarnation = opened,
             Some(GroupLogEvent::Log { log_id, event: GroupLogPush::Entry(entry) }) => {
-                if let Some(epoch) = self.platform.group_watch.watched.get(&log_id).copied() {
+                if let Some(epoch) = self.group_watch.watched.get(&log_id).copied() {
                     let read = GroupEntries {
                         group: log_id,
                         epoch,
@@ -134,30 +144,30 @@ impl Agent {
                 }
             }
             Some(GroupLogEvent::Log { log_id, event: GroupLogPush::Signal(signal) }) => {
-                if let Some(epoch) = self.platform.group_watch.watched.get(&log_id).copied() {
+                if let Some(epoch) = self.group_watch.watched.get(&log_id).copied() {
                     let signal = GroupSignal { group: log_id, epoch, signal };
                     failure = self.signalled(signal, show).await?;
                 }
             }
-            Some(GroupLogEvent::Log { event: GroupLogPush::Ended { .. }, .. }) => self.platform.group_watch.pause(),
+            Some(GroupLogEvent::Log { event: GroupLogPush::Ended { .. }, .. }) => self.group_watch.pause(),
             Some(GroupLogEvent::Log { .. }) => {}
             Some(GroupLogEvent::GoAway { retry_after }) => {
-                self.platform.group_watch.pause_for(Duration::from_millis(retry_after).min(RECONNECT_WAIT_MAX));
+                self.group_watch.pause_for(Duration::from_millis(retry_after).min(RECONNECT_WAIT_MAX));
                 return Ok(None);
             }
             None => {
-                self.platform.group_watch.pause();
+                self.group_watch.pause();
                 return Ok(None);
             }
         }
-        self.platform.group_watch.wait(subscription, incarnation);
+        self.group_watch.wait(subscription, incarnation);
         Ok(failure)
     }
 
     /// Takes over a signal. One that is no later than one that its device sent before is played again by somebody, and not
     /// shown.
     async fn signalled(&mut self, signal: GroupSignal, show: Show<'_>) -> Result<Option<NetworkError>, AgentError> {
-        let mut newest = std::mem::take(&mut self.platform.group_watch.newest);
+        let mut newest = std::mem::take(&mut self.group_watch.newest);
         let mut see = |event: &Event| {
             if let Event::Group { group, event: GroupEvent::Typing { by, device, at, .. } } = event {
                 let last = newest.entry((*group, by.clone(), *device)).or_insert(0);
@@ -169,7 +179,7 @@ impl Agent {
             show(event);
         };
         let failure = self.run(Input::Group(GroupInput::Signal(signal)), &mut see).await;
-        self.platform.group_watch.newest = newest;
+        self.group_watch.newest = newest;
         failure
     }
 
@@ -179,15 +189,15 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub async fn type_in_group(&mut self, group: &GroupId, active: bool) -> Result<bool, AgentError> {
-        let told = self.platform.group_watch.typed.get(group);
+        let told = self.group_watch.typed.get(group);
         if active && told.is_some_and(|told| told.elapsed() < TYPING_PAUSE) {
             return Ok(false);
         }
         let failure = self.run(Input::Group(GroupInput::Typing(*group, active)), &mut |_| {}).await?;
         match active {
-            true => self.platform.group_watch.typed.insert(*group, Instant::now()),
+            true => self.group_watch.typed.insert(*group, Instant::now()),
             // Who has stopped may begin again at once.
-            false => self.platform.group_watch.typed.remove(group),
+            false => self.group_watch.typed.remove(group),
         };
         Ok(failure.is_none())
     }

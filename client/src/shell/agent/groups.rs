@@ -4,7 +4,7 @@ use medipeps_core::wire::client_records::{GroupMessageState, GroupStanding};
 use tokio::time::{Instant, sleep};
 
 use super::{Agent, AgentError, Show, now};
-use crate::engine::{GroupId, GroupMessage, GroupSummary, Input, Wakes};
+use crate::engine::{GroupId, GroupMessage, GroupSummary, Wakes};
 use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
 
 impl Agent {
@@ -54,15 +54,6 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub fn wakes(&mut self) -> Result<Wakes, AgentError> {
         Ok(self.store.wakes(now(), &mut self.rng)?)
-    }
-
-    /// Handles an input that leads to nothing that is sent.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub fn take_note(&mut self, input: &Input) -> Result<(), AgentError> {
-        self.store.handle(input, now(), &mut self.rng)?;
-        Ok(())
     }
 
     /// Sends and reads until a group has nothing on its way any more, for as long as a person waits for a command. What

@@ -1,4 +1,4 @@
-//! A machine with files and sockets: the account's folder, its documents, and the logs of groups that are watched.
+//! A machine with files and sockets: the account's folder and its documents.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,10 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chacha20::ChaCha20Rng;
 use rand_core::SeedableRng;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::time::{Instant, sleep_until};
 
 use super::anchoring::Anchored;
-use super::group_watch::{GroupWatch, Pushed};
 use super::transfers::{Step, Transfers};
 use super::{Agent, AgentError, Platform, Show};
 use crate::account_store::{Handled, Status};
@@ -32,39 +30,23 @@ pub struct Machine {
     pub(super) home: PathBuf,
     pub(super) copies: SealedCopies,
     pub(super) transfers: Transfers,
-    pub(super) group_watch: GroupWatch,
     lookup: DomainLookup,
     pub(super) anchored: Anchored,
     /// The last to go: until the keys are wiped the account is open.
     _presence: Presence,
 }
 
-/// What happens beside the mail of a program.
+/// What happens to the documents of a program.
 #[derive(Debug)]
-pub struct Aside(Happened);
-
-#[derive(Debug)]
-enum Happened {
-    Pushed(Option<Pushed>),
-    Moved(Step),
-}
+pub struct Aside(Step);
 
 impl Platform for Machine {
     type Store = SqliteStore;
     type Carrier = ProgramLink;
-    type Instant = Instant;
     type Aside = Aside;
 
     fn now() -> Time {
         now()
-    }
-
-    fn instant() -> Instant {
-        Instant::now()
-    }
-
-    async fn sleep_until(until: Instant) {
-        sleep_until(until).await;
     }
 
     async fn handle(agent: &mut Agent, input: &Input) -> Result<Handled, AgentError> {
@@ -87,14 +69,6 @@ impl Platform for Machine {
         agent.start_due_transfers()
     }
 
-    async fn watch(agent: &mut Agent) -> Result<(), AgentError> {
-        agent.watch_groups().await
-    }
-
-    fn stop_watching(&mut self) {
-        self.group_watch.stop();
-    }
-
     fn stop(&mut self) {
         self.transfers.stop();
     }
@@ -104,21 +78,12 @@ impl Platform for Machine {
     }
 
     async fn next_aside(&mut self) -> Aside {
-        Aside(tokio::select! {
-            pushed = self.group_watch.next() => Happened::Pushed(pushed),
-            step = self.transfers.next() => Happened::Moved(step),
-        })
+        Aside(self.transfers.next().await)
     }
 
     async fn take_aside(agent: &mut Agent, aside: Aside, show: Show<'_>) -> Result<bool, AgentError> {
-        match aside.0 {
-            Happened::Pushed(pushed) => {
-                agent.group_pushed(pushed, show).await?;
-                Ok(true)
-            }
-            // A message whose last upload is done may go; a receipt for a body that came is due.
-            Happened::Moved(step) => agent.settle(step, show).await,
-        }
+        // A message whose last upload is done may go; a receipt for a body that came is due.
+        agent.settle(aside.0, show).await
     }
 }
 
@@ -170,7 +135,6 @@ impl Agent {
             home: folder.to_owned(),
             copies: SealedCopies::of_home(folder),
             transfers: Transfers::new(),
-            group_watch: GroupWatch::default(),
             lookup: DomainLookup::from_environment(),
             anchored: Anchored::default(),
             _presence: presence,

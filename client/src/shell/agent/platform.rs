@@ -1,8 +1,6 @@
-//! What differs between a program and a page of a browser: clock, medium, and what goes on beside the mail.
+//! What differs between a program and a page of a browser: medium, network, and the documents that go on beside the mail.
 
 use std::fmt::Debug;
-use std::ops::Add;
-use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 
@@ -20,19 +18,11 @@ pub trait Platform: Debug + Sized {
     type Store: Store + Debug;
     /// Carries connections.
     type Carrier: Carrier;
-    /// A moment of a clock that never goes back.
-    type Instant: Copy + Ord + Debug + Add<Duration, Output = Self::Instant>;
-    /// Something that has happened beside the mail: a document has moved, a group's log was pushed.
-    type Aside;
+    /// Something that has happened to a document that moves.
+    type Aside: Debug;
 
     /// Milliseconds since 1970, by the machine's clock.
     fn now() -> Time;
-
-    /// This moment.
-    fn instant() -> Self::Instant;
-
-    /// Waits until that moment.
-    fn sleep_until(until: Self::Instant) -> impl Future<Output = ()>;
 
     /// Waits until everything that the store has committed would survive a power cut. Nothing of it is told or sent before.
     /// A store that is durable as it commits has nothing to wait for.
@@ -89,17 +79,6 @@ pub trait Platform: Debug + Sized {
         Ok(())
     }
 
-    /// Watches what is pushed beside the mail. Does nothing if it is watched already.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    fn watch(_: &mut AccountAgent<Self>) -> impl Future<Output = Result<(), AgentError>> {
-        async { Ok(()) }
-    }
-
-    /// Lets go of what is watched.
-    fn stop_watching(&mut self) {}
-
     /// Ends what goes on beside; what it has done so far is kept.
     fn stop(&mut self) {}
 
@@ -108,7 +87,7 @@ pub trait Platform: Debug + Sized {
         true
     }
 
-    /// What happens next beside the mail; waits for ever if nothing goes on. Dropping the future loses nothing.
+    /// What happens next to a document; waits for ever if none moves. Dropping the future loses nothing.
     fn next_aside(&mut self) -> impl Future<Output = Self::Aside>;
 
     /// Does what it asks for. Gives back whether something may be due to be sent now.

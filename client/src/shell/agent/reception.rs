@@ -7,13 +7,15 @@ use futures_util::future::{Either, select};
 use medipeps_core::wire::transport::{Delivery, SubscriptionEvent};
 
 use super::exchange::is_proof_refused;
+use super::group_watch::Pushed;
 use super::{AccountAgent, AgentError, NetworkError, Platform, Show};
 use crate::engine::{EngineError, Event, GroupInput, Input};
 use crate::fail_point::fail_point;
 use crate::limits::{BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, PROOFS_MAX, REQUEST_WAIT};
 use crate::shell::backoff::Backoff;
-use crate::shell::carrier::{ByteStream, Carrier, before};
+use crate::shell::carrier::ByteStream;
 use crate::shell::connection::{ConnectError, QueuePush, RequestError};
+use crate::shell::runtime::{Instant, timeout};
 
 /// How an attempt to receive ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,11 +28,20 @@ enum End {
 
 /// What there is to do next for whoever receives.
 #[derive(Debug)]
-enum Next<A> {
+enum Next<P: Platform> {
     Event(SubscriptionEvent),
-    Aside(A),
+    Aside(Aside<P>),
     /// Time to look after other things.
     Time,
+}
+
+/// Something that has happened beside the mail.
+#[derive(Debug)]
+enum Aside<P: Platform> {
+    /// A group's log was pushed.
+    Pushed(Option<Pushed<P::Carrier>>),
+    /// A document has moved.
+    Moved(P::Aside),
 }
 
 impl<P: Platform> AccountAgent<P> {
@@ -40,14 +51,14 @@ impl<P: Platform> AccountAgent<P> {
     /// # Errors
     /// [`AgentError::Handle`]; [`AgentError::Network`] if the queue was not emptied once.
     pub async fn sync(&mut self, wait: Duration, show: Show<'_>) -> Result<(), AgentError> {
-        let end = P::instant() + wait;
+        let end = Instant::now() + wait;
         let (mut backoff, mut drained) = (Backoff::new(), false);
         P::begin(self)?;
         // Every group is read with what is due next.
         P::handle(self, &Input::Group(GroupInput::ReadAll)).await?.events.iter().for_each(&mut *show);
         loop {
             let received = self.receive(end, &mut drained, &mut backoff, show).await;
-            self.platform.stop_watching();
+            self.group_watch.stop();
             let failure = match received {
                 Ok(_) => return Ok(()),
                 Err(AgentError::Network(NetworkError::Displaced)) => return Err(NetworkError::Displaced.into()),
@@ -57,13 +68,13 @@ impl<P: Platform> AccountAgent<P> {
             self.proved = None;
             let pause = backoff.failed(asked_for(&failure), &mut self.rng);
             // Documents that move are worth staying for.
-            let is_over = P::instant() + pause >= end && (!drained || self.platform.is_settled());
+            let is_over = Instant::now() + pause >= end && (!drained || self.platform.is_settled());
             if failure.is_final() || is_over {
                 return if drained { Ok(()) } else { Err(failure.into()) };
             }
-            let until = P::instant() + pause;
-            while let Some(aside) = before(P::sleep_until(until), self.platform.next_aside()).await {
-                P::take_aside(self, aside, show).await?;
+            let until = Instant::now() + pause;
+            while let Ok(aside) = timeout(until - Instant::now(), self.next_aside()).await {
+                self.take_aside(aside, show).await?;
             }
         }
     }
@@ -111,7 +122,7 @@ impl<P: Platform> AccountAgent<P> {
 
     async fn receive(
         &mut self,
-        end: P::Instant,
+        end: Instant,
         drained: &mut bool,
         backoff: &mut Backoff,
         show: Show<'_>,
@@ -126,29 +137,29 @@ impl<P: Platform> AccountAgent<P> {
         backoff.succeeded();
         let (mut incarnation, mut pending) = ([0; 16], None);
         // When something last came, or was looked after: what a document's progress does not put off.
-        let mut since = P::instant();
+        let mut since = Instant::now();
         let mut mail_first = true;
         loop {
-            if P::instant() < end {
-                P::watch(self).await?;
+            if Instant::now() < end {
+                self.watch_groups().await?;
             }
             let event = match pending.take() {
                 Some(event) => event,
                 // A large document must not keep the account from its mail, nor the other way round.
                 None => match self.next_of(&mut subscription, (since, end), *drained, &mut mail_first).await? {
                     Next::Event(event) => event,
-                    Next::Time if P::instant() >= end && self.platform.is_settled() => return Ok(End::Over),
+                    Next::Time if Instant::now() >= end && self.platform.is_settled() => return Ok(End::Over),
                     Next::Time => {
                         // Another process may have put something into the outbox, or something is due again.
                         self.send_due(show).await?;
                         P::start_due(self)?;
-                        since = P::instant();
+                        since = Instant::now();
                         continue;
                     }
                     Next::Aside(aside) => {
-                        if P::take_aside(self, aside, show).await? {
+                        if self.take_aside(aside, show).await? {
                             self.send_due(show).await?;
-                            if *drained && P::instant() >= end && self.platform.is_settled() {
+                            if *drained && Instant::now() >= end && self.platform.is_settled() {
                                 return Ok(End::Over);
                             }
                         }
@@ -156,7 +167,7 @@ impl<P: Platform> AccountAgent<P> {
                     }
                 },
             };
-            since = P::instant();
+            since = Instant::now();
             match event {
                 SubscriptionEvent::Open(opened) => {
                     incarnation = opened;
@@ -172,7 +183,7 @@ impl<P: Platform> AccountAgent<P> {
                     }
                 }
                 SubscriptionEvent::Delivery(first) => {
-                    let (batch, after) = batch::<P, _>(&mut subscription, first).await?;
+                    let (batch, after) = batch(&mut subscription, first).await?;
                     pending = after;
                     fail_point!(AfterDelivery);
                     self.run(Input::Deliveries { incarnation, batch }, show).await?;
@@ -185,7 +196,7 @@ impl<P: Platform> AccountAgent<P> {
                 }
                 SubscriptionEvent::QueueEmpty => {
                     *drained = true;
-                    if P::instant() >= end && self.platform.is_settled() {
+                    if Instant::now() >= end && self.platform.is_settled() {
                         return Ok(End::Drained);
                     }
                 }
@@ -203,18 +214,38 @@ impl<P: Platform> AccountAgent<P> {
         }
     }
 
+    /// What happens next beside the mail; waits for ever if nothing goes on. Dropping the future loses nothing.
+    async fn next_aside(&mut self) -> Aside<P> {
+        let (pushed, moved) = (pin!(self.group_watch.next()), pin!(self.platform.next_aside()));
+        match select(pushed, moved).await {
+            Either::Left((pushed, _)) => Aside::Pushed(pushed),
+            Either::Right((moved, _)) => Aside::Moved(moved),
+        }
+    }
+
+    /// Does what it asks for. Gives back whether something may be due to be sent now.
+    async fn take_aside(&mut self, aside: Aside<P>, show: Show<'_>) -> Result<bool, AgentError> {
+        match aside {
+            Aside::Pushed(pushed) => {
+                self.group_pushed(pushed, show).await?;
+                Ok(true)
+            }
+            Aside::Moved(moved) => P::take_aside(self, moved, show).await,
+        }
+    }
+
     /// What there is to do next. Nothing of what is not taken is lost.
     async fn next_of<S: ByteStream>(
         &mut self,
         subscription: &mut QueuePush<S>,
-        (since, end): (P::Instant, P::Instant),
+        (since, end): (Instant, Instant),
         drained: bool,
         mail_first: &mut bool,
-    ) -> Result<Next<P::Aside>, NetworkError> {
+    ) -> Result<Next<P>, NetworkError> {
         // Whoever always has something ready must not always be first.
         *mail_first = !*mail_first;
-        let event = pin!(next::<P, S>(subscription, since, end, drained));
-        let aside = pin!(self.platform.next_aside());
+        let event = pin!(next(subscription, since, end, drained));
+        let aside = pin!(self.next_aside());
         let (event, aside) = match *mail_first {
             true => match select(event, aside).await {
                 Either::Left((event, _)) => (Some(event?), None),
@@ -234,10 +265,10 @@ impl<P: Platform> AccountAgent<P> {
 }
 
 /// The next event. `None` when it is time to look after other things, which it never is before the queue was emptied.
-async fn next<P: Platform, S: ByteStream>(
+async fn next<S: ByteStream>(
     subscription: &mut QueuePush<S>,
-    since: P::Instant,
-    end: P::Instant,
+    since: Instant,
+    end: Instant,
     drained: bool,
 ) -> Result<Option<SubscriptionEvent>, NetworkError> {
     let until = match drained {
@@ -246,28 +277,28 @@ async fn next<P: Platform, S: ByteStream>(
         true => since + OUTBOX_LOOK_INTERVAL,
         false => since + REQUEST_WAIT,
     };
-    match before(P::sleep_until(until), subscription.next()).await {
-        Some(Ok(Some(event))) => Ok(Some(event)),
-        Some(Ok(None)) => Err(NetworkError::Stopping),
-        Some(Err(error)) => Err(error.into()),
-        None if drained => Ok(None),
-        None => Err(RequestError::TimedOut.into()),
+    match timeout(until - Instant::now(), subscription.next()).await {
+        Ok(Ok(Some(event))) => Ok(Some(event)),
+        Ok(Ok(None)) => Err(NetworkError::Stopping),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) if drained => Ok(None),
+        Err(_) => Err(RequestError::TimedOut.into()),
     }
 }
 
 /// What has come by now, up to a limit: one transaction and one acknowledgement for all of it. Also the event after it,
 /// if that is something else.
-async fn batch<P: Platform, S: ByteStream>(
+async fn batch<S: ByteStream>(
     subscription: &mut QueuePush<S>,
     first: Delivery,
 ) -> Result<(Vec<Delivery>, Option<SubscriptionEvent>), NetworkError> {
     let mut batch = vec![first];
     while batch.len() < DELIVERY_BATCH_MAX {
-        match before(P::Carrier::sleep(BATCH_WAIT), subscription.next()).await {
-            Some(Ok(Some(SubscriptionEvent::Delivery(delivery)))) => batch.push(delivery),
-            Some(Ok(other)) => return Ok((batch, other)),
+        match timeout(BATCH_WAIT, subscription.next()).await {
+            Ok(Ok(Some(SubscriptionEvent::Delivery(delivery)))) => batch.push(delivery),
+            Ok(Ok(other)) => return Ok((batch, other)),
             // What was received is worth committing; the failure shows again at the next read.
-            Some(Err(_)) | None => break,
+            Ok(Err(_)) | Err(_) => break,
         }
     }
     Ok((batch, None))

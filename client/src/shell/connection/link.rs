@@ -31,10 +31,6 @@ impl Carrier for ProgramLink {
         Ok(Self(race::connect(server.address, &certificate_trust(server)?, keep_alive).await?))
     }
 
-    async fn sleep(time: Duration) {
-        sleep(time).await;
-    }
-
     fn transport(&self) -> Transport {
         self.0.transport()
     }
