@@ -1,6 +1,6 @@
 // Small things that every page has.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 
 import { type Language, LANGUAGES, language, setLanguage } from "./language.ts";
@@ -67,19 +67,26 @@ export function TextField(field: {
   readOnly?: boolean;
   autocomplete?: string;
 }) {
+  const id = useId();
   return (
-    <label class="mp-field">
-      {field.label}
+    <div class="mp-field">
+      <label for={id}>{field.label}</label>
       <input
+        id={id}
         type="text"
         value={field.value}
         required={field.required ?? false}
         readOnly={field.readOnly ?? false}
         autocomplete={field.autocomplete ?? "off"}
         spellcheck={false}
+        aria-describedby={field.hint === undefined ? undefined : `${id}-hint`}
         onInput={(event) => field.onInput(event.currentTarget.value)}
       />
-      {field.hint !== undefined && <span class="mp-hint">{field.hint}</span>}
-    </label>
+      {field.hint !== undefined && (
+        <p id={`${id}-hint`} class="mp-hint">
+          {field.hint}
+        </p>
+      )}
+    </div>
   );
 }

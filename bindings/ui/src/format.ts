@@ -1,6 +1,6 @@
 // Sizes and times as people read them.
 
-import { language, number } from "./language.ts";
+import { language, locale, number } from "./language.ts";
 
 const UNITS = { en: ["bytes", "KB", "MB", "GB"], fr: ["octets", "Ko", "Mo", "Go"] } as const;
 
@@ -23,7 +23,7 @@ export function formatTime(milliseconds: number, now = Date.now()): string {
   const format: Intl.DateTimeFormatOptions = today
     ? { hour: "2-digit", minute: "2-digit" }
     : { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" };
-  return new Intl.DateTimeFormat(language(), format).format(moment);
+  return new Intl.DateTimeFormat(locale(), format).format(moment);
 }
 
 /** Progress between 0 and 1 as a percentage, rounded down: 100 % is said when it is done. */

@@ -53,6 +53,11 @@ export function counted(tag: Language, count: number, one: string, other: string
   return `${number(count, tag)} ${new Intl.PluralRules(tag).select(count) === "one" ? one : other}`;
 }
 
+/** The language as people write it where the browser is: `en-GB` has 24 hours, `en-US` has not. */
+export function locale(): string {
+  return navigator.languages.find((tag) => bestLanguage([tag]) === current.value && tag.toLowerCase().startsWith(current.value)) ?? current.value;
+}
+
 /** A number as the language writes it. */
 export function number(value: number, tag: Language = current.value): string {
   return new Intl.NumberFormat(tag, { maximumFractionDigits: 1 }).format(value);

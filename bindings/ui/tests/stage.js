@@ -6,26 +6,33 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { extname, join, normalize } from "node:path";
 
-import { chromium } from "playwright-core";
+/** Where `npm ci` was, and where the pages are built: a copy of `bindings` in the target folder, or `bindings` itself. */
+export const MODULES = process.env.MEDIPEPS_MODULES ?? new URL("../..", import.meta.url).pathname;
+const modules = createRequire(join(MODULES, "package.json"));
+const { chromium } = modules("playwright-core");
 
 const KINDS = {
   ".css": "text/css",
   ".html": "text/html; charset=utf-8",
+  ".json": "application/json",
   ".js": "text/javascript",
   ".svg": "image/svg+xml",
   ".txt": "text/plain; charset=utf-8",
   ".wasm": "application/wasm",
 };
 
-/** Serves a folder over loopback, as any static server would. `headers` is asked for each answer. `{ origin, asked, close }` */
-export async function serve(folder, headers) {
+/**
+ * Serves a folder over loopback, as any static server would. `headers` is asked for each answer, `other(path)` for what is not to come
+ * from the folder. `asked` are the paths that were requested, in order.
+ */
+export async function serve(folder, headers, other = () => undefined) {
   const asked = [];
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
     asked.push(path);
     let body;
     try {
-      body = readFileSync(join(folder, path.endsWith("/") ? `${path}index.html` : path));
+      body = other(path) ?? readFileSync(join(folder, path.endsWith("/") ? `${path}index.html` : path));
     } catch {
       response.writeHead(404).end();
       return;
@@ -56,7 +63,7 @@ export function complaints(page) {
   return all;
 }
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const AXE = readFileSync(modules.resolve("axe-core/axe.min.js"), "utf8");
 
 /** Fails with what axe finds on a page: WCAG 2.2 A and AA, and its best practices. */
 export async function accessible(page, what) {

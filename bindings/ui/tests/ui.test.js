@@ -1,36 +1,23 @@
 // The shared parts in Chromium, under the policy that the pages have.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-import { build } from "vite";
-
-import { accessible, browser, complaints, serve } from "./stage.js";
+import { MODULES, accessible, browser, complaints, serve } from "./stage.js";
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'";
 
-let folder;
 let site;
 let chromium;
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "medipeps-gallery-"));
-  await build({
-    root: fileURLToPath(new URL("./gallery", import.meta.url)),
-    logLevel: "error",
-    build: { outDir: folder, emptyOutDir: true, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
-  });
-  site = await serve(folder, () => ({ "content-security-policy": POLICY }));
+  site = await serve(join(MODULES, "ui/dist"), () => ({ "content-security-policy": POLICY }));
   chromium = await browser();
 });
 after(async () => {
   await chromium?.close();
   site?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 /** The gallery, in a language of the browser's. */

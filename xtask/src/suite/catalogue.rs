@@ -160,7 +160,20 @@ pub(super) static SUITES: &[Suite] = &[
             folder: "bindings/wasm/tests",
             beside: &[],
             scripts: &[],
-            tests: "bindings/wasm/tests",
+            tests: &["bindings/wasm/tests"],
+        }),
+    },
+    Suite {
+        name: "web",
+        checks: "the web client and what it shares with other pages, by Playwright in Chromium, against the real server",
+        needs: &[&WASM, &NODE, &CHROMIUM],
+        minutes: 3.0,
+        work: Work::Node(node::Tests {
+            name: "npm",
+            folder: "bindings",
+            beside: &[],
+            scripts: &["check", "build-ui", "build-web"],
+            tests: &["bindings/ui/tests", "bindings/web/tests"],
         }),
     },
     Suite {

@@ -35,8 +35,8 @@ pub(super) struct Tests {
     pub(super) beside: &'static [&'static str],
     /// Scripts of package.json that must pass first, in order.
     pub(super) scripts: &'static [&'static str],
-    /// Where the tests are: every `*.test.js` here, below no other folder.
-    pub(super) tests: &'static str,
+    /// Where the tests are: every `*.test.js` in these folders, below no other folder.
+    pub(super) tests: &'static [&'static str],
 }
 
 impl Tests {
@@ -47,17 +47,18 @@ impl Tests {
         if !self.made(project, &modules)? {
             return Ok(Ended { counts: Counts::FAILED, ..Ended::default() });
         }
-        let files = match test_files(&project.root().join(self.tests)) {
-            Ok(files) => files,
-            Err(error) => {
-                println!("{}: {error}", self.tests);
-                return Ok(Ended { counts: Counts::FAILED, ..Ended::default() });
-            }
-        };
         let mut tests = project.command("node");
+        tests.args(["--test", "--test-reporter=tap"]);
+        for folder in self.tests {
+            match test_files(&project.root().join(folder)) {
+                Ok(files) => tests.args(files.iter().map(|file| Path::new(folder).join(file))),
+                Err(error) => {
+                    println!("{folder}: {error}");
+                    return Ok(Ended { counts: Counts::FAILED, ..Ended::default() });
+                }
+            };
+        }
         tests
-            .args(["--test", "--test-reporter=tap"])
-            .args(files.iter().map(|file| Path::new(self.tests).join(file)))
             .env("MEDIPEPS_SERVER", project.target().join("debug/medipeps-server"))
             .env("MEDIPEPS_PACKAGE", npm::folder(project))
             .env("MEDIPEPS_MODULES", modules);
@@ -86,7 +87,7 @@ impl Tests {
         };
         let npm = |words: &[&str]| {
             let mut command = project.command("npm");
-            command.args(words).arg("--prefix").arg(modules);
+            command.args(words).arg("--prefix").arg(modules).env("MEDIPEPS_PACKAGE", npm::folder(project));
             command
         };
         if !installed {
@@ -131,11 +132,14 @@ fn copy_written(from: &Path, into: &Path) -> io::Result<()> {
             |name: &io::Result<PathBuf>| !matches!(name, Ok(name) if MADE.iter().any(|made| name == Path::new(made)));
         entries.filter(written).collect()
     };
-    for stale in written(into)? {
-        let stale = into.join(stale);
-        if stale.is_dir() { fs::remove_dir_all(stale) } else { fs::remove_file(stale) }?;
+    let names = written(from)?;
+    for name in written(into)? {
+        let stale = into.join(&name);
+        if !names.contains(&name) || stale.is_dir() != from.join(&name).is_dir() {
+            if stale.is_dir() { fs::remove_dir_all(stale) } else { fs::remove_file(stale) }?;
+        }
     }
-    for name in written(from)? {
+    for name in names {
         let (from, into) = (from.join(&name), into.join(&name));
         if from.is_dir() {
             copy_written(&from, &into)?;
@@ -195,15 +199,18 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         };
-        for name in ["src/b.test.js", "a.test.js", "node_modules/theirs/index.js", "dist/index.html"] {
+        for name in ["src/b.test.js", "a.test.js", "kind/file.js", "node_modules/theirs/index.js", "dist/index.html"] {
             write(from.join(name));
         }
-        for name in ["old/file.js", "old.js", "node_modules/ours/index.js"] {
+        for name in
+            ["old/file.js", "old.js", "src/old.js", "kind", "node_modules/ours/index.js", "src/node_modules/ours.js"]
+        {
             write(into.join(name));
         }
         copy_written(&from, &into).unwrap();
-        let there = ["src/b.test.js", "a.test.js", "node_modules/ours/index.js"];
-        let gone = ["old", "old.js", "node_modules/theirs", "dist"];
+        let there =
+            ["src/b.test.js", "a.test.js", "kind/file.js", "node_modules/ours/index.js", "src/node_modules/ours.js"];
+        let gone = ["old", "old.js", "src/old.js", "node_modules/theirs", "dist"];
         assert!(there.iter().all(|name| into.join(name).exists()));
         assert!(gone.iter().all(|name| !into.join(name).exists()));
         assert_eq!(test_files(&into).unwrap(), ["a.test.js"]);

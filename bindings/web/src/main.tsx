@@ -1,0 +1,17 @@
+// The page: a language, the account, and the view of it.
+
+import "@medipeps/ui/ui.css";
+import "./web.css";
+
+import { render } from "preact";
+
+import { App } from "./app.tsx";
+import { openAccount } from "./session.ts";
+import { startLanguage } from "./settings.ts";
+
+startLanguage();
+const page = document.getElementById("page");
+if (page !== null) {
+  render(<App />, page);
+  void openAccount();
+}

@@ -1,0 +1,160 @@
+// The account of this browser: whether this tab has it, and how it stands with the server.
+
+import { signal } from "@preact/signals";
+import { type Account, Client, type ClientEvent, type Created, type Transfer } from "@medipeps/client";
+import { errorText, isFailure } from "@medipeps/ui";
+
+import { handle } from "./events.ts";
+import { forgetLists, loadLists } from "./lists.ts";
+import { type Settings, accountIsHere, accountWasHere, readSettings } from "./settings.ts";
+import { forgetTransfers, noteTransfer } from "./transfers.ts";
+
+export type Phase =
+  | { readonly at: "opening" }
+  /** Another tab has the account. `gaveWay`: this one had it and was asked for it. */
+  | { readonly at: "busy"; readonly gaveWay: boolean }
+  /** There is no account here. `lost`: there was one, and the browser has deleted it. */
+  | { readonly at: "first_run"; readonly lost: boolean }
+  /** A new account, whose recovery key has not been confirmed yet. */
+  | { readonly at: "recovery"; readonly created: Created }
+  | { readonly at: "running" }
+  /** Nothing more is done by this page. */
+  | { readonly at: "ended"; readonly text: string; readonly revoked: boolean };
+
+export type Connection = { readonly state: "connecting" | "ready" } | { readonly state: "offline"; readonly message: string };
+
+export const phase = signal<Phase>({ at: "opening" });
+export const account = signal<Account | undefined>(undefined);
+export const connection = signal<Connection>({ state: "connecting" });
+export const settings = signal<Settings>({});
+
+let client: Client | undefined;
+
+/** The account's client, while this tab has it. */
+export function medipeps(): Client {
+  if (client === undefined) {
+    throw new Error("this tab does not have the account");
+  }
+  return client;
+}
+
+/** Takes the account of this browser, and goes on where it was left. */
+export async function openAccount(): Promise<void> {
+  phase.value = { at: "opening" };
+  settings.value = await readSettings();
+  const { transports, certificateHashes } = settings.value;
+  try {
+    client = await Client.open("account", {
+      ...(transports === undefined ? {} : { transports }),
+      ...(certificateHashes === undefined ? {} : { certificateHashes }),
+    });
+  } catch (error) {
+    phase.value = isFailure(error) && error.code === "busy" ? { at: "busy", gaveWay: false } : ended(error);
+    return;
+  }
+  listen(client);
+  try {
+    if ((await client.account()) === undefined) {
+      phase.value = { at: "first_run", lost: accountWasHere() };
+      return;
+    }
+  } catch (error) {
+    phase.value = ended(error);
+    return;
+  }
+  await run();
+}
+
+/** Goes on with an account that is here now. */
+export async function run(): Promise<void> {
+  try {
+    account.value = await medipeps().account();
+    await loadLists();
+    phase.value = { at: "running" };
+    accountIsHere(true);
+    await medipeps().startReceiving();
+  } catch (error) {
+    if (!isFailure(error) || error.code !== "network") {
+      phase.value = ended(error);
+    }
+  }
+}
+
+/** Shows a new account's recovery key, once. */
+export function showRecoveryKey(created: Created): void {
+  accountIsHere(true);
+  phase.value = { at: "recovery", created };
+}
+
+/** Asks the tab that has the account for it, and takes it. */
+export async function takeOver(): Promise<void> {
+  tabs.postMessage("give way");
+  // It lets go within a moment; else its person is in the middle of something, or it hangs.
+  for (let tries = 0; tries < 20; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await openAccount();
+    if (phase.value.at !== "busy") {
+      return;
+    }
+  }
+}
+
+const tabs = new BroadcastChannel("medipeps tabs");
+tabs.onmessage = async ({ data }: MessageEvent<unknown>) => {
+  const at = phase.value.at;
+  // Not while a recovery key is on the screen: it would be gone.
+  if (data === "give way" && client !== undefined && (at === "running" || at === "first_run")) {
+    phase.value = { at: "busy", gaveWay: true };
+    await letGo();
+  }
+};
+
+async function letGo(): Promise<void> {
+  const held = client;
+  client = undefined;
+  forgetLists();
+  forgetTransfers();
+  account.value = undefined;
+  await held?.close();
+}
+
+function listen(to: Client): void {
+  to.addEventListener("event", (event) => {
+    const { detail } = event as CustomEvent<ClientEvent>;
+    if (detail.type === "ready") {
+      connection.value = { state: "ready" };
+    } else if (detail.type === "offline") {
+      connection.value = { state: "offline", message: detail.message };
+    } else if (detail.type === "stopped") {
+      stopped(detail);
+    }
+    if (phase.value.at === "running") {
+      handle(detail);
+    }
+  });
+  to.addEventListener("transfer", (event) => noteTransfer((event as CustomEvent<Transfer>).detail));
+}
+
+function stopped({ code, message }: { code: string; message: string }): void {
+  if (code === "asked" || phase.value.at !== "running") {
+    return;
+  }
+  if (code === "displaced") {
+    phase.value = { at: "busy", gaveWay: true };
+    void letGo();
+    return;
+  }
+  const revoked = /UnknownDevice|ProofRefused|revoked/.test(message);
+  phase.value = { at: "ended", text: errorText(Object.assign(new Error(message), { code })), revoked };
+}
+
+function ended(error: unknown): Phase {
+  return { at: "ended", text: errorText(error), revoked: false };
+}
+
+/** What a call that failed with `store` or `closed` means for the whole page. */
+export function noteFailure(error: unknown): void {
+  if (phase.value.at === "running" && isFailure(error) && (error.code === "store" || error.code === "closed")) {
+    phase.value = ended(error);
+  }
+}
