@@ -145,6 +145,10 @@ pub const CLOSE_WAIT: Duration = Duration::from_millis(500);
 pub const RECONNECT_WAIT_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait between attempts to connect.
 pub const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(300);
+/// For how long one connection is asked for by whoever stays; then the next one.
+pub const STAY_ROUND: Duration = Duration::from_secs(24 * 3600);
+/// Longest wait between two tries of whoever stays to reach the server: somebody looks at the screen.
+pub const STAY_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How long a batch of deliveries waits for one more. On a fast link envelopes come within a fraction of this.
 pub const BATCH_WAIT: Duration = Duration::from_millis(3);
 /// How often an open connection looks for what another process has put into the outbox.

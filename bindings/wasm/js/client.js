@@ -2,43 +2,39 @@
 
 /** Why something was not done. `code` is for programs: see `client.d.ts`. */
 export class MedipepsError extends Error {
-  constructor({ code, message }) {
+  constructor({ code, reason, message }) {
     super(message);
     this.name = "MedipepsError";
     this.code = code;
+    this.reason = reason;
   }
 }
 
 /** An account of this browser. */
-export class Client {
+export class Client extends EventTarget {
   #worker;
   #calls = new Map();
   #number = 0;
+  #ended;
 
   constructor(worker) {
+    super();
     this.#worker = worker;
-    worker.onmessage = ({ data: { number, result, error } }) => {
-      const { resolve, reject } = this.#calls.get(number);
-      this.#calls.delete(number);
-      if (error === undefined) {
-        resolve(result);
-      } else {
-        reject(new MedipepsError(error));
-      }
-    };
+    worker.onmessage = ({ data }) => this.#hear(data);
     worker.onerror = (event) => {
-      const error = new MedipepsError({ code: "internal", message: event.message ?? "the Worker cannot be loaded" });
-      this.#calls.forEach(({ reject }) => reject(error));
-      this.#calls.clear();
+      this.#end({ code: "internal", message: event.message ?? "the Worker cannot be loaded" });
     };
   }
 
-  static async open(name = "account") {
-    // Written so that bundlers see the Worker.
-    const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  static async open(name = "account", { worker: place, wasm } = {}) {
+    const worker =
+      place === undefined
+        ? // Written so that bundlers see the Worker.
+          new Worker(new URL("./worker.js", import.meta.url), { type: "module" })
+        : new Worker(place, { type: "module" });
     const client = new Client(worker);
     try {
-      await client.#call("open", name);
+      await client.#call("open", name, { wasm: wasm === undefined ? undefined : String(wasm) });
     } catch (error) {
       worker.terminate();
       throw error;
@@ -50,16 +46,28 @@ export class Client {
     return this.#call("create", server, invitation, address, name);
   }
 
-  address() {
-    return this.#call("address");
+  account() {
+    return this.#call("account");
   }
 
-  send({ to, subject, text }) {
-    return this.#call("send", to, subject, text);
+  async address() {
+    return (await this.account())?.address;
   }
 
   sync(milliseconds = 0) {
     return this.#call("sync", milliseconds);
+  }
+
+  startReceiving() {
+    return this.#call("startReceiving");
+  }
+
+  stopReceiving() {
+    return this.#call("stopReceiving");
+  }
+
+  send(draft) {
+    return this.#call("send", draft);
   }
 
   messages() {
@@ -70,12 +78,136 @@ export class Client {
     return this.#call("read", id);
   }
 
+  contacts() {
+    return this.#call("contacts");
+  }
+
+  addContact(address, { acceptNewKey = false } = {}) {
+    return this.#call("addContact", address, acceptNewKey);
+  }
+
+  verifyContact(address, digitsOrCode) {
+    return this.#call("verifyContact", address, digitsOrCode);
+  }
+
+  forgetVerification(address) {
+    return this.#call("forgetVerification", address);
+  }
+
+  block(address, blocked) {
+    return this.#call("block", address, blocked);
+  }
+
+  accept(address) {
+    return this.#call("accept", address);
+  }
+
+  groups() {
+    return this.#call("groups");
+  }
+
+  createGroup(group) {
+    return this.#call("createGroup", group);
+  }
+
+  addToGroup(group, members) {
+    return this.#call("addToGroup", group, members);
+  }
+
+  removeFromGroup(group, members) {
+    return this.#call("removeFromGroup", group, members);
+  }
+
+  renameGroup(group, name) {
+    return this.#call("renameGroup", group, name);
+  }
+
+  leaveGroup(group) {
+    return this.#call("leaveGroup", group);
+  }
+
+  say(group, draft) {
+    return this.#call("say", group, draft);
+  }
+
+  react(group, message, emoji) {
+    return this.#call("react", group, message, emoji);
+  }
+
+  groupMessages(group, limit = 100) {
+    return this.#call("groupMessages", group, limit);
+  }
+
+  markGroupDisplayed(group, number) {
+    return this.#call("markGroupDisplayed", group, number);
+  }
+
+  typeInGroup(group, active) {
+    return this.#call("typeInGroup", group, active);
+  }
+
+  devices() {
+    return this.#call("devices");
+  }
+
+  becomeDevice({ address, server, name, anew = false }) {
+    return this.#call("becomeDevice", address, server, name, anew);
+  }
+
+  linkDevice(code, { makePrimary = false } = {}) {
+    return this.#call("linkDevice", code, makePrimary);
+  }
+
+  continueLinking(agreed) {
+    return this.#call("continueLinking", agreed);
+  }
+
+  revokeDevice(id) {
+    return this.#call("revokeDevice", id);
+  }
+
+  renameDevice(id, name) {
+    return this.#call("renameDevice", id, name);
+  }
+
   async close() {
     await this.#call("close");
+    this.#end({ code: "closed", message: "the account was closed" });
+  }
+
+  #hear({ number, result, error, event, defect }) {
+    if (defect !== undefined) {
+      this.#end({ code: "internal", message: `a defect at ${defect}; the page must be loaded again` });
+      return;
+    }
+    if (event !== undefined) {
+      this.dispatchEvent(new CustomEvent("event", { detail: event }));
+      return;
+    }
+    const { resolve, reject } = this.#calls.get(number);
+    this.#calls.delete(number);
+    if (error === undefined) {
+      resolve(result);
+    } else {
+      reject(new MedipepsError(error));
+    }
+  }
+
+  /** There is no Worker any more. */
+  #end(error) {
+    if (this.#ended === undefined && error.code === "internal") {
+      this.dispatchEvent(new CustomEvent("event", { detail: { type: "stopped", ...error } }));
+    }
+    this.#ended ??= error;
     this.#worker.terminate();
+    this.#calls.forEach(({ reject }) => reject(new MedipepsError(error)));
+    this.#calls.clear();
   }
 
   #call(method, ...values) {
+    if (this.#ended !== undefined) {
+      return Promise.reject(new MedipepsError(this.#ended));
+    }
     const number = this.#number++;
     return new Promise((resolve, reject) => {
       this.#calls.set(number, { resolve, reject });

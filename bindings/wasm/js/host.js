@@ -199,6 +199,11 @@ export class Socket {
   }
 }
 
+/** Something happened that must not: what is in memory is not to be trusted any more, and the page ends the Worker. */
+export function defect(place) {
+  self.postMessage({ defect: place });
+}
+
 /** Milliseconds of a clock that never goes back. */
 export function monotonic() {
   return performance.now();

@@ -1,34 +1,67 @@
-// The dedicated Worker that has an account. `client.js` starts it; one call after the other.
+// The dedicated Worker that has an account. `client.js` starts it.
 
 import init, { Account } from "./medipeps_wasm.js";
 
 /** What a page may call, beside `open`. */
-const CALLS = new Set(["create", "address", "send", "sync", "messages", "read", "close"]);
+const CALLS = new Set([
+  "create",
+  "account",
+  "sync",
+  "startReceiving",
+  "stopReceiving",
+  "send",
+  "messages",
+  "read",
+  "contacts",
+  "addContact",
+  "verifyContact",
+  "forgetVerification",
+  "block",
+  "accept",
+  "groups",
+  "createGroup",
+  "addToGroup",
+  "removeFromGroup",
+  "renameGroup",
+  "leaveGroup",
+  "say",
+  "react",
+  "groupMessages",
+  "markGroupDisplayed",
+  "typeInGroup",
+  "devices",
+  "becomeDevice",
+  "linkDevice",
+  "continueLinking",
+  "revokeDevice",
+  "renameDevice",
+  "close",
+]);
 
 let account;
-let last = Promise.resolve();
 
+async function open(name, { wasm } = {}) {
+  // Written so that bundlers see the file.
+  await init({ module_or_path: wasm ?? new URL("./medipeps_wasm_bg.wasm", import.meta.url) });
+  account = await Account.open(name, (event) => self.postMessage({ event }));
+}
+
+/** Calls wait for one another in Rust, in the order in which they come. */
 async function call(method, values) {
   if (method === "open") {
-    // Written so that bundlers see the file.
-    await init({ module_or_path: new URL("./medipeps_wasm_bg.wasm", import.meta.url) });
-    account = await Account.open(...values);
-    return undefined;
+    return open(...values);
   }
   if (account === undefined || !CALLS.has(method)) {
     throw new Error(`there is no ${method}`);
   }
-  const result = await account[method](...values);
-  // What Rust gives lives in its memory; a page gets a copy.
-  return result === undefined ? undefined : JSON.parse(JSON.stringify(result));
+  return account[method](...values);
 }
 
-self.onmessage = ({ data: { number, method, values } }) => {
-  last = last.then(async () => {
-    try {
-      self.postMessage({ number, result: await call(method, values) });
-    } catch (error) {
-      self.postMessage({ number, error: { code: error.code ?? "internal", message: String(error.message ?? error) } });
-    }
-  });
+self.onmessage = async ({ data: { number, method, values } }) => {
+  try {
+    self.postMessage({ number, result: await call(method, values) });
+  } catch (error) {
+    const { code = "internal", reason, message = error } = error;
+    self.postMessage({ number, error: { code, reason, message: String(message) } });
+  }
 };

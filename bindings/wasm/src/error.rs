@@ -1,7 +1,8 @@
-//! Errors as a page sees them: an `Error` with a `code` to switch on.
+//! Errors as a page sees them: an `Error` with a `code` to switch on, and the `reason` where a word says more.
 
 use js_sys::Reflect;
 use medipeps_client::account_store::HandleError;
+use medipeps_client::engine::EngineError;
 use medipeps_client::shell::agent::{AgentError, NetworkError};
 use medipeps_client::store::StoreError;
 use wasm_bindgen::JsValue;
@@ -9,53 +10,93 @@ use wasm_bindgen::JsValue;
 /// Why something was not done.
 #[derive(Debug)]
 pub(crate) struct PageError {
-    code: &'static str,
-    message: String,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    reason: Option<String>,
 }
 
 impl PageError {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), reason: None }
+    }
+
+    /// With a word that programs may look at.
+    pub(crate) fn because(self, reason: &str) -> Self {
+        Self { reason: Some(reason.to_owned()), ..self }
+    }
+
     pub(crate) fn argument(message: impl Into<String>) -> Self {
-        Self { code: "argument", message: message.into() }
+        Self::new("argument", message)
     }
 
-    pub(crate) fn refused(code: &str) -> Self {
-        Self { code: "refused", message: format!("the server refuses ({code})") }
-    }
-
-    /// Another call of this account has not come back.
+    /// Another page has the account.
     pub(crate) fn busy() -> Self {
-        Self {
-            code: "busy",
-            message: "another call has not come back yet, or another page has this account".to_owned(),
-        }
+        Self::new("busy", "another page has this account")
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new("closed", "the account was closed")
     }
 
     pub(crate) fn network(message: impl Into<String>) -> Self {
-        Self { code: "network", message: message.into() }
+        Self::new("network", message)
+    }
+
+    pub(crate) fn refused(word: &str) -> Self {
+        Self::new("refused", format!("the server refuses ({word})")).because(word)
+    }
+
+    /// Somebody cannot be written to.
+    pub(crate) fn contact(reason: &str, message: String) -> Self {
+        Self::new("contact", message).because(reason)
+    }
+
+    pub(crate) fn not_found(message: &str) -> Self {
+        Self::new("not_found", message)
+    }
+
+    /// A linking is over.
+    pub(crate) fn linking(reason: &str, message: String) -> Self {
+        Self::new("linking", message).because(reason)
+    }
+
+    pub(crate) fn engine(message: impl Into<String>) -> Self {
+        Self::new("engine", message)
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new("internal", message)
     }
 }
 
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
-        Self { code: "store", message: error.to_string() }
+        Self::new("store", error.to_string())
     }
 }
 
 impl From<NetworkError> for PageError {
     fn from(error: NetworkError) -> Self {
-        Self::network(error.to_string())
+        let code = match &error {
+            NetworkError::Displaced => "displaced",
+            _ => "network",
+        };
+        Self::new(code, error.to_string())
     }
 }
 
 impl From<AgentError> for PageError {
     fn from(error: AgentError) -> Self {
-        let code = match &error {
-            AgentError::Handle(HandleError::Store(_)) => "store",
-            AgentError::Network(_) => "network",
-            AgentError::AccountUnknown | AgentError::Refused(_) => "refused",
-            _ => "engine",
-        };
-        Self { code, message: error.to_string() }
+        match error {
+            AgentError::Network(failure) => failure.into(),
+            AgentError::Handle(HandleError::Store(error)) => error.into(),
+            AgentError::Handle(HandleError::Engine(EngineError::UnknownMessage)) => {
+                Self::not_found("there is no such message")
+            }
+            AgentError::AccountUnknown => Self::new("refused", error.to_string()).because("UnknownAccount"),
+            AgentError::Refused(word) => Self::refused(&word),
+            error => Self::engine(error.to_string()),
+        }
     }
 }
 
@@ -64,6 +105,9 @@ impl From<PageError> for JsValue {
         let made = js_sys::Error::new(&error.message);
         // Setting a property of an object that was made just now does not fail.
         let _ = Reflect::set(&made, &"code".into(), &error.code.into());
+        if let Some(reason) = error.reason {
+            let _ = Reflect::set(&made, &"reason".into(), &reason.into());
+        }
         made.into()
     }
 }

@@ -54,6 +54,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn close(this: &Socket);
 
+    /// Tells the page that something happened that must not.
+    pub(crate) fn defect(place: &str);
+
     fn monotonic() -> f64;
 
     fn wall() -> f64;

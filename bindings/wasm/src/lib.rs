@@ -6,14 +6,19 @@
 #[cfg(target_arch = "wasm32")]
 pub mod account;
 #[cfg(target_arch = "wasm32")]
+mod defect;
+#[cfg(target_arch = "wasm32")]
 mod error;
 #[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(target_arch = "wasm32")]
+#[path = "link/websocket.rs"]
 mod link;
 #[cfg(target_arch = "wasm32")]
 mod platform;
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "used in browsers"))]
 mod qmux;
+#[cfg(target_arch = "wasm32")]
+mod record;
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "used in browsers"))]
 mod store;

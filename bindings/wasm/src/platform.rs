@@ -8,21 +8,23 @@ use medipeps_client::shell::address::ServerAddress;
 use medipeps_client::shell::agent::{AccountAgent, AgentError, Platform, Show};
 use medipeps_client::shell::lookup_error::LookupError;
 use medipeps_client::store::StoreError;
+use tokio::sync::oneshot;
+use wasm_bindgen_futures::spawn_local;
 
 use crate::host::{self, Database};
 use crate::link::PageLink;
-use crate::store::{Journal, PageStore};
+use crate::store::{Change, Journal, PageStore, Turn};
 
 /// A dedicated Worker of a page, which has the account's database to itself.
 #[derive(Debug)]
 pub(crate) struct Page {
     database: Database,
-    journal: Journal,
+    store: PageStore,
 }
 
 impl Page {
-    pub(crate) const fn new(database: Database, journal: Journal) -> Self {
-        Self { database, journal }
+    pub(crate) fn new(database: Database, store: &PageStore) -> Self {
+        Self { database, store: store.clone() }
     }
 }
 
@@ -30,23 +32,29 @@ impl Platform for Page {
     type Store = PageStore;
     type Carrier = PageLink;
     type Aside = Infallible;
+    type Turn = Turn;
 
     fn now() -> Time {
         Time(host::since_1970())
     }
 
-    async fn keep(&mut self) -> Result<(), StoreError> {
-        let Some(change) = self.journal.take()? else { return Ok(()) };
-        match self.database.commit(&change).await {
-            Ok(()) => {
-                self.journal.kept();
-                Ok(())
-            }
-            Err(error) => {
-                self.journal.failed(format!("{error}; the page must be loaded again"));
-                Err(error)
-            }
-        }
+    async fn turn(&mut self) -> Turn {
+        self.store.turn().await
+    }
+
+    /// What is begun is finished, whoever goes away: another agent on the store has its turn only then.
+    async fn keep(&mut self, turn: Turn) -> Result<(), StoreError> {
+        let journal = self.store.journal();
+        let Some(change) = journal.take()? else { return Ok(()) };
+        let (tell, told) = oneshot::channel();
+        let database = self.database.clone();
+        spawn_local(async move {
+            let kept = keep(&database, &journal, &change).await;
+            drop(turn);
+            // Nobody may be waiting any more.
+            drop(tell.send(kept));
+        });
+        told.await.unwrap_or_else(|_| Err(StoreError::Medium("the page has ended".to_owned())))
     }
 
     /// A page cannot ask DNS.
@@ -60,5 +68,18 @@ impl Platform for Page {
 
     async fn take_aside(_: &mut AccountAgent<Self>, aside: Infallible, _: Show<'_>) -> Result<bool, AgentError> {
         match aside {}
+    }
+}
+
+async fn keep(database: &Database, journal: &Journal, change: &Change) -> Result<(), StoreError> {
+    match database.commit(change).await {
+        Ok(()) => {
+            journal.kept();
+            Ok(())
+        }
+        Err(error) => {
+            journal.failed(format!("{error}; the page must be loaded again"));
+            Err(error)
+        }
     }
 }

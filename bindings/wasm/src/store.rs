@@ -2,15 +2,21 @@
 //!
 //! A browser's database answers later; a store answers at once. So everything sealed is read once, under a lock that keeps other
 //! pages away, and each commit waits in a journal until it is kept: [`Journal::take`], [`Journal::kept`], [`Journal::failed`].
+//! The handles of a page are clones; whoever commits has the [`Turn`] until what he has committed is kept.
 
 use std::cell::RefCell;
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use medipeps_client::store::memory::{MemoryStore, MemoryTransaction};
 use medipeps_client::store::{
     RecordClass, SEALED_NAME_LENGTH, SealedKey, SealedPatch, SealedRecord, Store, StoreError, StoreHead, Transaction,
 };
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// The right to commit.
+pub(crate) type Turn = OwnedMutexGuard<()>;
 
 /// What was committed and is not kept yet.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +50,7 @@ impl Journal {
     /// # Errors
     /// [`StoreError::Medium`] if something could not be kept before, or nobody has waited until it was.
     pub(crate) fn take(&self) -> Result<Option<Change>, StoreError> {
-        self.check()?;
+        self.check_writable()?;
         let mut state = self.0.borrow_mut();
         let pending = mem::take(&mut state.pending);
         state.taken = !pending.is_empty();
@@ -61,12 +67,18 @@ impl Journal {
         self.0.borrow_mut().broken = Some(why);
     }
 
-    fn check(&self) -> Result<(), StoreError> {
-        let state = self.0.borrow();
-        match &state.broken {
+    fn check_readable(&self) -> Result<(), StoreError> {
+        match &self.0.borrow().broken {
             Some(why) => Err(StoreError::Medium(why.clone())),
-            None if state.taken => Err(StoreError::Medium("a commit was not waited for".to_owned())),
             None => Ok(()),
+        }
+    }
+
+    fn check_writable(&self) -> Result<(), StoreError> {
+        self.check_readable()?;
+        match self.0.borrow().taken {
+            true => Err(StoreError::Medium("a commit was not waited for".to_owned())),
+            false => Ok(()),
         }
     }
 }
@@ -86,12 +98,19 @@ impl Change {
 pub(crate) struct PageStore {
     memory: MemoryStore,
     journal: Journal,
+    turn: Arc<Mutex<()>>,
 }
 
 impl PageStore {
     /// With what is kept.
     pub(crate) fn new(head: StoreHead, records: Vec<SealedRecord>) -> Self {
-        Self { memory: MemoryStore::with_contents(head, records), journal: Journal::default() }
+        let (journal, turn) = (Journal::default(), Arc::default());
+        Self { memory: MemoryStore::with_contents(head, records), journal, turn }
+    }
+
+    /// Waits until what others have committed is kept, and gives the right to commit.
+    pub(crate) async fn turn(&self) -> Turn {
+        self.turn.clone().lock_owned().await
     }
 
     /// Where its commits wait.
@@ -104,7 +123,7 @@ impl Store for PageStore {
     type Transaction<'a> = PageTransaction<'a>;
 
     fn begin(&mut self) -> Result<PageTransaction<'_>, StoreError> {
-        self.journal.check()?;
+        self.journal.check_readable()?;
         Ok(PageTransaction { memory: self.memory.begin()?, journal: &self.journal, staged: Vec::new() })
     }
 }
@@ -145,6 +164,7 @@ impl Transaction for PageTransaction<'_> {
     }
 
     fn commit(self, patch: SealedPatch, expected: u64) -> Result<u64, StoreError> {
+        self.journal.check_writable()?;
         let header = patch.header.clone().or_else(|| self.memory.head().header.clone());
         let mut change = Change { expected, deletes: patch.deletes.clone(), ..Change::default() };
         // What is staged is there before the commit deletes.
@@ -235,8 +255,9 @@ mod tests {
         assert_eq!((change.expected, change.head.generation, change.head.header), (0, 2, Some(vec![9])));
         assert_eq!(change.puts, [record(2, 2), record(3, 2)]);
         assert_eq!(change.deletes, [key(1), key(2)]);
-        // Nothing is done until somebody has said what became of it.
-        assert!(store.journal().take().is_err() && store.begin().is_err());
+        // Nothing is committed until somebody has said what became of it.
+        assert!(store.journal().take().is_err());
+        assert!(store.begin().unwrap().commit(SealedPatch::default(), 2).is_err());
         store.journal().kept();
         assert_eq!(store.journal().take().unwrap(), None);
         store.begin().unwrap();

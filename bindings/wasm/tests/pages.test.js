@@ -157,11 +157,12 @@ test("errors say what they are", async () => {
   const [ines] = await pair("ines", "jean");
   const mail = { to: [`jean@${DOMAIN}`], subject: SUBJECT, text: TEXT };
   await assert.rejects(ines.call("read", "00"), { code: "argument" });
+  await assert.rejects(ines.call("read", "00".repeat(16)), { code: "not_found" });
   await assert.rejects(ines.call("send", { ...mail, to: ["nobody"] }), { code: "argument" });
   await assert.rejects(ines.call("send", { ...mail, to: ["nobody@elsewhere.example"] }), { code: "engine" });
   const taken = await place.person();
   await taken.look();
-  await assert.rejects(taken.register("jean"), { code: "refused", message: /AddressTaken/ });
+  await assert.rejects(taken.register("jean"), { code: "refused", reason: "AddressTaken" });
   // It did no harm.
   assert.equal((await ines.call("send", mail)).problem, undefined);
 });

@@ -142,22 +142,39 @@ class Person {
     return this.call("create", account);
   }
 
-  /** Calls the account. An error comes back as `{ code, message }`. */
+  /** Calls the account. An error comes back with its `code` and `reason`. */
   async call(method, ...values) {
     const { result, error } = await this.page.evaluate(
       async ([method, values]) => {
         try {
           return { result: await window.client[method](...values) };
-        } catch ({ code, message }) {
-          return { error: { code, message } };
+        } catch ({ code, reason, message }) {
+          return { error: { code, reason, message } };
         }
       },
       [method, values],
     );
     if (error !== undefined) {
-      throw Object.assign(new Error(`${error.code}: ${error.message}`), { code: error.code });
+      const { code, reason, message } = error;
+      throw Object.assign(new Error(`${code}: ${message}`), { code, reason });
     }
     return result;
+  }
+
+  /** Waits until the account has told of such an event; every one counts once. Gives it back. */
+  async event(type, details = {}) {
+    const wanted = { type, ...details };
+    const found = await this.page.waitForFunction(
+      (wanted) => {
+        const place = window.events.findIndex((event) =>
+          Object.entries(wanted).every(([name, value]) => event[name] === value),
+        );
+        return place < 0 ? undefined : window.events.splice(place, 1)[0];
+      },
+      wanted,
+      { timeout: 30_000, polling: 50 },
+    );
+    return found.jsonValue();
   }
 
   /** What was refused by the policy so far. */

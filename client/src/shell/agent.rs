@@ -16,7 +16,6 @@ mod documents;
 mod domains;
 mod exchange;
 mod group_watch;
-#[cfg(feature = "native")]
 mod groups;
 mod linking;
 #[cfg(feature = "native")]
@@ -35,6 +34,7 @@ mod reports;
 mod restore;
 #[cfg(feature = "native")]
 mod sending;
+mod stay;
 #[cfg(feature = "native")]
 mod transfers;
 
@@ -57,8 +57,8 @@ use super::runtime::Instant;
 use super::transfer::{FetchError, SaveError, SealedCopyError, SourceError};
 use crate::account_store::{AccountStore, HandleError};
 use crate::engine::{
-    ContactSummary, Credentials, DomainProblem, EngineError, Event, Input, LocalId, MessageDetail, MessageSummary,
-    PendingUpload, SendMail,
+    AccountSummary, ContactSummary, Credentials, DomainProblem, EngineError, Event, Input, LocalId, MessageDetail,
+    MessageSummary, PendingUpload, SendMail,
 };
 use crate::limits::OUTBOX_ROUNDS_MAX;
 use crate::store::StoreError;
@@ -84,6 +84,7 @@ pub use recovery::{Recovered, Recovery};
 pub use restore::{RestoreOutcome, verify_backup};
 #[cfg(feature = "native")]
 pub use sending::{Document, DocumentPlace};
+pub use stay::Stay;
 #[cfg(feature = "native")]
 pub use transfers::Watch;
 
@@ -345,6 +346,15 @@ impl<P: Platform> AccountAgent<P> {
         Ok(self.store.credentials(P::now(), &mut self.rng)?)
     }
 
+    /// What a person is told of this account; `None` before it is begun.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn account(&mut self) -> Result<Option<AccountSummary>, AgentError> {
+        let record = self.store.account_record(P::now(), &mut self.rng)?;
+        Ok(record.as_ref().map(AccountSummary::of))
+    }
+
     /// All messages, newest first.
     ///
     /// # Errors
@@ -407,8 +417,9 @@ impl<P: Platform> AccountAgent<P> {
     /// # Errors
     /// [`AgentError::Handle`]
     pub async fn take_note(&mut self, input: &Input) -> Result<(), AgentError> {
+        let turn = self.platform.turn().await;
         self.store.handle(input, P::now(), &mut self.rng)?;
-        Ok(self.platform.keep().await?)
+        Ok(self.platform.keep(turn).await?)
     }
 
     /// Whether the account's statement, as it is known here, lists this device as a primary one.

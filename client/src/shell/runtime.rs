@@ -4,16 +4,19 @@
 //! leave it. [`MaybeSend`] and [`MaybeSync`] ask for what is needed where the code runs.
 
 #[cfg(target_arch = "wasm32")]
+mod worker_time;
+
+#[cfg(target_arch = "wasm32")]
 pub(crate) use tokio_with_wasm::task::JoinSet;
 #[cfg(target_arch = "wasm32")]
-pub(crate) use wasmtimer::std::Instant;
+pub(crate) use web_time::Instant;
 #[cfg(target_arch = "wasm32")]
-pub(crate) use wasmtimer::tokio::timeout;
+pub(crate) use worker_time::{sleep, timeout, timeout_at};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use tokio::task::JoinSet;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use tokio::time::{Instant, timeout};
+pub(crate) use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// [`Send`] where there is more than one thread.
 #[cfg(not(target_arch = "wasm32"))]

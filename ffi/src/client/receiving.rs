@@ -5,11 +5,9 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use medipeps_client::engine::Event;
-use medipeps_client::shell::agent::{Agent, AgentError, NetworkError};
+use medipeps_client::shell::agent::{Agent, Stay};
 use medipeps_client::shell::presence::LockMark;
 use tokio::sync::{oneshot, watch};
-use tokio::time::sleep;
 
 use super::Client;
 use crate::error::Code;
@@ -19,11 +17,6 @@ use crate::progress::{TransferListener, watch};
 use crate::record::sync::SyncReport;
 use crate::worker::{ended, runtime, until_locked};
 use crate::{ClientEvent, MedipepsError};
-
-/// For how long one connection is asked for; then the next one.
-const STAY: Duration = Duration::from_secs(24 * 3600);
-/// Between two tries to reach the server, at first and at last.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// A thread that receives.
 pub(super) struct Receiving {
@@ -123,27 +116,15 @@ fn run(
 
 /// Until a person has to do something first.
 async fn receive(agent: &mut Agent, listener: &Arc<dyn EventListener>) -> MedipepsError {
-    let mut pause = PAUSES.0;
-    let mut see = |event: &Event| {
-        if let Some(event) = ClientEvent::of(event) {
+    let mut hear = |told: Stay<'_>| {
+        let event = match told {
+            Stay::Event(event) => ClientEvent::of(event),
+            Stay::Ready => Some(ClientEvent::Ready),
+            Stay::Offline(failure) => Some(ClientEvent::Offline { message: failure.to_string() }),
+        };
+        if let Some(event) = event {
             tell(listener, event);
         }
     };
-    loop {
-        let mut ended = agent.sync(Duration::ZERO, &mut see).await;
-        if ended.is_ok() {
-            pause = PAUSES.0;
-            tell(listener, ClientEvent::Ready);
-            ended = agent.sync(STAY, &mut see).await;
-        }
-        match ended {
-            Ok(()) => {}
-            Err(AgentError::Network(failure)) if !matches!(failure, NetworkError::Displaced) && !failure.is_final() => {
-                tell(listener, ClientEvent::Offline { message: failure.to_string() });
-                sleep(pause).await;
-                pause = (pause * 2).min(PAUSES.1);
-            }
-            Err(error) => return error.into(),
-        }
-    }
+    agent.stay(&mut hear).await.into()
 }

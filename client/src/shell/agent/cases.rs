@@ -6,7 +6,7 @@ use medipeps_core::kind::{Author, Body, MessageId, SignedTranscript, Transcript,
 use thiserror::Error;
 
 use super::{Agent, AgentError, now};
-use crate::engine::{CaseDetail, CaseSummary, EngineError, GroupId, GroupInput, GroupMessage, Input, SendToCase};
+use crate::engine::{CaseDetail, CaseSummary, EngineError, GroupId, GroupInput, Input, SendToCase};
 
 /// Why a case is not exported.
 #[derive(Debug, Error)]
@@ -34,14 +34,6 @@ impl Agent {
     /// [`AgentError::Handle`]
     pub fn case(&mut self, group: &GroupId, case: MessageId) -> Result<CaseDetail, AgentError> {
         Ok(self.store.group_case(group, case, now(), &mut self.rng)?)
-    }
-
-    /// One message of a group.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub fn group_message(&mut self, group: &GroupId, number: u64) -> Result<GroupMessage, AgentError> {
-        Ok(self.store.group_message(group, number, now(), &mut self.rng)?)
     }
 
     /// The input that says something about a case or in one. What would not count as far as this device knows is

@@ -22,6 +22,9 @@ use crate::shell::runtime::{Instant, JoinSet};
 pub(super) struct GroupWatch<C: Carrier> {
     /// Which epochs are watched.
     watched: BTreeMap<GroupId, u64>,
+    /// Counts how often it was begun anew. What was pushed before counts no more: the end of an epoch that all have left is no end
+    /// of the watch.
+    round: u64,
     /// Not tried again before this: a server has ended a watch.
     not_before: Option<Instant>,
     /// Each waits for the next event of one server.
@@ -35,6 +38,7 @@ pub(super) struct GroupWatch<C: Carrier> {
 /// What a server has pushed, with the subscription to go on with.
 #[derive(Debug)]
 pub(super) struct Pushed<C: Carrier> {
+    round: u64,
     subscription: GroupLogPushes<C::Stream>,
     incarnation: [u8; 16],
     event: Option<GroupLogEvent>,
@@ -44,6 +48,7 @@ impl<C: Carrier> GroupWatch<C> {
     pub(super) fn new() -> Self {
         Self {
             watched: BTreeMap::new(),
+            round: 0,
             not_before: None,
             waiting: JoinSet::new(),
             newest: BTreeMap::new(),
@@ -62,7 +67,7 @@ impl<C: Carrier> GroupWatch<C> {
     /// Lets go of everything.
     pub(super) fn stop(&mut self) {
         self.waiting.abort_all();
-        self.watched.clear();
+        self.begin_anew();
     }
 
     /// The server has ended something: all is watched anew, after a while.
@@ -71,14 +76,20 @@ impl<C: Carrier> GroupWatch<C> {
     }
 
     fn pause_for(&mut self, pause: Duration) {
-        self.watched.clear();
+        self.begin_anew();
         self.not_before = Some(Instant::now() + pause);
     }
 
+    fn begin_anew(&mut self) {
+        self.watched.clear();
+        self.round += 1;
+    }
+
     fn wait(&mut self, mut subscription: GroupLogPushes<C::Stream>, incarnation: [u8; 16]) {
+        let round = self.round;
         self.waiting.spawn(async move {
             let event = subscription.next().await.ok().flatten();
-            Pushed { subscription, incarnation, event }
+            Pushed { round, subscription, incarnation, event }
         });
     }
 }
@@ -125,7 +136,8 @@ impl<P: Platform> AccountAgent<P> {
         pushed: Option<Pushed<P::Carrier>>,
         show: Show<'_>,
     ) -> Result<Option<NetworkError>, AgentError> {
-        let Some(Pushed { subscription, mut incarnation, event }) = pushed else { return Ok(None) };
+        let current = pushed.filter(|pushed| pushed.round == self.group_watch.round);
+        let Some(Pushed { subscription, mut incarnation, event, .. }) = current else { return Ok(None) };
         let mut failure = None;
         match event {
             Some(GroupLogEvent::Open(opened)) => incarnation = opened,

@@ -1,19 +1,31 @@
 //! Groups: read and written over a connection of their own, and watched while the program stays.
 
-use medipeps_core::wire::client_records::{GroupMessageState, GroupStanding};
-use tokio::time::{Instant, sleep};
+#[cfg(feature = "native")]
+use medipeps_core::wire::client_records::GroupMessageState;
+use medipeps_core::wire::client_records::GroupStanding;
 
-use super::{Agent, AgentError, Show, now};
+#[cfg(feature = "native")]
+use super::Agent;
+use super::{AccountAgent, AgentError, Platform, Show};
 use crate::engine::{GroupId, GroupMessage, GroupSummary, Wakes};
 use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
+use crate::shell::runtime::{Instant, sleep};
 
-impl Agent {
+impl<P: Platform> AccountAgent<P> {
     /// All groups of the account, oldest first.
     ///
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn groups(&mut self) -> Result<Vec<GroupSummary>, AgentError> {
-        Ok(self.store.groups(now(), &mut self.rng)?)
+        Ok(self.store.groups(P::now(), &mut self.rng)?)
+    }
+
+    /// One message of a group.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn group_message(&mut self, group: &GroupId, number: u64) -> Result<GroupMessage, AgentError> {
+        Ok(self.store.group_message(group, number, P::now(), &mut self.rng)?)
     }
 
     /// The newest messages of a group, oldest first.
@@ -21,9 +33,48 @@ impl Agent {
     /// # Errors
     /// [`AgentError::Handle`]
     pub fn group_messages(&mut self, group: &GroupId, limit: u64) -> Result<Vec<GroupMessage>, AgentError> {
-        Ok(self.store.group_messages(group, limit, now(), &mut self.rng)?)
+        Ok(self.store.group_messages(group, limit, P::now(), &mut self.rng)?)
     }
 
+    /// Where this device is woken, and what servers were told of it.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub fn wakes(&mut self) -> Result<Wakes, AgentError> {
+        Ok(self.store.wakes(P::now(), &mut self.rng)?)
+    }
+
+    /// Sends and reads until a group has nothing on its way any more, for as long as a person waits for a command. What
+    /// stands in the way is returned; it goes on with the next `sync`.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub async fn settle_group(&mut self, group: &GroupId, show: Show<'_>) -> Result<Option<String>, AgentError> {
+        let end = Instant::now() + GROUP_SETTLE_WAIT;
+        loop {
+            let problem = self.send_due(show).await?;
+            if problem.is_some() || Instant::now() >= end || !self.is_group_busy(group)? {
+                return Ok(problem);
+            }
+            sleep(GROUP_SETTLE_PAUSE).await;
+        }
+    }
+
+    /// Whether something waits that the next seconds may bring on.
+    fn is_group_busy(&mut self, group: &GroupId) -> Result<bool, AgentError> {
+        let Some(group) = self.groups()?.into_iter().find(|one| one.id == *group) else { return Ok(false) };
+        let soon = P::now().0.saturating_add(u64::try_from(GROUP_SETTLE_WAIT.as_millis()).unwrap_or(u64::MAX));
+        let record = &group.group;
+        let open = matches!(record.standing, GroupStanding::Making | GroupStanding::Active);
+        let waits = !record.changes.is_empty() || record.commit.is_some() || record.next_read <= P::now().0;
+        Ok(open
+            && (waits || self.store.group_waits(&record.log_id, P::now(), &mut self.rng)?)
+            && record.next_attempt <= soon)
+    }
+}
+
+#[cfg(feature = "native")]
+impl Agent {
     /// Uploads what a message needs, for as long as something moves, and sends it as [`Self::settle_group`] does.
     ///
     /// # Errors
@@ -46,41 +97,5 @@ impl Agent {
                 end = Instant::now() + GROUP_SETTLE_WAIT;
             }
         }
-    }
-
-    /// Where this device is woken, and what servers were told of it.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub fn wakes(&mut self) -> Result<Wakes, AgentError> {
-        Ok(self.store.wakes(now(), &mut self.rng)?)
-    }
-
-    /// Sends and reads until a group has nothing on its way any more, for as long as a person waits for a command. What
-    /// stands in the way is returned; it goes on with the next `sync`.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub async fn settle_group(&mut self, group: &GroupId, show: Show<'_>) -> Result<Option<String>, AgentError> {
-        let end = Instant::now() + GROUP_SETTLE_WAIT;
-        loop {
-            let problem = self.send_due(show).await?;
-            if problem.is_some() || Instant::now() >= end || !self.is_group_busy(group)? {
-                return Ok(problem);
-            }
-            sleep(GROUP_SETTLE_PAUSE).await;
-        }
-    }
-
-    /// Whether something waits that the next seconds may bring on.
-    fn is_group_busy(&mut self, group: &GroupId) -> Result<bool, AgentError> {
-        let Some(group) = self.groups()?.into_iter().find(|one| one.id == *group) else { return Ok(false) };
-        let soon = now().0.saturating_add(u64::try_from(GROUP_SETTLE_WAIT.as_millis()).unwrap_or(u64::MAX));
-        let record = &group.group;
-        let open = matches!(record.standing, GroupStanding::Making | GroupStanding::Active);
-        let waits = !record.changes.is_empty() || record.commit.is_some() || record.next_read <= now().0;
-        Ok(open
-            && (waits || self.store.group_waits(&record.log_id, now(), &mut self.rng)?)
-            && record.next_attempt <= soon)
     }
 }

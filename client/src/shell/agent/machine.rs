@@ -44,10 +44,13 @@ impl Platform for Machine {
     type Store = SqliteStore;
     type Carrier = ProgramLink;
     type Aside = Aside;
+    type Turn = ();
 
     fn now() -> Time {
         now()
     }
+
+    async fn turn(&mut self) {}
 
     async fn handle(agent: &mut Agent, input: &Input) -> Result<Handled, AgentError> {
         agent.handle(input)

@@ -20,16 +20,22 @@ pub trait Platform: Debug + Sized {
     type Carrier: Carrier;
     /// Something that has happened to a document that moves.
     type Aside: Debug;
+    /// The right to commit. `()` where the store itself keeps its handles apart until what they commit is durable.
+    type Turn;
 
     /// Milliseconds since 1970, by the machine's clock.
     fn now() -> Time;
 
-    /// Waits until everything that the store has committed would survive a power cut. Nothing of it is told or sent before.
-    /// A store that is durable as it commits has nothing to wait for.
+    /// Waits for the right to commit, which another handle on the same store may have.
+    fn turn(&mut self) -> impl Future<Output = Self::Turn>;
+
+    /// Waits until everything that the store has committed would survive a power cut, and gives the turn back. Nothing of it is
+    /// told or sent before. Whoever drops the future does not end what it has begun. A store that is durable as it commits has
+    /// nothing to wait for.
     ///
     /// # Errors
     /// [`StoreError`]; the store must then refuse every further event, since what it has is more than what is kept.
-    fn keep(&mut self) -> impl Future<Output = Result<(), StoreError>> {
+    fn keep(&mut self, _: Self::Turn) -> impl Future<Output = Result<(), StoreError>> {
         async { Ok(()) }
     }
 
@@ -39,8 +45,9 @@ pub trait Platform: Debug + Sized {
     /// [`AgentError::Handle`]
     fn handle(agent: &mut AccountAgent<Self>, input: &Input) -> impl Future<Output = Result<Handled, AgentError>> {
         async move {
+            let turn = agent.platform.turn().await;
             let handled = agent.store.handle(input, Self::now(), &mut agent.rng)?;
-            agent.platform.keep().await?;
+            agent.platform.keep(turn).await?;
             Ok(handled)
         }
     }

@@ -11,11 +11,13 @@ use super::group_watch::Pushed;
 use super::{AccountAgent, AgentError, NetworkError, Platform, Show};
 use crate::engine::{EngineError, Event, GroupInput, Input};
 use crate::fail_point::fail_point;
-use crate::limits::{BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, PROOFS_MAX, REQUEST_WAIT};
+use crate::limits::{
+    BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, PROOFS_MAX, RECONNECT_WAIT_MAX, REQUEST_WAIT,
+};
 use crate::shell::backoff::Backoff;
 use crate::shell::carrier::ByteStream;
 use crate::shell::connection::{ConnectError, QueuePush, RequestError};
-use crate::shell::runtime::{Instant, timeout};
+use crate::shell::runtime::{Instant, timeout, timeout_at};
 
 /// How an attempt to receive ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +26,15 @@ enum End {
     Drained,
     /// The time is over.
     Over,
+}
+
+/// How the connection of whoever receives stands.
+#[derive(Debug)]
+pub(super) enum Link<'a> {
+    /// It is there, and everything that was at the server has come.
+    Ready,
+    /// It is lost, or was not to be had; another one is tried after a pause.
+    Lost(&'a NetworkError),
 }
 
 /// What there is to do next for whoever receives.
@@ -51,13 +62,25 @@ impl<P: Platform> AccountAgent<P> {
     /// # Errors
     /// [`AgentError::Handle`]; [`AgentError::Network`] if the queue was not emptied once.
     pub async fn sync(&mut self, wait: Duration, show: Show<'_>) -> Result<(), AgentError> {
+        self.receive_for(wait, RECONNECT_WAIT_MAX, show, &mut |_| {}).await
+    }
+
+    /// The same, where no pause between two tries is longer than `pause_max`, unless the server asks for it, and `tell` is told how
+    /// the connection stands.
+    pub(super) async fn receive_for(
+        &mut self,
+        wait: Duration,
+        pause_max: Duration,
+        show: Show<'_>,
+        tell: &mut dyn FnMut(Link<'_>),
+    ) -> Result<(), AgentError> {
         let end = Instant::now() + wait;
         let (mut backoff, mut drained) = (Backoff::new(), false);
         P::begin(self)?;
         // Every group is read with what is due next.
         P::handle(self, &Input::Group(GroupInput::ReadAll)).await?.events.iter().for_each(&mut *show);
         loop {
-            let received = self.receive(end, &mut drained, &mut backoff, show).await;
+            let received = self.receive(end, &mut drained, &mut backoff, show, tell).await;
             self.group_watch.stop();
             let failure = match received {
                 Ok(_) => return Ok(()),
@@ -66,14 +89,16 @@ impl<P: Platform> AccountAgent<P> {
                 Err(error) => return Err(error),
             };
             self.proved = None;
-            let pause = backoff.failed(asked_for(&failure), &mut self.rng);
+            let asked = asked_for(&failure);
+            let pause = backoff.failed(asked, &mut self.rng).min(pause_max.max(asked));
             // Documents that move are worth staying for.
             let is_over = Instant::now() + pause >= end && (!drained || self.platform.is_settled());
             if failure.is_final() || is_over {
                 return if drained { Ok(()) } else { Err(failure.into()) };
             }
+            tell(Link::Lost(&failure));
             let until = Instant::now() + pause;
-            while let Ok(aside) = timeout(until - Instant::now(), self.next_aside()).await {
+            while let Ok(aside) = timeout_at(until, self.next_aside()).await {
                 self.take_aside(aside, show).await?;
             }
         }
@@ -126,6 +151,7 @@ impl<P: Platform> AccountAgent<P> {
         drained: &mut bool,
         backoff: &mut Backoff,
         show: Show<'_>,
+        tell: &mut dyn FnMut(Link<'_>),
     ) -> Result<End, AgentError> {
         self.become_proved(show).await?;
         // A recipient's server that is away must not keep this account from its own mail.
@@ -138,7 +164,7 @@ impl<P: Platform> AccountAgent<P> {
         let (mut incarnation, mut pending) = ([0; 16], None);
         // When something last came, or was looked after: what a document's progress does not put off.
         let mut since = Instant::now();
-        let mut mail_first = true;
+        let (mut mail_first, mut told) = (true, false);
         loop {
             if Instant::now() < end {
                 self.watch_groups().await?;
@@ -196,6 +222,10 @@ impl<P: Platform> AccountAgent<P> {
                 }
                 SubscriptionEvent::QueueEmpty => {
                     *drained = true;
+                    if !told {
+                        tell(Link::Ready);
+                        told = true;
+                    }
                     if Instant::now() >= end && self.platform.is_settled() {
                         return Ok(End::Drained);
                     }
@@ -277,7 +307,7 @@ async fn next<S: ByteStream>(
         true => since + OUTBOX_LOOK_INTERVAL,
         false => since + REQUEST_WAIT,
     };
-    match timeout(until - Instant::now(), subscription.next()).await {
+    match timeout_at(until, subscription.next()).await {
         Ok(Ok(Some(event))) => Ok(Some(event)),
         Ok(Ok(None)) => Err(NetworkError::Stopping),
         Ok(Err(error)) => Err(error.into()),
