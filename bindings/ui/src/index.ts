@@ -7,5 +7,6 @@ export { type Failure, errorText, isFailure, reasonText } from "./errors.ts";
 export { formatShare, formatSize, formatTime } from "./format.ts";
 export { type Language, LANGUAGES, type Texts, type Translation, bestLanguage, catalogue, counted, language, number, setLanguage } from "./language.ts";
 export { MailFrame } from "./mail-frame.tsx";
+export { QrCode } from "./qr-code.tsx";
 export { type Alternative, RecipientField, type RecipientFieldProps, statusText } from "./recipients.tsx";
 export { texts } from "./texts.ts";
