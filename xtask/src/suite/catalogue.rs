@@ -177,6 +177,19 @@ pub(super) static SUITES: &[Suite] = &[
         }),
     },
     Suite {
+        name: "office-addin",
+        checks: "the add-in for Outlook under an Outlook of ours that records what Exchange would keep; its manifests",
+        needs: &[&WASM, &NODE, &CHROMIUM],
+        minutes: 3.0,
+        work: Work::Node(node::Tests {
+            name: "npm",
+            folder: "bindings",
+            beside: &[],
+            scripts: &["check", "build-office-addin"],
+            tests: &["bindings/office-addin/tests"],
+        }),
+    },
+    Suite {
         name: "python",
         checks: "the module that UniFFI generates for Python, against the real server",
         needs: &[&PYTHON],
