@@ -186,7 +186,10 @@ export interface Group {
   /** What keeps it from going on. */
   readonly problem?: string;
   readonly members: readonly GroupMember[];
+  /** What nobody has marked as displayed on this device, one's own messages too. */
   readonly unread: number;
+  /** It does not ring. */
+  readonly muted: boolean;
   /** 0: for ever. */
   readonly retentionDays: number;
 }
@@ -276,6 +279,12 @@ export class Client extends EventTarget {
 
   /** Makes the account at a server, `HOST:PORT`. Called again after a failure it goes on. */
   create(account: { server: string; invitation: string; address: Address; name: string }): Promise<Created>;
+  /**
+   * Takes an account over with its recovery key (in any case and with any spaces) where there is none yet, or goes on with that. Its former
+   * devices are none of it any more, and contacts are shown that its keys have changed. Gives another recovery key. A wrong one is
+   * `refused` with `wrong_recovery_key`, and nothing was made.
+   */
+  recover(account: { server: string; address: Address; name: string; recoveryKey: string }): Promise<Created>;
   /** The account; `undefined` before it is made. */
   account(): Promise<Account | undefined>;
   /** Its address. */
@@ -323,6 +332,8 @@ export class Client extends EventTarget {
   /** The last ones, in the order of the group. */
   groupMessages(group: string, limit?: number): Promise<readonly GroupMessage[]>;
   markGroupDisplayed(group: string, number: number): Promise<void>;
+  /** On all devices of the account. */
+  muteGroup(group: string, muted: boolean): Promise<void>;
   /** Tells those who are connected; nobody keeps it. */
   typeInGroup(group: string, active: boolean): Promise<void>;
 

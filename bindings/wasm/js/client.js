@@ -46,6 +46,10 @@ export class Client extends EventTarget {
     return this.#call("create", server, invitation, address, name);
   }
 
+  recover({ server, address, name, recoveryKey }) {
+    return this.#call("recover", server, address, name, recoveryKey);
+  }
+
   account() {
     return this.#call("account");
   }
@@ -140,6 +144,10 @@ export class Client extends EventTarget {
 
   markGroupDisplayed(group, number) {
     return this.#call("markGroupDisplayed", group, number);
+  }
+
+  muteGroup(group, muted) {
+    return this.#call("muteGroup", group, muted);
   }
 
   typeInGroup(group, active) {

@@ -5,6 +5,7 @@ import init, { Account } from "./medipeps_wasm.js";
 /** What a page may call, beside `open`. */
 const CALLS = new Set([
   "create",
+  "recover",
   "account",
   "sync",
   "startReceiving",
@@ -28,6 +29,7 @@ const CALLS = new Set([
   "react",
   "groupMessages",
   "markGroupDisplayed",
+  "muteGroup",
   "typeInGroup",
   "devices",
   "becomeDevice",

@@ -90,6 +90,9 @@ impl From<AgentError> for PageError {
         match error {
             AgentError::Network(failure) => failure.into(),
             AgentError::Handle(HandleError::Store(error)) => error.into(),
+            AgentError::Handle(HandleError::Engine(EngineError::WrongRecoveryKey(_))) => {
+                Self::new("refused", error.to_string()).because("wrong_recovery_key")
+            }
             AgentError::Handle(HandleError::Engine(EngineError::UnknownMessage)) => {
                 Self::not_found("there is no such message")
             }

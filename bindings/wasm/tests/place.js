@@ -139,7 +139,9 @@ class Person {
   async register(local) {
     this.address = `${local}@${DOMAIN}`;
     const account = { server: this.place.server, invitation: this.place.invite(), address: this.address, name: local };
-    return this.call("create", account);
+    const created = await this.call("create", account);
+    this.recoveryKey = created.recoveryKey;
+    return created;
   }
 
   /** Calls the account. An error comes back with its `code` and `reason`. */

@@ -128,6 +128,11 @@ test("a group talks", async () => {
   await jules.call("markGroupDisplayed", made.id, newest.number);
   assert.equal((await jules.call("groups"))[0].unread, 0);
 
+  await jules.call("muteGroup", made.id, true);
+  assert.equal((await jules.call("groups"))[0].muted, true);
+  await irene.call("say", made.id, { text: "Quietly" });
+  assert.equal((await jules.event("group_message", { group: made.id })).muted, true);
+
   const larger = await irene.call("addToGroup", made.id, [karima.address]);
   assert.deepEqual(larger.members.map(({ address, role }) => `${address} ${role}`).sort(), [
     `${irene.address} owner`,
@@ -182,6 +187,30 @@ test("another browser is linked, renamed and taken off", async () => {
   assert.equal((await lea.call("devices")).length, 1);
   const { code } = await tablet.event("stopped");
   assert.equal(code, "engine");
+});
+
+test("an account is taken over with its recovery key", async () => {
+  const [olga, pierre] = await people("olga", "pierre");
+  await pierre.call("addContact", olga.address);
+  const browser = await place.person();
+  await browser.look();
+  const account = { server: place.server, address: olga.address, name: "Olga" };
+  await assert.rejects(browser.call("recover", { ...account, recoveryKey: "A".repeat(52) }), {
+    code: "refused",
+    reason: "wrong_recovery_key",
+  });
+  await assert.rejects(browser.call("recover", { ...account, recoveryKey: "A" }), { code: "argument" });
+  assert.equal(await browser.call("address"), undefined);
+  const typed = olga.recoveryKey.toLowerCase().replace(/(.{4})/g, "$1 ");
+  const { recoveryKey } = await browser.call("recover", { ...account, recoveryKey: typed });
+  assert.match(recoveryKey, /^[A-Z2-7]{52}$/);
+  assert.notEqual(recoveryKey, olga.recoveryKey);
+  await browser.call("startReceiving");
+  await browser.event("ready");
+  // The former browser is no device of it any more.
+  await olga.event("stopped");
+  await browser.call("send", { to: [pierre.address], subject: "It is me", text: "." });
+  await pierre.event("message");
 });
 
 test("after close nothing is done", async () => {

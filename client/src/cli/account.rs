@@ -123,7 +123,7 @@ async fn run_recover(home: &Path, recover: Recover) -> Result<(), CommandError> 
         Some(agent) => agent,
         None => {
             // A wrong key is told before anything is made.
-            recovery.check().await.map_err(not_recovered)?;
+            Agent::check_recovery(&recovery).await.map_err(not_recovered)?;
             Agent::create(home, &Unlock::Passphrase(passphrase::ask_new()?.as_bytes()))?
         }
     };

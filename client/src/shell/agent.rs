@@ -26,7 +26,6 @@ mod mailbox;
 mod organisation;
 mod platform;
 mod reception;
-#[cfg(feature = "native")]
 mod recovery;
 #[cfg(feature = "native")]
 mod reports;
@@ -78,7 +77,6 @@ pub use machine::{Machine, now, random};
 #[cfg(feature = "native")]
 pub use mailbox::{MailboxOutcome, MailboxWait};
 pub use platform::Platform;
-#[cfg(feature = "native")]
 pub use recovery::{Recovered, Recovery};
 #[cfg(feature = "native")]
 pub use restore::{RestoreOutcome, verify_backup};

@@ -1,7 +1,7 @@
 //! The account itself.
 
 use medipeps_client::engine::{CreateAccount, EngineError, Event, Input};
-use medipeps_client::shell::agent::Recovered;
+use medipeps_client::shell::agent::{Agent, Recovered};
 use medipeps_core::invitation::Invitation;
 use zeroize::Zeroizing;
 
@@ -71,7 +71,7 @@ impl Client {
             .call(async move |agent| {
                 if agent.status()?.account.is_none() {
                     // A wrong key is told before anything is made.
-                    recovery.check().await?;
+                    Agent::check_recovery(&recovery).await?;
                 }
                 let mut show = |event: &Event| {
                     if let Event::AccountPrepared { recovery_key, .. } = event {

@@ -1,12 +1,15 @@
 //! Groups: make and change them, say and read what is said.
 
-use medipeps_client::engine::{CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, Input, SendToGroup};
-use medipeps_core::kind::{Body, Chat, Urgency};
+use medipeps_client::engine::{
+    CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupSummary, Input, SendToGroup,
+};
+use medipeps_core::kind::{Body, Chat, Conversation, MUTED_FOR_EVER, Settings, Urgency};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord};
 use wasm_bindgen::prelude::*;
 
 use super::{Account, Agent};
 use crate::error::PageError;
+use crate::host::since_1970;
 use crate::record::group::{ChatDraft, Group, GroupMessage, GroupRequest};
 use crate::record::{addresses, given, group_id, message_id, taken};
 
@@ -17,7 +20,10 @@ impl Account {
     /// # Errors
     /// `store`
     pub async fn groups(&self) -> Result<JsValue, JsValue> {
-        let listed = async |agent: &mut Agent| Ok(agent.groups()?.iter().map(Group::from).collect::<Vec<_>>());
+        let listed = async |agent: &mut Agent| {
+            let settings = agent.settings()?;
+            Ok(agent.groups()?.iter().map(|group| shown(group, &settings)).collect::<Vec<_>>())
+        };
         given(&self.with(listed).await?)
     }
 
@@ -154,6 +160,21 @@ impl Account {
     }
 }
 
+#[wasm_bindgen]
+impl Account {
+    /// Lets a group come without ringing, on all devices of the account, or lets it ring again.
+    ///
+    /// # Errors
+    /// `not_found`
+    #[wasm_bindgen(js_name = muteGroup)]
+    pub async fn mute_group(&self, group: String, muted: bool) -> Result<(), JsValue> {
+        let group = group_id(&group)?;
+        self.with(async |agent: &mut Agent| found(agent, &group).map(drop)).await?;
+        let until = if muted { MUTED_FOR_EVER } else { 0 };
+        self.done(Input::Mute { conversation: Conversation::Group(group), until }).await
+    }
+}
+
 impl Account {
     async fn said(&self, said: SendToGroup) -> Result<GroupMessage, PageError> {
         let group = said.group;
@@ -214,8 +235,13 @@ fn chat(group: GroupId, chat: Chat) -> SendToGroup {
 }
 
 fn found(agent: &mut Agent, id: &GroupId) -> Result<Group, PageError> {
-    let group = agent.groups()?.iter().find(|group| group.id == *id).map(Group::from);
+    let settings = agent.settings()?;
+    let group = agent.groups()?.iter().find(|group| group.id == *id).map(|group| shown(group, &settings));
     group.ok_or_else(|| PageError::not_found("there is no such group"))
+}
+
+fn shown(group: &GroupSummary, settings: &Settings) -> Group {
+    Group::of(group, settings.is_muted(&Conversation::Group(group.id), since_1970()))
 }
 
 /// A number of JavaScript's as what counts messages.

@@ -37,6 +37,7 @@ pub(crate) struct Group {
     problem: Option<String>,
     members: Vec<GroupMember>,
     unread: u64,
+    muted: bool,
     retention_days: u32,
 }
 
@@ -90,8 +91,8 @@ enum ChatBody {
     },
 }
 
-impl From<&GroupSummary> for Group {
-    fn from(group: &GroupSummary) -> Self {
+impl Group {
+    pub(crate) fn of(group: &GroupSummary, muted: bool) -> Self {
         let member = |member: &medipeps_client::engine::GroupMember| GroupMember {
             address: member.address.to_string(),
             role: match member.role {
@@ -118,6 +119,7 @@ impl From<&GroupSummary> for Group {
             problem: group.group.problem.clone(),
             members: group.roster.members.iter().map(member).collect(),
             unread: group.unread(),
+            muted,
             retention_days: group.roster.retention_days,
         }
     }

@@ -4,11 +4,12 @@ use medipeps_core::Address;
 use medipeps_core::crypto::secret::Secret;
 use medipeps_core::wire::transport::{ErrorCode, Request, Response};
 
-use super::{Agent, AgentError, NetworkError, Show};
+use super::{AccountAgent, AgentError, NetworkError, Platform, Show};
 use crate::engine::{EngineError, Event, Input, RecoverAccount};
 use crate::limits::RECOVERY_TRIES_MAX;
 use crate::shell::address::ServerAddress;
-use crate::shell::connection::{Connection, RequestError, ServerExpectation, ServerTrust};
+use crate::shell::carrier::Carrier;
+use crate::shell::connection::{RequestError, ServerConnection, ServerExpectation, ServerTrust};
 
 /// An account that is to be taken over.
 #[derive(Debug)]
@@ -37,20 +38,12 @@ pub enum Recovered {
 }
 
 impl Recovery {
-    /// Whether the recovery key is the account's, before anything is made here.
-    ///
-    /// # Errors
-    /// [`EngineError::WrongRecoveryKey`]; [`AgentError::Network`].
-    pub async fn check(&self) -> Result<(), AgentError> {
-        let (newest, server_key_hash) = self.newest_statement().await?;
-        Ok(self.command(newest, server_key_hash).check()?)
-    }
-
     /// The account's newest statement and the hash of the key of the server that gave it, over a connection of its own.
-    async fn newest_statement(&self) -> Result<(Vec<u8>, [u8; 32]), NetworkError> {
+    async fn newest_statement<C: Carrier>(&self) -> Result<(Vec<u8>, [u8; 32]), NetworkError> {
         let trust = ServerTrust::from(self.server_key_hash);
         let domain = Some(self.address.domain());
-        let connection = Connection::anonymous(&ServerExpectation { address: &self.server, trust, domain }).await?;
+        let expectation = ServerExpectation { address: &self.server, trust, domain };
+        let connection = ServerConnection::<C>::anonymous(&expectation).await?;
         let server_key_hash = connection.server_key_hash();
         let answer = connection.request(&Request::FetchStatement(self.address.clone())).await;
         connection.close().await;
@@ -72,7 +65,16 @@ impl Recovery {
     }
 }
 
-impl Agent {
+impl<P: Platform> AccountAgent<P> {
+    /// Whether the recovery key is the account's, before anything is made here.
+    ///
+    /// # Errors
+    /// [`EngineError::WrongRecoveryKey`]; [`AgentError::Network`].
+    pub async fn check_recovery(recovery: &Recovery) -> Result<(), AgentError> {
+        let (newest, server_key_hash) = recovery.newest_statement::<P::Carrier>().await?;
+        Ok(recovery.command(newest, server_key_hash).check()?)
+    }
+
     /// Takes the account over, or goes on with that; where another statement comes between, it is tried again on top.
     ///
     /// # Errors
@@ -80,7 +82,7 @@ impl Agent {
     pub async fn recover(&mut self, recovery: &Recovery, show: Show<'_>) -> Result<Recovered, AgentError> {
         let mut refusal = ErrorCode::StatementVersion.name().to_owned();
         for _ in 0..RECOVERY_TRIES_MAX {
-            let (newest, server_key_hash) = recovery.newest_statement().await?;
+            let (newest, server_key_hash) = recovery.newest_statement::<P::Carrier>().await?;
             let (mut done, mut refused) = (false, None);
             let mut see = |event: &Event| {
                 match event {
