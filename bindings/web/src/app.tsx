@@ -11,7 +11,7 @@ import { DevicesView } from "./devices/devices.tsx";
 import { undecryptable } from "./events.ts";
 import { FirstRun } from "./first-run/first-run.tsx";
 import { RecoveryKey } from "./first-run/recovery-key.tsx";
-import { mails, unreadInGroups, unreadMails } from "./lists.ts";
+import { listProblem, mails, unreadInGroups, unreadMails } from "./lists.ts";
 import { ComposeView } from "./mail/compose.tsx";
 import { MailView } from "./mail/mail.tsx";
 import { type Area, hrefTo, route } from "./route.ts";
@@ -163,6 +163,7 @@ function Banners() {
           <strong>{said.offline}</strong> {waiting > 0 ? said.waiting(waiting) : said.nothingWaits}
         </Notice>
       )}
+      {listProblem.value !== undefined && <Notice problem>{listProblem.value}</Notice>}
       {undecryptable.value > 0 && <Notice problem>{said.undecryptable(undecryptable.value)}</Notice>}
     </>
   );

@@ -2,17 +2,20 @@
 
 import { computed, signal } from "@preact/signals";
 import type { Contact, Device, Group, MailSummary } from "@medipeps/client";
+import { errorText } from "@medipeps/ui";
 
-import { medipeps, noteFailure } from "./session.ts";
+import { medipeps, noteFailure, phase } from "./session.ts";
 
 export const mails = signal<readonly MailSummary[]>([]);
 export const contacts = signal<readonly Contact[]>([]);
 export const groups = signal<readonly Group[]>([]);
 export const devices = signal<readonly Device[]>([]);
+/** Why a list could not be read again: what is shown may be old. */
+export const listProblem = signal<string | undefined>(undefined);
 /** Grows when something was said or read in a group. */
 export const groupChanges = signal<ReadonlyMap<string, number>>(new Map());
 
-export const unreadMails = computed(() => mails.value.filter(({ sent, displayed, request }) => !sent && !displayed && !request).length);
+export const unreadMails = computed(() => mails.value.filter(({ sent, displayed }) => !sent && !displayed).length);
 export const requests = computed(() => mails.value.filter(({ sent, request }) => !sent && request).length);
 export const unreadInGroups = computed(() => groups.value.reduce((sum, { unread }) => sum + unread, 0));
 /** Addresses that can be suggested. */
@@ -55,8 +58,11 @@ function coalesced(work: () => Promise<void>): () => Promise<void> {
   const once = async () => {
     try {
       await work();
+      listProblem.value = undefined;
     } catch (error) {
       noteFailure(error);
+      // A tab that has given the account away has nothing to read.
+      listProblem.value = phase.peek().at === "busy" ? undefined : errorText(error);
     }
   };
   const start = () => {

@@ -10,6 +10,10 @@ import { openAccount } from "./session.ts";
 import { startLanguage } from "./settings.ts";
 
 startLanguage();
+// A file that is dropped beside where files go would take the page's place.
+for (const type of ["dragover", "drop"]) {
+  addEventListener(type, (event) => event.preventDefault());
+}
 const page = document.getElementById("page");
 if (page !== null) {
   render(<App />, page);

@@ -23,6 +23,10 @@ export type Phase =
 
 export type Connection = { readonly state: "connecting" | "ready" } | { readonly state: "offline"; readonly message: string };
 
+/** How often a tab tries to get the account from another one, and the pause between, in milliseconds. */
+const TRIES = 10;
+const PAUSE = 200;
+
 export const phase = signal<Phase>({ at: "opening" });
 export const account = signal<Account | undefined>(undefined);
 export const connection = signal<Connection>({ state: "connecting" });
@@ -42,12 +46,8 @@ export function medipeps(): Client {
 export async function openAccount(): Promise<void> {
   phase.value = { at: "opening" };
   settings.value = await readSettings();
-  const { transports, certificateHashes } = settings.value;
   try {
-    client = await Client.open("account", {
-      ...(transports === undefined ? {} : { transports }),
-      ...(certificateHashes === undefined ? {} : { certificateHashes }),
-    });
+    client = await openWhenFree();
   } catch (error) {
     phase.value = isFailure(error) && error.code === "busy" ? { at: "busy", gaveWay: false } : ended(error);
     return;
@@ -63,6 +63,24 @@ export async function openAccount(): Promise<void> {
     return;
   }
   await run();
+}
+
+/** A page that is loaded again finds the account still held for a moment, by what it was before. */
+async function openWhenFree(): Promise<Client> {
+  const { transports, certificateHashes } = settings.value;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await Client.open("account", {
+        ...(transports === undefined ? {} : { transports }),
+        ...(certificateHashes === undefined ? {} : { certificateHashes }),
+      });
+    } catch (error) {
+      if (!isFailure(error) || error.code !== "busy" || tries === TRIES) {
+        throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+  }
 }
 
 /** Goes on with an account that is here now. */
@@ -88,15 +106,9 @@ export function showRecoveryKey(created: Created): void {
 
 /** Asks the tab that has the account for it, and takes it. */
 export async function takeOver(): Promise<void> {
+  // If it does not let go, its person is in the middle of something, or it hangs: then this tab says so again.
   tabs.postMessage("give way");
-  // It lets go within a moment; else its person is in the middle of something, or it hangs.
-  for (let tries = 0; tries < 20; tries += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    await openAccount();
-    if (phase.value.at !== "busy") {
-      return;
-    }
-  }
+  await openAccount();
 }
 
 const tabs = new BroadcastChannel("medipeps tabs");

@@ -60,15 +60,15 @@ export class House {
     if (path.startsWith("/page.")) {
       return readFileSync(new URL(`.${path}`, PACKAGE_PAGES));
     }
-    if (/^\/(client|worker|medipeps_wasm|snippets)\b/.test(path)) {
+    if (/^\/(client|worker|medipeps_wasm|medipeps_wasm_bg|snippets)\b/.test(path)) {
       return readFileSync(join(PACKAGE, path));
     }
     return undefined;
   }
 
-  /** Somebody with a browser of his own. */
-  async person(locale = "en-GB", more = {}) {
-    const context = await this.place.browser.newContext({ locale, viewport: { width: WIDTHS[0], height: 800 }, ...more });
+  /** Somebody with a browser profile of his own. `browser`: another browser than the others', with a camera for instance. */
+  async person(locale = "en-GB", more = {}, browser = this.place.browser) {
+    const context = await browser.newContext({ locale, reducedMotion: "reduce", viewport: { width: WIDTHS[0], height: 800 }, ...more });
     return new Person(this, context, locale);
   }
 

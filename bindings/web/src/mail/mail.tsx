@@ -15,12 +15,15 @@ const FOLDERS: readonly Folder[] = ["inbox", "requests", "sent"];
 
 export const folder = signal<Folder>("inbox");
 const sought = signal("");
+/** So many rows are shown at first, and more with each click. */
+const PAGE = 200;
+const limit = signal(PAGE);
 
-const shown = computed(() => mails.value.filter((mail) => folderOf(mail) === folder.value && matches(mail, sought.value)));
+const shown = computed(() => mails.value.filter((mail) => isIn(mail, folder.value) && matches(mail, sought.value)));
 
-/** Where a mail is listed. Mails of strangers are apart until somebody accepts them. */
-function folderOf({ sent, request }: MailSummary): Folder {
-  return sent ? "sent" : request ? "requests" : "inbox";
+/** Mails of strangers are among the others, marked as what they are; `requests` has them alone. */
+function isIn({ sent, request }: MailSummary, where: Folder): boolean {
+  return where === "sent" ? sent : !sent && (where === "inbox" || request);
 }
 
 /** Every word that is sought is in the subject or in a name or address. */
@@ -53,10 +56,15 @@ export function MailView() {
         </p>
         {shown.value.length === 0 && <p class="mp-quiet">{sought.value === "" ? said.none : said.noneFound}</p>}
         <ul class="rows">
-          {shown.value.map((mail) => (
+          {shown.value.slice(0, limit.value).map((mail) => (
             <Row key={mail.id} mail={mail} current={mail.id === open} />
           ))}
         </ul>
+        {shown.value.length > limit.value && (
+          <button type="button" onClick={() => (limit.value += PAGE)}>
+            {said.more}
+          </button>
+        )}
       </section>
       <section class="detail" aria-label={said.reader}>
         {open === undefined ? <p class="mp-quiet empty">{said.choose}</p> : <MailReader key={open} id={open} />}

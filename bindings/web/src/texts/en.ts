@@ -157,6 +157,7 @@ export const en = {
     search: "Search subjects and people",
     shown: (mails: number) => count(mails, "mail", "mails"),
     none: "Nothing here.",
+    more: "Show more",
     noneFound: "Nothing found in this folder.",
     choose: "Choose a mail.",
     reader: "Open mail",

@@ -159,6 +159,7 @@ export const fr: Translation<typeof en> = {
     search: "Rechercher objets et personnes",
     shown: (mails) => count(mails, "message", "messages"),
     none: "Rien ici.",
+    more: "Afficher plus",
     noneFound: "Rien trouvé dans ce dossier.",
     choose: "Choisissez un message.",
     reader: "Message ouvert",

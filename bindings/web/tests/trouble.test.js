@@ -1,0 +1,96 @@
+// What happens when something is away: the server, the network, the page itself.
+
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+
+import { House } from "./house.js";
+
+let house;
+before(async () => {
+  house = await House.open();
+});
+after(async () => {
+  await house?.close();
+});
+
+test("what is sent without a server waits, survives a reload, and goes out by itself", async () => {
+  const sara = await house.colleague("sara");
+  const tim = await house.colleague("tim");
+  // They know each other: a key is needed to seal.
+  await sara.write({ to: [tim.address], subject: "First", text: "Hello." });
+  await sara.page.locator(".delivery .mark", { hasText: "delivered" }).waitFor();
+  await house.place.stop();
+  await sara.page.getByText("The server cannot be reached.").waitFor();
+  await sara.write({ to: [tim.address], subject: "Without a server", text: "It waits." });
+  await sara.page.getByRole("heading", { name: "Without a server" }).waitFor();
+  await sara.page.locator(".delivery .mark", { hasText: "waits here" }).waitFor();
+  await sara.page.getByText("1 mail waits here").waitFor();
+  await sara.inspect("offline");
+  await sara.page.reload();
+  await sara.ready();
+  await sara.page.locator(".delivery .mark", { hasText: "waits here" }).waitFor();
+  await house.place.start();
+  await sara.page.locator(".delivery .mark", { hasText: "delivered" }).waitFor({ timeout: 60_000 });
+  await sara.page.getByText("The server cannot be reached.").waitFor({ state: "detached" });
+  await tim.row("Without a server").waitFor({ timeout: 60_000 });
+  assert.equal(await tim.row("Without a server").count(), 1);
+});
+
+test("a page that is loaded again in the middle of an upload goes on with it", async () => {
+  const uma = await house.colleague("uma");
+  const vera = await house.colleague("vera");
+  const scan = { name: "scan.bin", mimeType: "application/octet-stream", buffer: randomBytes(12_000_000) };
+  await uma.write({ to: [vera.address], subject: "A large file", text: "A scan.", files: [scan] });
+  await uma.page.locator("progress").first().waitFor();
+  uma.page.on("dialog", (dialog) => dialog.accept());
+  await uma.page.reload();
+  await uma.ready();
+  await uma.go("Mail");
+  await uma.page.getByRole("button", { name: "Sent" }).click();
+  await uma.row("A large file").waitFor();
+  await vera.row("A large file").waitFor({ timeout: 90_000 });
+  assert.equal(await vera.row("A large file").count(), 1);
+  await vera.open("A large file");
+  const [saved] = await Promise.all([vera.page.waitForEvent("download"), vera.page.getByRole("button", { name: "Save scan.bin" }).click()]);
+  const digest = (bytes) => createHash("sha256").update(bytes).digest("hex");
+  assert.equal(digest(readFileSync(await saved.path())), digest(scan.buffer));
+});
+
+test("settings: notifications only after a click, and nothing in them", async () => {
+  const wim = await house.person("en-GB", { permissions: ["notifications"] });
+  await wim.context.addInitScript(() => {
+    window.shown = [];
+    window.Notification = class {
+      static permission = "granted";
+      static asked = 0;
+      static async requestPermission() {
+        window.Notification.asked += 1;
+        return "granted";
+      }
+      constructor(...words) {
+        window.shown.push(JSON.stringify(words));
+      }
+      close() {}
+    };
+    // Nobody looks at this page.
+    document.hasFocus = () => false;
+  });
+  await wim.look();
+  await wim.register("wim");
+  const xena = await house.colleague("xena");
+  await xena.write({ to: [wim.address], subject: "Secret one", text: "Secret text." });
+  await wim.row("Secret one").waitFor();
+  assert.equal(await wim.page.evaluate(() => window.Notification.asked), 0);
+  assert.deepEqual(await wim.page.evaluate(() => window.shown), []);
+  await wim.go("Settings");
+  await wim.inspect("settings");
+  await wim.page.getByLabel("Tell me of new messages").check();
+  assert.equal(await wim.page.evaluate(() => window.Notification.asked), 1);
+  await xena.write({ to: [wim.address], subject: "Secret two", text: "Secret text." });
+  await wim.page.waitForFunction(() => window.shown.length > 0);
+  const shown = (await wim.page.evaluate(() => window.shown)).join();
+  assert.match(shown, /New message/);
+  assert.doesNotMatch(shown, /Secret|xena/);
+});
