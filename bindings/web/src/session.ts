@@ -6,7 +6,7 @@ import { errorText, isFailure } from "@medipeps/ui";
 
 import { handle } from "./events.ts";
 import { forgetLists, loadLists } from "./lists.ts";
-import { type Settings, accountIsHere, accountWasHere, readSettings } from "./settings.ts";
+import { type Settings, accountIsHere, accountWasHere, noteRecoveryKey, readSettings, recoveryKeyIsUnconfirmed } from "./settings.ts";
 import { forgetTransfers, noteTransfer } from "./transfers.ts";
 
 export type Phase =
@@ -15,7 +15,7 @@ export type Phase =
   | { readonly at: "busy"; readonly gaveWay: boolean }
   /** There is no account here. `lost`: there was one, and the browser has deleted it. */
   | { readonly at: "first_run"; readonly lost: boolean }
-  /** A new account, whose recovery key has not been confirmed yet. */
+  /** A new account, whose recovery key has not been confirmed yet; it is empty if the page was loaded again meanwhile. */
   | { readonly at: "recovery"; readonly created: Created }
   | { readonly at: "running" }
   /** Nothing more is done by this page. */
@@ -54,8 +54,13 @@ export async function openAccount(): Promise<void> {
   }
   listen(client);
   try {
-    if ((await client.account()) === undefined) {
+    const found = await client.account();
+    if (found === undefined) {
       phase.value = { at: "first_run", lost: accountWasHere() };
+      return;
+    }
+    if (recoveryKeyIsUnconfirmed()) {
+      phase.value = { at: "recovery", created: { address: found.address, recoveryKey: "" } };
       return;
     }
   } catch (error) {
@@ -89,7 +94,7 @@ export async function run(): Promise<void> {
     account.value = await medipeps().account();
     await loadLists();
     phase.value = { at: "running" };
-    accountIsHere(true);
+    accountIsHere();
     await medipeps().startReceiving();
   } catch (error) {
     if (!isFailure(error) || error.code !== "network") {
@@ -100,8 +105,15 @@ export async function run(): Promise<void> {
 
 /** Shows a new account's recovery key, once. */
 export function showRecoveryKey(created: Created): void {
-  accountIsHere(true);
+  accountIsHere();
+  noteRecoveryKey(false);
   phase.value = { at: "recovery", created };
+}
+
+/** The person has it on paper, or knows that it is gone. */
+export function confirmRecoveryKey(): Promise<void> {
+  noteRecoveryKey(true);
+  return run();
 }
 
 /** Asks the tab that has the account for it, and takes it. */

@@ -24,6 +24,7 @@ export async function readSettings(): Promise<Settings> {
 const LANGUAGE = "medipeps language";
 const NOTIFY = "medipeps notify";
 const HERE = "medipeps account here";
+const UNCONFIRMED = "medipeps recovery key unconfirmed";
 
 /** The language chosen here before, else the browser's. */
 export function startLanguage(): void {
@@ -48,10 +49,19 @@ export function accountWasHere(): boolean {
   return localStorage.getItem(HERE) !== null;
 }
 
-export function accountIsHere(here: boolean): void {
-  if (here) {
-    localStorage.setItem(HERE, "yes");
+export function accountIsHere(): void {
+  localStorage.setItem(HERE, "yes");
+}
+
+/** Whether a recovery key has been shown that nobody has confirmed. It is gone if the page was loaded again meanwhile. */
+export function recoveryKeyIsUnconfirmed(): boolean {
+  return localStorage.getItem(UNCONFIRMED) !== null;
+}
+
+export function noteRecoveryKey(confirmed: boolean): void {
+  if (confirmed) {
+    localStorage.removeItem(UNCONFIRMED);
   } else {
-    localStorage.removeItem(HERE);
+    localStorage.setItem(UNCONFIRMED, "yes");
   }
 }

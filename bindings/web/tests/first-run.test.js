@@ -58,6 +58,23 @@ test("an account is made, and its recovery key shown once", async () => {
   await other.page.getByText("The address belongs to somebody else.").waitFor();
 });
 
+test("whoever loads the page again before confirming the recovery key is told that it is gone", async () => {
+  const bea = await house.person();
+  await bea.look();
+  await bea.page.getByRole("button", { name: "Create the account" }).click();
+  await bea.fillIn("bea");
+  const key = (await bea.page.locator(".key").innerText()).replace(/\s/g, "");
+  bea.page.on("dialog", (dialog) => dialog.accept());
+  await bea.page.reload();
+  await bea.page.getByText("it is kept nowhere: you have it only if you wrote it down").waitFor();
+  await bea.inspect("recovery-key-gone");
+  assert.equal((await bea.page.content()).includes(key.slice(0, 4)), false);
+  await bea.page.getByRole("button", { name: "Go on" }).click();
+  await bea.ready();
+  await bea.page.reload();
+  await bea.ready();
+});
+
 test("in French", async () => {
   const fatou = await house.colleague("fatou", "fr-FR");
   assert.equal(await fatou.page.evaluate(() => document.documentElement.lang), "fr");

@@ -183,7 +183,8 @@ export class Person {
 
   /** The row of a mail in the list. */
   row(subject) {
-    return this.page.locator(".rows a", { hasText: subject });
+    const { page } = this;
+    return page.locator(".rows a", { has: page.locator(".subject").getByText(subject, { exact: true }) });
   }
 
   /** Waits for a mail, and opens it. */

@@ -5,7 +5,7 @@ import type { Created } from "@medipeps/client";
 import { Notice, TextField } from "@medipeps/ui";
 import { useEffect } from "preact/hooks";
 
-import { run } from "../session.ts";
+import { confirmRecoveryKey } from "../session.ts";
 import { texts } from "../texts.ts";
 
 /** How many letters are asked for, to see that it was written down. */
@@ -15,17 +15,22 @@ export function RecoveryKey({ created: { address, recoveryKey } }: { created: Cr
   const said = texts().recovery;
   const typed = useSignal("");
   const wrong = useSignal(false);
+  const gone = recoveryKey === "";
   useEffect(() => {
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+    const warn = (event: BeforeUnloadEvent) => {
+      if (!gone) {
+        event.preventDefault();
+      }
+    };
     addEventListener("beforeunload", warn);
     return () => removeEventListener("beforeunload", warn);
-  }, []);
-  if (recoveryKey === "") {
+  }, [gone]);
+  if (gone) {
     return (
       <>
         <h1>{said.title}</h1>
         <Notice problem>{said.gone}</Notice>
-        <button type="button" class="mp-first" onClick={() => void run()}>
+        <button type="button" class="mp-first" onClick={() => void confirmRecoveryKey()}>
           {said.goOn}
         </button>
       </>
@@ -35,7 +40,7 @@ export function RecoveryKey({ created: { address, recoveryKey } }: { created: Cr
     event.preventDefault();
     wrong.value = typed.value.replace(/\s/g, "").toUpperCase() !== recoveryKey.slice(-ASKED);
     if (!wrong.value) {
-      void run();
+      void confirmRecoveryKey();
     }
   };
   return (

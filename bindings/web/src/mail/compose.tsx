@@ -7,7 +7,7 @@ import { useEffect } from "preact/hooks";
 
 import { Problem, useAction } from "../action.tsx";
 import { knownAddresses, reloadContacts, reloadMails } from "../lists.ts";
-import { goTo } from "../route.ts";
+import { goTo, route } from "../route.ts";
 import { medipeps } from "../session.ts";
 import { texts } from "../texts.ts";
 import { uploadOf } from "../transfers.ts";
@@ -30,7 +30,10 @@ export function ComposeView() {
       discard();
       folder.value = "sent";
       await Promise.all([reloadMails(), reloadContacts()]);
-      goTo("mail", id);
+      // Not away from what the person looks at meanwhile.
+      if (route.peek().area === "write") {
+        goTo("mail", id);
+      }
     });
   const busy = action.busy.value;
   return (

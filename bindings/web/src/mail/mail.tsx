@@ -46,7 +46,7 @@ export function MailView() {
           {FOLDERS.map((one) => (
             <button key={one} type="button" aria-pressed={one === folder.value} onClick={() => (folder.value = one)}>
               {said.folderNames[one]}
-              {one === "requests" && requests.value > 0 && <span class="count">{requests.value}</span>}
+              {one === "requests" && requests.value > 0 && <> <span class="count">{requests.value}</span></>}
             </button>
           ))}
         </div>

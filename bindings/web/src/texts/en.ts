@@ -69,7 +69,7 @@ export const en = {
     confirmHint: "To be sure that you have it on paper.",
     wrong: "These are not the last letters. Look at what you have written down.",
     goOn: "Go on",
-    gone: "The page was loaded again before the recovery key was shown, and it is kept nowhere. Link a second device soon: it can take the place of this one.",
+    gone: "The page was loaded again before you confirmed the recovery key, and it is kept nowhere: you have it only if you wrote it down. Link a second device soon: it can take the place of this one.",
   },
 
   linking: {

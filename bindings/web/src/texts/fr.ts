@@ -71,7 +71,7 @@ export const fr: Translation<typeof en> = {
     confirmHint: "Pour être sûr que vous l’avez sur papier.",
     wrong: "Ce ne sont pas les derniers caractères. Regardez ce que vous avez noté.",
     goOn: "Continuer",
-    gone: "La page a été rechargée avant que la clé de récupération soit affichée, et elle n’est conservée nulle part. Associez bientôt un deuxième appareil : il pourra remplacer celui-ci.",
+    gone: "La page a été rechargée avant que vous ayez confirmé la clé de récupération, et elle n’est conservée nulle part : vous ne l’avez que si vous l’avez notée. Associez bientôt un deuxième appareil : il pourra remplacer celui-ci.",
   },
 
   linking: {
