@@ -1,30 +1,24 @@
-// Files on their way up or down.
+// Files and long texts on their way up or down.
 
 import { signal } from "@preact/signals";
 import type { Transfer } from "@medipeps/client";
 
 const transfers = signal<ReadonlyMap<string, Transfer>>(new Map());
 
-const key = (id: string, name: string) => `${id}\n${name}`;
-
 export function noteTransfer(transfer: Transfer): void {
   const all = new Map(transfers.peek());
   if (transfer.done >= transfer.total) {
-    all.delete(key(transfer.id, transfer.name));
+    all.delete(transfer.id);
   } else {
-    all.set(key(transfer.id, transfer.name), transfer);
+    all.set(transfer.id, transfer);
   }
   transfers.value = all;
 }
 
-/** The transfer of a file of a message, while there is one. */
-export function transferOf(id: string, name: string): Transfer | undefined {
-  return transfers.value.get(key(id, name));
-}
-
-/** Uploads by the file's name, for a message that has no id yet. */
-export function uploadOf(name: string): Transfer | undefined {
-  return [...transfers.value.values()].find((transfer) => transfer.direction === "upload" && transfer.name === name);
+/** The transfer of a file, while there is one: it has the file's name, not the message's id. */
+export function transferOf(direction: Transfer["direction"], name: string): { transfer?: Transfer } {
+  const found = [...transfers.value.values()].find((transfer) => transfer.direction === direction && transfer.name === name);
+  return found === undefined ? {} : { transfer: found };
 }
 
 export function forgetTransfers(): void {

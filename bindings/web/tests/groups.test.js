@@ -1,7 +1,6 @@
 // A group that talks live.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
 import { House } from "./house.js";
@@ -63,15 +62,6 @@ test("a group is made, and what is said is there at once", async () => {
   await say(pia, "Thank you.");
   await message(omar, "Thank you.").locator("blockquote", { hasText: "On my way." }).waitFor();
   await nadia.inspect("group");
-
-  // A file.
-  await nadia.page.locator("input[type=file]").setInputFiles([{ name: "list.txt", mimeType: "text/plain", buffer: Buffer.from("12, 14") }]);
-  await say(nadia, "The list.");
-  const [saved] = await Promise.all([
-    pia.page.waitForEvent("download"),
-    message(pia, "The list.").getByRole("button", { name: "Save list.txt" }).click(),
-  ]);
-  assert.equal(readFileSync(await saved.path(), "utf8"), "12, 14");
 
   // Who looks elsewhere sees that there is something to read.
   await omar.go("Mail");

@@ -1,8 +1,6 @@
 // Mail between people who see nothing but their pages.
 
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
 import { Caller, House } from "./house.js";
@@ -18,39 +16,27 @@ after(async () => {
   await house?.close();
 });
 
-test("a mail with a file goes, and both see how far it has got", async () => {
+test("a mail goes, and both see how far it has got", async () => {
   const clemence = await house.colleague("clemence");
   const david = await house.colleague("david");
-  const ecg = { name: "ecg.bin", mimeType: "application/octet-stream", buffer: randomBytes(3_000_000) };
-  await sawProgress(clemence.page);
   await clemence.go("Write");
   await clemence.recipients("To", [david.address]);
   await clemence.page.getByLabel("Subject").fill(SUBJECT);
   await clemence.page.getByRole("textbox", { name: "Text" }).fill(TEXT);
   await clemence.page.getByLabel("Urgency").selectOption("urgent");
   await clemence.page.getByLabel("Ask to be told when it has been displayed").check();
-  await clemence.page.locator("input[type=file]").setInputFiles([ecg]);
+  await clemence.page.getByText("has a key").waitFor({ state: "attached" });
   await clemence.inspect("write");
   await clemence.page.getByRole("button", { name: "Send", exact: true }).click();
   await clemence.page.getByRole("heading", { name: SUBJECT }).waitFor();
-  await clemence.page.getByText("delivered").first().waitFor();
-  assert.equal(await clemence.page.evaluate(() => window.progress), true);
+  await clemence.page.locator(".delivery .mark", { hasText: "delivered" }).waitFor();
 
   await david.page.waitForFunction(() => document.title.startsWith("(1) "));
   await david.inspect("mail-list");
   await david.open(SUBJECT);
   assert.equal(await david.page.locator(".body").innerText(), TEXT);
   await david.page.waitForFunction(() => !document.title.startsWith("("));
-  await sawProgress(david.page);
-  const [saved] = await Promise.all([
-    david.page.waitForEvent("download"),
-    david.page.getByRole("button", { name: "Save ecg.bin" }).click(),
-  ]);
-  assert.equal(saved.suggestedFilename(), "ecg.bin");
-  assert.deepEqual(readFileSync(await saved.path()), ecg.buffer);
-  assert.equal(await david.page.evaluate(() => window.progress), true);
   await david.inspect("mail-read");
-
   // The sender sees it without doing anything.
   await clemence.page.locator(".delivery .mark", { hasText: "displayed" }).waitFor();
   await clemence.inspect("mail-sent");
@@ -58,13 +44,7 @@ test("a mail with a file goes, and both see how far it has got", async () => {
 
 test("reply, reply to all, copies, forward", async () => {
   const [emma, farid, gil] = [await house.colleague("emma"), await house.colleague("farid"), await house.colleague("gil")];
-  await emma.write({
-    to: [farid.address],
-    cc: [gil.address],
-    subject: "Bed 12",
-    text: "Who can look?",
-    files: [{ name: "note.txt", mimeType: "text/plain", buffer: Buffer.from("a note") }],
-  });
+  await emma.write({ to: [farid.address], cc: [gil.address], subject: "Bed 12", text: "Who can look?" });
   await emma.page.getByRole("heading", { name: "Bed 12" }).waitFor();
   await gil.open("Bed 12");
   await gil.page.getByRole("button", { name: "Reply to all" }).click();
@@ -84,12 +64,10 @@ test("reply, reply to all, copies, forward", async () => {
   await farid.page.getByRole("button", { name: "Forward" }).click();
   const hana = await house.colleague("hana");
   await farid.recipients("To", [hana.address]);
-  await farid.page.getByText("note.txt").waitFor();
   await farid.page.getByRole("button", { name: "Send", exact: true }).click();
   await farid.page.getByRole("heading", { name: "Fwd: Bed 12" }).waitFor();
   await hana.open("Fwd: Bed 12");
   await hana.page.getByText("From: emma@clinic.example").waitFor();
-  await hana.page.getByRole("button", { name: "Save note.txt" }).waitFor();
 });
 
 test("a mail is written and sent by keyboard alone", async () => {
@@ -142,26 +120,32 @@ test("who cannot be written to is shown before anything is sent", async () => {
 });
 
 test("a stranger's mail is marked until he is accepted", async () => {
-  const mia = await house.colleague("mia");
   const noah = await house.colleague("noah");
-  // With the first mail the server hears whom Noah wants to hear from.
-  const lou = await house.colleague("lou");
-  await lou.write({ to: [noah.address], subject: "Before", text: "The first of all." });
-  await lou.page.locator(".delivery .mark", { hasText: "delivered" }).waitFor();
-  await mia.write({ to: [noah.address], subject: "Hello", text: "We have not met." });
-  await mia.page.getByRole("heading", { name: "Hello" }).waitFor();
+  // Strangers are told apart as soon as the server has heard whom Noah wants to hear from, which a new account tells by and by.
+  let mia;
+  for (let tries = 0; tries < 6; tries += 1) {
+    mia = await house.colleague(`mia${tries}`);
+    await mia.write({ to: [noah.address], subject: "Hello", text: "We have not met." });
+    await noah.row("Hello").nth(tries).waitFor();
+    if ((await noah.page.locator(".rows .mark", { hasText: "stranger" }).count()) > 0) {
+      break;
+    }
+    await noah.page.waitForTimeout(2_000);
+  }
+  const hello = noah.row("Hello");
   await noah.page.getByRole("button", { name: "Requests 1" }).click();
+  assert.equal(await hello.count(), 1);
   await noah.open("Hello");
   await noah.inspect("mail-request");
   await noah.page.getByRole("button", { name: "Accept this person" }).click();
   await noah.page.getByText("You have not been in contact").waitFor({ state: "detached" });
-  assert.equal(await noah.row("Hello").count(), 0);
+  assert.equal(await hello.count(), 0);
   await noah.page.getByRole("button", { name: "Inbox" }).click();
-  await noah.row("Hello").waitFor();
-  await noah.page.getByLabel("Search subjects and people").fill("mia nothing");
+  const search = noah.page.getByLabel("Search subjects and people");
+  await search.fill("mia0 nothing");
   await noah.page.getByText("Nothing found in this folder.").waitFor();
-  await noah.page.getByLabel("Search subjects and people").fill("hel mia");
-  await noah.row("Hello").waitFor();
+  await search.fill(`hel ${mia.address.slice(0, 5)}`);
+  await noah.page.waitForFunction(() => document.querySelectorAll(".rows a").length === 1);
 });
 
 test("safety numbers are compared by digits and by code", async () => {
@@ -233,13 +217,3 @@ test("a hostile mail runs nothing and asks nobody", async () => {
   assert.equal(await frame.getByText("elsewhere").getAttribute("rel"), "noopener noreferrer");
   assert.equal(await frame.locator("form, script, iframe, img, style").count(), 0);
 });
-
-/** Notes in `window.progress` whether a bar of progress is ever shown. */
-function sawProgress(page) {
-  return page.evaluate(() => {
-    window.progress = false;
-    new MutationObserver(() => {
-      window.progress ||= document.querySelector("progress") !== null;
-    }).observe(document.body, { childList: true, subtree: true });
-  });
-}

@@ -1,8 +1,6 @@
 // What happens when something is away: the server, the network, the page itself.
 
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
 import { House } from "./house.js";
@@ -36,26 +34,6 @@ test("what is sent without a server waits, survives a reload, and goes out by it
   await sara.page.getByText("The server cannot be reached.").waitFor({ state: "detached" });
   await tim.row("Without a server").waitFor({ timeout: 60_000 });
   assert.equal(await tim.row("Without a server").count(), 1);
-});
-
-test("a page that is loaded again in the middle of an upload goes on with it", async () => {
-  const uma = await house.colleague("uma");
-  const vera = await house.colleague("vera");
-  const scan = { name: "scan.bin", mimeType: "application/octet-stream", buffer: randomBytes(12_000_000) };
-  await uma.write({ to: [vera.address], subject: "A large file", text: "A scan.", files: [scan] });
-  await uma.page.locator("progress").first().waitFor();
-  uma.page.on("dialog", (dialog) => dialog.accept());
-  await uma.page.reload();
-  await uma.ready();
-  await uma.go("Mail");
-  await uma.page.getByRole("button", { name: "Sent" }).click();
-  await uma.row("A large file").waitFor();
-  await vera.row("A large file").waitFor({ timeout: 90_000 });
-  assert.equal(await vera.row("A large file").count(), 1);
-  await vera.open("A large file");
-  const [saved] = await Promise.all([vera.page.waitForEvent("download"), vera.page.getByRole("button", { name: "Save scan.bin" }).click()]);
-  const digest = (bytes) => createHash("sha256").update(bytes).digest("hex");
-  assert.equal(digest(readFileSync(await saved.path())), digest(scan.buffer));
 });
 
 test("settings: notifications only after a click, and nothing in them", async () => {

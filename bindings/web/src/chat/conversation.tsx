@@ -117,8 +117,12 @@ function Entry({ group, said, all, onAnswer }: { group: Group; said: Said; all: 
   const mine = message.sender === account.value?.address;
   const about = all.find((other) => other.message.id === message.inReplyTo);
   const readers = mine ? group.members.filter(({ address, readUpTo = 0 }) => address !== message.sender && readUpTo >= message.number) : [];
+  const saving = useSignal<number | undefined>(undefined);
   const save = (index: number, name: string) =>
-    void action.run(async () => saveFile(await medipeps().groupAttachment(group.id, message.number, index), name));
+    void action.run(async () => {
+      saving.value = index;
+      saveFile(await medipeps().groupAttachment(group.id, message.number, index), name);
+    });
   const react = (emoji: string) => {
     const given = reactions.get(emoji)?.includes(account.value?.address ?? "") === true;
     void action.run(async () => void (await medipeps().react(group.id, message.id, given ? undefined : emoji)));
@@ -136,10 +140,12 @@ function Entry({ group, said, all, onAnswer }: { group: Group; said: Said; all: 
       {edited && !deleted && <span class="mp-quiet">{texted.edited}</span>}
       {!deleted && (
         <AttachmentList
-          items={message.attachments.map(({ name, length }, index) => {
-            const transfer = transferOf(`${group.id}/${message.id}`, name) ?? transferOf(message.id, name);
-            return { key: String(index), name, length, ...(transfer === undefined ? {} : { transfer }) };
-          })}
+          items={message.attachments.map(({ name, length }, index) => ({
+            key: String(index),
+            name,
+            length,
+            ...(message.state === "waiting" ? transferOf("upload", name) : saving.value === index ? transferOf("download", name) : {}),
+          }))}
           onSave={({ key, name }) => save(Number(key), name)}
         />
       )}

@@ -9,7 +9,7 @@ import { Problem, useAction } from "../action.tsx";
 import { noteGroupChange } from "../lists.ts";
 import { medipeps } from "../session.ts";
 import { texts } from "../texts.ts";
-import { uploadOf } from "../transfers.ts";
+import { transferOf } from "../transfers.ts";
 import type { Said } from "./messages.ts";
 
 /** Others are told again after so long, and that it is over after so long without a key, both in milliseconds. */
@@ -84,10 +84,12 @@ export function SayForm({ group, answering }: { group: Group; answering: Signal<
           />
         </label>
         <AttachmentList
-          items={files.value.map((file, index) => {
-            const transfer = action.busy.value ? uploadOf(file.name) : undefined;
-            return { key: String(index), name: file.name, length: file.size, ...(transfer === undefined ? {} : { transfer }) };
-          })}
+          items={files.value.map((file, index) => ({
+            key: String(index),
+            name: file.name,
+            length: file.size,
+            ...(action.busy.value ? transferOf("upload", file.name) : {}),
+          }))}
           {...(action.busy.value ? {} : { onRemove: ({ key }) => (files.value = files.value.filter((_, index) => String(index) !== key)) })}
         />
       </FileDrop>

@@ -10,7 +10,7 @@ import { knownAddresses, reloadContacts, reloadMails } from "../lists.ts";
 import { goTo, route } from "../route.ts";
 import { medipeps } from "../session.ts";
 import { texts } from "../texts.ts";
-import { uploadOf } from "../transfers.ts";
+import { transferOf } from "../transfers.ts";
 import { addFiles, change, directory, discard, draft, isWritten, outgoing } from "./draft.ts";
 import { folder } from "./mail.tsx";
 
@@ -67,10 +67,7 @@ export function ComposeView() {
         </label>
         <FileDrop onFiles={addFiles}>
           <AttachmentList
-            items={files.map(({ key, name, data }) => {
-              const transfer = busy ? uploadOf(name) : undefined;
-              return { key, name, length: data.size, ...(transfer === undefined ? {} : { transfer }) };
-            })}
+            items={files.map(({ key, name, data }) => ({ key, name, length: data.size, ...(busy ? transferOf("upload", name) : {}) }))}
             {...(busy ? {} : { onRemove: ({ key }) => change({ files: files.filter((file) => file.key !== key) }) })}
           />
         </FileDrop>

@@ -86,7 +86,7 @@ function Whole({ mail, summary }: { mail: Mail; summary: MailSummary }) {
       <Answers mail={mail} />
       {!mail.whole && <Notice>{mail.missing === undefined ? said.coming : said.missing(reasonText(mail.missing) ?? mail.missing)}</Notice>}
       {mail.html === undefined ? <div class="body">{mail.text}</div> : <MailFrame html={mail.html} subject={summary.subject} />}
-      <Files mail={mail} />
+      <Files mail={mail} summary={summary} />
       {summary.sent && <Delivery recipients={summary.recipients} />}
     </article>
   );
@@ -146,22 +146,27 @@ function Answers({ mail }: { mail: Mail }) {
   );
 }
 
-function Files({ mail: { summary, attachments } }: { mail: Mail }) {
+function Files({ mail: { attachments }, summary: { id, recipients } }: { mail: Mail; summary: MailSummary }) {
   const action = useAction();
+  const saving = useSignal<number | undefined>(undefined);
+  const leaving = recipients.some(({ state }) => state === "queued");
   const save = (index: number) =>
     void action.run(async () => {
       const file = attachments[index];
       if (file !== undefined) {
-        saveFile(await medipeps().attachment(summary.id, index), file.name);
+        saving.value = index;
+        saveFile(await medipeps().attachment(id, index), file.name);
       }
     });
   return (
     <>
       <AttachmentList
-        items={attachments.map(({ name, length }, index) => {
-          const transfer = transferOf(summary.id, name);
-          return { key: String(index), name, length, ...(transfer === undefined ? {} : { transfer }) };
-        })}
+        items={attachments.map(({ name, length }, index) => ({
+          key: String(index),
+          name,
+          length,
+          ...(leaving ? transferOf("upload", name) : saving.value === index ? transferOf("download", name) : {}),
+        }))}
         onSave={({ key }) => save(Number(key))}
       />
       <Problem action={action} />
