@@ -118,7 +118,7 @@ test("a second browser becomes a device, gets mail, is renamed and removed", asy
   await karim.go("Devices");
   await karim.page.getByRole("button", { name: "Link another device" }).click();
   // The picture on the laptop's screen, as a camera would see it.
-  const picture = await laptop.page.locator("svg.qr").screenshot();
+  const picture = await laptop.page.locator("svg.mp-qr").screenshot();
   await karim.inspect("link-dialog");
   await karim.page.getByLabel("From a picture").setInputFiles({ name: "code.png", mimeType: "image/png", buffer: picture });
   const digits = (person) => person.page.locator(".digits").innerText();

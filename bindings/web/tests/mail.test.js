@@ -173,7 +173,7 @@ test("safety numbers are compared by digits and by code", async () => {
   await olga.inspect("contact-verified");
 
   // The code of the other's screen, as a picture and as the text beside it.
-  const picture = await olga.page.locator("svg.qr").screenshot();
+  const picture = await olga.page.locator("svg.mp-qr").screenshot();
   await paul.page.getByLabel("From a picture").setInputFiles({ name: "code.png", mimeType: "image/png", buffer: picture });
   await paul.page.getByText("You have compared the key of this person.").waitFor();
   await paul.page.getByRole("button", { name: "Forget that I compared it" }).click();

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { Contact } from "@medipeps/client";
-import { Notice } from "@medipeps/ui";
+import { Notice, QrCode } from "@medipeps/ui";
 
 import { Problem, useAction } from "../action.tsx";
 import { startMailTo } from "../mail/draft.ts";
@@ -11,7 +11,6 @@ import { hrefTo } from "../route.ts";
 import { medipeps } from "../session.ts";
 import { texts } from "../texts.ts";
 import { KeyMark } from "./contacts.tsx";
-import { QrCode } from "./qr-code.tsx";
 import { Scanner } from "./scanner.tsx";
 
 export function ContactPage({ contact }: { contact: Contact }) {

@@ -2,9 +2,8 @@
 
 import { type Signal, useSignal } from "@preact/signals";
 import type { LinkState } from "@medipeps/client";
-import { Notice, errorText } from "@medipeps/ui";
+import { Notice, QrCode, errorText } from "@medipeps/ui";
 
-import { QrCode } from "../contacts/qr-code.tsx";
 import { medipeps } from "../session.ts";
 import { texts } from "../texts.ts";
 
