@@ -73,7 +73,7 @@ export interface Group {
   id: string; name: string; description: string;
   state: "making" | "active" | "joining" | "left" | "removed" | "broken" | "rejoining" | "leaving"; problem?: string;
   members: readonly { address: string; role: "owner" | "member" | "reader"; readUpTo?: number }[];
-  unread: number; retentionDays: number;
+  unread: number; muted: boolean; retentionDays: number;
 }
 export interface GroupMessage {
   number: number; id: string; sender: string; senderName: string; time: number;
@@ -103,6 +103,7 @@ export interface Transfer { id: string; direction: "upload" | "download"; name: 
 export class Client extends EventTarget {
   static open(name?: string, options?: OpenOptions): Promise<Client>;
   create(account: { server: string; invitation: string; address: string; name: string }): Promise<Created>;
+  recover(account: { server: string; address: string; name: string; recoveryKey: string }): Promise<Created>;
   account(): Promise<Account | undefined>;
   /** Kept: account()?.address */
   address(): Promise<string | undefined>;
@@ -131,6 +132,7 @@ export class Client extends EventTarget {
   addToGroup(group: string, members: readonly string[]): Promise<Group>;
   removeFromGroup(group: string, members: readonly string[]): Promise<Group>;
   renameGroup(group: string, name: string): Promise<Group>;
+  muteGroup(group: string, muted: boolean): Promise<void>;
   leaveGroup(group: string): Promise<Group>;
   say(group: string, message: { text: string; attachments?: readonly OutgoingAttachment[]; inReplyTo?: string }): Promise<GroupMessage>;
   react(group: string, message: string, emoji?: string): Promise<GroupMessage>;

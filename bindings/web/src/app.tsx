@@ -5,6 +5,7 @@ import { LanguageSwitch, Notice } from "@medipeps/ui";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
+import { clockIsWrong } from "./clock.ts";
 import { ContactsView } from "./contacts/contacts.tsx";
 import { GroupsView } from "./chat/groups.tsx";
 import { DevicesView } from "./devices/devices.tsx";
@@ -163,6 +164,7 @@ function Banners() {
           <strong>{said.offline}</strong> {waiting > 0 ? said.waiting(waiting) : said.nothingWaits}
         </Notice>
       )}
+      {clockIsWrong.value && <Notice>{said.clock}</Notice>}
       {listProblem.value !== undefined && <Notice problem>{listProblem.value}</Notice>}
       {undecryptable.value > 0 && <Notice problem>{said.undecryptable(undecryptable.value)}</Notice>}
     </>

@@ -4,6 +4,7 @@ import { computed, signal } from "@preact/signals";
 import type { Contact, Device, Group, MailSummary } from "@medipeps/client";
 import { errorText } from "@medipeps/ui";
 
+import { compareClock } from "./clock.ts";
 import { medipeps, noteFailure, phase } from "./session.ts";
 
 export const mails = signal<readonly MailSummary[]>([]);
@@ -23,6 +24,10 @@ export const knownAddresses = computed(() => contacts.value.filter(({ blocked })
 
 export const reloadMails = coalesced(async () => {
   mails.value = await medipeps().messages();
+  const newest = mails.value.reduce((latest, { received }) => Math.max(latest, received), 0);
+  if (newest > 0) {
+    compareClock(newest, false);
+  }
 });
 export const reloadContacts = coalesced(async () => {
   contacts.value = await medipeps().contacts();

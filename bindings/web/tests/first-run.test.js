@@ -211,6 +211,36 @@ test("a database that the browser has deleted is told, and the browser linked an
   await jean.page.waitForFunction(() => document.querySelectorAll(".card").length === 3);
 });
 
+test("an account whose only browser is lost comes back with its recovery key", async () => {
+  const nora = await house.person();
+  await nora.look();
+  const key = await nora.register("nora");
+  const [friend, other] = [await house.colleague("friend"), await house.person()];
+  await friend.write({ to: [nora.address], subject: "Before", text: "To the one that is lost." });
+  await nora.row("Before").waitFor();
+  await nora.context.close();
+  await other.look();
+  await other.page.getByRole("button", { name: "Use the recovery key" }).click();
+  await other.page.getByLabel("Address", { exact: true }).fill(nora.address);
+  await other.page.getByLabel("Your name").fill("Dr nora");
+  const typed = other.page.getByLabel("Recovery key", { exact: true });
+  await typed.fill(`${key.slice(0, -1)}${key.endsWith("A") ? "B" : "A"}`);
+  await other.page.getByRole("button", { name: "Use the recovery key" }).click();
+  await other.page.getByRole("alert").waitFor();
+  await other.inspect("recover");
+  await typed.fill(key.replace(/(.{4})/g, "$1 ").toLowerCase());
+  await other.page.getByRole("button", { name: "Use the recovery key" }).click();
+  const next = (await other.page.locator(".key").innerText()).replace(/\s/g, "");
+  assert.match(next, /^[A-Z2-7]{52}$/);
+  assert.notEqual(next, key);
+  await other.page.getByLabel("The last 4 letters of the key").fill(next.slice(-4));
+  await other.page.getByRole("button", { name: "Go on" }).click();
+  await other.ready();
+  await other.go("Devices");
+  await other.page.locator(".card").waitFor();
+  assert.equal(await other.page.locator(".card").count(), 1);
+});
+
 /** A browser without an account shows its code. Gives it as text. */
 async function showCode(device, address) {
   await device.page.getByRole("button", { name: "Link this browser" }).click();

@@ -72,6 +72,12 @@ test("a group is made, and what is said is there at once", async () => {
   await message(omar, "Still there?").waitFor();
   await omar.page.waitForFunction(() => !document.title.startsWith("("));
 
+  // One's own quiet.
+  await omar.page.getByRole("button", { name: "3 members" }).click();
+  await omar.page.getByLabel("Do not notify me of this group").check();
+  await omar.page.getByRole("button", { name: "Close" }).click();
+  await omar.page.locator(".rows .mark", { hasText: "muted" }).waitFor();
+
   // Members come and go.
   const quin = await house.colleague("quin");
   await nadia.page.getByRole("button", { name: "3 members" }).click();

@@ -36,6 +36,15 @@ test("what is sent without a server waits, survives a reload, and goes out by it
   assert.equal(await tim.row("Without a server").count(), 1);
 });
 
+test("a clock that is slow is told", async () => {
+  const [yara, zoe] = [await house.colleague("yara"), await house.colleague("zoe")];
+  await zoe.page.clock.setFixedTime(Date.now() - 20 * 60_000);
+  await yara.write({ to: [zoe.address], subject: "What time is it?", text: "By the server's clock." });
+  await zoe.page.getByText("The clock of this computer is wrong").waitFor();
+  await zoe.inspect("clock");
+  assert.equal(await yara.page.getByText("The clock of this computer is wrong").count(), 0);
+});
+
 test("settings: notifications only after a click, and nothing in them", async () => {
   const wim = await house.person("en-GB", { permissions: ["notifications"] });
   await wim.context.addInitScript(() => {

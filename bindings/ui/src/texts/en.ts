@@ -61,6 +61,7 @@ export const en = {
     statement: "What the server says of this address does not hold. Do not write; tell whoever runs the server.",
     unknown_domain: "No Medipeps server is known for this domain.",
     blocked: "You have blocked this address.",
+    wrong_recovery_key: "This is not the recovery key of this account. Compare it letter by letter; nothing has changed.",
     no_devices: "There is no device that could read a message.",
     UnknownAccount: "There is no account with this address.",
     AddressTaken: "The address belongs to somebody else. Choose another one.",

@@ -64,6 +64,7 @@ export const fr: Translation<typeof en> = {
     statement: "Ce que le serveur dit de cette adresse ne tient pas. N’écrivez pas ; prévenez l’exploitant du serveur.",
     unknown_domain: "Aucun serveur Medipeps n’est connu pour ce domaine.",
     blocked: "Vous avez bloqué cette adresse.",
+    wrong_recovery_key: "Ce n’est pas la clé de récupération de ce compte. Comparez-la caractère par caractère ; rien n’a changé.",
     no_devices: "Aucun appareil ne pourrait lire un message.",
     UnknownAccount: "Aucun compte n’a cette adresse.",
     AddressTaken: "Cette adresse appartient à quelqu’un d’autre. Choisissez-en une autre.",

@@ -26,7 +26,7 @@ export function GroupsView() {
         </div>
         {groups.value.length === 0 && <p class="mp-quiet">{said.none}</p>}
         <ul class="rows">
-          {groups.value.map(({ id, name, state, unread, members }) => (
+          {groups.value.map(({ id, name, state, unread, muted, members }) => (
             <li key={id}>
               <a href={hrefTo("groups", id)} aria-current={id === open ? "true" : undefined} class={unread > 0 ? "unread" : undefined}>
                 <span class="line">
@@ -40,6 +40,7 @@ export function GroupsView() {
                 </span>
                 <span class="marks">
                   <span class="mp-quiet">{said.memberCount(members.length)}</span>
+                  {muted && <span class="mark">{said.muted}</span>}
                   {state !== "active" && <span class="mark warn">{said.states[state]}</span>}
                 </span>
               </a>

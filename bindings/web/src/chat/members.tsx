@@ -46,6 +46,18 @@ export function Members({ group, onClose }: { group: Group; onClose: () => void 
           </li>
         ))}
       </ul>
+      <label class="mp-check">
+        <input
+          type="checkbox"
+          checked={group.muted}
+          disabled={action.busy.value}
+          onChange={(event) => {
+            const muted = event.currentTarget.checked;
+            void change(() => medipeps().muteGroup(group.id, muted));
+          }}
+        />{" "}
+        {said.mute}
+      </label>
       <p class="mp-quiet">{said.kept(group.retentionDays)}</p>
       <Problem action={action} />
       {owner && active && (

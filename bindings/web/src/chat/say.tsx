@@ -6,6 +6,7 @@ import { AttachmentList, FileDrop } from "@medipeps/ui";
 import { useEffect, useRef } from "preact/hooks";
 
 import { Problem, useAction } from "../action.tsx";
+import { compareClock } from "../clock.ts";
 import { noteGroupChange } from "../lists.ts";
 import { medipeps } from "../session.ts";
 import { texts } from "../texts.ts";
@@ -35,11 +36,15 @@ export function SayForm({ group, answering }: { group: Group; answering: Signal<
       return;
     }
     void action.run(async () => {
-      await medipeps().say(group.id, {
+      const message = await medipeps().say(group.id, {
         text: text.value,
         attachments: files.value.map((file) => ({ name: file.name, mediaType: file.type || "application/octet-stream", data: file })),
         ...(about === undefined ? {} : { inReplyTo: about.message.id }),
       });
+      if (message.state === "logged") {
+        // The server has just dated it.
+        compareClock(message.time, true);
+      }
       text.value = "";
       files.value = [];
       answering.value = undefined;

@@ -7,6 +7,9 @@ import { Notice, QrCode, errorText } from "@medipeps/ui";
 import { medipeps } from "../session.ts";
 import { texts } from "../texts.ts";
 
+/** Between two steps, in milliseconds. */
+const PAUSE = 500;
+
 export interface Linking {
   /** `undefined` before it begins, and when it has failed. */
   readonly state: Signal<LinkState | undefined>;
@@ -38,6 +41,8 @@ export function useLinking(onDone: () => void): Linking {
           onDone();
           return;
         }
+        // The account asks the server with each call.
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
         step = medipeps().continueLinking();
       }
     } catch (error) {

@@ -6,7 +6,7 @@ import { Notice, TextField, isAddress } from "@medipeps/ui";
 import { LinkingSteps, useLinking } from "../devices/linking.tsx";
 import { medipeps, run, settings } from "../session.ts";
 import { texts } from "../texts.ts";
-import { ServerField } from "./first-run.tsx";
+import { Buttons, ServerField } from "./fields.tsx";
 
 export function BecomeDevice({ anew, onBack }: { anew: boolean; onBack: () => void }) {
   const said = texts().firstRun;
@@ -27,7 +27,7 @@ export function BecomeDevice({ anew, onBack }: { anew: boolean; onBack: () => vo
   if (linking.state.value !== undefined) {
     return (
       <div class="narrow">
-        <h1>{said.linkTitle}</h1>
+        <h1>{said.ways.link.title}</h1>
         <LinkingSteps linking={linking} />
       </div>
     );
@@ -41,20 +41,13 @@ export function BecomeDevice({ anew, onBack }: { anew: boolean; onBack: () => vo
         void begin(anew || linking.problem.value !== undefined);
       }}
     >
-      <h1>{said.linkTitle}</h1>
+      <h1>{said.ways.link.title}</h1>
       <p>{said.linkHow}</p>
       <ServerField value={server.value} onInput={(value) => (server.value = value)} />
       <TextField label={said.address} hint={said.addressHint} value={address.value} onInput={(value) => (address.value = value)} required />
       <TextField label={said.deviceName} hint={said.deviceNameHint} value={name.value} onInput={(value) => (name.value = value)} required />
       {linking.problem.value !== undefined && <Notice problem>{linking.problem.value}</Notice>}
-      <div class="mp-row">
-        <button type="submit" class="mp-first" disabled={linking.busy.value || !isAddress(address.value.trim())}>
-          {said.showCode}
-        </button>
-        <button type="button" onClick={onBack}>
-          {said.back}
-        </button>
-      </div>
+      <Buttons go={said.showCode} busy={linking.busy.value} ready={isAddress(address.value.trim())} onBack={onBack} />
     </form>
   );
 }
