@@ -53,6 +53,11 @@ export class Place {
         "content-type": KINDS[extname(path)] ?? "application/octet-stream",
         "content-security-policy": policy.join("; "),
       });
+      // What a test lets happen in somebody's Worker beforehand.
+      const prelude = /(?:^|; )prelude=([^;]*)/.exec(request.headers.cookie ?? "")?.[1];
+      if (path === "/worker.js" && prelude !== undefined) {
+        body = `${decodeURIComponent(prelude)}\n${body}`;
+      }
       response.end(body);
     });
     await new Promise((resolve) => this.web.listen(0, "127.0.0.1", resolve));
