@@ -212,7 +212,7 @@ pub(super) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "fuzz",
-        checks: "every decoder under the fuzzer, 10 s each",
+        checks: "every decoder under the fuzzer, 6 s each",
         needs: &[&FUZZ, &CXX],
         minutes: 10.0,
         work: Work::Own(fuzz::run),

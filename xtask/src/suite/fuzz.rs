@@ -14,7 +14,7 @@ use crate::suite::count::Counts;
 use crate::suite::report::Ended;
 
 /// How long one target runs, in seconds.
-const SECONDS: u32 = 10;
+const SECONDS: u32 = 6;
 /// The same in a nightly run.
 const SECONDS_NIGHTLY: u32 = 300;
 /// The longest input, in bytes: the largest envelope is 64 KiB.
