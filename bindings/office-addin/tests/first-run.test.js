@@ -52,7 +52,7 @@ scenes("an account is made with an invitation, and its recovery key is shown unt
 
 scenes("an Outlook is linked with a device that there is, and reads what comes from then on", async () => {
   const { claire, david } = place;
-  const second = await place.person("claire-second", claire.address);
+  const second = await place.person("claire-second", { address: claire.address });
   const pane = await second.pane(second.outlook.compose());
   await pane.getByRole("button", { name: "Link with my other device" }).click();
   await pane.getByLabel("Server").fill(place.server);
@@ -95,7 +95,7 @@ scenes("an Outlook is linked with a device that there is, and reads what comes f
 
 scenes("other digits end a linking, and nothing has changed", async () => {
   const { david } = place;
-  const second = await place.person("david-second", david.address);
+  const second = await place.person("david-second", { address: david.address });
   const pane = await second.pane(second.outlook.compose());
   await pane.getByRole("button", { name: "Link with my other device" }).click();
   await pane.getByLabel("Server").fill(place.server);
@@ -113,6 +113,27 @@ scenes("other digits end a linking, and nothing has changed", async () => {
   assert.equal((await other.evaluate(() => window.client.devices())).length, 1);
   await other.close();
   place.clean([]);
+});
+
+scenes("a pane that is a frame in a page of another site does everything", async () => {
+  const { david } = place;
+  const hana = await place.person("hana", { profile: true });
+  const item = hana.outlook.compose({ to: [david.address] });
+  const pane = await hana.framed(item);
+  await pane.getByRole("button", { name: "I have an invitation" }).click();
+  await pane.getByLabel("Server").fill(place.server);
+  await pane.getByLabel("Invitation code").fill(place.invite());
+  await pane.getByRole("button", { name: "Make the account" }).click();
+  await pane.getByRole("checkbox").check();
+  await pane.getByRole("button", { name: "Continue" }).click();
+  await pane.getByRole("button", { name: "Protected by Medipeps" }).click();
+  await pane.getByLabel("Text").fill("Troponin 34 ng/l.");
+  await pane.getByRole("button", { name: "Send protected" }).click();
+  await pane.getByText("Now press Send in Outlook").waitFor();
+  assert.deepEqual(await hana.outlook.send(item), { sent: true });
+  const reading = await david.pane(david.outlook.inbox[0]);
+  await reading.getByText("Troponin 34 ng/l.").waitFor();
+  place.clean(["Troponin", "34 ng/l"]);
 });
 
 scenes("a server that is not reached is told, and the way back is open", async () => {

@@ -167,6 +167,31 @@ scenes("a stub whose mail is still on its way waits for it", async () => {
   place.clean(SECRETS);
 });
 
+scenes("a mail with html from another client is shown in a frame that can do nothing", async () => {
+  const { claire, david } = place;
+  const { item, pane } = await claire.write({ ...MAIL, to: [david.address] });
+  await pane.close();
+  const account = await claire.account();
+  const html = `<p>Please <b>look</b> at it.</p><img src="https://elsewhere.example/potassium"><script>window.ran = true</script>`;
+  const messageId = await account.evaluate(
+    async ([to, subject, html]) => {
+      const { id } = await window.client.send({ to: [to], subject, text: "Please look at it.", html });
+      return (await window.client.messages()).find((mail) => mail.id === id).messageId;
+    },
+    [david.address, MAIL.subject, html],
+  );
+  await account.close();
+  const id = stub.stubIdOf(messageId);
+  item.state.html = stub.stubHtml(id);
+  item.state.headers[stub.HEADER] = stub.headerOf({ state: "sent", id, recipients: stub.recipientsDigest(id, [david.address]) });
+  assert.deepEqual(await claire.outlook.send(item), { sent: true });
+  const reading = await david.pane(david.outlook.inbox[0]);
+  const frame = reading.frameLocator("iframe");
+  await frame.locator("b").filter({ hasText: "look" }).waitFor();
+  assert.equal(await frame.locator("img, script").count(), 0);
+  place.clean(SECRETS);
+});
+
 scenes("everything is there in French, and goes by keyboard", async () => {
   const { claire, david } = place;
   await claire.fresh({ language: "fr-FR" });

@@ -9,14 +9,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { accessible, browser, complaints, serve } from "../../ui/tests/stage.js";
-import { ADDIN } from "./modules.js";
+import { accessible, complaints, serve } from "../../ui/tests/stage.js";
+import { ADDIN, modules } from "./modules.js";
 import * as flavours from "./office/html.js";
 import { Exchange, Outlook } from "./office/outlook.js";
 import { bounded, officeScript, runBare } from "./office/runtime.js";
 
 const { MEDIPEPS_SERVER: SERVER, MEDIPEPS_PACKAGE: PACKAGE } = process.env;
 const SCREENSHOTS = new URL("../../../target/screenshots/office-addin/", import.meta.url).pathname;
+const { chromium } = modules("playwright-core");
+/** The server's certificate is its own; who it is, its key shows. */
+const LAUNCH = {
+  executablePath: process.env.MEDIPEPS_CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--ignore-certificate-errors"],
+};
 const CDN = "https://appsforoffice.microsoft.com/**";
 /** What README.md tells whoever deploys the add-in to send beside the pages' own policy. */
 const HEADERS = { "x-content-type-options": "nosniff", "referrer-policy": "no-referrer" };
@@ -42,12 +48,14 @@ export class Place {
       if (path === "/package/") {
         return "<!doctype html><title>Account</title>";
       }
+      if (path === "/outlook/") {
+        return `<!doctype html><title>Outlook</title><iframe src="${place.web.origin}/taskpane.html" width="320" height="700"></iframe>`;
+      }
       return path.startsWith("/package/") ? readFileSync(join(PACKAGE, path.slice("/package/".length))) : undefined;
     });
     place.office = officeScript();
     await place.start();
-    // The server's certificate is its own; who it is, its key shows.
-    place.browser = await browser("--ignore-certificate-errors");
+    place.browser = await chromium.launch(LAUNCH);
     for (const name of names) {
       place[name] = await place.person(name);
       await place[name].register();
@@ -85,9 +93,19 @@ export class Place {
     return execFileSync(SERVER, words, { encoding: "utf8" }).trimEnd().split("\n").at(-1);
   }
 
-  /** Somebody with a mailbox at Exchange, and no account yet. `address` if it is a second Outlook of somebody's. */
-  async person(local, address = `${local}@${DOMAIN}`) {
-    const context = await this.browser.newContext({ viewport: PANE });
+  /**
+   * Somebody with a mailbox at Exchange, and no account yet. `address` if it is a second Outlook of somebody's. In a `profile` on the
+   * disk frames of other sites have storage, as usual; else the window is private, and they have none.
+   */
+  async person(local, { address = `${local}@${DOMAIN}`, profile = false } = {}) {
+    if (profile) {
+      // As Chromium is where third parties may keep things.
+      mkdirSync(join(this.folder, local, "Default"), { recursive: true });
+      writeFileSync(join(this.folder, local, "Default/Preferences"), JSON.stringify({ profile: { cookie_controls_mode: 0, block_third_party_cookies: false } }));
+    }
+    const context = profile
+      ? await chromium.launchPersistentContext(join(this.folder, local), { ...LAUNCH, viewport: PANE })
+      : await this.browser.newContext({ viewport: PANE });
     context.setDefaultTimeout(15_000);
     const person = new Person(this, address, context, `Dr ${local}`);
     await person.open();
@@ -105,6 +123,7 @@ export class Place {
 
   async close() {
     this.people.forEach(({ outlook }) => outlook.close());
+    await Promise.all(this.people.map(({ context }) => context.close()));
     await this.browser?.close();
     this.process?.kill();
     this.web?.close();
@@ -192,6 +211,15 @@ class Person {
   /** The pane beside an item. */
   pane(item) {
     return this.#page("taskpane.html", item, false);
+  }
+
+  /** The pane as Outlook on the web has it: a frame in a page of another site. */
+  async framed(item) {
+    const page = await this.context.newPage();
+    this.complaints.push(complaints(page));
+    this.#runtimes.set(page, { item, handler: false });
+    await page.goto(`${this.place.web.origin.replace("127.0.0.1", "localhost")}/outlook/`);
+    return page.frameLocator("iframe");
   }
 
   /** Outlook shows another item, or none, beside a pinned pane. */

@@ -3,13 +3,20 @@
 import "@medipeps/ui/ui.css";
 import "./pane.css";
 
-import { bestLanguage, setLanguage } from "@medipeps/ui";
+import { Notice, bestLanguage, setLanguage } from "@medipeps/ui";
 import { render } from "preact";
 
+import { texts } from "../texts/texts.ts";
 import { App } from "./app.tsx";
 import { Pane } from "./state.ts";
 
 await Office.onReady();
 setLanguage(bestLanguage([Office.context.displayLanguage]));
-const pane = await Pane.open(Office.context.mailbox);
-render(<App pane={pane} />, document.getElementById("pane")!);
+const root = document.getElementById("pane")!;
+try {
+  render(<App pane={await Pane.open(Office.context.mailbox)} />, root);
+} catch (error) {
+  // A private window, or a browser that lets frames of other sites keep nothing.
+  console.warn("no storage:", error);
+  render(<Notice problem>{texts().noStorage}</Notice>, root);
+}

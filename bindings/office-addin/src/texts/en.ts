@@ -5,6 +5,7 @@ export const en = {
   loading: "One moment …",
   again: "Try again",
   back: "Back",
+  noStorage: "This browser lets Medipeps keep nothing here: in a private window, or where storage of frames is blocked. Allow it for this page, use a normal window, or the Outlook program.",
   nothingOpen: "Select a mail, or write a new one.",
   reading: "You can read protected mail here. To write one, open a new mail in Outlook and then this pane.",
 

@@ -9,6 +9,7 @@ export const fr: Translation<typeof en> = {
   loading: "Un instant…",
   again: "Réessayer",
   back: "Retour",
+  noStorage: "Ce navigateur ne laisse rien conserver à Medipeps ici : fenêtre privée, ou stockage bloqué pour les cadres. Autorisez-le pour cette page, utilisez une fenêtre normale ou le programme Outlook.",
   nothingOpen: "Sélectionnez un message, ou écrivez-en un nouveau.",
   reading: "Les messages protégés se lisent ici. Pour en écrire un, ouvrez un nouveau message dans Outlook, puis ce volet.",
 

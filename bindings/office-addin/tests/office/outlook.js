@@ -84,7 +84,10 @@ export class Outlook {
     this.flavour = flavour;
     this.signature = signature;
     this.sendMode = sendMode;
-    exchange.mailboxes.set(address, this);
+    // A second Outlook of somebody gets what is put into it.
+    if (!exchange.mailboxes.has(address)) {
+      exchange.mailboxes.set(address, this);
+    }
     this.timer = setInterval(() => this.items.filter(({ open, mode }) => open && mode === "compose").forEach((item) => this.#save(item, "autosave")), AUTOSAVE);
   }
 
