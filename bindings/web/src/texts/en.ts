@@ -26,7 +26,7 @@ export const en = {
 
   banners: {
     offline: "The server cannot be reached.",
-    waiting: (mails: number) => `${count(mails, "mail waits", "mails wait")} here and will go out by themselves.`,
+    waiting: (mails: number) => `${count(mails, "mail waits here and will go out by itself", "mails wait here and will go out by themselves")}.`,
     nothingWaits: "What you send waits here and goes out by itself.",
     clock: "The clock of this computer is wrong by more than five minutes. Times shown here are off; set the clock.",
     undecryptable: (messages: number) =>
