@@ -76,16 +76,23 @@ test("whoever loads the page again before confirming the recovery key is told th
   await bea.ready();
 });
 
-test("in French", async () => {
-  const fatou = await house.colleague("fatou", "fr-FR");
-  assert.equal(await fatou.page.evaluate(() => document.documentElement.lang), "fr");
-  assert.match(await fatou.page.title(), /^Messages – Medipeps$/);
-  await fatou.inspect("mail-empty-fr");
+test("every area in French, in the dark", async () => {
+  const fatou = await house.person("fr-FR", { colorScheme: "dark" });
+  await fatou.look();
+  await fatou.register("fatou");
+  const { page } = fatou;
+  assert.equal(await page.evaluate(() => document.documentElement.lang), "fr");
+  assert.match(await page.title(), /^Messages – Medipeps$/);
+  for (const area of ["Messages", "Écrire", "Groupes", "Contacts", "Appareils", "Réglages"]) {
+    await fatou.go(area);
+    await page.locator("#main h2").first().waitFor();
+    await fatou.inspect(`french-${area.toLowerCase()}`);
+  }
   // The other language is kept over a reload.
-  await fatou.page.getByRole("combobox", { name: "Langue" }).selectOption("en");
-  await fatou.page.getByRole("navigation").getByRole("link", { name: "Devices" }).waitFor();
-  await fatou.page.reload();
-  await fatou.page.getByRole("navigation").getByRole("link", { name: "Devices" }).waitFor();
+  await page.getByRole("banner").getByRole("combobox", { name: "Langue" }).selectOption("en");
+  await page.getByRole("navigation").getByRole("link", { name: "Devices" }).waitFor();
+  await page.reload();
+  await page.getByRole("navigation").getByRole("link", { name: "Devices" }).waitFor();
 });
 
 test("one tab at a time, and it can be handed over", async () => {
