@@ -106,6 +106,7 @@ scenes("a reply to all with one person outside goes nowhere until somebody has d
   assert.deepEqual(plain.state.to, [outside]);
   assert.equal((await david.outlook.send(plain)).sent, false);
   const deciding = await david.pane(plain);
+  await deciding.getByRole("heading", { name: "How does this mail go?" }).waitFor();
   await david.look(deciding, "start");
   await deciding.getByRole("button", { name: "Without protection" }).click();
   await deciding.getByText("Really send this mail unprotected?").waitFor();

@@ -83,7 +83,10 @@ async function takenOver({ pane, item, refresh }: StageProps): Promise<Draft> {
   const files = await item.files(written);
   const text = await asked<string>((callback) => item.item.body.getAsync(Office.CoercionType.Text, callback));
   const subject = speaksOfStub(written.subject, "") ? written.subject.replace(SUBJECT, "").trim() : written.subject;
-  const draft = await pane.drafts.create({ subject, text: text.replaceAll("\r\n", "\n").replaceAll("\u00a0", " ").trim() }, files);
+  const own = text.replaceAll("\r\n", "\n").replaceAll("\u00a0", " ").trim();
+  // Without a subject it is the signature that Outlook has put there, most often.
+  const room = subject === "" && own !== "" ? "\n\n" : "";
+  const draft = await pane.drafts.create({ subject, text: room + own }, files);
   await item.stamp({ state: "draft", id: draft.id });
   await refresh();
   return draft;
