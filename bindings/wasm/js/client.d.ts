@@ -35,11 +35,27 @@ export class MedipepsError extends Error {
   readonly reason?: string;
 }
 
+export type Transport = "webtransport" | "websocket";
+
 export interface OpenOptions {
+  /** Which transports may be taken. By default both: WebTransport first, where the browser has it, and WebSocket beside it. */
+  transports?: readonly Transport[];
+  /**
+   * For development: SHA-256 of the server's own certificate (of ECDSA P-256, good for 14 days at most), as 64 hexadecimal digits or
+   * 43 of base64url. WebTransport then takes that one, and none of the Web's PKI. WebSocket is not concerned.
+   */
+  certificateHashes?: readonly string[];
   /** Where `worker.js` is, for bundlers that move it. */
   worker?: URL | string;
   /** Where `medipeps_wasm_bg.wasm` is, for bundlers that move it. */
   wasm?: URL | string;
+}
+
+export interface Connection {
+  /** What carries it; `undefined` before there was one. */
+  readonly transport?: Transport;
+  /** Why a transport that was tried for it was not taken, where it failed. A browser does not tell much. */
+  readonly problem?: string;
 }
 
 /** `local@domain` */
@@ -349,6 +365,8 @@ export class Client extends EventTarget {
   /** An empty name takes it away. */
   renameDevice(id: number, name: string): Promise<void>;
 
+  /** The connection that was made last. */
+  connection(): Promise<Connection>;
   /** Finishes what was asked for, and lets go of connections and database. */
   close(): Promise<void>;
 

@@ -10,6 +10,9 @@ export class MedipepsError extends Error {
   }
 }
 
+/** What a page may take, in the order in which it is tried. */
+const TRANSPORTS = ["webtransport", "websocket"];
+
 /** An account of this browser. */
 export class Client extends EventTarget {
   #worker;
@@ -26,7 +29,7 @@ export class Client extends EventTarget {
     };
   }
 
-  static async open(name = "account", { worker: place, wasm } = {}) {
+  static async open(name = "account", { transports = TRANSPORTS, certificateHashes = [], worker: place, wasm } = {}) {
     const worker =
       place === undefined
         ? // Written so that bundlers see the Worker.
@@ -34,7 +37,9 @@ export class Client extends EventTarget {
         : new Worker(place, { type: "module" });
     const client = new Client(worker);
     try {
-      await client.#call("open", name, { wasm: wasm === undefined ? undefined : String(wasm) });
+      // The Worker lies elsewhere than the page.
+      const absolute = wasm === undefined ? undefined : new URL(wasm, location.href).href;
+      await client.#call("open", name, { transports, certificateHashes, wasm: absolute });
     } catch (error) {
       worker.terminate();
       throw error;
@@ -176,6 +181,10 @@ export class Client extends EventTarget {
 
   renameDevice(id, name) {
     return this.#call("renameDevice", id, name);
+  }
+
+  connection() {
+    return this.#call("connection");
   }
 
   async close() {

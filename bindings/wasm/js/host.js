@@ -1,8 +1,9 @@
-// What a dedicated Worker has of a machine: a database, a lock, sockets and a clock. The Rust of this package decides; this does.
+// What a dedicated Worker has of a machine: a database, a lock and a clock. The Rust of this package decides; this does.
 
 const RECORDS = "records";
 const HEAD = "head";
 const LOCK = "lock";
+const TRANSPORT = "transport";
 
 /** The result of a request of IndexedDB. */
 function answered(request) {
@@ -84,6 +85,18 @@ export class Database {
     return { generation, tag, header, keys: keys.map((key) => new Uint8Array(key)), values };
   }
 
+  /** Which transport was taken last and since when, or `undefined`. */
+  transport() {
+    return answered(this.#database.transaction(HEAD).objectStore(HEAD).get(TRANSPORT));
+  }
+
+  /** Keeps that, sooner or later. */
+  async keepTransport(name, since) {
+    const transaction = this.#database.transaction(HEAD, "readwrite");
+    transaction.objectStore(HEAD).put({ name, since }, TRANSPORT);
+    await ended(transaction);
+  }
+
   /** Keeps a commit in one transaction, if `expected` is the generation that is kept. */
   async commit(expected, head, deletes, keys, values) {
     const transaction = this.#database.transaction([RECORDS, HEAD], "readwrite", { durability: "strict" });
@@ -125,78 +138,6 @@ function locked(name) {
       })
       .catch(reject);
   });
-}
-
-/** A WebSocket whose messages are waited for. */
-export class Socket {
-  #socket;
-  #arrived = [];
-  #waiting = null;
-  #closed = null;
-
-  constructor(socket) {
-    this.#socket = socket;
-    socket.binaryType = "arraybuffer";
-    socket.onmessage = ({ data }) => {
-      // Of what a server may send, only binary messages say anything.
-      if (data instanceof ArrayBuffer) {
-        this.#arrived.push(new Uint8Array(data));
-        this.#wake();
-      }
-    };
-  }
-
-  /** Connects, within so many milliseconds. */
-  static open(url, protocol, milliseconds) {
-    return new Promise((resolve, reject) => {
-      const raw = new WebSocket(url, protocol);
-      const socket = new Socket(raw);
-      const timer = setTimeout(() => raw.close(), milliseconds);
-      raw.onopen = () => {
-        clearTimeout(timer);
-        resolve(socket);
-      };
-      raw.onclose = ({ code, reason }) => {
-        clearTimeout(timer);
-        socket.#closed = reason || `code ${code}`;
-        socket.#wake();
-        // Why, a browser tells no script.
-        reject(new Error("the WebSocket cannot be opened"));
-      };
-    });
-  }
-
-  /** Sends a message; on a socket that is gone it is nothing. */
-  send(bytes) {
-    if (this.#socket.readyState === WebSocket.OPEN) {
-      this.#socket.send(bytes);
-    }
-  }
-
-  /** The next message, or why there is none any more, as a text. */
-  async next() {
-    for (;;) {
-      const message = this.#arrived.shift();
-      if (message !== undefined) {
-        return message;
-      }
-      if (this.#closed !== null) {
-        return this.#closed;
-      }
-      await new Promise((resolve) => {
-        this.#waiting = resolve;
-      });
-    }
-  }
-
-  close() {
-    this.#socket.close();
-  }
-
-  #wake() {
-    this.#waiting?.();
-    this.#waiting = null;
-  }
 }
 
 /** Something happened that must not: what is in memory is not to be trusted any more, and the page ends the Worker. */

@@ -1,6 +1,6 @@
 // The dedicated Worker that has an account. `client.js` starts it.
 
-import init, { Account } from "./medipeps_wasm.js";
+import init, { Account, chooseTransports, connection } from "./medipeps_wasm.js";
 
 /** What a page may call, beside `open`. */
 const CALLS = new Set([
@@ -42,9 +42,10 @@ const CALLS = new Set([
 
 let account;
 
-async function open(name, { wasm } = {}) {
+async function open(name, { transports, certificateHashes, wasm }) {
   // Written so that bundlers see the file.
   await init({ module_or_path: wasm ?? new URL("./medipeps_wasm_bg.wasm", import.meta.url) });
+  chooseTransports(transports, certificateHashes);
   account = await Account.open(name, (event) => self.postMessage({ event }));
 }
 
@@ -52,6 +53,9 @@ async function open(name, { wasm } = {}) {
 async function call(method, values) {
   if (method === "open") {
     return open(...values);
+  }
+  if (account !== undefined && method === "connection") {
+    return connection();
   }
   if (account === undefined || !CALLS.has(method)) {
     throw new Error(`there is no ${method}`);

@@ -35,24 +35,14 @@ extern "C" {
         values: &Array,
     ) -> Result<JsValue, JsValue>;
 
+    #[wasm_bindgen(method, js_name = transport, catch)]
+    async fn read_transport(this: &Database) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, js_name = keepTransport, catch)]
+    async fn write_transport(this: &Database, name: &str, since: f64) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(method)]
     pub(crate) fn close(this: &Database);
-
-    /// A WebSocket.
-    #[derive(Debug, Clone)]
-    pub(crate) type Socket;
-
-    #[wasm_bindgen(static_method_of = Socket, js_name = open, catch)]
-    async fn open_socket(url: &str, protocol: &str, milliseconds: f64) -> Result<JsValue, JsValue>;
-
-    #[wasm_bindgen(method)]
-    pub(crate) fn send(this: &Socket, bytes: &[u8]);
-
-    #[wasm_bindgen(method, js_name = next, catch)]
-    async fn next(this: &Socket) -> Result<JsValue, JsValue>;
-
-    #[wasm_bindgen(method)]
-    pub(crate) fn close(this: &Socket);
 
     /// Tells the page that something happened that must not.
     pub(crate) fn defect(place: &str);
@@ -98,6 +88,18 @@ impl Database {
         Ok((head, records))
     }
 
+    /// Which transport was taken last, by name, and since when it is, in milliseconds since 1970. `None` if that is not known.
+    pub(crate) async fn transport(&self) -> Option<(String, u64)> {
+        let kept = self.read_transport().await.ok()?;
+        let field = |name: &str| Reflect::get(&kept, &name.into()).ok();
+        Some((field("name")?.as_string()?, whole(field("since")?.as_f64()?)))
+    }
+
+    /// Keeps that. Where it cannot be kept, it is not.
+    pub(crate) async fn keep_transport(&self, name: &str, since: u64) {
+        let _ = self.write_transport(name, number(since).as_f64().unwrap_or_default()).await;
+    }
+
     /// Keeps a change whole or not at all.
     pub(crate) async fn commit(&self, change: &Change) -> Result<(), StoreError> {
         let head = js_sys::Object::new();
@@ -115,27 +117,6 @@ impl Database {
         let expected = number(change.expected).as_f64().unwrap_or_default();
         self.commit_change(expected, &head, &deletes, &keys, &values).await.map_err(|error| medium(&error))?;
         Ok(())
-    }
-}
-
-impl Socket {
-    /// Connects, within that time.
-    pub(crate) async fn open(url: &str, protocol: &str, time: Duration) -> Result<Self, String> {
-        Self::open_socket(url, protocol, milliseconds(time))
-            .await
-            .map(JsCast::unchecked_into)
-            .map_err(|error| text(&error))
-    }
-
-    /// The next message, or why there is none any more.
-    pub(crate) async fn next_message(&self) -> Result<Vec<u8>, String> {
-        match self.next().await {
-            Ok(message) => match message.dyn_ref::<Uint8Array>() {
-                Some(bytes) => Ok(bytes.to_vec()),
-                None => Err(message.as_string().unwrap_or_default()),
-            },
-            Err(error) => Err(text(&error)),
-        }
     }
 }
 
@@ -160,7 +141,7 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 /// What JavaScript says is wrong.
-fn text(error: &JsValue) -> String {
+pub(crate) fn text(error: &JsValue) -> String {
     let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
     // An error of the database is none of the language's.
     let message = message.or_else(|| Reflect::get(error, &"message".into()).ok()?.as_string());

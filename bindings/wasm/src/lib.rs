@@ -1,10 +1,12 @@
-//! A Medipeps account in a page of a browser: the engine and the loop of [`medipeps_client`], with IndexedDB for a disk and a
-//! WebSocket for a network. It runs in a dedicated Worker; `js/client.js` is what a page imports.
+//! A Medipeps account in a page of a browser: the engine and the loop of [`medipeps_client`], with IndexedDB for a disk, and
+//! WebTransport or a WebSocket for a network. It runs in a dedicated Worker; `js/client.js` is what a page imports.
 //!
 //! What needs no browser is compiled and tested everywhere; the rest is there for `wasm32` alone.
 
 #[cfg(target_arch = "wasm32")]
 pub mod account;
+#[cfg(target_arch = "wasm32")]
+pub mod choice;
 #[cfg(target_arch = "wasm32")]
 mod defect;
 #[cfg(target_arch = "wasm32")]
@@ -12,8 +14,9 @@ mod error;
 #[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(target_arch = "wasm32")]
-#[path = "link/websocket.rs"]
 mod link;
+#[cfg(target_arch = "wasm32")]
+mod network;
 #[cfg(target_arch = "wasm32")]
 mod platform;
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "used in browsers"))]

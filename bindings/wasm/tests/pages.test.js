@@ -42,7 +42,9 @@ function databases(page) {
       for (const store of database.objectStoreNames) {
         const values = await answered(database.transaction(store).objectStore(store).getAll());
         const bytes = (value) =>
-          value instanceof Uint8Array
+          typeof value === "string"
+            ? value
+            : value instanceof Uint8Array
             ? Array.from(value, (byte) => String.fromCharCode(byte)).join("")
             : Object.values(value ?? {}).map((inner) => (inner instanceof CryptoKey ? "" : bytes(inner))).join("");
         all += values.map(bytes).join("\n");

@@ -1,8 +1,9 @@
 // A real server, the static server of a practice's web client, and browsers.
 
 import { execFileSync, spawn } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -13,24 +14,54 @@ const { MEDIPEPS_SERVER: SERVER, MEDIPEPS_PACKAGE: PACKAGE, MEDIPEPS_MODULES: MO
 const { chromium } = createRequire(join(MODULES, "index.js"))("playwright-core");
 
 const KINDS = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
-const OWN = new Set(["/page.html", "/page.js"]);
+const WORKERS = ["worker-without-webtransport", "without-webtransport", "worker-that-tells", "telling"];
+const OWN = new Set(["/page.html", "/page.js", ...WORKERS.map((name) => `/${name}.js`)]);
+
+/** The path of the package's module for networks: its folder has a name that wasm-bindgen makes. */
+export function networkModule() {
+  const [folder] = readdirSync(join(PACKAGE, "snippets"));
+  return `/snippets/${folder}/js/network.js`;
+}
 
 /** The domain of the server's accounts. */
 export const DOMAIN = "clinic.example";
 
+/** What a browser needs here, and what makes it take the server's own certificate over WebSocket: who it is, its key shows. */
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"];
+const ANY_CERTIFICATE = "--ignore-certificate-errors";
+
 /** Everything that a test needs. `close` ends it. */
 export class Place {
-  static async open() {
+  /** Other addresses that pages may connect to. */
+  others = [];
+
+  /**
+   * - `transport`: lines for that section of the server's configuration.
+   * - `shortCertificate`: the server's certificate is of the kind that a page may name by its hash, `place.certificateHash`.
+   * - `anyCertificate`: whether the browser takes any certificate over WebSocket.
+   */
+  static async open({ transport = "", shortCertificate = false, anyCertificate = true } = {}) {
     const place = new Place();
     place.folder = mkdtempSync(join(tmpdir(), "medipeps-pages-"));
+    place.transport = transport;
+    place.certificate = shortCertificate ? place.#certify() : "";
     await place.#serve();
     await place.start();
     place.browser = await chromium.launch({
       executablePath: process.env.MEDIPEPS_CHROMIUM ?? "/usr/bin/chromium",
-      // The server's certificate is its own; who it is, its key shows.
-      args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--ignore-certificate-errors"],
+      args: anyCertificate ? [...FLAGS, ANY_CERTIFICATE] : FLAGS,
     });
     return place;
+  }
+
+  /** Makes a certificate of P-256 for less than two weeks, and gives the lines of the configuration that name it. */
+  #certify() {
+    const [certificate, key] = ["certificate.pem", "key.pem"].map((name) => join(this.folder, name));
+    const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "13"];
+    const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+    execFileSync("openssl", ["req", "-x509", ...kind, ...names, "-keyout", key, "-out", certificate], { stdio: "ignore" });
+    this.certificateHash = new X509Certificate(readFileSync(certificate)).fingerprint256;
+    return `certificate = "${certificate}"\nprivate_key = "${key}"\n`;
   }
 
   async #serve() {
@@ -46,7 +77,7 @@ export class Place {
       const policy = [
         "default-src 'none'",
         "script-src 'self' 'wasm-unsafe-eval'",
-        `connect-src 'self' wss://${this.server}`,
+        `connect-src 'self' ${this.reached().flatMap((address) => [`https://${address}`, `wss://${address}`]).join(" ")}`,
         "worker-src 'self'",
       ];
       response.writeHead(200, {
@@ -70,7 +101,7 @@ export class Place {
     writeFileSync(
       this.config,
       `domain = "${DOMAIN}"\nlisten = "${this.server ?? "127.0.0.1:0"}"\ndata_dir = "${join(this.folder, "data")}"\n` +
-        `[transport]\nallowed_origins = ["${this.origin}"]\n`,
+        `${this.certificate}[transport]\nallowed_origins = ["${this.origin}"]\n${this.transport}\n`,
     );
     this.process = spawn(SERVER, ["run", "--config", this.config], { stdio: ["ignore", "pipe", "ignore"] });
     const lines = createInterface({ input: this.process.stdout });
@@ -79,6 +110,11 @@ export class Place {
       this.process.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
     });
     this.server = /^listening on ([^,]+)/.exec(said)[1];
+  }
+
+  /** Where pages may connect to. */
+  reached() {
+    return [this.server, ...this.others];
   }
 
   /** Kills the server. */
@@ -94,9 +130,9 @@ export class Place {
     return execFileSync(SERVER, words, { encoding: "utf8" }).trimEnd().split("\n").at(-1);
   }
 
-  /** Somebody with a browser profile of his own. */
-  async person() {
-    return new Person(this, await this.browser.newContext());
+  /** Somebody with a browser profile of his own, whose page opens the account with these options. */
+  async person(options) {
+    return new Person(this, await this.browser.newContext(), options);
   }
 
   async close() {
@@ -112,9 +148,10 @@ class Person {
   /** What the browser has complained of. */
   complaints = [];
 
-  constructor(place, context) {
+  constructor(place, context, options) {
     this.place = place;
     this.context = context;
+    this.options = options;
   }
 
   /** Another tab. */
@@ -132,19 +169,23 @@ class Person {
 
   async look() {
     this.page = await this.tab();
-    await this.page.evaluate(() => window.open_account());
+    await this.open();
   }
 
   async reload() {
     await this.page.reload();
     await this.page.waitForFunction(() => window.ready);
-    await this.page.evaluate(() => window.open_account());
+    await this.open();
+  }
+
+  open() {
+    return this.page.evaluate((options) => window.open_account(options), this.options);
   }
 
   async register(local) {
     this.address = `${local}@${DOMAIN}`;
-    const account = { server: this.place.server, invitation: this.place.invite(), address: this.address, name: local };
-    const created = await this.call("create", account);
+    const server = this.server ?? this.place.server;
+    const created = await this.call("create", { server, invitation: this.place.invite(), address: this.address, name: local });
     this.recoveryKey = created.recoveryKey;
     return created;
   }

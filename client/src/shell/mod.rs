@@ -19,6 +19,7 @@ pub mod home;
 pub mod lookup_error;
 #[cfg(feature = "native")]
 pub mod presence;
+pub mod race;
 pub mod runtime;
 #[cfg(feature = "native")]
 pub mod tls;

@@ -49,6 +49,25 @@ pub(crate) enum Build {
     App,
 }
 
+impl Build {
+    /// What cargo calls it.
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Debug => "dev",
+            Self::Release => "release",
+            Self::App => "app",
+        }
+    }
+
+    /// Where cargo puts it.
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Release | Self::App => self.profile(),
+        }
+    }
+}
+
 impl Language {
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -88,21 +107,14 @@ pub(crate) fn folder(project: &Project, language: Language) -> PathBuf {
 pub(crate) fn generate(project: &Project, language: Language, build: Build, out: &Path) -> Result<bool, ProcessError> {
     let mut generator = project.cargo(["build", "--package", "medipeps-bindgen"]);
     let mut library = project.cargo(["build", "--package", "medipeps-ffi"]);
-    let profile = match build {
-        Build::Debug => "debug",
-        Build::Release => "release",
-        Build::App => "app",
-    };
-    if build != Build::Debug {
-        library.args(["--profile", profile]);
-    }
+    library.args(["--profile", build.profile()]);
     for command in [&mut generator, &mut library] {
         println!("$ {}", process::as_typed(command));
         if !process::stream(command, |_| {})? {
             return Ok(false);
         }
     }
-    let library = project.target().join(profile).join(LIBRARY);
+    let library = project.target().join(build.folder()).join(LIBRARY);
     let mut generate = project.command(project.target().join("debug/uniffi-bindgen"));
     generate.arg("generate").arg(&library).args(["--no-format", "--language", language.name(), "--out-dir"]);
     generate.arg(out);

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Build;
 use crate::process::{self, ProcessError};
 use crate::project::Project;
 use crate::suite::wasm;
@@ -17,15 +18,19 @@ pub(crate) fn folder(project: &Project) -> PathBuf {
 }
 
 /// Builds the package into a folder. False if something failed, which has been shown.
-pub(crate) fn generate(project: &Project, out: &Path) -> Result<bool, ProcessError> {
+pub(crate) fn generate(project: &Project, build: Build, out: &Path) -> Result<bool, ProcessError> {
     if let Err(error) = written(project, out) {
         println!("{}: {error}", out.display());
         return Ok(false);
     }
-    let built = wasm::folder(project).join(wasm::TARGET).join("debug/medipeps_wasm.wasm");
+    let built = wasm::folder(project).join(wasm::TARGET).join(build.folder()).join("medipeps_wasm.wasm");
+    let compile = wasm::build(project, &["--package", "medipeps-wasm", "--profile", build.profile()]);
     let mut bind = project.cargo(["run", "--quiet", "--package", "medipeps-wasm-bindgen", "--"]);
+    if build == Build::App {
+        bind.arg("--without-names");
+    }
     bind.args([&built, out]);
-    for mut command in [wasm::build(project, &["--package", "medipeps-wasm"]), bind] {
+    for mut command in [compile, bind] {
         println!("$ {}", process::as_typed(&command));
         if !process::stream(&mut command, |_| {})? {
             return Ok(false);

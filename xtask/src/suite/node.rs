@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::bindings::npm;
+use crate::bindings::{Build, npm};
 use crate::process::{self, ProcessError};
 use crate::project::Project;
 use crate::suite::Run;
@@ -75,7 +75,7 @@ impl Tests {
     /// Builds server and package, installs the modules and runs the scripts. What fails is shown.
     fn made(&self, project: &Project, modules: &Path) -> Result<bool, ProcessError> {
         let server = project.cargo(["build", "--package", "medipeps-server"]);
-        if !shown(server)? || !npm::generate(project, &npm::folder(project))? {
+        if !shown(server)? || !npm::generate(project, Build::Debug, &npm::folder(project))? {
             return Ok(false);
         }
         let installed = match self.lay_out(project, modules) {

@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
+use crate::choice;
 use crate::error::PageError;
 use crate::host::{Database, since_1970};
 use crate::platform::Page;
@@ -75,6 +76,7 @@ impl Account {
 
     async fn open_account(name: &str, listener: Listener) -> Result<Self, PageError> {
         let Some(database) = Database::open(name).await? else { return Err(PageError::busy()) };
+        choice::remember_in(&database).await;
         match opened(&database).await {
             Ok((store, key, agent)) => Ok(Self {
                 agent: Mutex::new(Some(agent)),

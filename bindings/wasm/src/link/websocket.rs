@@ -1,167 +1,119 @@
 //! A WebSocket of the Worker as what carries a connection. `spec/transport.md`, browser WebSocket.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
-use medipeps_client::limits::{CONNECT_WAIT, IDLE_TIMEOUT, WEBSOCKET_STREAM_RECEIVE_WINDOW};
+use medipeps_client::limits::WEBSOCKET_STREAM_RECEIVE_WINDOW;
 use medipeps_client::shell::address::ServerAddress;
-use medipeps_client::shell::carrier::{ByteStream, Carrier};
-use medipeps_client::shell::connection::{ConnectError, RequestError, ServerExpectation};
-use medipeps_core::proof::Exporter;
-use medipeps_core::wire::transport::Transport;
+use medipeps_client::shell::carrier::ByteStream;
+use medipeps_client::shell::connection::RequestError;
 use wasm_bindgen_futures::spawn_local;
 
-use crate::host::{self, Socket};
+use super::ending::{End, Ending, Living, stay_alive};
+use super::url;
+use crate::host;
+use crate::network::Socket;
 use crate::qmux::{Arrived, Multiplexer};
 
 /// The subprotocol: this protocol's streams by the second draft of qmux.
 const SUBPROTOCOL: &str = "qmux-02.medipeps-1";
-/// Where the server takes WebSocket.
-const PATH: &str = "/medipeps/1";
 
-/// A connection of a page. Clones share it; the last one dropped closes it.
+/// A connection. Clones share it; the last one dropped closes it.
 #[derive(Clone)]
-pub(crate) struct PageLink(Rc<Shared>);
+pub(crate) struct WebSocketLink(Rc<Shared>);
 
 struct Shared {
     socket: Socket,
-    state: RefCell<State>,
+    streams: RefCell<Multiplexer>,
+    ending: Ending,
+    arrivals: Cell<u64>,
+    last_arrival: Cell<Duration>,
 }
 
-struct State {
-    streams: Multiplexer,
-    /// Whoever waits for something of the server's.
-    waiting: Vec<Waker>,
-    ended: Option<End>,
-    arrivals: u64,
-    last_arrival: Duration,
-}
-
-#[derive(Clone)]
-enum End {
-    Closed(String),
-    Silent,
-}
-
-impl fmt::Debug for PageLink {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PageLink").finish_non_exhaustive()
-    }
-}
-
-impl Carrier for PageLink {
-    type Stream = PageStream;
-
-    /// The browser asks for a certificate of the Web's PKI for the host, whatever is asked for here.
-    async fn connect(server: &ServerExpectation<'_>, keep_alive: Duration) -> Result<Self, ConnectError> {
-        let socket = Socket::open(&url(server.address), SUBPROTOCOL, CONNECT_WAIT).await;
-        let socket = socket.map_err(|why| ConnectError::Unreachable(format!("{}: {why}", server.address)))?;
-        let state = State {
-            streams: Multiplexer::new(WEBSOCKET_STREAM_RECEIVE_WINDOW),
-            waiting: Vec::new(),
-            ended: None,
-            arrivals: 0,
-            last_arrival: host::elapsed(),
-        };
-        let shared = Rc::new(Shared { socket, state: RefCell::new(state) });
+impl WebSocketLink {
+    /// Connects. Dropping the future lets go of what was begun.
+    pub(super) async fn connect(server: &ServerAddress, keep_alive: Duration) -> Result<Self, String> {
+        let shared = Rc::new(Shared {
+            socket: Socket::connect(&url("wss", server), SUBPROTOCOL)?,
+            streams: RefCell::new(Multiplexer::new(WEBSOCKET_STREAM_RECEIVE_WINDOW)),
+            ending: Ending::default(),
+            arrivals: Cell::default(),
+            last_arrival: Cell::default(),
+        });
+        shared.socket.opened().await?;
+        shared.last_arrival.set(host::elapsed());
         shared.flush();
         spawn_local(pump(shared.socket.clone(), Rc::downgrade(&shared)));
         spawn_local(stay_alive(Rc::downgrade(&shared), keep_alive));
         Ok(Self(shared))
     }
 
-    fn transport(&self) -> Transport {
-        Transport::BrowserWebSocket
-    }
-
-    fn exporter(&self) -> Result<Option<Exporter>, ConnectError> {
-        Ok(None)
-    }
-
-    fn certificate_key_hash(&self) -> Option<[u8; 32]> {
-        None
-    }
-
-    fn is(&self, other: &Self) -> bool {
+    pub(super) fn is(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
-    async fn send(&self, bytes: Vec<u8>) -> Result<PageStream, RequestError> {
+    pub(super) async fn send(&self, bytes: Vec<u8>) -> Result<WebSocketStream, RequestError> {
         let opened = poll_fn(|context| {
-            let mut state = self.0.state.borrow_mut();
-            if let Some(end) = &state.ended {
+            if let Some(end) = self.0.ending.end() {
                 return Poll::Ready(Err(end.error()));
             }
-            if let Some(id) = state.streams.open(&bytes) {
-                return Poll::Ready(Ok(id));
+            match self.0.streams.borrow_mut().open(&bytes) {
+                Some(id) => Poll::Ready(Ok(id)),
+                None => self.0.ending.wait(context),
             }
-            state.waiting.push(context.waker().clone());
-            Poll::Pending
         });
         let id = opened.await?;
         self.0.flush();
-        Ok(PageStream { shared: self.0.clone(), id })
+        Ok(WebSocketStream { shared: self.0.clone(), id })
     }
 
-    fn arrivals(&self) -> u64 {
-        self.0.state.borrow().arrivals
+    pub(super) fn arrivals(&self) -> u64 {
+        self.0.arrivals.get()
     }
 
-    fn abandon(&self) {
+    pub(super) async fn closed(&self) -> RequestError {
+        self.0.ending.over().await
+    }
+
+    pub(super) fn close(&self) {
         self.0.close();
     }
+}
 
-    async fn closed(&self) -> RequestError {
-        poll_fn(|context| {
-            let mut state = self.0.state.borrow_mut();
-            if let Some(end) = &state.ended {
-                return Poll::Ready(end.error());
-            }
-            state.waiting.push(context.waker().clone());
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// The browser delivers what has been written.
-    async fn close(self) {
-        self.0.close();
+impl fmt::Debug for WebSocketLink {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("WebSocketLink").finish_non_exhaustive()
     }
 }
 
 /// The server's half of a stream.
-pub(crate) struct PageStream {
+pub(crate) struct WebSocketStream {
     shared: Rc<Shared>,
     id: u64,
 }
 
-impl fmt::Debug for PageStream {
+impl fmt::Debug for WebSocketStream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PageStream").finish_non_exhaustive()
+        formatter.debug_struct("WebSocketStream").finish_non_exhaustive()
     }
 }
 
-impl ByteStream for PageStream {
+impl ByteStream for WebSocketStream {
     async fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<bool, RequestError> {
         let read = poll_fn(|context| {
-            let mut state = self.shared.state.borrow_mut();
-            let read = match state.streams.read(self.id, buffer) {
-                Arrived::Data => Ok(true),
-                Arrived::End => Ok(false),
-                Arrived::Reset(code) => Err(RequestError::Closed(format!("the stream was ended with code {code}"))),
-                Arrived::Nothing => match &state.ended {
-                    Some(end) => Err(end.error()),
-                    None => {
-                        state.waiting.push(context.waker().clone());
-                        return Poll::Pending;
-                    }
-                },
-            };
-            Poll::Ready(read)
+            let arrived = self.shared.streams.borrow_mut().read(self.id, buffer);
+            match arrived {
+                Arrived::Data => Poll::Ready(Ok(true)),
+                Arrived::End => Poll::Ready(Ok(false)),
+                Arrived::Reset(code) => {
+                    Poll::Ready(Err(RequestError::Closed(format!("the stream was ended with code {code}"))))
+                }
+                Arrived::Nothing => self.shared.ending.wait(context),
+            }
         })
         .await;
         // The server may send as much again.
@@ -170,9 +122,9 @@ impl ByteStream for PageStream {
     }
 }
 
-impl Drop for PageStream {
+impl Drop for WebSocketStream {
     fn drop(&mut self) {
-        self.shared.state.borrow_mut().streams.let_go(self.id);
+        self.shared.streams.borrow_mut().let_go(self.id);
         self.shared.flush();
     }
 }
@@ -180,63 +132,62 @@ impl Drop for PageStream {
 impl Shared {
     /// Sends what may be sent.
     fn flush(&self) {
-        let mut state = self.state.borrow_mut();
-        while let Some(record) = state.streams.next_record() {
+        let mut streams = self.streams.borrow_mut();
+        while let Some(record) = streams.next_record() {
             self.socket.send(&record);
         }
     }
 
     fn receive(&self, record: &[u8]) {
-        let mut state = self.state.borrow_mut();
-        state.arrivals += 1;
-        state.last_arrival = host::elapsed();
-        if let Err(violation) = state.streams.receive(record) {
-            drop(state);
-            return self.end(End::Closed(violation.to_string()));
+        self.arrivals.set(self.arrivals.get() + 1);
+        self.last_arrival.set(host::elapsed());
+        let received = self.streams.borrow_mut().receive(record);
+        if let Err(violation) = received {
+            return self.finish(End::Closed(violation.to_string()));
         }
-        let closed = state.streams.closed().map(|(code, reason)| format!("by the server, code {code} {reason}"));
-        drop(state);
+        let closed =
+            self.streams.borrow().closed().map(|(code, reason)| format!("by the server, code {code} {reason}"));
         match closed {
-            Some(why) => self.end(End::Closed(why.trim_end().to_owned())),
+            Some(why) => self.finish(End::Closed(why.trim_end().to_owned())),
             None => {
                 self.flush();
-                self.wake();
+                self.ending.wake();
             }
         }
     }
 
-    fn end(&self, end: End) {
-        self.state.borrow_mut().ended.get_or_insert(end);
-        self.socket.close();
-        self.wake();
-    }
-
     fn close(&self) {
-        if self.state.borrow().ended.is_none() {
-            self.state.borrow_mut().streams.close();
+        if self.ending.end().is_none() {
+            self.streams.borrow_mut().close();
             self.flush();
-            self.end(End::Closed("by this page".to_owned()));
+            self.finish(End::Closed("by this page".to_owned()));
         }
     }
+}
 
-    fn wake(&self) {
-        let waiting = std::mem::take(&mut self.state.borrow_mut().waiting);
-        waiting.into_iter().for_each(Waker::wake);
+impl Living for Shared {
+    fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    fn silent_for(&self) -> Duration {
+        host::elapsed().saturating_sub(self.last_arrival.get())
+    }
+
+    fn ask(&self) {
+        self.streams.borrow_mut().ping();
+        self.flush();
+    }
+
+    fn finish(&self, end: End) {
+        self.ending.set(end);
+        self.socket.close();
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-impl End {
-    fn error(&self) -> RequestError {
-        match self {
-            Self::Closed(why) => RequestError::Closed(why.clone()),
-            Self::Silent => RequestError::TimedOut,
-        }
     }
 }
 
@@ -247,33 +198,7 @@ async fn pump(socket: Socket, shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else { return };
         match message {
             Ok(record) => shared.receive(&record),
-            Err(why) => return shared.end(End::Closed(why)),
+            Err(why) => return shared.finish(End::Closed(why)),
         }
     }
-}
-
-/// Asks for a sign of life now and then, and gives up a server that is silent.
-async fn stay_alive(shared: Weak<Shared>, every: Duration) {
-    loop {
-        host::sleep_for(every.min(IDLE_TIMEOUT / 4)).await;
-        let Some(shared) = shared.upgrade() else { return };
-        let (ended, silent_for) = {
-            let state = shared.state.borrow();
-            (state.ended.is_some(), host::elapsed().saturating_sub(state.last_arrival))
-        };
-        if ended {
-            return;
-        }
-        if silent_for >= IDLE_TIMEOUT {
-            return shared.end(End::Silent);
-        }
-        if silent_for >= every {
-            shared.state.borrow_mut().streams.ping();
-            shared.flush();
-        }
-    }
-}
-
-fn url(server: &ServerAddress) -> String {
-    format!("wss://{server}{PATH}")
 }

@@ -1,0 +1,4 @@
+// A Worker of a browser that has no WebTransport.
+
+import "./without-webtransport.js";
+import "./worker.js";
