@@ -10,6 +10,8 @@ export class MedipepsError extends Error {
   }
 }
 
+/** Of this package. The Worker and the WebAssembly must be of the same one. */
+const VERSION = "0.1.0";
 /** What a page may take, in the order in which it is tried. */
 const TRANSPORTS = ["webtransport", "websocket"];
 
@@ -30,6 +32,10 @@ export class Client extends EventTarget {
   }
 
   static async open(name = "account", { transports = TRANSPORTS, certificateHashes = [], worker: place, wasm } = {}) {
+    if (typeof Worker === "undefined") {
+      const message = "an account lives in a page of a browser, and there is no Worker here: open it where the page runs";
+      throw new MedipepsError({ code: "engine", reason: "no_browser", message });
+    }
     const worker =
       place === undefined
         ? // Written so that bundlers see the Worker.
@@ -39,7 +45,12 @@ export class Client extends EventTarget {
     try {
       // The Worker lies elsewhere than the page.
       const absolute = wasm === undefined ? undefined : new URL(wasm, location.href).href;
-      await client.#call("open", name, { transports, certificateHashes, wasm: absolute });
+      const version = await client.#call("open", name, { version: VERSION, transports, certificateHashes, wasm: absolute });
+      if (version !== VERSION) {
+        // A Worker of before this was asked for does not look.
+        const message = `the page is of version ${VERSION}, its Worker of another one: load the page again`;
+        throw new MedipepsError({ code: "engine", reason: "version", message });
+      }
     } catch (error) {
       worker.terminate();
       throw error;

@@ -1,5 +1,7 @@
 // What a dedicated Worker has of a machine: a database, a lock and a clock. The Rust of this package decides; this does.
 
+/** Of the database. */
+const FORMAT = 1;
 const RECORDS = "records";
 const HEAD = "head";
 const LOCK = "lock";
@@ -38,12 +40,14 @@ export class Database {
       return undefined;
     }
     try {
-      const request = indexedDB.open(`medipeps ${name}`, 1);
+      const request = indexedDB.open(`medipeps ${name}`, FORMAT);
       request.onupgradeneeded = () => {
         request.result.createObjectStore(RECORDS);
         request.result.createObjectStore(HEAD);
       };
-      const database = await answered(request);
+      const database = await answered(request).catch(async (error) => {
+        throw error.name === "VersionError" ? { known: FORMAT, found: await format(name) } : error;
+      });
       return new Database(database, release);
     } catch (error) {
       release();
@@ -123,6 +127,13 @@ export class Database {
     this.#database.close();
     this.#release();
   }
+}
+
+/** The format of a database that is there. */
+async function format(name) {
+  const database = await answered(indexedDB.open(`medipeps ${name}`));
+  database.close();
+  return database.version;
 }
 
 /** Takes a lock, and gives back what releases it. A page that ends releases it too. */

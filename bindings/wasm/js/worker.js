@@ -1,6 +1,9 @@
 // The dedicated Worker that has an account. `client.js` starts it.
 
-import init, { Account, chooseTransports, connection } from "./medipeps_wasm.js";
+import init, { Account, chooseTransports, connection, version as versionOfWasm } from "./medipeps_wasm.js";
+
+/** Of this package. The page and the WebAssembly must be of the same one: a browser may have kept one of them from before. */
+const VERSION = "0.1.0";
 
 /** What a page may call, beside `open`. */
 const CALLS = new Set([
@@ -42,11 +45,37 @@ const CALLS = new Set([
 
 let account;
 
-async function open(name, { transports, certificateHashes, wasm }) {
-  // Written so that bundlers see the file.
-  await init({ module_or_path: wasm ?? new URL("./medipeps_wasm_bg.wasm", import.meta.url) });
+async function open(name, { version, transports, certificateHashes, wasm }) {
+  if (version !== VERSION) {
+    throw refusal("version", `the page is of version ${version}, its Worker of ${VERSION}: load the page again`);
+  }
+  await load(wasm);
   chooseTransports(transports, certificateHashes);
   account = await Account.open(name, (event) => self.postMessage({ event }));
+  return VERSION;
+}
+
+/** Loads the WebAssembly, and sees that it is the one that belongs to this file. */
+async function load(wasm) {
+  let found;
+  try {
+    // Written so that bundlers see the file.
+    await init({ module_or_path: wasm ?? new URL("./medipeps_wasm_bg.wasm", import.meta.url) });
+    found = versionOfWasm();
+  } catch (error) {
+    // What does not fit its JavaScript: imports of other names, or exports that are missing.
+    if (!(error instanceof WebAssembly.LinkError || /Import #|is not a function/.test(error?.message))) {
+      throw refusal("wasm", `the WebAssembly cannot be loaded: ${error?.message ?? error}`);
+    }
+  }
+  if (found !== VERSION) {
+    const message = `the WebAssembly is of ${found === undefined ? "another version" : `version ${found}`}, its Worker of ${VERSION}`;
+    throw refusal("version", `${message}: load the page again`);
+  }
+}
+
+function refusal(reason, message) {
+  return Object.assign(new Error(message), { code: "engine", reason });
 }
 
 /** Calls wait for one another in Rust, in the order in which they come. */

@@ -8,11 +8,13 @@ use std::cell::RefCell;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use medipeps_client::limits::WEBSOCKET_REMEMBERED;
 use medipeps_core::wire::transport::Transport;
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::error::PageError;
 use crate::host::Database;
+use crate::record::given;
 
 thread_local! {
     static CURRENT: RefCell<Choice> = RefCell::new(Choice::default());
@@ -40,13 +42,10 @@ struct Outcome {
 }
 
 /// The connection that was made last.
-#[wasm_bindgen(getter_with_clone, inspectable)]
-#[derive(Debug)]
-pub struct Connection {
-    /// `webtransport` or `websocket`; `undefined` before there was one.
-    pub transport: Option<String>,
-    /// Why a transport that was tried last was not taken, where it failed.
-    pub problem: Option<String>,
+#[derive(Serialize)]
+struct Connection<'a> {
+    transport: Option<&'static str>,
+    problem: Option<&'a str>,
 }
 
 /// Chooses before an account is opened: names of transports, and SHA-256 of certificates that are taken beside those of the Web's
@@ -74,13 +73,14 @@ pub fn choose(transports: Vec<String>, certificate_hashes: Vec<String>) -> Resul
     Ok(())
 }
 
-/// What became of the last attempt.
+/// What became of the last attempt: `{ transport, problem }`.
+///
+/// # Errors
+/// None.
 #[wasm_bindgen]
-#[must_use]
-pub fn connection() -> Connection {
-    OUTCOME.with_borrow(|outcome| Connection {
-        transport: outcome.taken.map(|transport| name(transport).to_owned()),
-        problem: outcome.problem.clone(),
+pub fn connection() -> Result<JsValue, JsValue> {
+    OUTCOME.with_borrow(|outcome| {
+        given(&Connection { transport: outcome.taken.map(name), problem: outcome.problem.as_deref() })
     })
 }
 

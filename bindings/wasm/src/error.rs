@@ -71,7 +71,12 @@ impl PageError {
 
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
-        Self::new("store", error.to_string())
+        match error {
+            StoreError::Format { .. } => {
+                Self::engine(format!("another version of this page has this account: {error}")).because("version")
+            }
+            _ => Self::new("store", error.to_string()),
+        }
     }
 }
 

@@ -58,7 +58,7 @@ extern "C" {
 impl Database {
     /// Opens an account's database; `None` if another page has it.
     pub(crate) async fn open(name: &str) -> Result<Option<Self>, StoreError> {
-        let opened = Self::open_database(name).await.map_err(|error| medium(&error))?;
+        let opened = Self::open_database(name).await.map_err(|error| refused(&error))?;
         Ok((!opened.is_undefined()).then(|| opened.unchecked_into()))
     }
 
@@ -146,6 +146,16 @@ pub(crate) fn text(error: &JsValue) -> String {
     // An error of the database is none of the language's.
     let message = message.or_else(|| Reflect::get(error, &"message".into()).ok()?.as_string());
     message.or_else(|| error.as_string()).unwrap_or_else(|| "the browser does not say why".to_owned())
+}
+
+/// Why a database was not opened: a later version of this package has made it, perhaps.
+fn refused(error: &JsValue) -> StoreError {
+    let number = |name: &str| Reflect::get(error, &name.into()).ok()?.as_f64();
+    let format = |name| number(name).and_then(|number| u32::try_from(whole(number)).ok());
+    match format("found").zip(format("known")) {
+        Some((found, known)) => StoreError::Format { found, known },
+        None => medium(error),
+    }
 }
 
 fn medium(error: &JsValue) -> StoreError {

@@ -25,3 +25,5 @@ mod qmux;
 mod record;
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "used in browsers"))]
 mod store;
+#[cfg(target_arch = "wasm32")]
+pub mod version;

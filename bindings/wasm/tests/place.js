@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -37,13 +37,15 @@ export class Place {
 
   /**
    * - `transport`: lines for that section of the server's configuration.
+   * - `folders`: what is served beside the tests' own pages, instead of the package.
    * - `shortCertificate`: the server's certificate is of the kind that a page may name by its hash, `place.certificateHash`.
    * - `anyCertificate`: whether the browser takes any certificate over WebSocket.
    */
-  static async open({ transport = "", shortCertificate = false, anyCertificate = true } = {}) {
+  static async open({ transport = "", folders = [PACKAGE], shortCertificate = false, anyCertificate = true } = {}) {
     const place = new Place();
     place.folder = mkdtempSync(join(tmpdir(), "medipeps-pages-"));
     place.transport = transport;
+    place.folders = folders;
     place.certificate = shortCertificate ? place.#certify() : "";
     await place.#serve();
     await place.start();
@@ -69,7 +71,8 @@ export class Place {
       const path = new URL(request.url, "http://localhost").pathname;
       let body;
       try {
-        body = readFileSync(OWN.has(path) ? new URL(`.${path}`, import.meta.url) : join(PACKAGE, path));
+        const found = this.folders.map((folder) => join(folder, path)).find((file) => existsSync(file));
+        body = readFileSync(OWN.has(path) ? new URL(`.${path}`, import.meta.url) : found);
       } catch {
         response.writeHead(404).end();
         return;
@@ -155,15 +158,15 @@ class Person {
   }
 
   /** Another tab. */
-  async tab() {
+  async tab(path = "/page.html", ready = () => window.ready) {
     const page = await this.context.newPage();
     page.on("console", (message) => {
       if (message.type() === "error" && message.text().includes("Content Security Policy")) {
         this.complaints.push(message.text());
       }
     });
-    await page.goto(`${this.place.origin}/page.html`);
-    await page.waitForFunction(() => window.ready);
+    await page.goto(`${this.place.origin}${path}`);
+    await page.waitForFunction(ready);
     return page;
   }
 

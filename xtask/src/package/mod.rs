@@ -1,6 +1,7 @@
 //! `cargo xtask package`: what others take: the server's Debian package, and the client for other languages.
 
 mod language;
+pub(crate) mod npm;
 mod server;
 
 use std::io;
@@ -41,6 +42,8 @@ enum What {
     Python,
     /// The client for Swift: a package with the library for Linux
     Swift,
+    /// The client for pages of a browser: a package for npm
+    Npm,
 }
 
 /// Why there is no package.
@@ -81,6 +84,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode, 
         What::Kotlin => language::run(project, Language::Kotlin)?,
         What::Python => language::run(project, Language::Python)?,
         What::Swift => language::run(project, Language::Swift)?,
+        What::Npm => npm::run(project)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::process::Command;
 use std::thread;
 
+use crate::bindings::Build;
 use crate::demo;
 use crate::process;
 use crate::readme;
@@ -159,6 +160,7 @@ pub(super) static SUITES: &[Suite] = &[
             name: "pages",
             folder: "bindings/wasm/tests",
             beside: &[],
+            package: Build::Debug,
             scripts: &[],
             tests: &["bindings/wasm/tests"],
         }),
@@ -172,6 +174,7 @@ pub(super) static SUITES: &[Suite] = &[
             name: "npm",
             folder: "bindings",
             beside: &[],
+            package: Build::Debug,
             scripts: &["check", "build-ui", "build-web"],
             tests: &["bindings/ui/tests", "bindings/web/tests"],
         }),
@@ -185,6 +188,7 @@ pub(super) static SUITES: &[Suite] = &[
             name: "npm",
             folder: "bindings",
             beside: &[],
+            package: Build::Debug,
             scripts: &["check", "build-office-addin"],
             tests: &["bindings/office-addin/tests"],
         }),

@@ -4,7 +4,8 @@
 //! its npm scripts run there; nothing is written into the tree. The tests run where they lie, with in their environment
 //!
 //! - `MEDIPEPS_SERVER`: the server's program,
-//! - `MEDIPEPS_PACKAGE`: the folder of the npm package, `target/bindings/wasm`; a package.json names it as `file:../wasm`,
+//! - `MEDIPEPS_PACKAGE`: the folder of the npm package, `target/bindings/wasm`; a package.json names it as `file:../wasm`. Of a suite
+//!   that asks for what is published, `target/package/npm/package`, and the packed one beside it,
 //! - `MEDIPEPS_MODULES`: the copy, with `node_modules` and whatever the scripts have built.
 
 use std::fs;
@@ -12,7 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::bindings::{Build, npm};
+use crate::bindings::{self, Build};
+use crate::package;
 use crate::process::{self, ProcessError};
 use crate::project::Project;
 use crate::suite::Run;
@@ -33,6 +35,8 @@ pub(super) struct Tests {
     pub(super) folder: &'static str,
     /// Other folders that scripts read, copied beside it under their last names.
     pub(super) beside: &'static [&'static str],
+    /// The npm package that is tested: `Debug` is built quickly, `App` is what is published, and packed.
+    pub(super) package: Build,
     /// Scripts of package.json that must pass first, in order.
     pub(super) scripts: &'static [&'static str],
     /// Where the tests are: every `*.test.js` in these folders, below no other folder.
@@ -60,7 +64,7 @@ impl Tests {
         }
         tests
             .env("MEDIPEPS_SERVER", project.target().join("debug/medipeps-server"))
-            .env("MEDIPEPS_PACKAGE", npm::folder(project))
+            .env("MEDIPEPS_PACKAGE", self.package_folder(project))
             .env("MEDIPEPS_MODULES", modules);
         println!("$ {}", process::as_typed(&tests));
         let mut counts = Counts::default();
@@ -75,7 +79,7 @@ impl Tests {
     /// Builds server and package, installs the modules and runs the scripts. What fails is shown.
     fn made(&self, project: &Project, modules: &Path) -> Result<bool, ProcessError> {
         let server = project.cargo(["build", "--package", "medipeps-server"]);
-        if !shown(server)? || !npm::generate(project, Build::Debug, &npm::folder(project))? {
+        if !shown(server)? || !self.package(project)? {
             return Ok(false);
         }
         let installed = match self.lay_out(project, modules) {
@@ -85,9 +89,10 @@ impl Tests {
                 return Ok(false);
             }
         };
+        let package = self.package_folder(project);
         let npm = |words: &[&str]| {
             let mut command = project.command("npm");
-            command.args(words).arg("--prefix").arg(modules).env("MEDIPEPS_PACKAGE", npm::folder(project));
+            command.args(words).arg("--prefix").arg(modules).env("MEDIPEPS_PACKAGE", &package);
             command
         };
         if !installed {
@@ -106,6 +111,26 @@ impl Tests {
         Ok(true)
     }
 
+    fn package_folder(&self, project: &Project) -> PathBuf {
+        match self.package {
+            Build::App => package::npm::folder(project),
+            _ => bindings::npm::folder(project),
+        }
+    }
+
+    fn package(&self, project: &Project) -> Result<bool, ProcessError> {
+        if self.package != Build::App {
+            return bindings::npm::generate(project, self.package, &self.package_folder(project));
+        }
+        match package::npm::pack(project) {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                println!("{error}");
+                Ok(false)
+            }
+        }
+    }
+
     /// Copies what is written. Whether the modules of its lock file are installed already.
     fn lay_out(&self, project: &Project, modules: &Path) -> io::Result<bool> {
         copy_written(&project.root().join(self.folder), modules)?;
@@ -114,7 +139,8 @@ impl Tests {
             copy_written(&project.root().join(folder), &modules.with_file_name(name))?;
         }
         let installed = fs::read(modules.join(INSTALLED)).ok();
-        Ok(installed == Some(fs::read(modules.join("package-lock.json"))?))
+        // What was packed just now is installed anew.
+        Ok(self.package != Build::App && installed == Some(fs::read(modules.join("package-lock.json"))?))
     }
 }
 
