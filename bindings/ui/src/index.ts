@@ -9,4 +9,5 @@ export { type Language, LANGUAGES, type Texts, type Translation, bestLanguage, c
 export { MailFrame } from "./mail-frame.tsx";
 export { QrCode } from "./qr-code.tsx";
 export { type Alternative, RecipientField, type RecipientFieldProps, statusText } from "./recipients.tsx";
+export { SealedStore } from "./sealed.ts";
 export { texts } from "./texts.ts";

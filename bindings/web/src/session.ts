@@ -5,8 +5,10 @@ import { type Account, Client, type ClientEvent, type Created, type Transfer } f
 import { errorText, isFailure } from "@medipeps/ui";
 
 import { handle } from "./events.ts";
+import { forgetRecoveryKey, keepRecoveryKey, keptRecoveryKey } from "./kept.ts";
 import { forgetLists, loadLists } from "./lists.ts";
-import { type Settings, accountIsHere, accountWasHere, noteRecoveryKey, readSettings, recoveryKeyIsUnconfirmed } from "./settings.ts";
+import { restoreDraft } from "./mail/draft.ts";
+import { type Settings, accountIsHere, accountWasHere, readSettings } from "./settings.ts";
 import { forgetTransfers, noteTransfer } from "./transfers.ts";
 
 export type Phase =
@@ -15,7 +17,7 @@ export type Phase =
   | { readonly at: "busy"; readonly gaveWay: boolean }
   /** There is no account here. `lost`: there was one, and the browser has deleted it. */
   | { readonly at: "first_run"; readonly lost: boolean }
-  /** A new account, whose recovery key has not been confirmed yet; it is empty if the page was loaded again meanwhile. */
+  /** A new account, whose recovery key has not been confirmed yet; it is empty if the page ended while the account was made. */
   | { readonly at: "recovery"; readonly created: Created }
   | { readonly at: "running" }
   /** Nothing more is done by this page. */
@@ -59,8 +61,9 @@ export async function openAccount(): Promise<void> {
       phase.value = { at: "first_run", lost: accountWasHere() };
       return;
     }
-    if (recoveryKeyIsUnconfirmed()) {
-      phase.value = { at: "recovery", created: { address: found.address, recoveryKey: "" } };
+    const pending = await keptRecoveryKey();
+    if (pending?.address === found.address) {
+      phase.value = { at: "recovery", created: pending };
       return;
     }
   } catch (error) {
@@ -92,7 +95,7 @@ async function openWhenFree(): Promise<Client> {
 export async function run(): Promise<void> {
   try {
     account.value = await medipeps().account();
-    await loadLists();
+    await Promise.all([loadLists(), restoreDraft()]);
     phase.value = { at: "running" };
     accountIsHere();
     await medipeps().startReceiving();
@@ -103,17 +106,17 @@ export async function run(): Promise<void> {
   }
 }
 
-/** Shows a new account's recovery key, once. */
-export function showRecoveryKey(created: Created): void {
+/** Shows a new account's recovery key until somebody has it on paper; it is empty if nobody has it any more. */
+export async function showRecoveryKey(created: Created): Promise<void> {
   accountIsHere();
-  noteRecoveryKey(false);
+  await keepRecoveryKey(created);
   phase.value = { at: "recovery", created };
 }
 
 /** The person has it on paper, or knows that it is gone. */
-export function confirmRecoveryKey(): Promise<void> {
-  noteRecoveryKey(true);
-  return run();
+export async function confirmRecoveryKey(): Promise<void> {
+  await forgetRecoveryKey();
+  await run();
 }
 
 /** Asks the tab that has the account for it, and takes it. */

@@ -24,7 +24,6 @@ export async function readSettings(): Promise<Settings> {
 const LANGUAGE = "medipeps language";
 const NOTIFY = "medipeps notify";
 const HERE = "medipeps account here";
-const UNCONFIRMED = "medipeps recovery key unconfirmed";
 
 /** The language chosen here before, else the browser's. */
 export function startLanguage(): void {
@@ -51,17 +50,4 @@ export function accountWasHere(): boolean {
 
 export function accountIsHere(): void {
   localStorage.setItem(HERE, "yes");
-}
-
-/** Whether a recovery key has been shown that nobody has confirmed. It is gone if the page was loaded again meanwhile. */
-export function recoveryKeyIsUnconfirmed(): boolean {
-  return localStorage.getItem(UNCONFIRMED) !== null;
-}
-
-export function noteRecoveryKey(confirmed: boolean): void {
-  if (confirmed) {
-    localStorage.removeItem(UNCONFIRMED);
-  } else {
-    localStorage.setItem(UNCONFIRMED, "yes");
-  }
 }

@@ -207,6 +207,35 @@ export class Person {
   }
 }
 
+/** Everything in a page's databases but the keys that no script can read, as one text of bytes. */
+export function databases(page) {
+  return page.evaluate(async () => {
+    const answered = (request) =>
+      new Promise((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    const text = (value) => {
+      if (value instanceof ArrayBuffer || value instanceof Uint8Array) {
+        return new TextDecoder("latin1").decode(value);
+      }
+      if (typeof value !== "object" || value === null || value instanceof CryptoKey) {
+        return String(value);
+      }
+      return Object.values(value).map(text).join("\n");
+    };
+    let all = "";
+    for (const { name } of await indexedDB.databases()) {
+      const database = await answered(indexedDB.open(name));
+      for (const store of database.objectStoreNames) {
+        all += (await answered(database.transaction(store).objectStore(store).getAll())).map(text).join("\n");
+      }
+      database.close();
+    }
+    return all;
+  });
+}
+
 /** Somebody who calls the package by himself. */
 export class Caller extends Person {
   async look() {

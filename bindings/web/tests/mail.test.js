@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Caller, House } from "./house.js";
+import { Caller, House, databases } from "./house.js";
 
 const SUBJECT = "Potassium of this morning";
 const TEXT = "Please look at the potassium: 6.1 mmol/l.\n— Clémence";
@@ -112,11 +112,20 @@ test("who cannot be written to is shown before anything is sent", async () => {
   await kofi.page.getByRole("button", { name: "Remove nobody@clinic.example" }).last().click();
   await kofi.page.getByText("has a key").waitFor({ state: "attached" });
   assert.equal(await send.isDisabled(), false);
-  // A draft is not lost by looking at something else.
+  // A draft is not lost by looking at something else, nor with the page; and nobody reads it in the browser's files.
   await kofi.page.getByLabel("Subject").fill("Half a mail");
   await kofi.go("Contacts");
   await kofi.go("Write");
   assert.equal(await kofi.page.getByLabel("Subject").inputValue(), "Half a mail");
+  await kofi.page.waitForFunction(async () => (await indexedDB.databases()).some(({ name }) => name === "medipeps web"));
+  await kofi.page.waitForTimeout(1_000);
+  const kept = await databases(kofi.page);
+  assert.ok(kept.length > 1_000);
+  assert.equal(/Half a mail|lea@/.test(kept), false);
+  await kofi.page.reload();
+  await kofi.ready();
+  assert.equal(await kofi.page.getByLabel("Subject").inputValue(), "Half a mail");
+  await kofi.page.getByRole("list", { name: "To" }).getByText(lea.address).waitFor();
 });
 
 test("a stranger's mail is marked until he is accepted", async () => {

@@ -1,7 +1,7 @@
 // What is being written in the pane, until Medipeps has it. It outlives the pane, which Outlook may end at any moment.
 
 import type { StubId } from "../stub/index.ts";
-import type { SealedStore } from "./sealed.ts";
+import type { SealedStore } from "@medipeps/ui";
 
 export interface DraftFile {
   readonly key: string;

@@ -1,6 +1,6 @@
 // A recovery key between its making and the moment that somebody has written it down: the pane may end in between.
 
-import type { SealedStore } from "./sealed.ts";
+import type { SealedStore } from "@medipeps/ui";
 
 const NAME = "recovery";
 

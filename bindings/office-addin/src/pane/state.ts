@@ -1,14 +1,13 @@
 // What the pane knows, and what it is doing.
 
 import type { Account as AccountData, Client, Contact } from "@medipeps/client";
-import { Directory, isFailure } from "@medipeps/ui";
+import { Directory, SealedStore, isFailure } from "@medipeps/ui";
 import { signal } from "@preact/signals";
 
 import { Account } from "../account/account.ts";
 import { ComposeItem } from "../compose/item.ts";
 import { Drafts } from "../draft/drafts.ts";
 import { PendingRecoveryKey } from "../draft/recovery-key.ts";
-import { SealedStore } from "../draft/sealed.ts";
 
 /** Outlook's item under the pane. */
 export type Item = { readonly mode: "compose"; readonly item: ComposeItem } | { readonly mode: "read"; readonly item: Office.MessageRead } | { readonly mode: "none" };
@@ -40,7 +39,7 @@ export class Pane {
   }
 
   static async open(mailbox: Office.Mailbox): Promise<Pane> {
-    const store = await SealedStore.open();
+    const store = await SealedStore.open("medipeps outlook drafts");
     const pane = new Pane(mailbox, new Drafts(store), new PendingRecoveryKey(store));
     pane.select();
     // A pinned pane stays while other items are selected.

@@ -26,7 +26,7 @@ export function CreateAccount({ onBack }: { onBack: () => void }) {
         address: address.value.trim().toLowerCase(),
         name: name.value.trim(),
       });
-      showRecoveryKey(created);
+      await showRecoveryKey(created);
     });
   };
   return (

@@ -26,7 +26,7 @@ export function RecoverAccount({ onBack }: { onBack: () => void }) {
         recoveryKey: key.value.trim(),
       });
       key.value = "";
-      showRecoveryKey(recovered);
+      await showRecoveryKey(recovered);
     });
   };
   return (

@@ -1,9 +1,8 @@
-// A new account's recovery key, which is shown once and kept nowhere.
+// A new account's recovery key, which is shown until somebody has it on paper, and kept nowhere after.
 
 import { useSignal } from "@preact/signals";
 import type { Created } from "@medipeps/client";
 import { Notice, TextField } from "@medipeps/ui";
-import { useEffect } from "preact/hooks";
 
 import { confirmRecoveryKey } from "../session.ts";
 import { texts } from "../texts.ts";
@@ -15,17 +14,7 @@ export function RecoveryKey({ created: { address, recoveryKey } }: { created: Cr
   const said = texts().recovery;
   const typed = useSignal("");
   const wrong = useSignal(false);
-  const gone = recoveryKey === "";
-  useEffect(() => {
-    const warn = (event: BeforeUnloadEvent) => {
-      if (!gone) {
-        event.preventDefault();
-      }
-    };
-    addEventListener("beforeunload", warn);
-    return () => removeEventListener("beforeunload", warn);
-  }, [gone]);
-  if (gone) {
+  if (recoveryKey === "") {
     return (
       <>
         <h1>{said.title}</h1>

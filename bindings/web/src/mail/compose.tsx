@@ -11,7 +11,7 @@ import { goTo, route } from "../route.ts";
 import { medipeps } from "../session.ts";
 import { texts } from "../texts.ts";
 import { transferOf } from "../transfers.ts";
-import { addFiles, change, directory, discard, draft, isWritten, outgoing } from "./draft.ts";
+import { addFiles, change, directory, discard, draft, found, isWritten, keepAsHandedOver, outgoing } from "./draft.ts";
 import { folder } from "./mail.tsx";
 
 const URGENCIES: readonly MailSummary["urgency"][] = ["routine", "urgent", "vital"];
@@ -26,6 +26,7 @@ export function ComposeView() {
   const ready = everybody.length > 0 && directory.value.allWritable(everybody);
   const send = () =>
     action.run(async () => {
+      await keepAsHandedOver();
       const { id } = await medipeps().send(outgoing(draft.value));
       discard();
       folder.value = "sent";
@@ -52,6 +53,8 @@ export function ComposeView() {
         }}
       >
         <h2>{inReplyTo === undefined ? said.title : said.answer}</h2>
+        {found.value?.handedOver === true && <Notice problem>{said.maybeSent}</Notice>}
+        {(found.value?.fileNames.length ?? 0) > 0 && <Notice>{said.filesGone(found.value?.fileNames.join(", ") ?? "")}</Notice>}
         <RecipientField label={said.to} addresses={to} onChange={(next) => change({ to: next })} directory={directory.value} suggestions={knownAddresses.value} required />
         {copies.value ? (
           <RecipientField label={said.cc} addresses={cc} onChange={(next) => change({ cc: next })} directory={directory.value} suggestions={knownAddresses.value} />
@@ -112,10 +115,10 @@ export function ComposeView() {
   );
 }
 
-/** A draft is in this page alone. */
+/** A draft's files are in this page alone. */
 function warnBeforeLosing(): () => void {
   const warn = (event: BeforeUnloadEvent) => {
-    if (isWritten.peek()) {
+    if (draft.peek().files.length > 0) {
       event.preventDefault();
     }
   };

@@ -1,9 +1,10 @@
-// The mail that is being written. It lives in the page's memory: sealed storage is the account's, which has no drafts.
+// The mail that is being written. Its texts outlive the page.
 
-import { computed, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { Mail, MailDraft, MailSummary, OutgoingAttachment } from "@medipeps/client";
 import { Directory, formatTime } from "@medipeps/ui";
 
+import { forgetDraft, keepDraft, keptDraft } from "../kept.ts";
 import { goTo } from "../route.ts";
 import { account, medipeps } from "../session.ts";
 import { texts } from "../texts.ts";
@@ -26,12 +27,17 @@ export interface Draft {
   readonly inReplyTo?: string;
 }
 
+/** After the last letter, before a draft is kept, in milliseconds. */
+const PAUSE = 500;
 const EMPTY: Draft = { to: [], cc: [], subject: "", text: "", files: [], urgency: "routine", askDisplayed: false };
 
 export const draft = signal<Draft>(EMPTY);
 /** The draft as the page made it; what differs from it, a person has written. */
 const begun = signal<Draft>(EMPTY);
 export const isWritten = computed(() => draft.value !== begun.value && JSON.stringify(draft.value) !== JSON.stringify(begun.value));
+
+/** Of a draft that was found again: its files, which were not kept, and whether it may have been sent. */
+export const found = signal<{ readonly fileNames: readonly string[]; readonly handedOver: boolean } | undefined>(undefined);
 
 /** One for both fields of the mail; made anew with every draft, so that everybody is looked up again. */
 export const directory = signal(newDirectory());
@@ -52,6 +58,49 @@ export function addFiles(files: readonly File[]): void {
 export function discard(): void {
   draft.value = EMPTY;
   begun.value = EMPTY;
+  found.value = undefined;
+}
+
+/** The draft that this browser has kept, if this account has written it. */
+export async function restoreDraft(): Promise<void> {
+  const kept = await keptDraft();
+  if (kept === undefined || kept.account !== account.peek()?.address || isWritten.peek()) {
+    return;
+  }
+  const { account: _, fileNames, handedOver, ...rest } = kept;
+  begun.value = EMPTY;
+  draft.value = { ...EMPTY, ...rest };
+  directory.value = newDirectory();
+  found.value = { fileNames, handedOver };
+}
+
+/** Before it is handed to the account: if the page ends meanwhile, the person is told that it may have been sent. */
+export async function keepAsHandedOver(): Promise<void> {
+  clearTimeout(pause);
+  await keep(true);
+}
+
+async function keep(handedOver: boolean): Promise<void> {
+  const address = account.peek()?.address;
+  const { files, ...rest } = draft.peek();
+  if (address !== undefined) {
+    await keepDraft({ ...rest, account: address, fileNames: files.map(({ name }) => name), handedOver });
+  }
+}
+
+let pause: ReturnType<typeof setTimeout> | undefined;
+
+/** Keeps the draft, from now on, whenever it changes. */
+export function keepDrafts(): void {
+  effect(() => {
+    const [written, running] = [isWritten.value, account.value !== undefined];
+    void draft.value;
+    clearTimeout(pause);
+    if (running) {
+      // A browser that has no room for it has none for the mail either, which is told when it is sent.
+      pause = setTimeout(() => void (written ? keep(false) : forgetDraft()).catch(() => {}), PAUSE);
+    }
+  });
 }
 
 /** Begins another draft. One that a person has written is kept, unless he agrees to lose it. */

@@ -70,14 +70,14 @@ export const en = {
 
   recovery: {
     title: "Your recovery key",
-    intro: "With this key, and nothing else, you get your account back if you lose all your devices. It is shown this once and kept nowhere. Print it or write it down, and keep it where you keep papers of value.",
+    intro: "With this key, and nothing else, you get your account back if you lose all your devices. It is shown until you have confirmed it, and kept nowhere after. Print it or write it down, and keep it where you keep papers of value.",
     sheet: "Whoever has this key can take over the account. Never type it into a page that somebody has sent you.",
     print: "Print",
     confirm: (letters: number) => `The last ${letters} letters of the key`,
     confirmHint: "To be sure that you have it on paper.",
     wrong: "These are not the last letters. Look at what you have written down.",
     goOn: "Go on",
-    gone: "The page was loaded again before you confirmed the recovery key, and it is kept nowhere: you have it only if you wrote it down. Link a second device soon: it can take the place of this one.",
+    gone: "The page ended while the account was being made, before it could show the recovery key, which is kept nowhere. Link a second device soon: it can take the place of this one.",
   },
 
   linking: {
@@ -212,6 +212,8 @@ export const en = {
     sending: "Sealing and sending. If you leave, what is not sent yet goes on when this page is open again.",
     discard: "Discard",
     shortcut: "Ctrl + Enter sends.",
+    maybeSent: "This draft was being sent when the page ended, and may have gone out. Look at “Sent” before you send it again.",
+    filesGone: (names: string) => `The files of this draft were not kept; add them again: ${names}`,
     loseDraft: "Discard what you have written?",
     replyPrefix: "Re: ",
     forwardPrefix: "Fwd: ",

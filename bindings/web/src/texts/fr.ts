@@ -76,14 +76,14 @@ export const fr: Translation<typeof en> = {
 
   recovery: {
     title: "Votre clé de récupération",
-    intro: "Avec cette clé, et rien d’autre, vous retrouvez votre compte si vous perdez tous vos appareils. Elle est affichée cette seule fois et n’est conservée nulle part. Imprimez-la ou notez-la, et gardez-la avec vos papiers de valeur.",
+    intro: "Avec cette clé, et rien d’autre, vous retrouvez votre compte si vous perdez tous vos appareils. Elle est affichée jusqu’à ce que vous l’ayez confirmée, et n’est conservée nulle part ensuite. Imprimez-la ou notez-la, et gardez-la avec vos papiers de valeur.",
     sheet: "Qui possède cette clé peut s’emparer du compte. Ne la saisissez jamais dans une page que l’on vous a envoyée.",
     print: "Imprimer",
     confirm: (letters) => `Les ${letters} derniers caractères de la clé`,
     confirmHint: "Pour être sûr que vous l’avez sur papier.",
     wrong: "Ce ne sont pas les derniers caractères. Regardez ce que vous avez noté.",
     goOn: "Continuer",
-    gone: "La page a été rechargée avant que vous ayez confirmé la clé de récupération, et elle n’est conservée nulle part : vous ne l’avez que si vous l’avez notée. Associez bientôt un deuxième appareil : il pourra remplacer celui-ci.",
+    gone: "La page s’est fermée pendant la création du compte, avant d’avoir pu afficher la clé de récupération, qui n’est conservée nulle part. Associez bientôt un deuxième appareil : il pourra remplacer celui-ci.",
   },
 
   linking: {
@@ -218,6 +218,8 @@ export const fr: Translation<typeof en> = {
     sending: "Scellement et envoi. Si vous partez, ce qui n’est pas encore envoyé continue quand cette page est rouverte.",
     discard: "Abandonner",
     shortcut: "Ctrl + Entrée envoie.",
+    maybeSent: "Ce brouillon était en cours d’envoi quand la page s’est fermée, et il est peut-être parti. Regardez « Envoyés » avant de le renvoyer.",
+    filesGone: (names) => `Les fichiers de ce brouillon n’ont pas été conservés ; ajoutez-les de nouveau : ${names}`,
     loseDraft: "Abandonner ce que vous avez écrit ?",
     replyPrefix: "Re : ",
     forwardPrefix: "Tr : ",

@@ -1,7 +1,6 @@
-// A small store for what is being written. Nothing in it can be read without a key that the browser keeps and gives to nobody, this
+// A small store for what is being written and no account has yet. Nothing in it can be read without a key that the browser keeps and gives to nobody, this
 // page included: a copy of the profile's database alone opens nothing.
 
-const DATABASE = "medipeps outlook drafts";
 const KEYS = "key";
 const RECORDS = "sealed";
 
@@ -17,8 +16,9 @@ export class SealedStore {
     private readonly key: CryptoKey,
   ) {}
 
-  static async open(): Promise<SealedStore> {
-    const opening = indexedDB.open(DATABASE, 1);
+  /** Opens a database of the browser's, or makes it. */
+  static async open(name: string): Promise<SealedStore> {
+    const opening = indexedDB.open(name, 1);
     opening.onupgradeneeded = () => [KEYS, RECORDS].forEach((name) => opening.result.createObjectStore(name));
     const database = await answered(opening);
     database.onversionchange = () => database.close();
