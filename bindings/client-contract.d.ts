@@ -148,5 +148,6 @@ export class Client extends EventTarget {
   revokeDevice(id: number): Promise<void>;
   renameDevice(id: number, name: string): Promise<void>;
 
+  connection(): Promise<{ transport?: "webtransport" | "websocket"; problem?: string }>;
   close(): Promise<void>;
 }

@@ -5,13 +5,22 @@ import { LanguageSwitch, Notice, formatSize } from "@medipeps/ui";
 import { useEffect } from "preact/hooks";
 
 import { askForNotifications, canNotify } from "./notifications.ts";
-import { account } from "./session.ts";
+import { account, connection, medipeps, noteFailure } from "./session.ts";
 import { keepLanguage, notify, setNotify } from "./settings.ts";
 import { texts } from "./texts.ts";
 
 export function SettingsView() {
   const said = texts().settings;
   const refused = useSignal(false);
+  const transport = useSignal<"webtransport" | "websocket" | undefined>(undefined);
+  const { state } = connection.value;
+  useEffect(() => {
+    medipeps()
+      .connection()
+      .then((made) => {
+        transport.value = state === "ready" ? made.transport : undefined;
+      }, noteFailure);
+  }, [state]);
   return (
     <section class="page">
       <h2>{said.title}</h2>
@@ -22,6 +31,8 @@ export function SettingsView() {
         <dd>{account.value?.name}</dd>
         <dt>{said.server}</dt>
         <dd>{account.value?.server}</dd>
+        <dt>{said.connection}</dt>
+        <dd>{transport.value === undefined ? said.notConnected : said.transports[transport.value]}</dd>
       </dl>
       <h3>{said.language}</h3>
       <LanguageSwitch onChange={keepLanguage} />

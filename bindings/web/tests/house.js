@@ -21,9 +21,11 @@ export class House {
   /** By page. */
   complaints = [];
 
-  static async open() {
+  /** `settings`: more of `settings.json`, by the place. `options`: those of the package's tests. */
+  static async open(settings = () => ({ transports: ["websocket"] }), options = {}) {
     const house = new House();
-    house.place = await Place.open();
+    house.place = await Place.open(options);
+    house.settings = settings;
     house.site = await serve(
       join(MODULES, "web/dist"),
       () => ({ "content-security-policy": house.policy(), "permissions-policy": "camera=(self)", "x-content-type-options": "nosniff" }),
@@ -55,7 +57,7 @@ export class House {
 
   #other(path) {
     if (path === "/settings.json") {
-      return JSON.stringify({ server: this.place.server, transports: ["websocket"] });
+      return JSON.stringify({ server: this.place.server, ...this.settings(this.place) });
     }
     if (path.startsWith("/page.")) {
       return readFileSync(new URL(`.${path}`, PACKAGE_PAGES));
