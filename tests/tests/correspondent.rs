@@ -95,7 +95,7 @@ impl Correspondent {
         let mut found = self.agent.messages().unwrap();
         found.retain(|message| message.message.subject == subject && !message.message.sent);
         assert_eq!(found.len(), 1, "{subject:?} must be there once");
-        self.agent.message(found[0].id).unwrap()
+        self.runtime.block_on(self.agent.message(found[0].id)).unwrap()
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) async fn data(home: &Path, arguments: &Data) -> Result<(), CommandErr
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(out.join("server.json")).map_err(failed())?;
     file.write_all(json.as_bytes()).and_then(|()| file.sync_all()).map_err(failed())?;
-    export::write(&mut agent, &out.join("readable.jsonl"))?;
+    export::write(&mut agent, &out.join("readable.jsonl")).await?;
     agent.close().await;
     Ok(())
 }

@@ -31,12 +31,12 @@ enum Line {
 }
 
 /// Messages and contacts, each a line of JSON. No key of any kind is among them.
-pub(super) fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError> {
-    write(&mut super::open(home)?, &arguments.out)
+pub(super) async fn run(home: &Path, arguments: &Arguments) -> Result<(), CommandError> {
+    write(&mut super::open(home)?, &arguments.out).await
 }
 
 /// The same for an account that is open.
-pub(super) fn write(agent: &mut Agent, out: &Path) -> Result<(), CommandError> {
+pub(super) async fn write(agent: &mut Agent, out: &Path) -> Result<(), CommandError> {
     let failed = || CommandError::file(out.display());
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -59,7 +59,7 @@ pub(super) fn write(agent: &mut Agent, out: &Path) -> Result<(), CommandError> {
     }
     for summary in agent.messages()?.into_iter().rev() {
         // A text that is not here, or spoilt, must not keep the others from being written.
-        let (detail, missing) = match agent.message(summary.id) {
+        let (detail, missing) = match agent.message(summary.id).await {
             Ok(detail) => {
                 let missing = detail.missing_body.is_some();
                 (detail, missing)

@@ -323,7 +323,7 @@ async fn carry_out(home: &std::path::Path, command: Command) -> Result<(), Comma
         Command::Inbox(arguments) => inbox::run(home, &arguments),
         Command::Read(arguments) => read::run(home, &arguments).await,
         Command::Status(arguments) => status::run(home, &arguments),
-        Command::Export(arguments) => export::run(home, &arguments),
+        Command::Export(arguments) => export::run(home, &arguments).await,
         Command::Backup(arguments) => backup::run(home, &arguments),
         Command::Restore(arguments) => restore::run(home, &arguments).await,
         Command::Passphrase => lock::change_passphrase(home),

@@ -12,6 +12,7 @@ pub mod cases;
 #[cfg(feature = "native")]
 mod departure;
 #[cfg(feature = "native")]
+mod document_place;
 mod documents;
 mod domains;
 mod exchange;
@@ -32,9 +33,9 @@ mod reports;
 #[cfg(feature = "native")]
 mod restore;
 #[cfg(feature = "native")]
+mod saving;
 mod sending;
 mod stay;
-#[cfg(feature = "native")]
 mod transfers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +54,9 @@ use super::connection::{ConnectError, RequestError, ServerConnection, ServerExpe
 use super::lookup_error::LookupError;
 use super::runtime::Instant;
 #[cfg(feature = "native")]
-use super::transfer::{FetchError, SaveError, SealedCopyError, SourceError};
+use super::transfer::SaveError;
+use super::transfer::download::DownloadError;
+use super::transfer::{FetchError, SealedCopyError, SourceError};
 use crate::account_store::{AccountStore, HandleError};
 use crate::engine::{
     AccountSummary, ContactSummary, Credentials, DomainProblem, EngineError, Event, Input, LocalId, MessageDetail,
@@ -64,13 +67,14 @@ use crate::store::StoreError;
 use crate::store::seal::SealedStore;
 use exchange::Unreachable;
 use group_watch::GroupWatch;
+use transfers::Transfers;
 
 #[cfg(feature = "native")]
 pub use backup::{BackupOrder, BackupSummary};
 #[cfg(feature = "native")]
 pub use departure::OwnData;
 #[cfg(feature = "native")]
-pub use documents::Saved;
+pub use document_place::{Document, DocumentPlace};
 pub use domains::FoundServer;
 #[cfg(feature = "native")]
 pub use machine::{Machine, now, random};
@@ -81,9 +85,9 @@ pub use recovery::{Recovered, Recovery};
 #[cfg(feature = "native")]
 pub use restore::{RestoreOutcome, verify_backup};
 #[cfg(feature = "native")]
-pub use sending::{Document, DocumentPlace};
+pub use saving::Saved;
+pub use sending::{DocumentSource, OpenedDocument, OutgoingDocument};
 pub use stay::Stay;
-#[cfg(feature = "native")]
 pub use transfers::Watch;
 
 /// An account on a machine with files and sockets.
@@ -116,6 +120,7 @@ pub struct AccountAgent<P: Platform> {
     /// The server has answered a proof of this process, and the store is no old copy.
     proof_answered: bool,
     group_watch: GroupWatch<P::Carrier>,
+    transfers: Transfers,
     /// The last to go.
     platform: P,
 }
@@ -133,17 +138,17 @@ pub enum AgentError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// A file cannot be sent. Nothing was queued.
-    #[cfg(feature = "native")]
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A sealed copy on this device cannot be made or used.
-    #[cfg(feature = "native")]
     #[error(transparent)]
     SealedCopy(#[from] SealedCopyError),
     /// A document cannot be fetched.
-    #[cfg(feature = "native")]
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// A document cannot be given.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
     /// A document cannot be saved.
     #[cfg(feature = "native")]
     #[error(transparent)]
@@ -264,6 +269,7 @@ impl<P: Platform> AccountAgent<P> {
             unreachable: BTreeMap::new(),
             proof_answered: false,
             group_watch: GroupWatch::new(),
+            transfers: Transfers::new(),
             platform,
         }
     }
@@ -326,7 +332,7 @@ impl<P: Platform> AccountAgent<P> {
 
     /// Closes the connections and ends transfers; what they have done so far is kept.
     pub async fn close(mut self) {
-        self.platform.stop();
+        self.transfers.stop();
         self.group_watch.stop();
         let anonymous = std::mem::take(&mut self.anonymous).into_values();
         let group_logs = std::mem::take(&mut self.group_logs).into_values();

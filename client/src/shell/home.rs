@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::shell::connection::NETWORKS_FILE_NAME;
-use crate::shell::transfer::sealed_copy::FOLDER;
+use crate::shell::transfer::copy_folder::FOLDER;
 use crate::store::sqlite::FILE_NAME;
 
 /// What SQLite puts beside the store.

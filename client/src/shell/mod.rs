@@ -23,7 +23,6 @@ pub mod race;
 pub mod runtime;
 #[cfg(feature = "native")]
 pub mod tls;
-#[cfg(feature = "native")]
 pub mod transfer;
 #[cfg(feature = "native")]
 pub mod wipe;

@@ -314,6 +314,9 @@ pub enum StoreError {
         /// What is there.
         stored: u64,
     },
+    /// The browser gives no more room.
+    #[error("the browser gives this store no more room")]
+    Full,
     /// The medium failed: no space, no permission, an I/O error.
     #[error("the store's medium failed: {0}")]
     Medium(String),

@@ -92,7 +92,7 @@ impl Agent {
             }
         }
         for name in choice.copies() {
-            match self.platform.copies.adopt(name) {
+            match self.platform.copies.adopted(name) {
                 Ok(path) => copy(&mut writer, name, &path)?,
                 Err(_) => summary.missing += 1,
             }

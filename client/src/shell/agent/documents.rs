@@ -1,32 +1,46 @@
-//! What a person does with the documents of a message: reads a body that is not here yet, saves files, looks into one.
+//! What a person does with the documents of a message: reads a body that is not here yet, fetches files, looks into one.
 
-use std::collections::VecDeque;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use chacha20::ChaCha20Rng;
 use medipeps_core::Address;
 use medipeps_core::attachment::{AttachmentError, BlobReference};
-use medipeps_core::document::StripError;
-use medipeps_core::kind::{AttachmentPlace, Body, Chat, Content, PhotoError};
-use medipeps_core::limits::IMAGE_LENGTH_MAX;
+use medipeps_core::kind::{AttachmentPlace, Content};
 use rand_core::SeedableRng;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
-use super::{Agent, AgentError, Show};
-use crate::engine::{EngineError, GroupMessage, LocalId, MessageDetail, check_blob_domain};
-use crate::limits::{OUTBOX_LOOK_INTERVAL, TRANSFER_PATIENCE, TRANSFERS_AT_ONCE_MAX};
-use crate::shell::transfer::FetchError;
+use super::{AccountAgent, AgentError, Platform, Show};
+use crate::engine::{EngineError, LocalId, MessageDetail, check_blob_domain};
+use crate::limits::{OUTBOX_LOOK_INTERVAL, TRANSFER_PATIENCE};
+use crate::shell::runtime::timeout;
+use crate::shell::transfer::download::{AtServer, Download, DownloadError};
 use crate::shell::transfer::fetch::Fetch;
 use crate::shell::transfer::pipeline::BlobServer;
-use crate::shell::transfer::save::{ExpectedPhoto, SaveError, save_blob, save_bytes};
+use crate::shell::transfer::{ExpectedPhoto, FetchError, sealed_copy};
 
-/// What became of each attachment of a message that was to be saved, in order.
-pub type Saved = Vec<Result<PathBuf, SaveError>>;
+impl<P: Platform> AccountAgent<P> {
+    /// One message with its content, and with its whole body where that is on this device
+    /// ([`MessageDetail::missing_body`] tells).
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`], with [`UnknownMessage`](crate::engine::EngineError::UnknownMessage) if there is none of this id;
+    /// [`AgentError::SealedCopy`] if the body's copy is gone or spoilt.
+    pub async fn message(&mut self, id: LocalId) -> Result<MessageDetail, AgentError> {
+        let message = self.outline(id)?;
+        let (Some(blob), Some(name), None) =
+            (message.content.body_blob.clone(), message.body_copy_name(), &message.missing_body)
+        else {
+            return Ok(message);
+        };
+        let copies = self.platform.copies();
+        let plaintext = match message.message.sent {
+            // The digest over the whole comes into a message of one's own only once it is uploaded.
+            true => sealed_copy::open_own(copies, &name, &blob).await?,
+            false => sealed_copy::open(copies, &name, &blob).await?,
+        };
+        message.with_body(&plaintext).map_err(|code| AgentError::NoBody(code.to_owned()))
+    }
 
-impl Agent {
     /// A message with its whole body, which is fetched if it is not here, or no longer. What stands in the way of that is
     /// the second thing given back; the message then has its short body.
     ///
@@ -37,7 +51,7 @@ impl Agent {
         id: LocalId,
         show: Show<'_>,
     ) -> Result<(MessageDetail, Option<AgentError>), AgentError> {
-        match self.message(id) {
+        match self.message(id).await {
             Ok(message) if message.missing_body.is_none() => return Ok((message, None)),
             Ok(message) => {
                 if let Some(code) = message.missing_body.as_ref().and_then(|record| record.failed.clone()) {
@@ -57,10 +71,10 @@ impl Agent {
         if let Err(error) = self.start_body(id, &credentials) {
             return Ok((self.outline(id)?, Some(error)));
         }
-        while self.platform.transfers.fetches_body(&id) && !self.platform.transfers.are_settled() {
+        while self.transfers.fetches_body(&id) && !self.transfers.are_settled() {
             self.transfer_for(OUTBOX_LOOK_INTERVAL, show).await?;
         }
-        match self.message(id) {
+        match self.message(id).await {
             Ok(message) if message.missing_body.is_none() => Ok((message, None)),
             Ok(message) => {
                 let code = message.missing_body.as_ref().and_then(|record| record.failed.clone());
@@ -71,88 +85,29 @@ impl Agent {
         }
     }
 
-    /// Saves all attachments of a message in a folder, several at once, each under a harmless name that is not taken.
+    /// An attachment of a message from `sender`, to be fetched whole. A photo that says more than its pixels is refused.
     ///
     /// # Errors
-    /// [`AgentError::Handle`]; what stands in the way of one attachment is told for that one.
-    pub async fn save_attachments(&mut self, message: &MessageDetail, folder: &Path) -> Result<Saved, AgentError> {
-        self.save_files(&message.message.sender, &message.content, folder).await
-    }
-
-    /// The same for a message of a group. A photo that says more than its pixels is not saved.
-    ///
-    /// # Errors
-    /// As [`Self::save_attachments`].
-    pub async fn save_group_files(&mut self, message: &GroupMessage, folder: &Path) -> Result<Saved, AgentError> {
-        self.save_files(&message.message.sender, &message.content, folder).await
-    }
-
-    pub(super) async fn save_files(
+    /// [`EngineError::UnknownMessage`] if there is no such attachment, [`AgentError::NoBody`] if it lies where it must not be
+    /// fetched from, [`AgentError::Download`].
+    pub fn download(
         &mut self,
         sender: &Address,
         content: &Content,
-        folder: &Path,
-    ) -> Result<Saved, AgentError> {
-        let mut saved: Vec<Option<Result<PathBuf, SaveError>>> = Vec::new();
-        let mut waiting = VecDeque::new();
-        for (index, attachment) in content.attachments.iter().enumerate() {
-            let photo = match &content.body {
-                Body::Chat(Chat::Photo(photo)) => {
-                    Some(ExpectedPhoto { photo: photo.clone(), media_type: attachment.media_type.clone() })
-                }
-                _ => None,
-            };
-            saved.push(match &attachment.place {
-                // A photo inside the message was looked at when that was read.
-                AttachmentPlace::Inline(data) => Some(save_bytes(folder, &attachment.name, data)),
-                AttachmentPlace::Blob(blob) if photo.is_some() && blob.length > IMAGE_LENGTH_MAX as u64 => {
-                    let length = usize::try_from(blob.length).unwrap_or(usize::MAX);
-                    Some(Err(PhotoError::from(StripError::TooLarge { length }).into()))
-                }
-                AttachmentPlace::Blob(blob) => {
-                    let server = self.server_of_blob(sender, blob)?;
-                    waiting.push_back((index, attachment.name.clone(), (blob.clone(), photo), server));
-                    None
-                }
-            });
+        index: usize,
+    ) -> Result<Download<P::Carrier>, AgentError> {
+        let attachment = content.attachments.get(index).ok_or(EngineError::UnknownMessage)?;
+        let blob = match &attachment.place {
+            AttachmentPlace::Inline(bytes) => return Ok(Download::inline(bytes.clone())),
+            AttachmentPlace::Blob(blob) => blob,
+        };
+        let photo = ExpectedPhoto::of(content, attachment);
+        if photo.is_some() {
+            ExpectedPhoto::check_length(blob.length).map_err(DownloadError::from)?;
         }
-        let mut tasks = JoinSet::new();
-        let mut progressed = Instant::now();
-        loop {
-            while tasks.len() < TRANSFERS_AT_ONCE_MAX
-                && let Some((index, name, (blob, photo), server)) = waiting.pop_front()
-            {
-                let meter = self.meter(&blob.id, &name, blob.layout().map_or(0, |layout| layout.sealed_length()));
-                let (shared, folder) = (self.platform.transfers.shared.clone(), folder.to_owned());
-                let mut rng = ChaCha20Rng::from_rng(&mut self.rng);
-                tasks.spawn(async move {
-                    let path = match Fetch::open(&blob, server, shared, Some(meter), &mut rng).await {
-                        Ok(fetch) => save_blob(&folder, &name, (&blob, photo.as_ref()), fetch).await,
-                        Err(error) => Err(error.into()),
-                    };
-                    (index, path)
-                });
-            }
-            tokio::select! {
-                Some(report) = self.platform.transfers.next_report() => {
-                    progressed = Instant::now();
-                    self.platform.transfers.show(&report);
-                }
-                ended = tasks.join_next() => match ended {
-                    None => break,
-                    Some(Ok((index, path))) => {
-                        progressed = Instant::now();
-                        saved[index] = Some(path);
-                    }
-                    Some(Err(error)) => tracing::debug!(%error, "a file was not saved"),
-                },
-                () = tokio::time::sleep_until(progressed + TRANSFER_PATIENCE) => break,
-            }
-        }
-        while let Some(report) = self.platform.transfers.ready_report() {
-            self.platform.transfers.show(&report);
-        }
-        Ok(saved.into_iter().map(|path| path.unwrap_or(Err(SaveError::Fetch(FetchError::Stalled)))).collect())
+        let (server, shared) = (self.server_of_blob(sender, blob)?, self.transfers.downloads.clone());
+        let (blob, name, rng) = (blob.clone(), attachment.name.clone(), ChaCha20Rng::from_rng(&mut self.rng));
+        Ok(Download::at_server(AtServer { blob, name, photo, server, shared, rng }))
     }
 
     /// Bytes of one attachment, of a range of at most a part's length.
@@ -178,16 +133,16 @@ impl Agent {
             AttachmentPlace::Blob(blob) => blob,
         };
         let server = self.server_of_blob(&message.message.sender, blob)?;
-        let shared = self.platform.transfers.shared.clone();
+        let shared = self.transfers.shared.clone();
         let fetched = async {
-            let mut fetch = Fetch::open(blob, server, shared, None, &mut self.rng).await?;
+            let mut fetch = Fetch::<P::Carrier>::open(blob, server, shared, None, &mut self.rng).await?;
             fetch.range(range).await
         };
         Ok(timeout(TRANSFER_PATIENCE, fetched).await.unwrap_or(Err(FetchError::Stalled))?)
     }
 
     /// Where a blob of a message lies: at its sender's server, and nowhere else.
-    fn server_of_blob(&mut self, sender: &Address, blob: &BlobReference) -> Result<BlobServer, AgentError> {
+    pub(super) fn server_of_blob(&mut self, sender: &Address, blob: &BlobReference) -> Result<BlobServer, AgentError> {
         check_blob_domain(sender, &blob.domain).map_err(|code| AgentError::NoBody(code.to_owned()))?;
         let credentials = self.credentials()?.ok_or(EngineError::NoAccount)?;
         self.blob_server(&blob.domain, &credentials)

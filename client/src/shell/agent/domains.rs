@@ -115,7 +115,6 @@ impl<P: Platform> AccountAgent<P> {
     }
 
     /// Where the blobs of another domain are: the place that is known, or where DNS had its server last.
-    #[cfg(feature = "native")]
     pub(super) fn blob_place(&mut self, domain: &str) -> Result<(ServerAddress, ServerTrust), AgentError> {
         let place = self.store.place(domain, P::now(), &mut self.rng)?.map_err(NetworkError::from)?;
         let (endpoint, trust) = match place {

@@ -81,7 +81,7 @@ impl<P: Platform> AccountAgent<P> {
             handled.events.iter().for_each(&mut *show);
             fail_point!(AfterShow);
             for event in &handled.events {
-                self.follow(event)?;
+                self.follow(event).await?;
             }
             round.wanted += handled.outgoing.len();
             self.exchange(&handled, &mut inputs, &mut round.failure).await?;
@@ -93,7 +93,7 @@ impl<P: Platform> AccountAgent<P> {
     }
 
     /// What is to be done about an event beside showing it: what was dropped is dropped everywhere.
-    fn follow(&mut self, event: &Event) -> Result<(), AgentError> {
+    async fn follow(&mut self, event: &Event) -> Result<(), AgentError> {
         if let Some(event) = super::domains::domain_event(event) {
             self.follow_domains(event);
         }
@@ -101,7 +101,7 @@ impl<P: Platform> AccountAgent<P> {
             // It was proved for a device that this store is no more.
             self.proved = None;
         }
-        P::follow(self, event)
+        self.follow_documents(event).await
     }
 
     /// Sends what a step has to send: side by side, but one after the other for each recipient, so that mail arrives in

@@ -1,11 +1,7 @@
 //! Groups: read and written over a connection of their own, and watched while the program stays.
 
-#[cfg(feature = "native")]
-use medipeps_core::wire::client_records::GroupMessageState;
-use medipeps_core::wire::client_records::GroupStanding;
+use medipeps_core::wire::client_records::{GroupMessageState, GroupStanding};
 
-#[cfg(feature = "native")]
-use super::Agent;
 use super::{AccountAgent, AgentError, Platform, Show};
 use crate::engine::{GroupId, GroupMessage, GroupSummary, Wakes};
 use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
@@ -44,6 +40,30 @@ impl<P: Platform> AccountAgent<P> {
         Ok(self.store.wakes(P::now(), &mut self.rng)?)
     }
 
+    /// Uploads what a message needs, for as long as something moves, and sends it as [`Self::settle_group`] does.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub async fn settle_said(
+        &mut self,
+        group: &GroupId,
+        number: u64,
+        show: Show<'_>,
+    ) -> Result<Option<String>, AgentError> {
+        let mut end = Instant::now() + GROUP_SETTLE_WAIT;
+        loop {
+            let said = self.group_message(group, number)?;
+            let waits = said.message.state == GroupMessageState::Queued && said.message.code.is_some();
+            if !waits || Instant::now() >= end {
+                return self.settle_group(group, show).await;
+            }
+            // What moves is worth waiting for, however long it takes.
+            if self.transfer_for(GROUP_SETTLE_PAUSE, show).await? {
+                end = Instant::now() + GROUP_SETTLE_WAIT;
+            }
+        }
+    }
+
     /// Sends and reads until a group has nothing on its way any more, for as long as a person waits for a command. What
     /// stands in the way is returned; it goes on with the next `sync`.
     ///
@@ -70,32 +90,5 @@ impl<P: Platform> AccountAgent<P> {
         Ok(open
             && (waits || self.store.group_waits(&record.log_id, P::now(), &mut self.rng)?)
             && record.next_attempt <= soon)
-    }
-}
-
-#[cfg(feature = "native")]
-impl Agent {
-    /// Uploads what a message needs, for as long as something moves, and sends it as [`Self::settle_group`] does.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    pub async fn settle_said(
-        &mut self,
-        group: &GroupId,
-        number: u64,
-        show: Show<'_>,
-    ) -> Result<Option<String>, AgentError> {
-        let mut end = Instant::now() + GROUP_SETTLE_WAIT;
-        loop {
-            let said = self.group_message(group, number)?;
-            let waits = said.message.state == GroupMessageState::Queued && said.message.code.is_some();
-            if !waits || Instant::now() >= end {
-                return self.settle_group(group, show).await;
-            }
-            // What moves is worth waiting for, however long it takes.
-            if self.transfer_for(GROUP_SETTLE_PAUSE, show).await? {
-                end = Instant::now() + GROUP_SETTLE_WAIT;
-            }
-        }
     }
 }

@@ -8,17 +8,17 @@ use rand_core::SeedableRng;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::anchoring::Anchored;
-use super::transfers::{Step, Transfers};
-use super::{Agent, AgentError, Platform, Show};
+use super::document_place::DocumentPlace;
+use super::{Agent, AgentError, Platform};
 use crate::account_store::{Handled, Status};
-use crate::engine::{Event, Input, LocalId, MessageDetail, Time};
+use crate::engine::{Input, Time};
 use crate::limits::STORE_LOCK_WAIT;
 use crate::shell::address::ServerAddress;
 use crate::shell::connection::ProgramLink;
 use crate::shell::domain_lookup::DomainLookup;
 use crate::shell::lookup_error::LookupError;
 use crate::shell::presence::Presence;
-use crate::shell::transfer::sealed_copy::SealedCopies;
+use crate::shell::transfer::CopyFolder;
 use crate::shell::wipe;
 use crate::store::StoreError;
 use crate::store::seal::{SealedStore, Unlock};
@@ -28,23 +28,19 @@ use crate::store::sqlite::{FILE_NAME, SqliteStore};
 #[derive(Debug)]
 pub struct Machine {
     pub(super) home: PathBuf,
-    pub(super) copies: SealedCopies,
-    pub(super) transfers: Transfers,
+    pub(super) copies: CopyFolder,
     lookup: DomainLookup,
     pub(super) anchored: Anchored,
     /// The last to go: until the keys are wiped the account is open.
     _presence: Presence,
 }
 
-/// What happens to the documents of a program.
-#[derive(Debug)]
-pub struct Aside(Step);
-
 impl Platform for Machine {
     type Store = SqliteStore;
     type Carrier = ProgramLink;
-    type Aside = Aside;
     type Turn = ();
+    type Copies = CopyFolder;
+    type Place = DocumentPlace;
 
     fn now() -> Time {
         now()
@@ -56,37 +52,12 @@ impl Platform for Machine {
         agent.handle(input)
     }
 
-    fn follow(agent: &mut Agent, event: &Event) -> Result<(), AgentError> {
-        agent.follow_documents(event)
-    }
-
     async fn servers(&mut self, domain: &str, rng: &mut ChaCha20Rng) -> Result<Vec<ServerAddress>, LookupError> {
         self.lookup.servers(domain, rng).await
     }
 
-    fn begin(agent: &mut Agent) -> Result<(), AgentError> {
-        agent.sweep_copies()
-    }
-
-    fn start_due(agent: &mut Agent) -> Result<(), AgentError> {
-        agent.start_due_transfers()
-    }
-
-    fn stop(&mut self) {
-        self.transfers.stop();
-    }
-
-    fn is_settled(&self) -> bool {
-        self.transfers.are_settled()
-    }
-
-    async fn next_aside(&mut self) -> Aside {
-        Aside(self.transfers.next().await)
-    }
-
-    async fn take_aside(agent: &mut Agent, aside: Aside, show: Show<'_>) -> Result<bool, AgentError> {
-        // A message whose last upload is done may go; a receipt for a body that came is due.
-        agent.settle(aside.0, show).await
+    fn copies(&self) -> &CopyFolder {
+        &self.copies
     }
 }
 
@@ -136,8 +107,7 @@ impl Agent {
         }
         let machine = Machine {
             home: folder.to_owned(),
-            copies: SealedCopies::of_home(folder),
-            transfers: Transfers::new(),
+            copies: CopyFolder::of_home(folder),
             lookup: DomainLookup::from_environment(),
             anchored: Anchored::default(),
             _presence: presence,
@@ -169,27 +139,6 @@ impl Agent {
             RuntimeFlavor::MultiThread => tokio::task::block_in_place(handle),
             _ => handle(),
         }
-    }
-
-    /// One message with its content, and with its whole body where that is on this device
-    /// ([`MessageDetail::missing_body`] tells).
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`], with [`UnknownMessage`](crate::engine::EngineError::UnknownMessage) if there is none of this id;
-    /// [`AgentError::SealedCopy`] if the body's copy is gone or spoilt.
-    pub fn message(&mut self, id: LocalId) -> Result<MessageDetail, AgentError> {
-        let message = self.outline(id)?;
-        let (Some(blob), Some(name), None) =
-            (message.content.body_blob.clone(), message.body_copy_name(), &message.missing_body)
-        else {
-            return Ok(message);
-        };
-        let plaintext = match message.message.sent {
-            // The digest over the whole comes into a message of one's own only once it is uploaded.
-            true => self.platform.copies.open_own(&name, &blob)?,
-            false => self.platform.copies.open(&name, &blob)?,
-        };
-        message.with_body(&plaintext).map_err(|code| AgentError::NoBody(code.to_owned()))
     }
 
     /// How things are.

@@ -1,15 +1,17 @@
-//! What differs between a program and a page of a browser: medium, network, and the documents that go on beside the mail.
+//! What differs between a program and a page of a browser: medium, network, and where documents are.
 
 use std::fmt::Debug;
 
 use chacha20::ChaCha20Rng;
 
-use super::{AccountAgent, AgentError, Show};
+use super::sending::DocumentSource;
+use super::{AccountAgent, AgentError};
 use crate::account_store::Handled;
-use crate::engine::{Event, Input, Time};
+use crate::engine::{Input, Time};
 use crate::shell::address::ServerAddress;
 use crate::shell::carrier::Carrier;
 use crate::shell::lookup_error::LookupError;
+use crate::shell::transfer::sealed_copy::SealedCopies;
 use crate::store::{Store, StoreError};
 
 /// What an [`AccountAgent`] stands on. What it decides is the same on all.
@@ -18,10 +20,12 @@ pub trait Platform: Debug + Sized {
     type Store: Store + Debug;
     /// Carries connections.
     type Carrier: Carrier;
-    /// Something that has happened to a document that moves.
-    type Aside: Debug;
     /// The right to commit. `()` where the store itself keeps its handles apart until what they commit is durable.
     type Turn;
+    /// Keeps the sealed copies of documents and long texts.
+    type Copies: SealedCopies;
+    /// Where a document is that a person sends.
+    type Place: DocumentSource;
 
     /// Milliseconds since 1970, by the machine's clock.
     fn now() -> Time;
@@ -52,14 +56,6 @@ pub trait Platform: Debug + Sized {
         }
     }
 
-    /// Does what is to be done about an event beside showing it.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    fn follow(_: &mut AccountAgent<Self>, _: &Event) -> Result<(), AgentError> {
-        Ok(())
-    }
-
     /// Where the server of a domain is, as far as this machine can find out, the likeliest first.
     ///
     /// # Errors
@@ -70,40 +66,6 @@ pub trait Platform: Debug + Sized {
         rng: &mut ChaCha20Rng,
     ) -> impl Future<Output = Result<Vec<ServerAddress>, LookupError>>;
 
-    /// A long time of receiving begins.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    fn begin(_: &mut AccountAgent<Self>) -> Result<(), AgentError> {
-        Ok(())
-    }
-
-    /// Starts the documents that are due.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    fn start_due(_: &mut AccountAgent<Self>) -> Result<(), AgentError> {
-        Ok(())
-    }
-
-    /// Ends what goes on beside; what it has done so far is kept.
-    fn stop(&mut self) {}
-
-    /// Whether no document moves that is worth waiting for.
-    fn is_settled(&self) -> bool {
-        true
-    }
-
-    /// What happens next to a document; waits for ever if none moves. Dropping the future loses nothing.
-    fn next_aside(&mut self) -> impl Future<Output = Self::Aside>;
-
-    /// Does what it asks for. Gives back whether something may be due to be sent now.
-    ///
-    /// # Errors
-    /// [`AgentError::Handle`]
-    fn take_aside(
-        agent: &mut AccountAgent<Self>,
-        aside: Self::Aside,
-        show: Show<'_>,
-    ) -> impl Future<Output = Result<bool, AgentError>>;
+    /// The sealed copies of this account.
+    fn copies(&self) -> &Self::Copies;
 }

@@ -8,6 +8,7 @@ use medipeps_core::wire::transport::{Delivery, SubscriptionEvent};
 
 use super::exchange::is_proof_refused;
 use super::group_watch::Pushed;
+use super::transfers::Moved;
 use super::{AccountAgent, AgentError, NetworkError, Platform, Show};
 use crate::engine::{EngineError, Event, GroupInput, Input};
 use crate::fail_point::fail_point;
@@ -15,7 +16,7 @@ use crate::limits::{
     BATCH_WAIT, DELIVERY_BATCH_MAX, OUTBOX_LOOK_INTERVAL, PROOFS_MAX, RECONNECT_WAIT_MAX, REQUEST_WAIT,
 };
 use crate::shell::backoff::Backoff;
-use crate::shell::carrier::ByteStream;
+use crate::shell::carrier::{ByteStream, Carrier};
 use crate::shell::connection::{ConnectError, QueuePush, RequestError};
 use crate::shell::runtime::{Instant, timeout, timeout_at};
 
@@ -39,20 +40,20 @@ pub(super) enum Link<'a> {
 
 /// What there is to do next for whoever receives.
 #[derive(Debug)]
-enum Next<P: Platform> {
+enum Next<C: Carrier> {
     Event(SubscriptionEvent),
-    Aside(Aside<P>),
+    Aside(Aside<C>),
     /// Time to look after other things.
     Time,
 }
 
 /// Something that has happened beside the mail.
 #[derive(Debug)]
-enum Aside<P: Platform> {
+enum Aside<C: Carrier> {
     /// A group's log was pushed.
-    Pushed(Option<Pushed<P::Carrier>>),
+    Pushed(Option<Pushed<C>>),
     /// A document has moved.
-    Moved(P::Aside),
+    Moved(Moved),
 }
 
 impl<P: Platform> AccountAgent<P> {
@@ -76,7 +77,7 @@ impl<P: Platform> AccountAgent<P> {
     ) -> Result<(), AgentError> {
         let end = Instant::now() + wait;
         let (mut backoff, mut drained) = (Backoff::new(), false);
-        P::begin(self)?;
+        self.sweep_copies().await?;
         // Every group is read with what is due next.
         P::handle(self, &Input::Group(GroupInput::ReadAll)).await?.events.iter().for_each(&mut *show);
         loop {
@@ -92,7 +93,7 @@ impl<P: Platform> AccountAgent<P> {
             let asked = asked_for(&failure);
             let pause = backoff.failed(asked, &mut self.rng).min(pause_max.max(asked));
             // Documents that move are worth staying for.
-            let is_over = Instant::now() + pause >= end && (!drained || self.platform.is_settled());
+            let is_over = Instant::now() + pause >= end && (!drained || self.transfers.are_settled());
             if failure.is_final() || is_over {
                 return if drained { Ok(()) } else { Err(failure.into()) };
             }
@@ -156,7 +157,7 @@ impl<P: Platform> AccountAgent<P> {
         self.become_proved(show).await?;
         // A recipient's server that is away must not keep this account from its own mail.
         self.send_due(show).await?;
-        P::start_due(self)?;
+        self.start_due_transfers().await?;
         let connection = self.proved.clone().ok_or(NetworkError::Stopping)?;
         fail_point!(BeforeSubscribe);
         let mut subscription = connection.subscribe().await.map_err(NetworkError::from)?;
@@ -174,18 +175,18 @@ impl<P: Platform> AccountAgent<P> {
                 // A large document must not keep the account from its mail, nor the other way round.
                 None => match self.next_of(&mut subscription, (since, end), *drained, &mut mail_first).await? {
                     Next::Event(event) => event,
-                    Next::Time if Instant::now() >= end && self.platform.is_settled() => return Ok(End::Over),
+                    Next::Time if Instant::now() >= end && self.transfers.are_settled() => return Ok(End::Over),
                     Next::Time => {
                         // Another process may have put something into the outbox, or something is due again.
                         self.send_due(show).await?;
-                        P::start_due(self)?;
+                        self.start_due_transfers().await?;
                         since = Instant::now();
                         continue;
                     }
                     Next::Aside(aside) => {
                         if self.take_aside(aside, show).await? {
                             self.send_due(show).await?;
-                            if *drained && Instant::now() >= end && self.platform.is_settled() {
+                            if *drained && Instant::now() >= end && self.transfers.are_settled() {
                                 return Ok(End::Over);
                             }
                         }
@@ -214,7 +215,7 @@ impl<P: Platform> AccountAgent<P> {
                     fail_point!(AfterDelivery);
                     self.run(Input::Deliveries { incarnation, batch }, show).await?;
                     self.send_due(show).await?;
-                    P::start_due(self)?;
+                    self.start_due_transfers().await?;
                     if self.proved.is_none() {
                         // The acknowledgement did not get through; the server will deliver again.
                         return Err(NetworkError::Stopping.into());
@@ -226,7 +227,7 @@ impl<P: Platform> AccountAgent<P> {
                         tell(Link::Ready);
                         told = true;
                     }
-                    if Instant::now() >= end && self.platform.is_settled() {
+                    if Instant::now() >= end && self.transfers.are_settled() {
                         return Ok(End::Drained);
                     }
                 }
@@ -245,8 +246,8 @@ impl<P: Platform> AccountAgent<P> {
     }
 
     /// What happens next beside the mail; waits for ever if nothing goes on. Dropping the future loses nothing.
-    async fn next_aside(&mut self) -> Aside<P> {
-        let (pushed, moved) = (pin!(self.group_watch.next()), pin!(self.platform.next_aside()));
+    async fn next_aside(&mut self) -> Aside<P::Carrier> {
+        let (pushed, moved) = (pin!(self.group_watch.next()), pin!(self.transfers.next()));
         match select(pushed, moved).await {
             Either::Left((pushed, _)) => Aside::Pushed(pushed),
             Either::Right((moved, _)) => Aside::Moved(moved),
@@ -254,13 +255,14 @@ impl<P: Platform> AccountAgent<P> {
     }
 
     /// Does what it asks for. Gives back whether something may be due to be sent now.
-    async fn take_aside(&mut self, aside: Aside<P>, show: Show<'_>) -> Result<bool, AgentError> {
+    async fn take_aside(&mut self, aside: Aside<P::Carrier>, show: Show<'_>) -> Result<bool, AgentError> {
         match aside {
             Aside::Pushed(pushed) => {
                 self.group_pushed(pushed, show).await?;
                 Ok(true)
             }
-            Aside::Moved(moved) => P::take_aside(self, moved, show).await,
+            // A message whose last upload is done may go; a receipt for a body that came is due.
+            Aside::Moved(moved) => self.settle(moved, show).await,
         }
     }
 
@@ -271,7 +273,7 @@ impl<P: Platform> AccountAgent<P> {
         (since, end): (Instant, Instant),
         drained: bool,
         mail_first: &mut bool,
-    ) -> Result<Next<P>, NetworkError> {
+    ) -> Result<Next<P::Carrier>, NetworkError> {
         // Whoever always has something ready must not always be first.
         *mail_first = !*mail_first;
         let event = pin!(next(subscription, since, end, drained));

@@ -24,11 +24,11 @@ impl Agent {
         let (mut staged, mut body_copy) = (Vec::new(), None);
         if placement.body_blob {
             let encoded = body.encode().map_err(EngineError::from)?;
-            body_copy = Some(self.seal(&encoded, &mut staged)?);
+            body_copy = Some(self.seal(&encoded, &mut staged).await?);
         }
         let command = ReportMessage { group, number, to, reason, body_copy };
         let queued = self.queue_report(command, show).await;
-        self.keep_staged(&staged, queued.is_ok());
+        self.keep_staged(&staged, queued.is_ok()).await;
         queued
     }
 

@@ -17,7 +17,7 @@ use crate::limits::{RESTORE_BATCH_LENGTH, RESTORE_LISTING_ATTEMPTS_MAX};
 use crate::shell::address::ServerAddress;
 use crate::shell::backup_file::{BackupFileError, ClosedBackup};
 use crate::shell::connection::{Connection, RequestError, ServerExpectation, ServerTrust};
-use crate::shell::transfer::sealed_copy::CopyWriter;
+use crate::shell::transfer::copy_folder::CopyFileWriter;
 
 /// What became of a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Agent {
         };
         self.run(Input::BeginRestore { backup_salt, account: account.clone() }, show).await?;
         let (mut batch, mut length) = (Vec::new(), 0);
-        let mut copy: Option<(Vec<u8>, u64, CopyWriter)> = None;
+        let mut copy: Option<(Vec<u8>, u64, CopyFileWriter)> = None;
         while let Some(record) = reader.next_record()? {
             match record {
                 BackupRecord::Entry(entry) => {
@@ -106,16 +106,16 @@ impl Agent {
                     }
                 }
                 BackupRecord::Copy(piece) => {
-                    let (name, offset, mut writer) = match copy.take() {
+                    let (name, offset, writer) = match copy.take() {
                         Some(begun) => begun,
                         None => (piece.name.clone(), 0, self.platform.copies.fetched(&piece.name)?),
                     };
                     if name != piece.name || offset != piece.offset {
                         return Err(BackupFileError::from(BackupError::Contents("a copy out of order")).into());
                     }
-                    writer.write(&piece.data)?;
+                    writer.write_now(&piece.data)?;
                     match piece.last {
-                        true => writer.finish()?,
+                        true => writer.finish_now()?,
                         false => copy = Some((name, offset + piece.data.len() as u64, writer)),
                     }
                 }

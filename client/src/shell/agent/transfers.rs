@@ -8,17 +8,17 @@ use chacha20::ChaCha20Rng;
 use medipeps_core::wire::client_records::{UploadRecord, UploadRole, UploadSource};
 use rand_core::SeedableRng;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinError, JoinSet};
-use tokio::time::{Instant, timeout_at};
 
-use super::{Agent, AgentError, NetworkError, Show, now};
+use super::{AccountAgent, AgentError, NetworkError, Platform, Show};
 use crate::account_store::HandleError;
 use crate::engine::{Credentials, EngineError, Event, Input, LocalId, PendingUpload};
 use crate::limits::{TRANSFER_PATIENCE, TRANSFERS_AT_ONCE_MAX};
 use crate::shell::address::ServerAddress;
 use crate::shell::connection::ServerTrust;
+use crate::shell::runtime::{AbortHandle, Instant, JoinError, JoinSet, is_finished, timeout, timeout_at};
 use crate::shell::transfer::body::{BodyEnd, fetch_body};
 use crate::shell::transfer::pipeline::BlobServer;
+use crate::shell::transfer::sealed_copy::SealedCopies;
 use crate::shell::transfer::upload::{Upload, UploadEnd, delete, upload};
 use crate::shell::transfer::{Direction, Meter, Progress, Report, Shared};
 
@@ -28,11 +28,20 @@ const REPORTS_MAX: usize = 64;
 const BODY_NAME: &str = "message text";
 
 /// Sees how far transfers have come.
+#[cfg(not(target_arch = "wasm32"))]
 pub type Watch = Box<dyn FnMut(&Progress) + Send>;
+
+/// Sees how far transfers have come.
+#[cfg(target_arch = "wasm32")]
+pub type Watch = Box<dyn FnMut(&Progress)>;
 
 /// What runs.
 pub(super) struct Transfers {
     pub(super) shared: Shared,
+    /// For downloads, which need this agent no longer once they have begun.
+    pub(super) downloads: Shared,
+    /// Another agent on the same store sends what is to be sent.
+    leaves_uploads: bool,
     tasks: JoinSet<Ended>,
     uploads: BTreeMap<[u8; 32], AbortHandle>,
     bodies: BTreeMap<LocalId, AbortHandle>,
@@ -60,7 +69,7 @@ enum Ended {
 
 /// Something to be settled.
 #[derive(Debug)]
-pub(super) struct Step(Happened);
+pub(super) struct Moved(Happened);
 
 #[derive(Debug)]
 enum Happened {
@@ -73,6 +82,8 @@ impl Transfers {
         let (sender, receiver) = mpsc::channel(REPORTS_MAX);
         Self {
             shared: Shared::new(),
+            downloads: Shared::new(),
+            leaves_uploads: false,
             tasks: JoinSet::new(),
             uploads: BTreeMap::new(),
             bodies: BTreeMap::new(),
@@ -84,8 +95,8 @@ impl Transfers {
     }
 
     /// The next thing to be settled; waits for ever if nothing runs. Dropping the future loses nothing.
-    pub(super) async fn next(&mut self) -> Step {
-        Step(tokio::select! {
+    pub(super) async fn next(&mut self) -> Moved {
+        Moved(tokio::select! {
             // In this order: what a task has reported comes before its end.
             biased;
             Some(report) = self.receiver.recv() => Happened::Report(report),
@@ -95,6 +106,7 @@ impl Transfers {
     }
 
     /// The next report of a transfer that is settled elsewhere.
+    #[cfg(feature = "native")]
     pub(super) async fn next_report(&mut self) -> Option<Progress> {
         loop {
             if let Report::Progress(progress) = self.receiver.recv().await? {
@@ -104,6 +116,7 @@ impl Transfers {
     }
 
     /// A report that waits already.
+    #[cfg(feature = "native")]
     pub(super) fn ready_report(&mut self) -> Option<Progress> {
         match self.receiver.try_recv() {
             Ok(Report::Progress(progress)) => Some(progress),
@@ -134,10 +147,16 @@ impl Transfers {
     }
 }
 
-impl Agent {
+impl<P: Platform> AccountAgent<P> {
     /// Shows the progress of transfers from now on.
     pub fn watch_transfers(&mut self, watch: Watch) {
-        self.platform.transfers.watch = Some(watch);
+        self.transfers.watch = Some(watch);
+    }
+
+    /// Leaves uploads from now on to another agent on the same store, or no longer. Two would do no harm, and send everything
+    /// twice.
+    pub fn leave_uploads(&mut self, leave: bool) {
+        self.transfers.leaves_uploads = leave;
     }
 
     /// Starts what is due and settles what happens, for so long or until a transfer ends. Gives back whether anything
@@ -148,6 +167,7 @@ impl Agent {
     pub async fn transfer_for(&mut self, time: Duration, show: Show<'_>) -> Result<bool, AgentError> {
         let (begun, until) = (Instant::now(), Instant::now() + time);
         if !self.proof_answered
+            && !self.transfers.leaves_uploads
             && !self.uploads()?.is_empty()
             && let Err(error) = self.become_proved(show).await
         {
@@ -156,45 +176,46 @@ impl Agent {
                 error => return Err(error),
             }
         }
-        self.start_due_transfers()?;
-        while let Ok(step) = timeout_at(until, self.platform.transfers.next()).await {
-            if self.settle(step, show).await? {
+        self.start_due_transfers().await?;
+        while let Ok(moved) = timeout_at(until, self.transfers.next()).await {
+            if self.settle(moved, show).await? {
                 break;
             }
         }
-        Ok(self.platform.transfers.progressed >= begun)
+        Ok(self.transfers.progressed >= begun)
     }
 
     /// Starts what is due and does not run yet. No upload goes on before the server has answered the proof of device: an old
     /// copy of the store must not send a byte under its keys.
-    pub(super) fn start_due_transfers(&mut self) -> Result<(), AgentError> {
+    pub(super) async fn start_due_transfers(&mut self) -> Result<(), AgentError> {
         let Some(credentials) = self.credentials()?.filter(|credentials| credentials.registered) else { return Ok(()) };
-        let (at, was_idle) = (now().0, self.platform.transfers.tasks.is_empty());
-        for pending in self.store.uploads(now(), &mut self.rng)? {
-            let running = self.platform.transfers.uploads.contains_key(&pending.record.blob_id);
+        let (at, was_idle) = (P::now().0, self.transfers.tasks.is_empty());
+        for pending in self.store.uploads(P::now(), &mut self.rng)? {
+            let running = self.transfers.uploads.contains_key(&pending.record.blob_id);
             if self.proof_answered
-                && self.platform.transfers.uploads.len() < TRANSFERS_AT_ONCE_MAX
+                && !self.transfers.leaves_uploads
+                && self.transfers.uploads.len() < TRANSFERS_AT_ONCE_MAX
                 && !running
                 && pending.record.next_attempt <= at
             {
-                self.start_upload(pending, &credentials)?;
+                self.start_upload(pending, &credentials).await?;
             }
         }
-        for (id, record) in self.store.body_fetches(now(), &mut self.rng)? {
-            if self.platform.transfers.bodies.len() < TRANSFERS_AT_ONCE_MAX && record.next_attempt <= at {
+        for (id, record) in self.store.body_fetches(P::now(), &mut self.rng)? {
+            if self.transfers.bodies.len() < TRANSFERS_AT_ONCE_MAX && record.next_attempt <= at {
                 // What one message says about its body must not keep the others waiting.
                 if let Err(error) = self.start_body(id, &credentials) {
                     tracing::warn!(%error, "the text of a message cannot be fetched");
                 }
             }
         }
-        if was_idle && !self.platform.transfers.tasks.is_empty() {
-            self.platform.transfers.progressed = Instant::now();
+        if was_idle && !self.transfers.tasks.is_empty() {
+            self.transfers.progressed = Instant::now();
         }
         Ok(())
     }
 
-    fn start_upload(&mut self, pending: PendingUpload, credentials: &Credentials) -> Result<(), AgentError> {
+    async fn start_upload(&mut self, pending: PendingUpload, credentials: &Credentials) -> Result<(), AgentError> {
         let name = match pending.record.role {
             UploadRole::Body => BODY_NAME.to_owned(),
             UploadRole::Attachment(index) => {
@@ -202,7 +223,7 @@ impl Agent {
                 let id = pending.record.content_id;
                 let content = match self.outline(id) {
                     Ok(message) => Some(message.content),
-                    Err(_) => self.store.group_upload(&id, now(), &mut self.rng)?.map(|message| message.content),
+                    Err(_) => self.store.group_upload(&id, P::now(), &mut self.rng)?.map(|message| message.content),
                 };
                 let index = usize::try_from(index).unwrap_or(usize::MAX);
                 let attachment = content.as_ref().and_then(|content| content.attachments.get(index));
@@ -210,43 +231,42 @@ impl Agent {
             }
         };
         let record = Box::new(pending.record.clone());
-        self.handle(&Input::PayUpload { blob_id: record.blob_id })?;
-        let payment = self.store.upload_payment(&record.blob_id, now(), &mut self.rng)?;
+        P::handle(self, &Input::PayUpload { blob_id: record.blob_id }).await?;
+        let payment = self.store.upload_payment(&record.blob_id, P::now(), &mut self.rng)?;
         let task = Upload {
             pending,
             payment,
             name,
             server: self.blob_server(credentials.address.domain(), credentials)?,
-            copies: self.platform.copies.clone(),
-            shared: self.platform.transfers.shared.clone(),
-            reports: self.platform.transfers.sender.clone(),
+            copies: self.platform.copies().clone(),
+            shared: self.transfers.shared.clone(),
+            reports: self.transfers.sender.clone(),
         };
         let (id, mut rng) = (record.blob_id, ChaCha20Rng::from_rng(&mut self.rng));
-        let handle = self
-            .platform
-            .transfers
-            .tasks
-            .spawn(async move { Ended::Upload { record, end: upload(task, &mut rng).await } });
-        self.platform.transfers.uploads.insert(id, handle);
+        let handle = self.transfers.tasks.spawn(async move {
+            let end = upload::<P::Carrier, P::Copies>(task, &mut rng).await;
+            Ended::Upload { record, end }
+        });
+        self.transfers.uploads.insert(id, handle);
         Ok(())
     }
 
     /// Fetches the body of a message unless that is being done.
     pub(super) fn start_body(&mut self, id: LocalId, credentials: &Credentials) -> Result<(), AgentError> {
-        if self.platform.transfers.bodies.contains_key(&id) {
+        if self.transfers.bodies.contains_key(&id) {
             return Ok(());
         }
         let detail = self.outline(id)?;
         let Some(blob) = detail.content.body_blob.clone() else { return Ok(()) };
         let server = self.blob_server(&blob.domain, credentials)?;
         let meter = self.meter(&blob.id, BODY_NAME, blob.layout().map_or(0, |layout| layout.sealed_length()));
-        let (copies, shared) = (self.platform.copies.clone(), self.platform.transfers.shared.clone());
+        let (copies, shared) = (self.platform.copies().clone(), self.transfers.shared.clone());
         let mut rng = ChaCha20Rng::from_rng(&mut self.rng);
-        let handle = self.platform.transfers.tasks.spawn(async move {
-            let end = fetch_body(detail, server, copies, shared, meter, &mut rng).await;
+        let handle = self.transfers.tasks.spawn(async move {
+            let end = fetch_body::<P::Carrier, P::Copies>(detail, server, copies, shared, meter, &mut rng).await;
             Ended::Body { id, end }
         });
-        self.platform.transfers.bodies.insert(id, handle);
+        self.transfers.bodies.insert(id, handle);
         Ok(())
     }
 
@@ -254,15 +274,15 @@ impl Agent {
     pub(super) fn meter(&self, blob_id: &[u8; 32], name: &str, total: u64) -> Meter {
         let progress =
             Progress { direction: Direction::Download, blob_id: *blob_id, name: name.to_owned(), done: 0, total };
-        Meter::new(self.platform.transfers.sender.clone(), progress)
+        Meter::new(self.transfers.sender.clone(), progress)
     }
 
     /// Does what a transfer asks for, or what follows from its end. Gives back whether one ended.
-    pub(super) async fn settle(&mut self, Step(happened): Step, show: Show<'_>) -> Result<bool, AgentError> {
-        self.platform.transfers.progressed = Instant::now();
+    pub(super) async fn settle(&mut self, Moved(happened): Moved, show: Show<'_>) -> Result<bool, AgentError> {
+        self.transfers.progressed = Instant::now();
         match happened {
             Happened::Report(Report::Progress(progress)) => {
-                self.platform.transfers.show(&progress);
+                self.transfers.show(&progress);
                 return Ok(false);
             }
             Happened::Report(Report::Part { blob_id, part, digest, stored }) => {
@@ -280,7 +300,7 @@ impl Agent {
             }
             Happened::Ended(Ok(Ended::Upload { record, end })) => self.upload_ended(*record, end, show).await?,
             Happened::Ended(Ok(Ended::Body { id, end })) => {
-                self.platform.transfers.bodies.remove(&id);
+                self.transfers.bodies.remove(&id);
                 let input = match end {
                     BodyEnd::Stored => Input::BodyStored { id },
                     BodyEnd::Postponed { code, retry_after } => Input::BodyPostponed { id, code, retry_after },
@@ -291,17 +311,17 @@ impl Agent {
             Happened::Ended(Ok(Ended::Deletion)) => return Ok(false),
             Happened::Ended(Err(error)) => {
                 tracing::debug!(%error, "a transfer was ended");
-                self.platform.transfers.uploads.retain(|_, task| !task.is_finished());
-                self.platform.transfers.bodies.retain(|_, task| !task.is_finished());
+                self.transfers.uploads.retain(|_, task| !is_finished(task));
+                self.transfers.bodies.retain(|_, task| !is_finished(task));
             }
         }
-        self.start_due_transfers()?;
+        self.start_due_transfers().await?;
         Ok(true)
     }
 
     async fn upload_ended(&mut self, record: UploadRecord, end: UploadEnd, show: Show<'_>) -> Result<(), AgentError> {
         let blob_id = record.blob_id;
-        self.platform.transfers.uploads.remove(&blob_id);
+        self.transfers.uploads.remove(&blob_id);
         let input = match end {
             UploadEnd::Done { expires } => Input::UploadDone { blob_id, expires },
             UploadEnd::Changed(now) => Input::UploadChanged { blob_id, length: now.length, modified: now.modified },
@@ -313,7 +333,7 @@ impl Agent {
             (matches!(input, Input::UploadDone { .. }), matches!(input, Input::UploadChanged { .. }));
         self.round(input, show).await?;
         if is_done {
-            self.drop_copy(&record);
+            self.drop_copy(&record).await;
         } else if is_changed {
             self.delete_blob(record)?;
         }
@@ -321,13 +341,13 @@ impl Agent {
     }
 
     /// What was dropped is dropped everywhere.
-    pub(super) fn follow_documents(&mut self, event: &Event) -> Result<(), AgentError> {
+    pub(super) async fn follow_documents(&mut self, event: &Event) -> Result<(), AgentError> {
         if let Event::UploadsDropped { uploads, .. } = event {
             for record in uploads {
-                if let Some(task) = self.platform.transfers.uploads.remove(&record.blob_id) {
+                if let Some(task) = self.transfers.uploads.remove(&record.blob_id) {
                     task.abort();
                 }
-                self.drop_copy(record);
+                self.drop_copy(record).await;
                 self.delete_blob(record.clone())?;
             }
         }
@@ -335,16 +355,16 @@ impl Agent {
     }
 
     /// Removes sealed copies that processes which died have left.
-    pub(super) fn sweep_copies(&mut self) -> Result<(), AgentError> {
-        let uploads = self.store.uploads(now(), &mut self.rng)?;
-        self.platform.copies.sweep(|blob_id| uploads.iter().any(|upload| upload.record.blob_id == *blob_id));
+    pub(super) async fn sweep_copies(&mut self) -> Result<(), AgentError> {
+        let uploads = self.store.uploads(P::now(), &mut self.rng)?;
+        self.platform.copies().sweep(uploads.iter().map(|upload| upload.record.blob_id).collect()).await;
         Ok(())
     }
 
     /// A copy of an attachment is needed until the server has it; that of a body is what a person reads.
-    fn drop_copy(&self, record: &UploadRecord) {
+    async fn drop_copy(&self, record: &UploadRecord) {
         if matches!((record.role, &record.source), (UploadRole::Attachment(_), UploadSource::SealedCopy)) {
-            self.platform.copies.remove(&record.blob_id);
+            self.platform.copies().remove(&record.blob_id).await;
         }
     }
 
@@ -352,10 +372,10 @@ impl Agent {
     fn delete_blob(&mut self, record: UploadRecord) -> Result<(), AgentError> {
         let Some(credentials) = self.credentials()? else { return Ok(()) };
         let server = self.blob_server(credentials.address.domain(), &credentials)?;
-        let (shared, mut rng) = (self.platform.transfers.shared.clone(), ChaCha20Rng::from_rng(&mut self.rng));
-        self.platform.transfers.tasks.spawn(async move {
+        let (shared, mut rng) = (self.transfers.shared.clone(), ChaCha20Rng::from_rng(&mut self.rng));
+        self.transfers.tasks.spawn(async move {
             // Nobody waits for a server that is away.
-            let _ = tokio::time::timeout(TRANSFER_PATIENCE, delete(record, server, shared, &mut rng)).await;
+            let _ = timeout(TRANSFER_PATIENCE, delete::<P::Carrier>(record, server, shared, &mut rng)).await;
             Ended::Deletion
         });
         Ok(())

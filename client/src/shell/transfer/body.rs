@@ -1,17 +1,17 @@
 //! Fetches a body that is too large for its message, and keeps it as it is: sealed.
 
-use std::io;
-
 use medipeps_core::attachment::{AttachmentError, BlobReference, part_digest, root};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::fetch::{Fetch, FetchError};
 use super::pipeline::BlobServer;
-use super::sealed_copy::{SealedCopies, SealedCopyError};
+use super::sealed_copy::{CopyWriter, SealedCopies, SealedCopyError, Standing, interrupted};
 use super::{Meter, Shared};
 use crate::engine::MessageDetail;
 use crate::fail_point::fail_point;
+use crate::shell::carrier::Carrier;
+use crate::shell::runtime::blocking;
 
 /// How the fetching of a body ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +25,10 @@ pub(crate) enum BodyEnd {
 }
 
 /// Fetches the body of a message, verifies that it is the message's, and stores its sealed copy.
-pub(crate) async fn fetch_body(
+pub(crate) async fn fetch_body<C: Carrier, S: SealedCopies>(
     detail: MessageDetail,
     server: BlobServer,
-    copies: SealedCopies,
+    copies: S,
     shared: Shared,
     meter: Meter,
     rng: &mut impl CryptoRng,
@@ -36,33 +36,31 @@ pub(crate) async fn fetch_body(
     let (Some(blob), Some(name)) = (detail.content.body_blob.clone(), detail.body_copy_name()) else {
         return BodyEnd::Stored;
     };
-    let end = match Fetch::open(&blob, server, shared, Some(meter), rng).await {
+    let end = match Fetch::<C>::open(&blob, server, shared, Some(meter), rng).await {
         Ok(fetch) => store(detail, &blob, &name, &copies, fetch).await,
         Err(error) => Err(error.into()),
     };
     end.err().unwrap_or(BodyEnd::Stored)
 }
 
-async fn store(
+async fn store<C: Carrier>(
     detail: MessageDetail,
     blob: &BlobReference,
     name: &[u8],
-    copies: &SealedCopies,
-    mut fetch: Fetch,
+    copies: &impl SealedCopies,
+    mut fetch: Fetch<C>,
 ) -> Result<(), BodyEnd> {
-    let mut writer = copies.fetched(name)?;
+    let mut writer = copies.create(name, Standing::Adopted).await?;
     // A body has at most 16 MiB.
     let (mut plaintext, mut digests) = (Zeroizing::new(Vec::new()), Vec::new());
-    while let Some((part, mut sealed)) = fetch.next_part().await? {
-        let opener = fetch.opener();
-        let work = tokio::task::spawn_blocking(move || {
-            writer.write(&sealed)?;
+    while let Some((part, sealed)) = fetch.next_part().await? {
+        let (opener, mut sealed) = (fetch.opener(), writer.write(sealed).await?);
+        let work = blocking(move || {
             opener.open_part(part, &mut sealed).map_err(FetchError::from)?;
             fail_point!(AfterFetchedPart);
-            Ok::<_, BodyEnd>((writer, sealed))
+            Ok::<_, BodyEnd>(sealed)
         });
-        let opened;
-        (writer, opened) = work.await.unwrap_or_else(|_| Err(interrupted().into()))?;
+        let opened = work.await.unwrap_or_else(|_| Err(interrupted().into()))?;
         if !opened.is_empty() {
             digests.push(part_digest(&opened));
             plaintext.extend_from_slice(&opened);
@@ -72,8 +70,7 @@ async fn store(
         return Err(FetchError::from(AttachmentError::Root).into());
     }
     detail.with_body(&plaintext).map_err(|code| BodyEnd::Failed { code: code.to_owned() })?;
-    let work = tokio::task::spawn_blocking(move || writer.finish());
-    work.await.unwrap_or_else(|_| Err(interrupted()))?;
+    writer.finish().await?;
     fail_point!(BeforeBodyStored);
     Ok(())
 }
@@ -92,8 +89,4 @@ impl From<SealedCopyError> for BodyEnd {
     fn from(_: SealedCopyError) -> Self {
         Self::Postponed { code: "disk".to_owned(), retry_after: 0 }
     }
-}
-
-fn interrupted() -> SealedCopyError {
-    SealedCopyError::Disk { path: std::path::PathBuf::new(), error: io::ErrorKind::Interrupted.into() }
 }

@@ -63,6 +63,12 @@ impl DerefMut for PartBuffer {
     }
 }
 
+impl AsRef<[u8]> for PartBuffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl std::fmt::Debug for PartBuffer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "PartBuffer({} bytes)", self.bytes.len())

@@ -16,6 +16,7 @@ use super::pipeline::{BlobServer, Pipeline, PipelineError, Ticket};
 use super::upload::code_of;
 use super::{Meter, Shared};
 use crate::fail_point::fail_point;
+use crate::shell::carrier::Carrier;
 use crate::shell::connection::ConnectError;
 
 const PIECE: u64 = BLOB_PIECE_LENGTH as u64;
@@ -73,11 +74,11 @@ impl From<PipelineError> for FetchError {
 
 /// A document whose end has been seen: from here on every byte that comes is verified.
 #[derive(Debug)]
-pub(crate) struct Fetch {
+pub(crate) struct Fetch<C> {
     id: [u8; 32],
     layout: Layout,
     opener: Arc<Opener>,
-    pipeline: Pipeline<Wanted>,
+    pipeline: Pipeline<Wanted, C>,
     shared: Shared,
     meter: Option<Meter>,
     /// Parts on their way, in order.
@@ -94,7 +95,7 @@ struct Coming {
     missing: u64,
 }
 
-impl Fetch {
+impl<C: Carrier> Fetch<C> {
     /// Fetches and verifies the end. Waits for as long as it takes to reach the server.
     ///
     /// # Errors
@@ -131,6 +132,7 @@ impl Fetch {
     }
 
     /// Where [`Self::next_part`] begins: what is before is on the disk already.
+    #[cfg(feature = "native")]
     pub(crate) fn begin_at(&mut self, part: u64) -> Result<(), FetchError> {
         self.coming.clear();
         self.next_part = part;
@@ -224,8 +226,8 @@ fn pieces(id: [u8; 32], range: &Range<u64>) -> impl Iterator<Item = Wanted> + us
 }
 
 /// A range of the sealed bytes, in memory.
-async fn whole_range(
-    pipeline: &mut Pipeline<Wanted>,
+async fn whole_range<C: Carrier>(
+    pipeline: &mut Pipeline<Wanted, C>,
     id: [u8; 32],
     layout: Layout,
     range: &Range<u64>,

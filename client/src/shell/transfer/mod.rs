@@ -1,8 +1,8 @@
-//! Large documents between this device's disk and the blobs of a server. `spec/attachment.md`, `spec/transport.md`.
+//! Large documents between this device and the blobs of a server. `spec/attachment.md`, `spec/transport.md`.
 //!
 //! One file for each idea: the memory for parts (`buffer`), requests in flight over a connection that may die
-//! (`pipeline`), the files that are sent (`source`) and the sealed copies that this device keeps (`sealed_copy`),
-//! then `upload`, `fetch` and `save`. They touch no account: what must be remembered before a step may be taken
+//! (`pipeline`), the files that are sent (`source`) and the sealed copies that this device keeps (`sealed_copy`, in a folder
+//! `copy_folder`), then `upload`, `fetch`, `download` and `save`. They touch no account: what must be remembered before a step may be taken
 //! goes through a `Report` to whoever has the store.
 //!
 //! Every blob has a connection of its own, which proves nothing and submits nothing. A server that saw a blob's pieces
@@ -11,21 +11,31 @@
 
 pub(crate) mod body;
 pub(crate) mod buffer;
+#[cfg(feature = "native")]
+pub(crate) mod copy_folder;
+pub mod download;
 pub(crate) mod fetch;
 pub(crate) mod pipeline;
+#[cfg(feature = "native")]
 pub(crate) mod save;
-pub(crate) mod sealed_copy;
+pub mod sealed_copy;
 pub(crate) mod source;
 pub(crate) mod upload;
 
 use std::sync::Arc;
 
+use medipeps_core::document::StripError;
+use medipeps_core::kind::{Attachment, Body, Chat, Content, Photo, PhotoError};
+use medipeps_core::limits::IMAGE_LENGTH_MAX;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use self::buffer::PartBuffers;
-use crate::limits::TRANSFER_PIECES_IN_FLIGHT_MAX;
+use crate::limits::{TRANSFER_PIECES_IN_FLIGHT_MAX, TRANSFERS_AT_ONCE_MAX};
 
+#[cfg(feature = "native")]
+pub use copy_folder::CopyFolder;
 pub use fetch::FetchError;
+#[cfg(feature = "native")]
 pub use save::SaveError;
 pub use sealed_copy::SealedCopyError;
 pub use source::SourceError;
@@ -54,6 +64,38 @@ pub struct Progress {
     pub total: u64,
 }
 
+/// What a message says of a file that is a photo.
+#[derive(Debug, Clone)]
+pub(crate) struct ExpectedPhoto {
+    /// Size.
+    pub(crate) photo: Photo,
+    /// Format.
+    pub(crate) media_type: String,
+}
+
+impl ExpectedPhoto {
+    /// Of an attachment; `None` if its message sends no photo.
+    pub(crate) fn of(content: &Content, attachment: &Attachment) -> Option<Self> {
+        match &content.body {
+            Body::Chat(Chat::Photo(photo)) => {
+                Some(Self { photo: photo.clone(), media_type: attachment.media_type.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    /// An image is opened in memory, so that there is a limit to it.
+    ///
+    /// # Errors
+    /// [`PhotoError`]
+    pub(crate) fn check_length(length: u64) -> Result<(), PhotoError> {
+        match length > IMAGE_LENGTH_MAX as u64 {
+            true => Err(StripError::TooLarge { length: usize::try_from(length).unwrap_or(usize::MAX) }.into()),
+            false => Ok(()),
+        }
+    }
+}
+
 /// What a transfer tells whoever drives it.
 #[derive(Debug)]
 pub(crate) enum Report {
@@ -71,11 +113,15 @@ pub(crate) struct Shared {
     pub(crate) buffers: PartBuffers,
     /// Pieces in flight.
     pub(crate) lanes: Arc<Semaphore>,
+    /// Downloads at once ([`download`]): each waits for a second part while it has one, so that too many would wait for ever.
+    pub(crate) downloads: Arc<Semaphore>,
 }
 
 impl Shared {
     pub(crate) fn new() -> Self {
-        Self { buffers: PartBuffers::new(), lanes: Arc::new(Semaphore::new(TRANSFER_PIECES_IN_FLIGHT_MAX)) }
+        let of = |permits| Arc::new(Semaphore::new(permits));
+        let (lanes, downloads) = (of(TRANSFER_PIECES_IN_FLIGHT_MAX), of(TRANSFERS_AT_ONCE_MAX));
+        Self { buffers: PartBuffers::new(), lanes, downloads }
     }
 }
 
@@ -94,6 +140,13 @@ impl Meter {
     pub(crate) fn set(&mut self, done: u64) {
         self.progress.done = done;
         let _ = self.reports.try_send(Report::Progress(self.progress.clone()));
+    }
+
+    /// All is done: this report is not lost, however many wait before it.
+    pub(crate) async fn finish(mut self) {
+        self.progress.done = self.progress.total;
+        // Whoever does not look any more needs no report.
+        let _ = self.reports.send(Report::Progress(self.progress)).await;
     }
 
     pub(crate) fn add(&mut self, bytes: u64) {

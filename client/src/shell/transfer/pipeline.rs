@@ -12,13 +12,13 @@ use medipeps_core::wire::transport::{ErrorCode, ErrorReply, Request, Response};
 use rand_core::{CryptoRng, SeedableRng};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::limits::{BLOB_REQUEST_WAIT, RECONNECT_WAIT_MAX, SERVER_SILENCE_MAX, TRANSFER_PIECES_IN_FLIGHT_MAX};
 use crate::shell::address::ServerAddress;
 use crate::shell::backoff::Backoff;
-use crate::shell::connection::{ConnectError, Connection, RequestError, ServerExpectation, ServerTrust};
+use crate::shell::carrier::Carrier;
+use crate::shell::connection::{ConnectError, RequestError, ServerConnection, ServerExpectation, ServerTrust};
+use crate::shell::runtime::{Instant, JoinSet, MaybeSend, sleep_until, timeout};
 
 /// Failures of the server itself in a row that are taken for passing ones.
 const INTERNAL_ERRORS_MAX: u32 = 3;
@@ -46,22 +46,22 @@ pub(crate) enum PipelineError {
 }
 
 /// What a request can be made of, again if need be.
-pub(crate) trait Ticket: Send + 'static {
+pub(crate) trait Ticket: MaybeSend + 'static {
     fn request(&self) -> Request;
 }
 
 /// Requests about one blob, and the connection that they go over.
 #[derive(Debug)]
-pub(crate) struct Pipeline<T> {
+pub(crate) struct Pipeline<T, C> {
     server: BlobServer,
-    connection: Option<Connection>,
+    connection: Option<ServerConnection<C>>,
     backoff: Backoff,
     rng: ChaCha20Rng,
     lanes: Arc<Semaphore>,
     /// Requests that may be in flight now.
     window: usize,
     waiting: VecDeque<T>,
-    flights: JoinSet<Flight<T>>,
+    flights: JoinSet<Flight<T, C>>,
     /// Nothing is sent before this: the server has asked for a pause, or could not be reached.
     paused_until: Instant,
     /// Datagrams of the connection when its silence was last looked at.
@@ -72,13 +72,13 @@ pub(crate) struct Pipeline<T> {
 
 /// A request that came to an end.
 #[derive(Debug)]
-struct Flight<T> {
+struct Flight<T, C> {
     ticket: T,
-    connection: Connection,
+    connection: ServerConnection<C>,
     answer: Result<Response, RequestError>,
 }
 
-impl<T: Ticket> Pipeline<T> {
+impl<T: Ticket, C: Carrier> Pipeline<T, C> {
     pub(crate) fn new(server: BlobServer, lanes: Arc<Semaphore>, rng: &mut impl CryptoRng) -> Self {
         Self {
             server,
@@ -182,7 +182,7 @@ impl<T: Ticket> Pipeline<T> {
         }
     }
 
-    fn landed(&mut self, flight: Flight<T>) -> Result<Option<(T, Response)>, PipelineError> {
+    fn landed(&mut self, flight: Flight<T, C>) -> Result<Option<(T, Response)>, PipelineError> {
         let Flight { ticket, connection, answer } = flight;
         match answer {
             Ok(response) => {
@@ -200,7 +200,7 @@ impl<T: Ticket> Pipeline<T> {
     }
 
     /// What follows from a failure: a pause, another connection, or the end.
-    fn failed(&mut self, error: RequestError, connection: &Connection) -> Result<(), PipelineError> {
+    fn failed(&mut self, error: RequestError, connection: &ServerConnection<C>) -> Result<(), PipelineError> {
         tracing::debug!(%error, "a request about a blob has to be repeated");
         match error {
             RequestError::Refused(reply) => match reply.known_code() {
@@ -237,7 +237,7 @@ impl<T: Ticket> Pipeline<T> {
     }
 
     /// Gives a connection up, unless another has taken its place.
-    fn lost(&mut self, connection: &Connection) {
+    fn lost(&mut self, connection: &ServerConnection<C>) {
         if self.connection.as_ref().is_some_and(|kept| kept.is(connection)) {
             self.connection = None;
             self.window = (self.window / 2).max(1);
@@ -257,7 +257,7 @@ impl<T: Ticket> Pipeline<T> {
     }
 
     /// The connection; tries for as long as it takes, unless trying again is of no use.
-    async fn connect(&mut self) -> Result<Connection, PipelineError> {
+    async fn connect(&mut self) -> Result<ServerConnection<C>, PipelineError> {
         loop {
             sleep_until(self.paused_until).await;
             if let Some(connection) = &self.connection {
@@ -265,7 +265,7 @@ impl<T: Ticket> Pipeline<T> {
             }
             let BlobServer { address, trust, domain } = &self.server;
             let expectation = ServerExpectation { address, trust: *trust, domain: Some(domain) };
-            match Connection::for_transfer(&expectation).await {
+            match ServerConnection::for_transfer(&expectation).await {
                 Ok(connection) => {
                     self.heard = connection.arrivals();
                     self.connection = Some(connection);

@@ -9,15 +9,17 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use medipeps_core::attachment::{AttachmentError, BlobReference, part_digest, root};
-use medipeps_core::kind::{Photo, PhotoError};
+use medipeps_core::kind::PhotoError;
 use medipeps_core::limits::{ATTACHMENT_PART_LENGTH, IMAGE_LENGTH_MAX};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
+use super::ExpectedPhoto;
 use super::fetch::{Fetch, FetchError};
 use crate::fail_point::fail_point;
 use crate::limits::{NUMBERED_NAMES_MAX, SAVE_SYNC_LENGTH};
+use crate::shell::connection::ProgramLink;
 use crate::shell::file_name;
 
 const PART: u64 = ATTACHMENT_PART_LENGTH as u64;
@@ -60,15 +62,6 @@ pub enum SaveError {
     Photo(#[from] PhotoError),
 }
 
-/// What a message says of a file that is a photo.
-#[derive(Debug, Clone)]
-pub(crate) struct ExpectedPhoto {
-    /// Size.
-    pub(crate) photo: Photo,
-    /// Format.
-    pub(crate) media_type: String,
-}
-
 impl From<AttachmentError> for SaveError {
     fn from(error: AttachmentError) -> Self {
         Self::Fetch(error.into())
@@ -100,7 +93,7 @@ pub(crate) async fn save_blob(
     folder: &Path,
     name: &str,
     (blob, photo): (&BlobReference, Option<&ExpectedPhoto>),
-    mut fetch: Fetch,
+    mut fetch: Fetch<ProgramLink>,
 ) -> Result<PathBuf, SaveError> {
     loop {
         let (target, name, wanted) = (folder.to_owned(), name.to_owned(), blob.clone());
@@ -120,7 +113,7 @@ pub(crate) async fn save_blob(
 }
 
 /// Fetches what is missing. The next part comes in while the one before is opened and written.
-async fn fill(partial: Partial, fetch: &mut Fetch) -> Result<Partial, SaveError> {
+async fn fill(partial: Partial, fetch: &mut Fetch<ProgramLink>) -> Result<Partial, SaveError> {
     fetch.begin_at(partial.digests.len() as u64)?;
     let (mut partial, mut writing) = (Some(partial), None);
     loop {

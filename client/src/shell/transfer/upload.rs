@@ -5,10 +5,8 @@
 //! any of its ciphertext leaves, so that the key never seals two plaintexts. The next part is read, hashed and sealed
 //! while the pieces of the one before are on their way.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use medipeps_core::attachment::{AttachmentError, Layout, Opener, Sealer, part_digest};
@@ -22,25 +20,27 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::buffer::PartBuffer;
 use super::pipeline::{BlobServer, Pipeline, PipelineError, Ticket};
-use super::sealed_copy::{SealedCopies, SealedCopyError, read_range};
+use super::sealed_copy::{CopyReader, SealedCopies, SealedCopyError};
 use super::source::{FileStamp, SourceError, SourceFile};
 use super::{Direction, Meter, Progress, Report, Shared};
 use crate::engine::PendingUpload;
 use crate::fail_point::fail_point;
 use crate::limits::UPLOAD_FORGOTTEN_MAX;
+use crate::shell::carrier::Carrier;
+use crate::shell::runtime::{BoxFuture, blocking};
 
 const PIECE: u64 = BLOB_PIECE_LENGTH as u64;
 
 /// One upload, and all it needs.
 #[derive(Debug)]
-pub(crate) struct Upload {
+pub(crate) struct Upload<S> {
     pub(crate) pending: PendingUpload,
     /// What pays for the blob.
     pub(crate) payment: Payment,
     /// What a person calls it.
     pub(crate) name: String,
     pub(crate) server: BlobServer,
-    pub(crate) copies: SealedCopies,
+    pub(crate) copies: S,
     pub(crate) shared: Shared,
     pub(crate) reports: mpsc::Sender<Report>,
 }
@@ -74,7 +74,7 @@ impl From<UploadEnd> for Stop {
 }
 
 /// Runs an upload for as long as the server can be reached sooner or later.
-pub(crate) async fn upload(upload: Upload, rng: &mut impl CryptoRng) -> UploadEnd {
+pub(crate) async fn upload<C: Carrier, S: SealedCopies>(upload: Upload<S>, rng: &mut impl CryptoRng) -> UploadEnd {
     let Upload { pending, payment, name, server, copies, shared, reports } = upload;
     let record = Arc::new(pending.record);
     let Ok(layout) = Layout::new(record.length) else { return failed("file_too_large") };
@@ -85,16 +85,11 @@ pub(crate) async fn upload(upload: Upload, rng: &mut impl CryptoRng) -> UploadEn
         done: 0,
         total: layout.sealed_length(),
     };
-    let opened = tokio::task::spawn_blocking({
-        let record = record.clone();
-        move || Reader::open(&record, layout, &copies)
-    });
-    let reader = match opened.await {
-        Ok(Ok(reader)) => reader,
-        Ok(Err(end)) => return end,
-        Err(_) => return postponed("internal", 0),
+    let reader = match Reader::open(record.clone(), layout, &copies).await {
+        Ok(reader) => reader,
+        Err(end) => return end,
     };
-    let mut run = Run {
+    let mut run = Run::<C, S::Reader> {
         record,
         payment,
         layout,
@@ -107,7 +102,10 @@ pub(crate) async fn upload(upload: Upload, rng: &mut impl CryptoRng) -> UploadEn
     };
     for _ in 0..UPLOAD_FORGOTTEN_MAX {
         match run.run().await {
-            Ok(expires) => return UploadEnd::Done { expires },
+            Ok(expires) => {
+                run.meter.finish().await;
+                return UploadEnd::Done { expires };
+            }
             Err(Stop::End(end)) => return end,
             Err(Stop::Forgotten) => {}
         }
@@ -116,28 +114,33 @@ pub(crate) async fn upload(upload: Upload, rng: &mut impl CryptoRng) -> UploadEn
 }
 
 /// Deletes a blob that nothing will ever name. Only once: the server drops what is not finished by itself.
-pub(crate) async fn delete(record: UploadRecord, server: BlobServer, shared: Shared, rng: &mut impl CryptoRng) {
-    let mut pipeline = Pipeline::<Piece>::new(server, shared.lanes, rng);
+pub(crate) async fn delete<C: Carrier>(
+    record: UploadRecord,
+    server: BlobServer,
+    shared: Shared,
+    rng: &mut impl CryptoRng,
+) {
+    let mut pipeline = Pipeline::<Piece, C>::new(server, shared.lanes, rng);
     let request = Request::DeleteBlob(DeleteBlob { id: record.blob_id, upload_secret: record.upload_secret });
     let _ = pipeline.ask(&request).await;
 }
 
-struct Run {
+struct Run<C, R> {
     record: Arc<UploadRecord>,
     payment: Payment,
     layout: Layout,
     digests: Vec<Option<[u8; 32]>>,
     /// Away while a part is prepared.
-    reader: Option<Reader>,
-    pipeline: Pipeline<Piece>,
+    reader: Option<Reader<R>>,
+    pipeline: Pipeline<Piece, C>,
     meter: Meter,
     shared: Shared,
     reports: mpsc::Sender<Report>,
 }
 
-type Preparing = Pin<Box<dyn Future<Output = (Option<Reader>, Result<Prepared, UploadEnd>)> + Send>>;
+type Preparing<R> = BoxFuture<'static, (Option<Reader<R>>, Result<Prepared, UploadEnd>)>;
 
-impl Run {
+impl<C: Carrier, R: CopyReader> Run<C, R> {
     /// From the beginning of the file to its end. Returns when the blob runs out.
     async fn run(&mut self) -> Result<u64, Stop> {
         fail_point!(BeforeUploadBegin);
@@ -145,7 +148,7 @@ impl Run {
         self.meter
             .set((0..self.pieces()).filter(|piece| begun.is_stored(*piece)).map(|piece| self.length(piece)).sum());
         let (mut next, mut complete) = (0, false);
-        let mut preparing: Option<Preparing> = None;
+        let mut preparing: Option<Preparing<R>> = None;
         loop {
             if preparing.is_none() && next < self.layout.parts() {
                 preparing = Some(self.prepare(next, &begun)?);
@@ -193,18 +196,14 @@ impl Run {
         }
     }
 
-    /// Reads and seals a part on another thread, once there is memory for it.
-    fn prepare(&mut self, part: u64, begun: &BeginBlobReply) -> Result<Preparing, Stop> {
-        let Some(mut reader) = self.reader.take() else { return Err(postponed("internal", 0).into()) };
+    /// Reads and seals a part, on another thread where there is one, once there is memory for it.
+    fn prepare(&mut self, part: u64, begun: &BeginBlobReply) -> Result<Preparing<R>, Stop> {
+        let Some(reader) = self.reader.take() else { return Err(postponed("internal", 0).into()) };
         let wanted = self.pieces_of(part)?.any(|piece| !begun.is_stored(piece));
         let buffers = self.shared.buffers.clone();
         Ok(Box::pin(async move {
             let (plain, sealed) = (buffers.take().await, buffers.take().await);
-            let work = tokio::task::spawn_blocking(move || {
-                let prepared = reader.prepare(part, plain, sealed, wanted);
-                (Some(reader), prepared)
-            });
-            work.await.unwrap_or_else(|_| (None, Err(postponed("internal", 0))))
+            reader.prepare(part, (plain, sealed), wanted).await
         }))
     }
 
@@ -325,64 +324,74 @@ struct Prepared {
 }
 
 /// Where the parts come from.
-enum Reader {
+enum Reader<R> {
     File {
         file: SourceFile,
         sealer: Sealer,
     },
     /// It was sealed before; here it is opened as well, so that what the disk has spoilt is not sent.
     Copy {
-        file: File,
-        path: PathBuf,
-        opener: Opener,
+        copy: R,
+        opener: Arc<Opener>,
     },
 }
 
-impl Reader {
-    fn open(record: &UploadRecord, layout: Layout, copies: &SealedCopies) -> Result<Self, UploadEnd> {
-        match &record.source {
-            UploadSource::File { path, modified } => {
-                let path = path_of(path);
-                let stamp = FileStamp { length: record.length, modified: *modified };
-                let file = SourceFile::open(&path, stamp)?;
-                Ok(Self::File { file, sealer: Sealer::new(&record.key, layout) })
-            }
-            UploadSource::SealedCopy => {
-                let path = copies.adopt(&record.blob_id)?;
-                let mut file = File::open(&path).map_err(|_| failed("sealed_copy_missing"))?;
-                let tail = read_range(&mut file, &path, &layout.tail())?;
-                let opener = Opener::new(&record.key, layout, tail)?;
-                Ok(Self::Copy { file, path, opener })
-            }
+impl<R: CopyReader> Reader<R> {
+    async fn open(
+        record: Arc<UploadRecord>,
+        layout: Layout,
+        copies: &impl SealedCopies<Reader = R>,
+    ) -> Result<Self, UploadEnd> {
+        if let UploadSource::File { path, modified } = &record.source {
+            let path = path_of(path);
+            let stamp = FileStamp { length: record.length, modified: *modified };
+            let opened = blocking(move || SourceFile::open(&path, stamp)).await;
+            let file = opened.map_err(|_| postponed("internal", 0))??;
+            return Ok(Self::File { file, sealer: Sealer::new(&record.key, layout) });
         }
+        let mut copy = copies.open(&record.blob_id).await?;
+        let tail = copy.read(layout.tail()).await?;
+        Ok(Self::Copy { copy, opener: Arc::new(Opener::new(&record.key, layout, tail)?) })
     }
 
-    /// Reads a part, and seals it if it is wanted.
-    fn prepare(
-        &mut self,
+    /// Reads a part, and seals it if it is wanted. Comes back unless the thread has died that did it.
+    async fn prepare(
+        self,
         part: u64,
-        mut plain: PartBuffer,
-        mut sealed: PartBuffer,
+        (mut plain, mut sealed): (PartBuffer, PartBuffer),
         wanted: bool,
-    ) -> Result<Prepared, UploadEnd> {
+    ) -> (Option<Self>, Result<Prepared, UploadEnd>) {
         match self {
-            Self::File { file, sealer } => {
-                file.read(&sealer.layout().part(part)?, &mut plain)?;
-                if wanted {
-                    sealer.seal_part(part, &plain, &mut sealed)?;
-                }
+            Self::File { mut file, sealer } => {
+                let work = blocking(move || {
+                    let prepared = prepare_file(&mut file, &sealer, part, (plain, sealed), wanted);
+                    (Some(Self::File { file, sealer }), prepared)
+                });
+                work.await.unwrap_or_else(|_| (None, Err(postponed("internal", 0))))
             }
-            Self::Copy { file, path, opener } => {
-                let range = opener.layout().sealed_part(part)?;
-                sealed.clear();
-                sealed.extend_from_slice(&read_range(file, path, &range)?);
-                plain.clear();
-                plain.extend_from_slice(&sealed);
-                opener.open_part(part, &mut plain)?;
+            Self::Copy { mut copy, opener } => {
+                let read = match opener.layout().sealed_part(part) {
+                    Ok(range) => copy.read(range).await,
+                    Err(error) => Err(error.into()),
+                };
+                let prepared = match read {
+                    Ok(bytes) => {
+                        let opener = opener.clone();
+                        let work = blocking(move || {
+                            sealed.clear();
+                            sealed.extend_from_slice(&bytes);
+                            plain.clear();
+                            plain.extend_from_slice(&bytes);
+                            opener.open_part(part, &mut plain)?;
+                            Ok(prepared(part, &plain, sealed, wanted))
+                        });
+                        work.await.unwrap_or_else(|_| Err(postponed("internal", 0)))
+                    }
+                    Err(error) => Err(error.into()),
+                };
+                (Some(Self::Copy { copy, opener }), prepared)
             }
         }
-        let digest = (!plain.is_empty()).then(|| part_digest(&plain));
-        Ok(Prepared { part, digest, sealed: wanted.then_some(sealed) })
     }
 
     fn check_unchanged(&self) -> Result<(), UploadEnd> {
@@ -404,6 +413,25 @@ impl Reader {
     }
 }
 
+fn prepare_file(
+    file: &mut SourceFile,
+    sealer: &Sealer,
+    part: u64,
+    (mut plain, mut sealed): (PartBuffer, PartBuffer),
+    wanted: bool,
+) -> Result<Prepared, UploadEnd> {
+    file.read(&sealer.layout().part(part)?, &mut plain)?;
+    if wanted {
+        sealer.seal_part(part, &plain, &mut sealed)?;
+    }
+    Ok(prepared(part, &plain, sealed, wanted))
+}
+
+fn prepared(part: u64, plain: &[u8], sealed: PartBuffer, wanted: bool) -> Prepared {
+    let digest = (!plain.is_empty()).then(|| part_digest(plain));
+    Prepared { part, digest, sealed: wanted.then_some(sealed) }
+}
+
 impl From<SourceError> for UploadEnd {
     fn from(error: SourceError) -> Self {
         match error {
@@ -419,7 +447,10 @@ impl From<SealedCopyError> for UploadEnd {
         failed(match error {
             SealedCopyError::Missing => "sealed_copy_missing",
             SealedCopyError::Damaged(_) => "sealed_copy_damaged",
-            SealedCopyError::Disk { .. } | SealedCopyError::Source(_) => return postponed("disk", 0),
+            SealedCopyError::Disk { .. }
+            | SealedCopyError::Medium(_)
+            | SealedCopyError::Full
+            | SealedCopyError::Source(_) => return postponed("disk", 0),
         })
     }
 }

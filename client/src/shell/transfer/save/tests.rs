@@ -1,5 +1,7 @@
 //! Saving: whole files, under names that are free, and photos without what they should not tell.
 
+use medipeps_core::kind::Photo;
+
 use super::*;
 
 fn blob(id: u8, plaintext: &[u8]) -> BlobReference {
