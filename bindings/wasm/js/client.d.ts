@@ -10,7 +10,8 @@
  * - `contact`: somebody cannot be written to; `reason` is `unknown_account`, `key_changed`, `statement` or a word of his server's.
  * - `not_found`: there is no such message, group, contact or linking.
  * - `linking`: a linking is over; `reason` says why (`spec/linking.md`).
- * - `document`: an attachment or a long text cannot be had; `reason` says why.
+ * - `document`: an attachment or a long text cannot be had, or not be sent; `reason` says why: `UnknownBlob` (the server has it no
+ *   longer), `altered`, `photo` (it tells more than its pixels), `stalled` (nothing comes now), `unreadable` (the `Blob`), `browser`.
  * - `engine`: the account cannot do that now.
  * - `closed`: the account was closed.
  * - `internal`: a defect, or files of two versions of this package.
@@ -88,6 +89,16 @@ export interface Created {
 
 export type Urgency = "routine" | "urgent" | "vital";
 
+/** A file to be sent. */
+export interface OutgoingAttachment {
+  /** As the recipient shall see it. */
+  readonly name: string;
+  /** For instance `application/pdf`. */
+  readonly mediaType: string;
+  /** A `Blob` is read part by part and need not fit into memory; bytes are copied. */
+  readonly data: Blob | Uint8Array;
+}
+
 export interface MailDraft {
   readonly to: readonly Address[];
   readonly cc?: readonly Address[];
@@ -97,6 +108,8 @@ export interface MailDraft {
   readonly html?: string;
   /** The mail that this one answers. */
   readonly inReplyTo?: MailId;
+  /** At most 64. What does not fit into the message is sealed into the browser's database, and removed when the server has it. */
+  readonly attachments?: readonly OutgoingAttachment[];
   readonly urgency?: Urgency;
   /** Ask to be told when a device has it. */
   readonly askDelivered?: boolean;
@@ -108,6 +121,17 @@ export interface Queued {
   readonly id: MailId;
   /** Why it is not at the server yet, if it is not. */
   readonly problem?: string;
+}
+
+/** How far a file or a long text has come. */
+export interface Transfer {
+  /** To tell transfers apart. */
+  readonly id: string;
+  readonly direction: "upload" | "download";
+  readonly name: string;
+  /** Sealed bytes that are where they go: less than before if it had to be begun anew. */
+  readonly done: number;
+  readonly total: number;
 }
 
 /** On this device; at the recipient's server; on a device of the recipient's; a person has seen it; it will never arrive. */
@@ -286,6 +310,7 @@ export type ClientEvent =
 
 export interface ClientEventMap {
   event: CustomEvent<ClientEvent>;
+  transfer: CustomEvent<Transfer>;
 }
 
 /** An account of this browser, in a Worker of its own. Calls are done one after the other; what comes is received beside them. */
@@ -312,12 +337,17 @@ export class Client extends EventTarget {
   startReceiving(): Promise<void>;
   stopReceiving(): Promise<void>;
 
-  /** Puts a mail into the outbox and tries to send it. */
+  /**
+   * Puts a mail into the outbox and tries to send it. Its files, and a long text, are sent while the account receives or syncs, and go
+   * on with the next page that does; how far they are is told by `transfer`.
+   */
   send(mail: MailDraft): Promise<Queued>;
   /** All mails, newest first. */
   messages(): Promise<readonly MailSummary[]>;
-  /** One mail, which counts as displayed from then on. */
+  /** One mail, which counts as displayed from then on. A long text that is not here yet is fetched. */
   read(id: MailId): Promise<Mail>;
+  /** One of its files, by its place in `attachments`, whole and verified to the last byte. Other calls go on meanwhile. */
+  attachment(id: MailId, index: number): Promise<Blob>;
 
   contacts(): Promise<readonly Contact[]>;
   /** Looks an address up, exactly as it is, and pins its key. `acceptNewKey` only after a person has compared safety numbers. */
@@ -342,11 +372,16 @@ export class Client extends EventTarget {
   removeFromGroup(group: string, members: readonly Address[]): Promise<Group>;
   renameGroup(group: string, name: string): Promise<Group>;
   leaveGroup(group: string): Promise<Group>;
-  say(group: string, message: { text: string; inReplyTo?: MessageId }): Promise<GroupMessage>;
+  say(
+    group: string,
+    message: { text: string; inReplyTo?: MessageId; attachments?: readonly OutgoingAttachment[] },
+  ): Promise<GroupMessage>;
   /** Without an emoji the reaction is taken back. */
   react(group: string, message: MessageId, emoji?: string): Promise<GroupMessage>;
   /** The last ones, in the order of the group. */
   groupMessages(group: string, limit?: number): Promise<readonly GroupMessage[]>;
+  /** A file of a message, as `attachment` gives it. A photo that tells more than its pixels is refused. */
+  groupAttachment(group: string, number: number, index: number): Promise<Blob>;
   markGroupDisplayed(group: string, number: number): Promise<void>;
   /** On all devices of the account. */
   muteGroup(group: string, muted: boolean): Promise<void>;

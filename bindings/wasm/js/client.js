@@ -86,8 +86,8 @@ export class Client extends EventTarget {
     return this.#call("stopReceiving");
   }
 
-  send(draft) {
-    return this.#call("send", draft);
+  async send({ attachments = [], ...draft }) {
+    return this.#call("send", draft, attachments.map(enclosed));
   }
 
   messages() {
@@ -96,6 +96,10 @@ export class Client extends EventTarget {
 
   read(id) {
     return this.#call("read", id);
+  }
+
+  attachment(id, index) {
+    return this.#call("attachment", id, index);
   }
 
   contacts() {
@@ -146,8 +150,8 @@ export class Client extends EventTarget {
     return this.#call("leaveGroup", group);
   }
 
-  say(group, draft) {
-    return this.#call("say", group, draft);
+  async say(group, { attachments = [], ...draft }) {
+    return this.#call("say", group, draft, attachments.map(enclosed));
   }
 
   react(group, message, emoji) {
@@ -156,6 +160,10 @@ export class Client extends EventTarget {
 
   groupMessages(group, limit = 100) {
     return this.#call("groupMessages", group, limit);
+  }
+
+  groupAttachment(group, number, index) {
+    return this.#call("groupAttachment", group, number, index);
   }
 
   markGroupDisplayed(group, number) {
@@ -203,9 +211,13 @@ export class Client extends EventTarget {
     this.#end({ code: "closed", message: "the account was closed" });
   }
 
-  #hear({ number, result, error, event, defect }) {
+  #hear({ number, result, error, event, transfer, defect }) {
     if (defect !== undefined) {
       this.#end({ code: "internal", message: `a defect at ${defect}; the page must be loaded again` });
+      return;
+    }
+    if (transfer !== undefined) {
+      this.dispatchEvent(new CustomEvent("transfer", { detail: transfer }));
       return;
     }
     if (event !== undefined) {
@@ -242,4 +254,9 @@ export class Client extends EventTarget {
       this.#worker.postMessage({ number, method, values });
     });
   }
+}
+
+/** An attachment as the Worker takes it: what it holds goes there as a `Blob`, which is not copied. */
+function enclosed({ name, mediaType, data }) {
+  return { name, mediaType, data: data instanceof Uint8Array ? new Blob([data]) : data };
 }

@@ -1,36 +1,29 @@
 // What a dedicated Worker has of a machine: a database, a lock and a clock. The Rust of this package decides; this does.
 
+import { answered, Copies, ended } from "./copies.js";
+
 /** Of the database. */
-const FORMAT = 1;
+const FORMAT = 2;
 const RECORDS = "records";
 const HEAD = "head";
 const LOCK = "lock";
 const TRANSPORT = "transport";
 
-/** The result of a request of IndexedDB. */
-function answered(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-/** The end of a transaction: everything of it is kept, or nothing is. */
-function ended(transaction) {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve();
-    transaction.onabort = () => reject(transaction.error ?? new Error("the transaction was aborted"));
-  });
-}
-
 /** An account's database, which one page at a time has. */
 export class Database {
   #database;
+  #copies;
   #release;
 
-  constructor(database, release) {
+  constructor(database, copies, release) {
     this.#database = database;
+    this.#copies = copies;
     this.#release = release;
+  }
+
+  /** Its sealed copies. */
+  get copies() {
+    return this.#copies;
   }
 
   /** Takes the lock, and opens the database; it is made if there is none. `undefined` if another page has the lock. */
@@ -41,14 +34,19 @@ export class Database {
     }
     try {
       const request = indexedDB.open(`medipeps ${name}`, FORMAT);
-      request.onupgradeneeded = () => {
-        request.result.createObjectStore(RECORDS);
-        request.result.createObjectStore(HEAD);
+      request.onupgradeneeded = ({ oldVersion }) => {
+        if (oldVersion < 1) {
+          request.result.createObjectStore(RECORDS);
+          request.result.createObjectStore(HEAD);
+        }
+        if (oldVersion < 2) {
+          Copies.make(request.result);
+        }
       };
       const database = await answered(request).catch(async (error) => {
         throw error.name === "VersionError" ? { known: FORMAT, found: await format(name) } : error;
       });
-      return new Database(database, release);
+      return new Database(database, await Copies.of(database), release);
     } catch (error) {
       release();
       throw error;

@@ -16,6 +16,7 @@ const CALLS = new Set([
   "send",
   "messages",
   "read",
+  "attachment",
   "contacts",
   "addContact",
   "verifyContact",
@@ -31,6 +32,7 @@ const CALLS = new Set([
   "say",
   "react",
   "groupMessages",
+  "groupAttachment",
   "markGroupDisplayed",
   "muteGroup",
   "typeInGroup",
@@ -51,7 +53,8 @@ async function open(name, { version, transports, certificateHashes, wasm }) {
   }
   await load(wasm);
   chooseTransports(transports, certificateHashes);
-  account = await Account.open(name, (event) => self.postMessage({ event }));
+  const tell = (event) => self.postMessage({ event });
+  account = await Account.open(name, tell, (transfer) => self.postMessage({ transfer }));
   return VERSION;
 }
 

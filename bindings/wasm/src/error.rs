@@ -4,8 +4,12 @@ use js_sys::Reflect;
 use medipeps_client::account_store::HandleError;
 use medipeps_client::engine::EngineError;
 use medipeps_client::shell::agent::{AgentError, NetworkError};
+use medipeps_client::shell::transfer::SealedCopyError;
+use medipeps_client::shell::transfer::download::DownloadError;
 use medipeps_client::store::StoreError;
 use wasm_bindgen::JsValue;
+
+use crate::host::{is_full, text};
 
 /// Why something was not done.
 #[derive(Debug)]
@@ -64,6 +68,24 @@ impl PageError {
         Self::new("engine", message)
     }
 
+    /// The browser gives no more room.
+    fn quota() -> Self {
+        Self::new("quota", "the browser gives no more room")
+    }
+
+    /// A document or a long text cannot be had, or not be sent.
+    fn document(reason: &str, message: String) -> Self {
+        Self::new("document", message).because(reason)
+    }
+
+    /// What the browser says is wrong with a document.
+    pub(crate) fn from_browser(error: &JsValue) -> Self {
+        match is_full(error) {
+            true => Self::quota(),
+            false => Self::document("browser", text(error)),
+        }
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new("internal", message)
     }
@@ -75,6 +97,7 @@ impl From<StoreError> for PageError {
             StoreError::Format { .. } => {
                 Self::engine(format!("another version of this page has this account: {error}")).because("version")
             }
+            StoreError::Full => Self::quota(),
             _ => Self::new("store", error.to_string()),
         }
     }
@@ -101,10 +124,42 @@ impl From<AgentError> for PageError {
             AgentError::Handle(HandleError::Engine(EngineError::UnknownMessage)) => {
                 Self::not_found("there is no such message")
             }
+            AgentError::Handle(HandleError::Engine(
+                error @ (EngineError::Content(_) | EngineError::AttachmentTooLarge { .. }),
+            )) => Self::argument(error.to_string()),
             AgentError::AccountUnknown => Self::new("refused", error.to_string()).because("UnknownAccount"),
             AgentError::Refused(word) => Self::refused(&word),
+            AgentError::SealedCopy(error) => error.into(),
+            AgentError::Download(error) => error.into(),
+            AgentError::Fetch(error) => DownloadError::from(error).into(),
+            AgentError::Source(error) => Self::document("unreadable", error.to_string()),
+            AgentError::NoBody(ref word) => Self::document(word, error.to_string()),
+            AgentError::Stalled => Self::document("stalled", error.to_string()),
             error => Self::engine(error.to_string()),
         }
+    }
+}
+
+impl From<SealedCopyError> for PageError {
+    fn from(error: SealedCopyError) -> Self {
+        let reason = match &error {
+            SealedCopyError::Full => return Self::quota(),
+            SealedCopyError::Source(_) => "unreadable",
+            SealedCopyError::Missing => "sealed_copy_missing",
+            SealedCopyError::Damaged(_) => "sealed_copy_damaged",
+            SealedCopyError::Disk { .. } | SealedCopyError::Medium(_) => return Self::new("store", error.to_string()),
+        };
+        Self::document(reason, error.to_string())
+    }
+}
+
+impl From<DownloadError> for PageError {
+    fn from(error: DownloadError) -> Self {
+        let reason = match &error {
+            DownloadError::Fetch(error) => error.code().0,
+            DownloadError::Photo(_) => "photo".to_owned(),
+        };
+        Self::document(&reason, error.to_string())
     }
 }
 

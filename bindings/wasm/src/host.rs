@@ -8,6 +8,7 @@ use medipeps_core::crypto::secret::Secret;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
+use crate::copies::CopiesInDatabase;
 use crate::store::Change;
 
 #[wasm_bindgen(module = "/js/host.js")]
@@ -40,6 +41,9 @@ extern "C" {
 
     #[wasm_bindgen(method, js_name = keepTransport, catch)]
     async fn write_transport(this: &Database, name: &str, since: f64) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, getter)]
+    pub(crate) fn copies(this: &Database) -> CopiesInDatabase;
 
     #[wasm_bindgen(method)]
     pub(crate) fn close(this: &Database);
@@ -140,6 +144,11 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
+/// Whether the browser gives no more room.
+pub(crate) fn is_full(error: &JsValue) -> bool {
+    Reflect::get(error, &"name".into()).is_ok_and(|name| name == "QuotaExceededError")
+}
+
 /// What JavaScript says is wrong.
 pub(crate) fn text(error: &JsValue) -> String {
     let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
@@ -159,7 +168,10 @@ fn refused(error: &JsValue) -> StoreError {
 }
 
 fn medium(error: &JsValue) -> StoreError {
-    StoreError::Medium(text(error))
+    match is_full(error) {
+        true => StoreError::Full,
+        false => StoreError::Medium(text(error)),
+    }
 }
 
 fn bytes(value: &JsValue) -> Result<Vec<u8>, StoreError> {
@@ -181,13 +193,13 @@ fn sealed_key(bytes: &[u8]) -> Result<SealedKey, StoreError> {
     Ok(SealedKey { class: RecordClass::from_byte(*class), name })
 }
 
-/// Generations and times are far below 2^53.
-fn number(number: u64) -> JsValue {
+/// Generations, times and lengths are far below 2^53.
+pub(crate) fn number(number: u64) -> JsValue {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     JsValue::from_f64(number as f64)
 }
 
-fn whole(number: f64) -> u64 {
+pub(crate) fn whole(number: f64) -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and far below 2^53")]
     let whole = number.max(0.0) as u64;
     whole

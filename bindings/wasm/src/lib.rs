@@ -8,7 +8,11 @@ pub mod account;
 #[cfg(target_arch = "wasm32")]
 pub mod choice;
 #[cfg(target_arch = "wasm32")]
+mod copies;
+#[cfg(target_arch = "wasm32")]
 mod defect;
+#[cfg(target_arch = "wasm32")]
+mod document;
 #[cfg(target_arch = "wasm32")]
 mod error;
 #[cfg(target_arch = "wasm32")]

@@ -1,16 +1,16 @@
 //! A page as what an account stands on.
 
-use std::convert::Infallible;
-
 use chacha20::ChaCha20Rng;
 use medipeps_client::engine::Time;
 use medipeps_client::shell::address::ServerAddress;
-use medipeps_client::shell::agent::{AccountAgent, AgentError, Platform, Show};
+use medipeps_client::shell::agent::Platform;
 use medipeps_client::shell::lookup_error::LookupError;
 use medipeps_client::store::StoreError;
 use tokio::sync::oneshot;
 use wasm_bindgen_futures::spawn_local;
 
+use crate::copies::PageCopies;
+use crate::document::PageDocument;
 use crate::host::{self, Database};
 use crate::link::PageLink;
 use crate::store::{Change, Journal, PageStore, Turn};
@@ -19,20 +19,22 @@ use crate::store::{Change, Journal, PageStore, Turn};
 #[derive(Debug)]
 pub(crate) struct Page {
     database: Database,
+    copies: PageCopies,
     store: PageStore,
 }
 
 impl Page {
     pub(crate) fn new(database: Database, store: &PageStore) -> Self {
-        Self { database, store: store.clone() }
+        Self { copies: PageCopies::new(database.copies()), database, store: store.clone() }
     }
 }
 
 impl Platform for Page {
     type Store = PageStore;
     type Carrier = PageLink;
-    type Aside = Infallible;
     type Turn = Turn;
+    type Copies = PageCopies;
+    type Place = PageDocument;
 
     fn now() -> Time {
         Time(host::since_1970())
@@ -62,12 +64,8 @@ impl Platform for Page {
         Err(LookupError::Off(domain.to_owned()))
     }
 
-    async fn next_aside(&mut self) -> Infallible {
-        std::future::pending().await
-    }
-
-    async fn take_aside(_: &mut AccountAgent<Self>, aside: Infallible, _: Show<'_>) -> Result<bool, AgentError> {
-        match aside {}
+    fn copies(&self) -> &PageCopies {
+        &self.copies
     }
 }
 

@@ -1,13 +1,16 @@
 //! Groups: make and change them, say and read what is said.
 
+use js_sys::Array;
 use medipeps_client::engine::{
     CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupSummary, Input, SendToGroup,
 };
+use medipeps_client::shell::agent::OutgoingDocument;
 use medipeps_core::kind::{Body, Chat, Conversation, MUTED_FOR_EVER, Settings, Urgency};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord};
 use wasm_bindgen::prelude::*;
 
 use super::{Account, Agent};
+use crate::document::{PageDocument, documents};
 use crate::error::PageError;
 use crate::host::since_1970;
 use crate::record::group::{ChatDraft, Group, GroupMessage, GroupRequest};
@@ -94,15 +97,16 @@ impl Account {
         self.change(&group, vec![GroupChangeKind::Leave]).await
     }
 
-    /// Says something in a group, and tries to send it. Gives back the message as it stands then.
+    /// Says something in a group, and tries to send it. Gives back the message as it stands then: one with files that do not fit
+    /// it waits until they are sent, as those of a mail do ([`Account::send`]).
     ///
     /// # Errors
-    /// `argument`, `not_found`, `engine`; nothing was queued then.
-    pub async fn say(&self, group: String, draft: JsValue) -> Result<JsValue, JsValue> {
+    /// `argument`, `not_found`, `engine`, `quota`, `document`; nothing was queued then.
+    pub async fn say(&self, group: String, draft: JsValue, attachments: Array) -> Result<JsValue, JsValue> {
         let (group, draft) = (group_id(&group)?, taken::<ChatDraft>(draft)?);
         let in_reply_to = draft.in_reply_to.as_deref().map(message_id).transpose()?;
         let said = SendToGroup { in_reply_to, ..chat(group, Chat::Text { text: draft.text }) };
-        given(&self.said(said).await?)
+        given(&self.said(said, documents(&attachments)?).await?)
     }
 
     /// Answers a message by an emoji, or takes that back.
@@ -111,7 +115,7 @@ impl Account {
     /// As [`Account::say`].
     pub async fn react(&self, group: String, message: String, emoji: Option<String>) -> Result<JsValue, JsValue> {
         let reaction = Chat::Reaction { message: message_id(&message)?, emoji };
-        given(&self.said(chat(group_id(&group)?, reaction)).await?)
+        given(&self.said(chat(group_id(&group)?, reaction), Vec::new()).await?)
     }
 
     /// What was said in a group, at most so many messages, the last ones, in the order of the group.
@@ -176,19 +180,19 @@ impl Account {
 }
 
 impl Account {
-    async fn said(&self, said: SendToGroup) -> Result<GroupMessage, PageError> {
+    async fn said(
+        &self,
+        said: SendToGroup,
+        documents: Vec<OutgoingDocument<PageDocument>>,
+    ) -> Result<GroupMessage, PageError> {
         let group = said.group;
         let sent = async |agent: &mut Agent| {
             found(agent, &group)?;
-            let mut queued = None;
-            let mut see = |event: &Event| {
-                if let Event::Group { event: GroupEvent::MessageQueued { number }, .. } = event {
-                    queued = Some(*number);
-                }
-            };
-            agent.run(Input::Group(GroupInput::Send(Box::new(said))), &mut see).await?;
-            let number = queued.ok_or_else(|| PageError::engine("it was not queued"))?;
-            agent.settle_group(&group, &mut self.hear()).await?;
+            let number = agent.send_to_group(said, documents, &mut |_| {}).await?;
+            // One that waits for its documents has a code that says so, and the next seconds do not change that.
+            if agent.group_message(&group, number)?.message.code.is_none() {
+                agent.settle_group(&group, &mut self.hear()).await?;
+            }
             Ok(GroupMessage::from(&agent.group_message(&group, number)?))
         };
         self.with(sent).await
@@ -246,7 +250,7 @@ fn shown(group: &GroupSummary, settings: &Settings) -> Group {
 
 /// A number of JavaScript's as what counts messages.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was looked at before")]
-fn whole(number: f64) -> Result<u64, PageError> {
+pub(super) fn whole(number: f64) -> Result<u64, PageError> {
     match number.fract() == 0.0 && (0.0..=9_007_199_254_740_991.0).contains(&number) {
         true => Ok(number as u64),
         false => Err(PageError::argument("a message's number is a whole one")),

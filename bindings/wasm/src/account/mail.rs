@@ -1,25 +1,30 @@
 //! Mail.
 
+use js_sys::Array;
 use medipeps_client::engine::{Input, MessageSummary, SendMail};
 use medipeps_core::kind::ReceiptsWanted;
 use wasm_bindgen::prelude::*;
 
 use super::{Account, Agent};
+use crate::document::documents;
 use crate::error::PageError;
 use crate::record::mail::{Mail, MailDraft, MailSummary, Queued};
 use crate::record::{addresses, given, hex, local_id, taken};
 
 #[wasm_bindgen]
 impl Account {
-    /// Puts a mail into the outbox and tries to send it.
+    /// Puts a mail into the outbox and tries to send it. `attachments` are `{ name, mediaType, data }`, where `data` is a `Blob`;
+    /// they are sealed into the database if they do not fit the message, and sent while the account syncs or receives.
     ///
     /// # Errors
-    /// `argument`, `engine`; nothing is kept then.
-    pub async fn send(&self, draft: JsValue) -> Result<JsValue, JsValue> {
-        let mail = composed(taken(draft)?)?;
+    /// `argument`, `engine`, `quota`, `document`; nothing is kept then.
+    pub async fn send(&self, draft: JsValue, attachments: Array) -> Result<JsValue, JsValue> {
+        let (mail, documents) = (composed(taken(draft)?)?, documents(&attachments)?);
         let sent = async |agent: &mut Agent| {
-            let id = agent.queue(mail, &mut |_| {}).await?;
+            let id = agent.send_mail(mail, documents, &mut |_| {}).await?;
             let problem = agent.send_due(&mut self.hear()).await?;
+            let waits = !self.is_receiving() && agent.uploads()?.iter().any(|upload| upload.record.content_id == id);
+            let problem = problem.or_else(|| waits.then(|| "it has documents, which go with the next sync".to_owned()));
             Ok(Queued { id: hex(&id), problem })
         };
         given(&self.with(sent).await?)
@@ -41,7 +46,8 @@ impl Account {
         given(&self.with(listed).await?)
     }
 
-    /// One mail, which counts as displayed from then on.
+    /// One mail, which counts as displayed from then on. A long text that is not here is fetched; where it cannot be, the mail has
+    /// its beginning and says why.
     ///
     /// # Errors
     /// `argument`, `not_found`.
@@ -49,11 +55,10 @@ impl Account {
         let id = local_id(&id)?;
         let read = async |agent: &mut Agent| {
             agent.run(Input::MarkDisplayed(id), &mut |_| {}).await?;
-            let detail = agent.outline(id)?;
+            let (detail, missing) = agent.whole_message(id, &mut self.hear()).await?;
             let summary = [MessageSummary { id, message: detail.message.clone() }];
             let marks = (!agent.verified(&summary)?.is_empty(), !agent.requests(&summary)?.is_empty());
-            let missing = detail.content.body_blob.as_ref().map(|_| "the whole text is a document".to_owned());
-            Mail::of(detail, marks, missing)
+            Mail::of(detail, marks, missing.map(|error| error.to_string()))
         };
         given(&self.with(read).await?)
     }

@@ -2,6 +2,7 @@
 
 mod contacts;
 mod devices;
+mod documents;
 mod groups;
 mod mail;
 mod receiving;
@@ -13,6 +14,7 @@ use chacha20::ChaCha20Rng;
 use js_sys::Function;
 use medipeps_client::engine::Event;
 use medipeps_client::shell::agent::{AccountAgent, Platform};
+use medipeps_client::shell::transfer::Progress;
 use medipeps_client::store::seal::{SealedStore, Unlock};
 use medipeps_core::crypto::secret::Secret;
 use rand_core::SeedableRng;
@@ -26,6 +28,7 @@ use crate::host::{Database, since_1970};
 use crate::platform::Page;
 use crate::record::event::ClientEvent;
 use crate::record::given;
+use crate::record::transfer::Transfer;
 use crate::store::PageStore;
 use receiving::Receiving;
 
@@ -51,44 +54,58 @@ pub struct Account {
     recovery_key: RefCell<Zeroizing<String>>,
 }
 
-/// A function of JavaScript's that is told what happens.
+/// Functions of JavaScript's that are told what happens. What they do is not this account's business.
 #[derive(Debug, Clone)]
-struct Listener(Function);
+struct Listener {
+    events: Function,
+    transfers: Function,
+}
 
 impl Listener {
     fn tell(&self, event: &ClientEvent) {
         if let Ok(event) = given(event) {
-            // What it does is not this account's business.
-            drop(self.0.call1(&JsValue::UNDEFINED, &event));
+            drop(self.events.call1(&JsValue::UNDEFINED, &event));
+        }
+    }
+
+    /// How far a document has come.
+    fn moved(&self, progress: &Progress) {
+        if let Ok(transfer) = given(&Transfer::from(progress)) {
+            drop(self.transfers.call1(&JsValue::UNDEFINED, &transfer));
         }
     }
 }
 
 #[wasm_bindgen]
 impl Account {
-    /// Opens what this browser keeps of an account under a name, and makes it if there is nothing. `listener` is told what happens.
+    /// Opens what this browser keeps of an account under a name, and makes it if there is nothing. `events` is told what happens,
+    /// `transfers` how far documents have come.
     ///
     /// # Errors
     /// `busy` if another page has it; `store`.
-    pub async fn open(name: String, listener: Function) -> Result<Self, JsValue> {
-        Ok(Self::open_account(&name, Listener(listener)).await?)
+    pub async fn open(name: String, events: Function, transfers: Function) -> Result<Self, JsValue> {
+        Ok(Self::open_account(&name, Listener { events, transfers }).await?)
     }
 
     async fn open_account(name: &str, listener: Listener) -> Result<Self, PageError> {
         let Some(database) = Database::open(name).await? else { return Err(PageError::busy()) };
         choice::remember_in(&database).await;
         match opened(&database).await {
-            Ok((store, key, agent)) => Ok(Self {
-                agent: Mutex::new(Some(agent)),
-                receiving: RefCell::default(),
-                changing: Mutex::default(),
-                store,
-                database,
-                key,
-                listener,
-                closed: Cell::default(),
-                recovery_key: RefCell::default(),
-            }),
+            Ok((store, key, mut agent)) => {
+                let watch = listener.clone();
+                agent.watch_transfers(Box::new(move |progress| watch.moved(progress)));
+                Ok(Self {
+                    agent: Mutex::new(Some(agent)),
+                    receiving: RefCell::default(),
+                    changing: Mutex::default(),
+                    store,
+                    database,
+                    key,
+                    listener,
+                    closed: Cell::default(),
+                    recovery_key: RefCell::default(),
+                })
+            }
             Err(error) => {
                 database.close();
                 Err(error)
@@ -121,6 +138,7 @@ impl Account {
         let agent = agent.as_mut().ok_or_else(PageError::closed)?;
         // What is shown is kept.
         drop(self.store.turn().await);
+        agent.leave_uploads(self.is_receiving());
         call(agent).await
     }
 

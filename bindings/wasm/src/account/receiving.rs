@@ -60,7 +60,8 @@ impl Account {
         let mut agent = self.another_agent()?;
         let (abort, registration) = AbortHandle::new_pair();
         let (end, ended) = oneshot::channel();
-        let listener = self.listener.clone();
+        let (listener, watch) = (self.listener.clone(), self.listener.clone());
+        agent.watch_transfers(Box::new(move |progress| watch.moved(progress)));
         spawn_local(async move {
             let mut tell = |told: Stay<'_>| {
                 if let Some(event) = ClientEvent::of(&told) {

@@ -5,6 +5,7 @@ pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod group;
 pub(crate) mod mail;
+pub(crate) mod transfer;
 
 use data_encoding::HEXLOWER;
 use medipeps_client::engine::{GroupId, LocalId};
