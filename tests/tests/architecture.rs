@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("medipeps-bindgen", &[]),
     ("medipeps-wasm", &["medipeps-core", "medipeps-client"]),
     ("medipeps-wasm-bindgen", &[]),
+    ("medipeps-wasm-bench", &["medipeps-core"]),
     ("medipeps-fuzz", &["medipeps-core", "medipeps-client"]),
     ("medipeps-peers", &["medipeps-core"]),
     ("medipeps-tests", &["medipeps-core", "medipeps-client", "medipeps-server"]),

@@ -194,6 +194,20 @@ pub(super) static SUITES: &[Suite] = &[
         }),
     },
     Suite {
+        name: "consumers",
+        checks: "projects with Vite, webpack, plain modules and Node.js, built from the packed npm package and run; its size",
+        needs: &[&WASM, &NODE, &CHROMIUM],
+        minutes: 2.0,
+        work: Work::Node(node::Tests {
+            name: "consumers",
+            folder: "bindings/wasm/consumers",
+            beside: &[],
+            package: Build::App,
+            scripts: &["build"],
+            tests: &["bindings/wasm/consumers"],
+        }),
+    },
+    Suite {
         name: "python",
         checks: "the module that UniFFI generates for Python, against the real server",
         needs: &[&PYTHON],
