@@ -13,6 +13,8 @@ import { useDirectory } from "./groups.tsx";
 export function Members({ group, onClose }: { group: Group; onClose: () => void }) {
   const said = texts().groups;
   const action = useAction();
+  /** What was chosen, until the account has it. */
+  const muting = useSignal<boolean | undefined>(undefined);
   const added = useSignal<readonly string[]>([]);
   const name = useSignal(group.name);
   const directory = useDirectory();
@@ -49,11 +51,13 @@ export function Members({ group, onClose }: { group: Group; onClose: () => void 
       <label class="mp-check">
         <input
           type="checkbox"
-          checked={group.muted}
+          checked={muting.value ?? group.muted}
           disabled={action.busy.value}
-          onChange={(event) => {
+          onChange={async (event) => {
             const muted = event.currentTarget.checked;
-            void change(() => medipeps().muteGroup(group.id, muted));
+            muting.value = muted;
+            await change(() => medipeps().muteGroup(group.id, muted));
+            muting.value = undefined;
           }}
         />{" "}
         {said.mute}
