@@ -29,7 +29,7 @@ test("a file goes with a mail, its progress is seen at both ends, and it is forw
   await anne.page.getByText("has a key").waitFor({ state: "attached" });
   await anne.inspect("write-files");
   await anne.page.getByRole("button", { name: "Send", exact: true }).click();
-  await anne.page.locator(".delivery .mark", { hasText: "delivered" }).waitFor({ timeout: 60_000 });
+  await anne.page.locator(".delivery .mark", { hasText: "delivered" }).waitFor();
   assert.equal(await anne.page.evaluate(() => window.progress), true);
 
   await bilal.open("ECG");
@@ -42,7 +42,7 @@ test("a file goes with a mail, its progress is seen at both ends, and it is forw
   await bilal.recipients("To", [cora.address]);
   await bilal.page.getByText("ecg.bin").waitFor();
   await bilal.page.getByRole("button", { name: "Send", exact: true }).click();
-  await cora.row("Fwd: ECG").waitFor({ timeout: 60_000 });
+  await cora.row("Fwd: ECG").waitFor();
   await cora.open("Fwd: ECG");
   assert.equal(digest(await saved(cora.page, "ecg.bin")), digest(ecg.buffer));
 });
@@ -54,7 +54,7 @@ test("a page that is loaded again in the middle of an upload goes on with it", a
   await uma.page.locator("progress").first().waitFor();
   await uma.page.reload();
   await uma.ready();
-  await vera.row("A large file").waitFor({ timeout: 90_000 });
+  await vera.row("A large file").waitFor();
   assert.equal(await vera.row("A large file").count(), 1);
   await vera.open("A large file");
   assert.equal(digest(await saved(vera.page, "scan.bin")), digest(scan.buffer));
@@ -110,7 +110,7 @@ async function drop(page, files) {
 
 /** Saves a file that came, as its button does. */
 async function saved(page, name) {
-  const [download] = await Promise.all([page.waitForEvent("download", { timeout: 60_000 }), page.getByRole("button", { name: `Save ${name}` }).click()]);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: `Save ${name}` }).click()]);
   assert.equal(download.suggestedFilename(), name);
   return readFileSync(await download.path());
 }

@@ -13,6 +13,8 @@ const { MEDIPEPS_PACKAGE: PACKAGE } = process.env;
 /** Pages of the package's own tests, for people who send what the web client never would. */
 const PACKAGE_PAGES = new URL("../../wasm/tests/", import.meta.url);
 const SCREENSHOTS = new URL("../../../target/screenshots/web/", import.meta.url).pathname;
+/** How long anything is waited for, in milliseconds. */
+const PATIENCE = 120_000;
 /** A practice's screen, and a narrow window. */
 const WIDTHS = [1280, 400];
 
@@ -115,6 +117,8 @@ export class Person {
   constructor(house, context, locale) {
     this.house = house;
     this.context = context;
+    // Nothing here is about time, and a machine that builds something else at once is slow.
+    context.setDefaultTimeout(PATIENCE);
     this.words = WORDS[locale];
   }
 
