@@ -204,6 +204,36 @@ test("where the browser gives no more room nothing is queued, and nothing stays"
   assert.deepEqual((await noor.call("messages")).map(({ subject }) => subject).sort(), ["Film", "Small"]);
 });
 
+test("files go in a group, and only those who are in it have them", async () => {
+  const [quim, rosa, silke] = await people("quim", "rosa", "silke");
+  const everybody = [quim, rosa, silke];
+  for (const person of everybody) {
+    await person.call("startReceiving");
+    await person.event("ready");
+  }
+  const members = [rosa.address, silke.address];
+  const { id } = await quim.call("createGroup", { name: "Ward 3", members });
+  for (const person of [rosa, silke]) {
+    await person.page.waitForFunction(
+      async (id) => (await window.client.groups()).some((group) => group.id === id && group.state === "active"),
+      id,
+      { timeout: 30_000, polling: 200 },
+    );
+  }
+  const { said, digests } = await inPage(quim, "say_documents", id, SECRET, [5 * MB, 900]);
+  assert.equal(said.state, "waiting");
+  for (const person of [rosa, silke]) {
+    const { number } = await person.event("group_message", { group: id });
+    const [message] = (await person.call("groupMessages", id)).filter((message) => message.number === number);
+    assert.deepEqual(message.body, { kind: "text", text: SECRET });
+    assert.deepEqual(message.attachments.map(({ length, inside }) => [length, inside]), [[5 * MB, false], [900, true]]);
+    const files = await inPage(person, "fetch_group_documents", id, number, 2);
+    assert.deepEqual(files.map(({ digest }) => digest), digests);
+    assert.equal(await inPage(person, "databases_include", SECRET), false);
+  }
+  assert.deepEqual(await inPage(quim, "copies_kept"), []);
+});
+
 test("a document that cannot be had says why", async () => {
   const [olga, paul] = await people("olga", "paul");
   await assert.rejects(inPage(olga, "send_given", { to: [paul.address], subject: "s", text: "t" }, [{ name: "a" }]), {

@@ -37,7 +37,8 @@ async function digest_of(bytes) {
 
 window.send_given = (mail, attachments) => window.client.send({ ...mail, attachments });
 
-window.send_documents = async (mail, lengths) => {
+/** Documents of these lengths, and their digests. */
+async function documents_of(lengths) {
   const documents = lengths.map((length, number) => bytes_of(number, length));
   // Every other one as bytes, the others as files are given.
   const attachments = documents.map((bytes, number) => ({
@@ -45,17 +46,30 @@ window.send_documents = async (mail, lengths) => {
     mediaType: "image/jpeg",
     data: number % 2 === 0 ? new Blob([bytes]) : bytes,
   }));
-  const queued = await window.client.send({ ...mail, attachments });
-  return { queued, digests: await Promise.all(documents.map(digest_of)) };
+  return { attachments, digests: await Promise.all(documents.map(digest_of)) };
+}
+
+window.send_documents = async (mail, lengths) => {
+  const { attachments, digests } = await documents_of(lengths);
+  return { queued: await window.client.send({ ...mail, attachments }), digests };
 };
 
-window.fetch_documents = (id, count) =>
-  Promise.all(
-    Array.from({ length: count }, async (_, index) => {
-      const blob = await window.client.attachment(id, index);
-      return { size: blob.size, type: blob.type, digest: await digest_of(await blob.arrayBuffer()) };
-    }),
-  );
+window.say_documents = async (group, text, lengths) => {
+  const { attachments, digests } = await documents_of(lengths);
+  return { said: await window.client.say(group, { text, attachments }), digests };
+};
+
+function all_fetched(count, fetch) {
+  const fetched = async (_, index) => {
+    const blob = await fetch(index);
+    return { size: blob.size, type: blob.type, digest: await digest_of(await blob.arrayBuffer()) };
+  };
+  return Promise.all(Array.from({ length: count }, fetched));
+}
+
+window.fetch_documents = (id, count) => all_fetched(count, (index) => window.client.attachment(id, index));
+window.fetch_group_documents = (group, number, count) =>
+  all_fetched(count, (index) => window.client.groupAttachment(group, number, index));
 
 /** Waits for a report that says so, those that have come included. */
 function transfer_that(is_wanted) {
