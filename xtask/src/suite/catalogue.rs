@@ -146,7 +146,7 @@ pub(super) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "wasm",
-        checks: "core and the client's engine build for wasm32-unknown-unknown",
+        checks: "core and the client's engine compile for wasm32-unknown-unknown",
         needs: &[&WASM],
         minutes: 2.0,
         work: Work::Commands(wasm::commands),

@@ -1,4 +1,4 @@
-//! The wasm suite: core and the client's engine build for browsers.
+//! The wasm suite: core and the client's engine compile for browsers.
 //!
 //! Rustup's target is used where it is installed. Else Debian's `rustc-web` builds its own standard library from
 //! `rust-web-src`; it is called by its path and has a target folder of its own, so that it never mixes with rustup's.
@@ -36,16 +36,20 @@ pub(super) fn toolchain(project: &Project) -> Option<Toolchain> {
     sysroot(project, DEBIAN_RUSTC).filter(|root| root.join(source).is_file()).map(|_| Toolchain::Debian)
 }
 
-/// Builds the two libraries. They are libraries alone, so nothing is linked.
+/// Checks the two libraries alone: what pages are built of has features of its own.
 pub(super) fn commands(run: &Run) -> Vec<Command> {
     let core: &[&str] = &["--package", "medipeps-core"];
     let engine: &[&str] = &["--package", "medipeps-client", "--no-default-features", "--lib"];
-    [core, engine].into_iter().map(|package| build(run.project, package)).collect()
+    [core, engine].into_iter().map(|package| command(run.project, "check", package)).collect()
 }
 
 /// Builds a package for browsers.
 pub(crate) fn build(project: &Project, words: &[&str]) -> Command {
-    let mut command = project.cargo(["build", "--target", TARGET]);
+    command(project, "build", words)
+}
+
+fn command(project: &Project, what: &str, words: &[&str]) -> Command {
+    let mut command = project.cargo([what, "--target", TARGET]);
     command.args(words);
     if toolchain(project) == Some(Toolchain::Debian) {
         command
