@@ -6,8 +6,8 @@ import { join, resolve } from "node:path";
 
 import { type Plugin, defineConfig } from "vite";
 
-/** The npm package `@medipeps/client`, as `cargo xtask test pages` makes it. */
-const CLIENT = resolve(process.env["MEDIPEPS_PACKAGE"] ?? join(import.meta.dirname ?? __dirname, "../../target/bindings/wasm"));
+/** The npm package `@medipeps/client`, as `cargo xtask package npm` makes it. */
+const CLIENT = resolve(process.env["MEDIPEPS_PACKAGE"] ?? join(import.meta.dirname ?? __dirname, "../../target/package/npm/package"));
 
 /** `sha256sum --check hashes.txt` holds a copy to it. What the operator writes himself is not in it. */
 function hashes(): Plugin {
