@@ -1,4 +1,4 @@
-// Builds the add-in for one place: `npm run build -- --host https://outlook.clinic.example [--server mail.clinic.example:4433] [--no-decrypt]`.
+// Builds the add-in for one place: `npm run build -- --host https://outlook.clinic.example [--server mail.clinic.example:4433] [--no-decrypt] [--plain-mail]`.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -23,6 +23,8 @@ const { values } = parseArgs({
     version: { type: "string", default: "1.0.0" },
     /** Leaves `OnMessageDecrypt` out of the manifests: decrypted mail is shown in the pane alone. */
     "no-decrypt": { type: "boolean", default: false },
+    /** Lets a person send mail that Medipeps does not protect, by two clicks in the pane; without it nothing but a stub leaves. */
+    "plain-mail": { type: "boolean", default: false },
     out: { type: "string", default: "dist" },
   },
 });
@@ -33,8 +35,9 @@ if (values.host === undefined) {
 const place = deployment(values.host, values.version ?? "", values["no-decrypt"] !== true);
 const out = resolve(values.out ?? "dist");
 
-await build(pages(HERE, out, { server: values.server ?? "" }));
-await build(handler(HERE, out));
+const plainMail = values["plain-mail"] === true;
+await build(pages(HERE, out, { server: values.server ?? "", plainMail }));
+await build(handler(HERE, out, { plainMail }));
 writeFileSync(join(out, "manifest.xml"), xmlManifest(place));
 writeFileSync(join(out, "manifest.json"), `${JSON.stringify(unifiedManifest(place), null, 2)}\n`);
 writeFileSync(join(out, "manifest.fr.json"), `${JSON.stringify(frenchTexts(), null, 2)}\n`);

@@ -6,10 +6,10 @@ import { join } from "node:path";
  * taskpane.html and launchevent.html.
  * @param {string} root
  * @param {string} out
- * @param {{ server: string }} settings
+ * @param {{ server: string, plainMail: boolean }} settings
  * @returns {import("vite").InlineConfig}
  */
-export function pages(root, out, { server }) {
+export function pages(root, out, { server, plainMail }) {
   const packaged = process.env["MEDIPEPS_PACKAGE"];
   return {
     configFile: false,
@@ -17,7 +17,7 @@ export function pages(root, out, { server }) {
     // The add-in may be served from a folder of a host.
     base: "./",
     logLevel: "warn",
-    define: { __SERVER__: JSON.stringify(server) },
+    define: { __SERVER__: JSON.stringify(server), __PLAIN_MAIL__: JSON.stringify(plainMail) },
     resolve: packaged === undefined ? {} : { alias: { "@medipeps/client": join(packaged, "client.js") } },
     worker: { format: "es" },
     build: {
@@ -36,14 +36,16 @@ export function pages(root, out, { server }) {
  * launchevent.js.
  * @param {string} root
  * @param {string} out
+ * @param {{ plainMail: boolean }} settings
  * @returns {import("vite").InlineConfig}
  */
-export function handler(root, out) {
+export function handler(root, out, { plainMail }) {
   return {
     configFile: false,
     root,
     logLevel: "warn",
     publicDir: false,
+    define: { __PLAIN_MAIL__: JSON.stringify(plainMail) },
     // Whatever character set the runtime reads it in.
     esbuild: { charset: "ascii" },
     build: {

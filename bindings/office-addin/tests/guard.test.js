@@ -118,6 +118,16 @@ test("what was marked as unprotected goes, unless it comes from a protected mail
   }
 });
 
+test("a build without plain mail lets nothing but stubs go", async () => {
+  const script = readFileSync(join(ADDIN, "../dist-strict/launchevent.js"), "utf8");
+  const own = outlook(html.classic, { script });
+  assert.deepEqual(await own.send(stamped(own)), { sent: true });
+  const marked = own.compose({ subject: "Lunch", html: "<p>At one?</p>", to: TO, headers: { [PLAIN_HEADER]: "v=1" } });
+  const answer = await own.send(marked);
+  assert.equal(answer.sent, false);
+  assert.match(answer.message, /choose in the Medipeps pane/);
+});
+
 test("Outlook's own reply and forward hold the stub alone, whatever they would quote", async () => {
   for (const decrypted of [undefined, { html: `<p>${SECRET}</p>`, attachments: [{ name: "ecg.pdf", content: Buffer.from(SECRET).toString("base64") }], contextData: JSON.stringify({ medipeps: ID }) }]) {
     for (const how of ["reply", "replyAll", "forward"]) {

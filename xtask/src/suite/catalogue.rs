@@ -189,7 +189,7 @@ pub(super) static SUITES: &[Suite] = &[
             folder: "bindings",
             beside: &[],
             package: Build::Debug,
-            scripts: &["check", "build-office-addin"],
+            scripts: &["check", "build-office-addin", "build-office-addin-strict"],
             tests: &["bindings/office-addin/tests"],
         }),
     },

@@ -22,7 +22,7 @@ use crate::suite::count::Counts;
 use crate::suite::report::Ended;
 
 /// What is made rather than written, and so not copied.
-const MADE: &[&str] = &["node_modules", "dist"];
+const MADE: &[&str] = &["node_modules", "dist", "dist-strict"];
 /// What npm has installed, as this suite saw it: as long as it stays, nothing is installed again.
 const INSTALLED: &str = "node_modules/.medipeps-installed";
 

@@ -11,6 +11,7 @@ import { SUBJECT, speaksOfStub } from "../stub/index.ts";
 import { texts } from "../texts/texts.ts";
 import { UnreadableFile } from "./item.ts";
 import type { StageProps } from "./view.tsx";
+import { PLAIN_MAIL } from "../stub/plain-mail.ts";
 
 export function StartView(props: StageProps & { empty: boolean }) {
   const { pane, item, written, go, empty } = props;
@@ -49,7 +50,7 @@ export function StartView(props: StageProps & { empty: boolean }) {
         <p class="mp-hint">{said.protectHint}</p>
         {!empty && <p class="mp-hint">{said.already}</p>}
       </div>
-      {!quotes && (
+      {PLAIN_MAIL && !quotes && (
         <div class="choice">
           {sure.value ? (
             <Notice problem>

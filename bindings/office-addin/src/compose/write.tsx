@@ -15,6 +15,7 @@ import { type People, peopleOf } from "./item.ts";
 import { OutsideNotice, outside } from "./outside.tsx";
 import { send } from "./send.ts";
 import type { StageProps } from "./view.tsx";
+import { PLAIN_MAIL } from "../stub/plain-mail.ts";
 
 /** What one mail takes (spec/content.md). */
 const FILES_MAX = 64;
@@ -103,10 +104,14 @@ function PeopleFields({ pane, people, onPeople }: StageProps & { people: People;
     const form = { toRecipients: [address], subject, htmlBody } as unknown as Office.MessageForm;
     void asked<void>((callback) => pane.mailbox.displayNewMessageFormAsync(form, callback));
   };
-  const alternatives = (address: string): readonly Alternative[] => [
-    { text: said.invite, run: () => plainMail(address, said.inviteSubject, `<p>${said.inviteText}</p>`) },
-    { text: said.plainInstead, run: () => plainMail(address, "", "") },
-  ];
+  // Both are mail that Medipeps does not protect.
+  const alternatives = (address: string): readonly Alternative[] =>
+    PLAIN_MAIL
+      ? [
+          { text: said.invite, run: () => plainMail(address, said.inviteSubject, `<p>${said.inviteText}</p>`) },
+          { text: said.plainInstead, run: () => plainMail(address, "", "") },
+        ]
+      : [];
   const addresses = [...people.to, ...people.cc];
   const unreachable = addresses.some((address) => ["unreachable", "malformed"].includes(pane.directory.status(address).value.state));
   const field = (name: "to" | "cc") => (

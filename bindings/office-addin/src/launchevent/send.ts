@@ -1,4 +1,5 @@
-// OnMessageSend: lets nothing go but a stub whose mail Medipeps has sent, and what a person has marked as unprotected.
+// OnMessageSend: lets nothing go but a stub whose mail Medipeps has sent; in a build with `--plain-mail` also what a person has marked as
+// unprotected.
 
 import { HEADER, PLAIN_HEADER } from "../stub/stub.ts";
 import { written } from "./item.ts";

@@ -2,6 +2,7 @@
 
 import { isStub } from "../stub/body.ts";
 import { recipientsDigest } from "../stub/digest.ts";
+import { PLAIN_MAIL } from "../stub/plain-mail.ts";
 import { HEADER, PLAIN_HEADER, SUBJECT, parseHeader, speaksOfStub } from "../stub/stub.ts";
 import type { Written } from "./item.ts";
 
@@ -32,7 +33,7 @@ export function refusal(item: Written): Refusal | undefined {
   if (speaksOfStub(item.subject, item.html)) {
     return item.headers[PLAIN_HEADER] === undefined ? "not_sent" : "quotes";
   }
-  return item.headers[PLAIN_HEADER] === undefined ? "unmarked" : undefined;
+  return PLAIN_MAIL && item.headers[PLAIN_HEADER] !== undefined ? undefined : "unmarked";
 }
 
 function stubRefusal(item: Written, header: string): Refusal | undefined {
