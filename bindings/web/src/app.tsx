@@ -3,7 +3,7 @@
 import { useSignalEffect } from "@preact/signals";
 import { LanguageSwitch, Notice } from "@medipeps/ui";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { clockIsWrong } from "./clock.ts";
 import { ContactsView } from "./contacts/contacts.tsx";
@@ -80,7 +80,8 @@ function Running() {
   const main = useRef<HTMLElement>(null);
   const { area, rest } = route.value;
   const first = useRef(true);
-  useEffect(() => {
+  // With the view itself, not after it: whoever types at once would lose the box.
+  useLayoutEffect(() => {
     // As after the load of a page; the first one puts the focus where the browser does.
     if (!first.current) {
       main.current?.focus({ preventScroll: true });

@@ -13,6 +13,28 @@ after(async () => {
   await house?.close();
 });
 
+test("whoever types as soon as a view is there keeps the box", async () => {
+  const quick = await house.colleague("quick");
+  const kept = await quick.page.evaluate(async () => {
+    const there = new Promise((resolve) => {
+      new MutationObserver((_, observer) => {
+        const box = document.querySelector(".compose input");
+        if (box !== null) {
+          observer.disconnect();
+          box.focus();
+          resolve(box);
+        }
+      }).observe(document.body, { childList: true, subtree: true });
+    });
+    location.hash = "#/write";
+    const box = await there;
+    // Longer than what comes after a view waits.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    return document.activeElement === box;
+  });
+  assert.ok(kept);
+});
+
 test("what is sent without a server waits, survives a reload, and goes out by itself", async () => {
   const sara = await house.colleague("sara");
   const tim = await house.colleague("tim");
@@ -20,16 +42,19 @@ test("what is sent without a server waits, survives a reload, and goes out by it
   await sara.write({ to: [tim.address], subject: "First", text: "Hello." });
   await sara.page.locator(".delivery .mark", { hasText: "delivered" }).waitFor();
   await house.place.stop();
-  await sara.page.getByText("The server cannot be reached.").waitFor();
-  await sara.write({ to: [tim.address], subject: "Without a server", text: "It waits." });
-  await sara.page.getByRole("heading", { name: "Without a server" }).waitFor();
-  await sara.page.locator(".delivery .mark", { hasText: "waits here" }).waitFor();
-  await sara.page.getByText("1 mail waits here").waitFor();
-  await sara.inspect("offline");
-  await sara.page.reload();
-  await sara.ready();
-  await sara.page.locator(".delivery .mark", { hasText: "waits here" }).waitFor();
-  await house.place.start();
+  try {
+    await sara.page.getByText("The server cannot be reached.").waitFor();
+    await sara.write({ to: [tim.address], subject: "Without a server", text: "It waits." });
+    await sara.page.getByRole("heading", { name: "Without a server" }).waitFor();
+    await sara.page.locator(".delivery .mark", { hasText: "waits here" }).waitFor();
+    await sara.page.getByText("1 mail waits here").waitFor();
+    await sara.inspect("offline");
+    await sara.page.reload();
+    await sara.ready();
+    await sara.page.locator(".delivery .mark", { hasText: "waits here" }).waitFor();
+  } finally {
+    await house.place.start();
+  }
   await sara.page.locator(".delivery .mark", { hasText: "delivered" }).waitFor();
   await sara.page.getByText("The server cannot be reached.").waitFor({ state: "detached" });
   await tim.row("Without a server").waitFor();
