@@ -43,6 +43,22 @@ pub(crate) fn answer(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// The same command, which takes what others leave of the processor.
+pub(crate) fn in_background(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"]).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(name, value),
+            None => nice.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        nice.current_dir(folder);
+    }
+    nice
+}
+
 /// Runs a command, shows its standard output line by line as it comes, and hands every line to `see`.
 ///
 /// True when it exits with 0.
@@ -125,6 +141,13 @@ mod tests {
         let mut command = Command::new("cargo");
         command.env("RUSTDOCFLAGS", "-D warnings").args(["doc", "a b", "it's"]);
         assert_eq!(as_typed(&command), r"RUSTDOCFLAGS='-D warnings' cargo doc 'a b' 'it'\''s'");
+    }
+
+    #[test]
+    fn a_command_in_the_background_is_the_same_one() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "nice; pwd; echo $FOR"]).env("FOR", "this").current_dir("/");
+        assert_eq!(answer(&mut in_background(&command)).unwrap(), "19\n/\nthis");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::Build;
 use crate::process::{self, ProcessError};
@@ -24,19 +25,23 @@ pub(crate) fn generate(project: &Project, build: Build, out: &Path) -> Result<bo
         return Ok(false);
     }
     let built = wasm::folder(project).join(wasm::TARGET).join(build.folder()).join("medipeps_wasm.wasm");
-    let compile = wasm::build(project, &["--package", "medipeps-wasm", "--profile", build.profile()]);
     let mut bind = project.cargo(["run", "--quiet", "--package", "medipeps-wasm-bindgen", "--"]);
     if build == Build::App {
         bind.arg("--without-names");
     }
     bind.args([&built, out]);
-    for mut command in [compile, bind] {
+    for mut command in [compile(project, build), bind] {
         println!("$ {}", process::as_typed(&command));
         if !process::stream(&mut command, |_| {})? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Compiles the package's WebAssembly.
+pub(crate) fn compile(project: &Project, build: Build) -> Command {
+    wasm::build(project, &["--package", "medipeps-wasm", "--profile", build.profile()])
 }
 
 /// The folder with what is written by hand alone.

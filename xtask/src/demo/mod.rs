@@ -18,7 +18,7 @@ mod story;
 mod unpack;
 
 use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use clap::Args;
@@ -119,8 +119,7 @@ pub(crate) fn says_ok(json: &str) -> bool {
 
 /// Builds both commands; cargo's own output goes to the standard error.
 pub(crate) fn build(project: &Project) -> Result<Commands, DemoError> {
-    let status = project
-        .cargo(["build", "--release", "--package", "medipeps-server", "--package", "medipeps-client"])
+    let status = compile(project)
         .stdin(Stdio::null())
         .stdout(std::io::stderr())
         .status()
@@ -130,6 +129,11 @@ pub(crate) fn build(project: &Project) -> Result<Commands, DemoError> {
     let commands = Commands { medipeps: program("medipeps"), medipeps_server: program("medipeps-server") };
     let built = status.success() && commands.medipeps.is_file() && commands.medipeps_server.is_file();
     if built { Ok(commands) } else { Err(DemoError::Build) }
+}
+
+/// Compiles both commands.
+pub(crate) fn compile(project: &Project) -> Command {
+    project.cargo(["build", "--release", "--package", "medipeps-server", "--package", "medipeps-client"])
 }
 
 #[cfg(test)]

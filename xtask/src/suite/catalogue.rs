@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::process::Command;
 use std::thread;
 
-use crate::bindings::Build;
+use crate::bindings::{Build, npm};
 use crate::demo;
 use crate::process;
 use crate::readme;
@@ -22,13 +22,14 @@ const PROPTEST_CASES_NIGHTLY: &str = "2560";
 /// Set for tests that do more in a nightly run: larger files, more cycles.
 const NIGHTLY: &str = "MEDIPEPS_NIGHTLY";
 
-/// Every suite, the quick ones first.
+/// Every suite, the quick ones first, and those late whose needs take long to set up.
 pub(super) static SUITES: &[Suite] = &[
     Suite {
         name: "fmt",
         checks: "the code is formatted as rustfmt.toml says",
         needs: &[&RUSTFMT],
         minutes: 0.1,
+        ahead: None,
         work: Work::Commands(|run| vec![run.project.cargo(["fmt", "--all", "--check"])]),
     },
     Suite {
@@ -36,6 +37,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the lint table of Cargo.toml and clippy's own, in every target of every crate",
         needs: &[&CLIPPY],
         minutes: 2.0,
+        ahead: None,
         work: Work::Commands(|run| {
             vec![run.project.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])]
         }),
@@ -45,6 +47,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the documentation builds, with every link in it",
         needs: &[],
         minutes: 1.0,
+        ahead: None,
         work: Work::Commands(|run| {
             let mut command = run.project.cargo(["doc", "--workspace", "--no-deps"]);
             command.env("RUSTDOCFLAGS", "-D warnings");
@@ -52,17 +55,11 @@ pub(super) static SUITES: &[Suite] = &[
         }),
     },
     Suite {
-        name: "deny",
-        checks: "licences, sources and bans of all dependencies, and known vulnerabilities where their database is at hand",
-        needs: &[&DENY],
-        minutes: 0.2,
-        work: Work::Own(deny::run),
-    },
-    Suite {
         name: "unit",
         checks: "unit, property and documentation tests of every crate but the server, and the fuzz corpora replayed",
         needs: &[],
         minutes: 7.0,
+        ahead: None,
         work: Work::Commands(|run| {
             let elsewhere = ["medipeps-tests", "medipeps-server"].map(|name| ["--exclude", name]);
             vec![tests(run, &[&["--workspace"], elsewhere.as_flattened()].concat())]
@@ -73,6 +70,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "unit tests of the server, and its wire protocol spoken to it over every transport",
         needs: &[],
         minutes: 4.0,
+        ahead: None,
         work: Work::Commands(|run| vec![tests(run, &["--package", "medipeps-server"])]),
     },
     Suite {
@@ -80,6 +78,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "what crosses crates: the real commands, large files, the arrows between crates",
         needs: &[&PYTHON, &SYSTEMD],
         minutes: 7.0,
+        ahead: None,
         work: Work::Commands(|run| {
             let elsewhere = [CRASH_TESTS, NETWORK_TESTS, BROWSER_TESTS, GROUP_TESTS].concat();
             patient(across_crates(run, &skipping(&elsewhere)))
@@ -90,6 +89,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "groups, cases, organisations and shared mailboxes with the real commands",
         needs: &[],
         minutes: 4.0,
+        ahead: None,
         work: Work::Commands(|run| {
             let elsewhere = [CRASH_TESTS, NETWORK_TESTS, BROWSER_TESTS].concat();
             patient(across_crates(run, &[GROUP_TESTS, &skipping(&elsewhere)].concat()))
@@ -100,6 +100,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "either end killed between any two steps, power cuts, disks that fail, syncs before every confirmation",
         needs: &[&STRACE],
         minutes: 8.0,
+        ahead: None,
         work: Work::Commands(|run| across_crates(run, CRASH_TESTS)),
     },
     Suite {
@@ -107,6 +108,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "networks as hospitals have them: UDP blocked, small packets, changing addresses, an HTTP proxy",
         needs: &[&NAMESPACES, &TINYPROXY],
         minutes: 3.0,
+        ahead: None,
         work: Work::Commands(|run| across_crates(run, NETWORK_TESTS)),
     },
     Suite {
@@ -114,13 +116,23 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "Chromium's WebTransport against the real server",
         needs: &[&CHROMIUM],
         minutes: 1.0,
+        ahead: None,
         work: Work::Commands(|run| across_crates(run, BROWSER_TESTS)),
+    },
+    Suite {
+        name: "deny",
+        checks: "licences, sources and bans of all dependencies, and known vulnerabilities where their database is at hand",
+        needs: &[&DENY],
+        minutes: 0.2,
+        ahead: None,
+        work: Work::Own(deny::run),
     },
     Suite {
         name: "published-vectors",
         checks: "what others publish: vectors (Wycheproof, X-Wing), CDA schemas and examples",
         needs: &[&VECTORS, &XMLLINT],
         minutes: 1.5,
+        ahead: None,
         work: Work::Own(published::run),
     },
     Suite {
@@ -128,6 +140,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "what medipeps-core offers to others is what core/public-api.txt says",
         needs: &[&PUBLIC_API],
         minutes: 1.5,
+        ahead: None,
         work: Work::Own(public_api::run),
     },
     Suite {
@@ -135,6 +148,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "medipeps-core builds from its package alone",
         needs: &[],
         minutes: 1.5,
+        ahead: None,
         work: Work::Commands(|run| vec![run.project.cargo(["package", "--allow-dirty", "--package", "medipeps-core"])]),
     },
     Suite {
@@ -142,6 +156,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the symbolic models of handshake and ratchet: each claim holds, and falls when an assumption is removed",
         needs: &[&VERIFPAL],
         minutes: 3.0,
+        ahead: None,
         work: Work::Own(model::run),
     },
     Suite {
@@ -149,6 +164,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "core and the client's engine compile for wasm32-unknown-unknown",
         needs: &[&WASM],
         minutes: 2.0,
+        ahead: None,
         work: Work::Commands(wasm::commands),
     },
     Suite {
@@ -156,6 +172,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the npm package for browsers, by Playwright in Chromium under a strict policy, against the real server",
         needs: &[&WASM, &NODE, &CHROMIUM],
         minutes: 3.0,
+        ahead: Some(|run| npm::compile(run.project, Build::App)),
         work: Work::Node(node::Tests {
             name: "pages",
             folder: "bindings/wasm/tests",
@@ -170,6 +187,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the web client and what it shares with other pages, by Playwright in Chromium, against the real server",
         needs: &[&WASM, &NODE, &CHROMIUM],
         minutes: 3.0,
+        ahead: None,
         work: Work::Node(node::Tests {
             name: "npm",
             folder: "bindings",
@@ -184,6 +202,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the add-in for Outlook under an Outlook of ours that records what Exchange would keep; its manifests",
         needs: &[&WASM, &NODE, &CHROMIUM],
         minutes: 3.0,
+        ahead: None,
         work: Work::Node(node::Tests {
             name: "npm",
             folder: "bindings",
@@ -198,6 +217,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "projects with Vite, webpack, plain modules and Node.js, built from the packed npm package and run; its size",
         needs: &[&WASM, &NODE, &CHROMIUM],
         minutes: 2.0,
+        ahead: None,
         work: Work::Node(node::Tests {
             name: "consumers",
             folder: "bindings/wasm/consumers",
@@ -212,6 +232,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the module that UniFFI generates for Python, against the real server",
         needs: &[&PYTHON],
         minutes: 3.0,
+        ahead: None,
         work: Work::Own(languages::python),
     },
     Suite {
@@ -219,6 +240,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the Kotlin module, its generated code and what is built on it, against the real server",
         needs: &[&MAVEN],
         minutes: 2.0,
+        ahead: None,
         work: Work::Own(languages::kotlin),
     },
     Suite {
@@ -226,6 +248,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the Swift package, its generated code and what is built on it, against the real server",
         needs: &[&SWIFT],
         minutes: 2.0,
+        ahead: None,
         work: Work::Own(languages::swift),
     },
     Suite {
@@ -233,6 +256,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "every decoder under the fuzzer, 6 s each",
         needs: &[&FUZZ, &CXX],
         minutes: 10.0,
+        ahead: Some(fuzz::build),
         work: Work::Own(fuzz::run),
     },
     Suite {
@@ -240,6 +264,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "cargo demo --json: mail arrives whole and once over a crash, and nothing of it is readable at the server",
         needs: &[],
         minutes: 4.0,
+        ahead: Some(|run| demo::compile(run.project)),
         work: Work::Own(|run| {
             let mut command = run.project.cargo(["demo", "--json"]);
             println!("$ {}", process::as_typed(&command));
@@ -253,6 +278,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the server's package: into a fresh Debian, its units under systemd's eyes, by socket activation, in a container",
         needs: &[&CARGO_DEB, &DPKG_DEV, &SYSTEMD, &BUILDAH, &DEBIAN_ROOT],
         minutes: 1.5,
+        ahead: None,
         work: Work::Own(installation::run),
     },
     Suite {
@@ -260,6 +286,7 @@ pub(super) static SUITES: &[Suite] = &[
         checks: "the shell blocks under README's 'Use it', as written",
         needs: &[],
         minutes: 1.0,
+        ahead: None,
         work: Work::Own(|run| {
             let passed = match readme::run(run.project) {
                 Ok(()) => true,

@@ -33,8 +33,7 @@ pub(super) fn run(run: &Run) -> Result<Ended, ProcessError> {
     };
 
     let triple = host(run);
-    let mut build = run.project.cargo(["fuzz", "build", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]);
-    build.args(["--target", &triple, "--target-dir"]).arg(&scratch).env("RUSTC_BOOTSTRAP", "1");
+    let mut build = build(run);
     println!("$ {}", process::as_typed(&build));
     if !process::stream(&mut build, |_| ())? {
         return Ok(Ended { counts: Counts::FAILED, ..Ended::default() });
@@ -59,6 +58,16 @@ pub(super) fn run(run: &Run) -> Result<Ended, ProcessError> {
     });
     let counts = results.into_inner().unwrap_or(Counts::FAILED);
     Ok(Ended { counts, ..Ended::default() })
+}
+
+/// Builds all targets.
+pub(super) fn build(run: &Run) -> Command {
+    let mut build = run.project.cargo(["fuzz", "build", "--fuzz-dir", "fuzz", "--features", "libfuzzer"]);
+    build
+        .args(["--target", &host(run), "--target-dir"])
+        .arg(run.project.target().join("fuzz"))
+        .env("RUSTC_BOOTSTRAP", "1");
+    build
 }
 
 /// Runs one target and says how it went. Its own output is shown only when it found something.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the suites, what each needs, and their run from plan to totals.
 
+mod ahead;
 mod catalogue;
 mod count;
 mod deny;
@@ -57,6 +58,8 @@ struct Suite {
     needs: &'static [&'static Need],
     /// How long it takes on two cores with dependencies built, in minutes.
     minutes: f32,
+    /// What it builds that can be built beside earlier suites: into a folder of target/ that none of them has.
+    ahead: Option<fn(&Run) -> Command>,
     /// What is run.
     work: Work,
 }
@@ -103,9 +106,18 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<ExitCode, 
     };
     if run.install {
         report::print_plan(&run, &chosen);
-        set_up(&run, &chosen);
     }
-    let outcomes: Vec<Outcome> = chosen.iter().map(|suite| run_one(&run, suite)).collect();
+    let outcomes: Vec<Outcome> = if run.install && run.build_machine {
+        ahead::beside(&run, &chosen, |wait| {
+            let suites = chosen.iter().enumerate();
+            suites.map(|(place, suite)| run_one(&run, suite, || wait(place))).collect()
+        })
+    } else {
+        if run.install {
+            set_up(&run, &chosen);
+        }
+        chosen.iter().map(|suite| run_one(&run, suite, || {})).collect()
+    };
     Ok(report::print_totals(&outcomes))
 }
 
@@ -129,7 +141,11 @@ fn set_up(run: &Run, chosen: &[&Suite]) {
             continue;
         }
         report::heading(&format!("set-up: {}", need.name));
-        if need.mend(run.project) {
+        let done = need.mend(run.project, &mut |mut command| {
+            println!("$ {}", process::as_typed(&command));
+            command.status().is_ok_and(|status| status.success())
+        });
+        if done {
             println!("{} is there now.", need.name);
         } else {
             println!("{} could not be set up.", need.name);
@@ -137,8 +153,10 @@ fn set_up(run: &Run, chosen: &[&Suite]) {
     }
 }
 
-fn run_one(run: &Run, suite: &'static Suite) -> Outcome {
+/// `wait` returns when the suite's needs have been set up, or could not be.
+fn run_one(run: &Run, suite: &'static Suite, wait: impl FnOnce()) -> Outcome {
     report::heading(&format!("{}: {}", suite.name, suite.checks));
+    wait();
     let missing: Vec<&'static Need> = suite.needs.iter().copied().filter(|need| !need.is_met(run.project)).collect();
     if !missing.is_empty() {
         return report::not_run(run, suite, &missing);

@@ -59,15 +59,9 @@ impl Need {
         }
     }
 
-    /// Tries the ways in order until it is there.
-    pub(super) fn mend(&self, project: &Project) -> bool {
-        self.ways(project).into_iter().any(|way| {
-            let done = way.into_iter().all(|mut command| {
-                println!("$ {}", as_typed(&command));
-                command.status().is_ok_and(|status| status.success())
-            });
-            done && self.is_met(project)
-        })
+    /// Tries the ways in order until it is there. `run` runs a command and says whether it exited with 0.
+    pub(super) fn mend(&self, project: &Project, run: &mut dyn FnMut(Command) -> bool) -> bool {
+        self.ways(project).into_iter().any(|way| way.into_iter().all(&mut *run) && self.is_met(project))
     }
 
     /// What a person can do about it.
@@ -80,6 +74,11 @@ impl Need {
             }
         }
     }
+}
+
+/// Whether a suite has the need.
+pub(super) fn is_of(need: &Need, suite: &Suite) -> bool {
+    suite.needs.iter().any(|other| other.name == need.name)
 }
 
 /// What these suites need, each once.
