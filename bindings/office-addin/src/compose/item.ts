@@ -5,11 +5,12 @@ import type { MailSummary } from "@medipeps/client";
 import { type Written, asked, written } from "../launchevent/item.ts";
 import { type Refusal, refusal } from "../launchevent/verdict.ts";
 import { HEADER, PLAIN_HEADER, SUBJECT, type StubState, canonical, headerOf, parseHeader, recipientsDigest, stubHtml, stubIdIn, wordsOf } from "../stub/index.ts";
+import { PLAIN_MAIL } from "../stub/plain-mail.ts";
 
 /** What the item is. */
 export type Standing =
   | { readonly is: "stub"; readonly stub: StubState }
-  /** Marked to go without protection. */
+  /** Marked to go without protection, where the build lets people do that. */
   | { readonly is: "plain" }
   /** Nobody has decided. `empty`: nothing is written in it, so far as can be told. */
   | { readonly is: "open"; readonly empty: boolean };
@@ -112,7 +113,7 @@ export function standing({ subject, html, attachments, headers }: Written): Stan
   if (id !== undefined) {
     return { is: "stub", stub: { state: "draft", id } };
   }
-  if (headers[PLAIN_HEADER] !== undefined) {
+  if (PLAIN_MAIL && headers[PLAIN_HEADER] !== undefined) {
     return { is: "plain" };
   }
   return { is: "open", empty: subject === "" && attachments.length === 0 && wordsOf(html) === "" };
