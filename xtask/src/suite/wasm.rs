@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::project::Project;
 use crate::suite::Run;
-use crate::suite::need::sysroot;
+use crate::suite::need::{CLIPPY, sysroot};
 
 /// The target of browsers.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
@@ -36,11 +36,18 @@ pub(super) fn toolchain(project: &Project) -> Option<Toolchain> {
     sysroot(project, DEBIAN_RUSTC).filter(|root| root.join(source).is_file()).map(|_| Toolchain::Debian)
 }
 
-/// Checks the two libraries alone: what pages are built of has features of its own.
+/// Checks the two libraries alone: what pages are built of has features of its own. Lints what is compiled for nothing else, where the
+/// Rust that builds it has clippy.
 pub(super) fn commands(run: &Run) -> Vec<Command> {
     let core: &[&str] = &["--package", "medipeps-core"];
     let engine: &[&str] = &["--package", "medipeps-client", "--no-default-features", "--lib"];
-    [core, engine].into_iter().map(|package| command(run.project, "check", package)).collect()
+    let mut commands: Vec<Command> =
+        [core, engine].into_iter().map(|package| command(run.project, "check", package)).collect();
+    if toolchain(run.project) == Some(Toolchain::Own) && CLIPPY.is_met(run.project) {
+        let pages = ["--package", "medipeps-wasm", "--no-deps", "--", "-D", "warnings"];
+        commands.push(command(run.project, "clippy", &pages));
+    }
+    commands
 }
 
 /// Builds a package for browsers.
