@@ -139,6 +139,9 @@ impl From<AgentError> for MedipepsError {
             AgentError::Network(NetworkError::Refused(word)) | AgentError::Refused(word) => {
                 (Code::Refused, word.as_str())
             }
+            AgentError::Contact { problem, .. } => (Code::ContactRefused, problem.code()),
+            AgentError::Linking(problem) => (Code::Linking, problem.code()),
+            AgentError::Network(NetworkError::NoAnswer) => (Code::Network, "no_answer"),
             AgentError::Network(NetworkError::Displaced) => (Code::Network, "displaced"),
             AgentError::Network(NetworkError::Stopping | NetworkError::GoingAway { .. }) => (Code::Network, "stopping"),
             AgentError::Network(NetworkError::Domain(_) | NetworkError::Lookup(_)) => (Code::Network, "domain"),

@@ -42,26 +42,12 @@ impl PageError {
         Self::new("closed", "the account was closed")
     }
 
-    pub(crate) fn network(message: impl Into<String>) -> Self {
-        Self::new("network", message)
-    }
-
     pub(crate) fn refused(word: &str) -> Self {
         Self::new("refused", format!("the server refuses ({word})")).because(word)
     }
 
-    /// Somebody cannot be written to.
-    pub(crate) fn contact(reason: &str, message: String) -> Self {
-        Self::new("contact", message).because(reason)
-    }
-
     pub(crate) fn not_found(message: &str) -> Self {
         Self::new("not_found", message)
-    }
-
-    /// A linking is over.
-    pub(crate) fn linking(reason: &str, message: String) -> Self {
-        Self::new("linking", message).because(reason)
     }
 
     pub(crate) fn engine(message: impl Into<String>) -> Self {
@@ -129,6 +115,8 @@ impl From<AgentError> for PageError {
             )) => Self::argument(error.to_string()),
             AgentError::AccountUnknown => Self::new("refused", error.to_string()).because("UnknownAccount"),
             AgentError::Refused(word) => Self::refused(&word),
+            AgentError::Contact { ref problem, .. } => Self::new("contact", error.to_string()).because(problem.code()),
+            AgentError::Linking(ref problem) => Self::new("linking", error.to_string()).because(problem.code()),
             AgentError::SealedCopy(error) => error.into(),
             AgentError::Download(error) => error.into(),
             AgentError::Fetch(error) => DownloadError::from(error).into(),

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{CommandError, account_data, account_end, output, passphrase, recovery_key};
 use crate::account_store::HandleError;
-use crate::engine::{CreateAccount, Event, Input};
+use crate::engine::{CreateAccount, Event};
 use crate::shell::address::ServerAddress;
 use crate::shell::agent::{Agent, AgentError, NetworkError, Recovered, Recovery};
 use crate::shell::connection::{ConnectError, RequestError};
@@ -88,25 +88,21 @@ async fn run_create(home: &Path, create: Create) -> Result<(), CommandError> {
         server: create.server.to_string(),
         invitation,
     };
-    let (mut registered, mut refusal) = (false, None);
-    let mut show = |event: &Event| match event {
-        Event::AccountPrepared { recovery_key, .. } => print_recovery_key(recovery_key, &recovery),
-        Event::Registered => registered = true,
-        Event::RegistrationRefused { code } => refusal = Some(code.clone()),
-        _ => {}
+    let mut show = |event: &Event| {
+        if let Event::AccountPrepared { recovery_key, .. } = event {
+            print_recovery_key(recovery_key, &recovery);
+        }
     };
-    let failure = agent.run(Input::CreateAccount(command), &mut show).await?;
+    let made = agent.create_account(command, &mut show).await;
     agent.close().await;
-    if registered {
-        return output::print(&format!("{address} is ready.\n"));
+    match made {
+        Ok(()) => output::print(&format!("{address} is ready.\n")),
+        Err(AgentError::Refused(code)) => Err(CommandError::Failed(refused(&address, &code))),
+        Err(AgentError::Network(why)) => Err(CommandError::Failed(format!(
+            "{address} is not registered yet: {why}\n  The keys are kept; run the same command again to go on."
+        ))),
+        Err(error) => Err(error.into()),
     }
-    if let Some(code) = refusal {
-        return Err(CommandError::Failed(refused(&address, &code)));
-    }
-    let why = failure.map_or_else(|| "the server gave no answer".to_owned(), |failure| failure.to_string());
-    Err(CommandError::Failed(format!(
-        "{address} is not registered yet: {why}\n  The keys are kept; run the same command again to go on."
-    )))
 }
 
 async fn run_recover(home: &Path, recover: Recover) -> Result<(), CommandError> {

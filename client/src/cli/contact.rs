@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::org::{CertifiedJson, certified_text};
 use super::{CommandError, mute, output, time};
-use crate::engine::{ContactProblem, ContactSummary, Event, Input};
+use crate::engine::{ContactProblem, ContactSummary, Input};
 use crate::shell::address::ServerAddress;
-use crate::shell::agent::now;
+use crate::shell::agent::{AgentError, now};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -163,23 +163,16 @@ async fn add(home: &Path, arguments: Add) -> Result<(), CommandError> {
         let set = Input::SetServer { domain: address.domain().to_owned(), endpoint: server.to_string() };
         agent.run(set, &mut |_| {}).await?;
     }
-    let (mut pinned, mut refusal) = (None, None);
-    let mut show = |event: &Event| match event {
-        Event::ContactPinned { address: shown, new } if *shown == address => pinned = Some(*new),
-        Event::ContactRefused { address: shown, problem } if *shown == address => refusal = Some(problem.clone()),
-        _ => {}
+    let new = match agent.add_contact(&address, accept_new_key, &mut |_| {}).await {
+        Ok(new) => new,
+        Err(error) => {
+            agent.close().await;
+            return Err(match error {
+                AgentError::Contact { problem, .. } => CommandError::Failed(refused(&address, &problem)),
+                error => error.into(),
+            });
+        }
     };
-    let failure = agent.run(Input::AddContact { address: address.clone(), accept_new_key }, &mut show).await?;
-    if let Some(problem) = refusal {
-        agent.close().await;
-        return Err(CommandError::Failed(refused(&address, &problem)));
-    }
-    let Some(new) = pinned else {
-        agent.close().await;
-        return Err(failure.map_or_else(|| CommandError::Failed("the server gave no answer".to_owned()), Into::into));
-    };
-    // Mail that waited for this decision goes out now; if not, with the next sync.
-    agent.send_due(&mut |_| {}).await?;
     let (contacts, settings) = (agent.contacts()?, agent.settings()?);
     agent.close().await;
     let contact = contacts.iter().find(|contact| contact.address == address);

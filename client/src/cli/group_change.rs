@@ -7,8 +7,8 @@ use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState};
 use super::group;
 use super::group_told::Told;
 use super::{CommandError, output};
-use crate::engine::{Event, GroupChange, GroupEvent, GroupId, GroupInput, Input};
-use crate::shell::agent::{Agent, now};
+use crate::engine::{Event, GroupEvent, GroupId, GroupInput, Input};
+use crate::shell::agent::{Agent, GroupOutcome, now};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -22,14 +22,7 @@ pub(super) async fn change(home: &Path, group: &str, what: Vec<GroupChangeKind>)
 async fn make_changes(agent: &mut Agent, group: &str, what: Vec<GroupChangeKind>) -> Result<(), CommandError> {
     let id = group::find(group, &agent.groups()?)?;
     let mut told = Told::default();
-    // What somebody else has done meanwhile is read first, so that it is not refused afterwards.
-    agent.run(Input::Group(GroupInput::ReadAll), &mut |event| told.hear(event)).await?;
-    agent.send_due(&mut |event| told.hear(event)).await?;
-    for what in what {
-        let change = GroupInput::Change(GroupChange { group: id, what });
-        agent.run(Input::Group(change), &mut |event| told.hear(event)).await?;
-    }
-    let problem = agent.settle_group(&id, &mut |event| told.hear(event)).await?;
+    let GroupOutcome { problem, .. } = agent.change_group(&id, what, &mut |event| told.hear(event)).await?;
     told.say();
     if let Some(failed) = told.failed {
         return Err(CommandError::Failed(failed));

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use super::{CommandError, output};
-use crate::engine::{Event, Input};
+use crate::shell::agent::AgentError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Revoke {
@@ -22,28 +22,19 @@ pub(super) async fn run(home: &Path, revoke: Revoke) -> Result<(), CommandError>
     if !revoke.yes && !confirm(revoke.device)? {
         return Err(CommandError::Failed("nothing was changed".to_owned()));
     }
-    let (mut changed, mut refusal) = (None, None);
-    let mut show = |event: &Event| match event {
-        Event::OwnStatementChanged { version } => changed = Some(*version),
-        Event::OwnStatementRefused { code } => refusal = Some(code.clone()),
-        _ => {}
-    };
     let held_account_key = agent.is_primary(revoke.device)?;
-    let result = agent.run(Input::RevokeDevice(revoke.device), &mut show).await;
+    let revoked = agent.revoke_device(revoke.device).await;
     agent.close().await;
-    let failure = result?;
-    match (changed, refusal) {
-        (Some(_), _) => output::print(&done(revoke.device, held_account_key)),
-        (None, Some(code)) => Err(CommandError::Failed(format!(
+    match revoked {
+        Ok(()) => output::print(&done(revoke.device, held_account_key)),
+        Err(AgentError::Refused(code)) => Err(CommandError::Failed(format!(
             "the server refused the account's new statement ({code}); run `sync`, look at `device list`, and try again"
         ))),
-        (None, None) => {
-            let why = failure.map_or_else(|| "the server cannot take it now".to_owned(), |failure| failure.to_string());
-            Err(CommandError::Failed(format!(
-                "device {} is not revoked yet: {why}\n  The new statement is signed and kept; `sync` sends it.",
-                revoke.device
-            )))
-        }
+        Err(AgentError::Network(why)) => Err(CommandError::Failed(format!(
+            "device {} is not revoked yet: {why}\n  The new statement is signed and kept; `sync` sends it.",
+            revoke.device
+        ))),
+        Err(error) => Err(error.into()),
     }
 }
 

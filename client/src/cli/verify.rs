@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::contact::safety_number_lines;
 use super::{CommandError, output, qr, time};
-use crate::engine::{EngineError, Event, Evidence, Input};
+use crate::engine::{EngineError, Evidence};
 use crate::shell::agent::AgentError;
 
 #[derive(Debug, clap::Args)]
@@ -50,23 +50,11 @@ pub(super) async fn run(home: &Path, arguments: Arguments) -> Result<(), Command
     };
     let mut agent = super::open(home)?;
     if let Some(evidence) = evidence {
-        let mut result = None;
-        let mut show = |event: &Event| {
-            if let Event::ContactVerified { result: came, .. } = event {
-                result = Some(*came);
-            }
-        };
-        agent.run(Input::VerifyContact { address: address.clone(), evidence }, &mut show).await?;
-        return told(&address, result.unwrap_or(Verification::NotMe));
+        let result = agent.verify_contact(&address, evidence).await?;
+        return told(&address, result);
     }
     if forget {
-        let mut marked = false;
-        let mut show = |event: &Event| {
-            if let Event::VerificationForgotten { was_verified, .. } = event {
-                marked = *was_verified;
-            }
-        };
-        agent.run(Input::ForgetVerification(address.clone()), &mut show).await?;
+        let marked = agent.forget_verification(&address).await?;
         let what = if marked { "is no longer marked as verified" } else { "was not marked as verified" };
         return output::print(&format!("{address} {what}.\n"));
     }

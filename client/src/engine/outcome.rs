@@ -486,6 +486,19 @@ pub enum ContactProblem {
     Server(String),
 }
 
+impl ContactProblem {
+    /// A word for programs: the server's, where it is the server that answers with an error.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::KeyChanged => "key_changed",
+            Self::Statement(_) => "statement",
+            Self::UnknownAccount => "unknown_account",
+            Self::Server(word) => word,
+        }
+    }
+}
+
 macro_rules! undecryptable {
     ($($(#[$documentation:meta])* $name:ident = $code:literal;)*) => {
         /// Why an envelope could not be read, or was refused.

@@ -9,6 +9,7 @@ mod anchoring;
 mod backup;
 #[cfg(feature = "native")]
 pub mod cases;
+mod contacts;
 #[cfg(feature = "native")]
 mod departure;
 #[cfg(feature = "native")]
@@ -28,6 +29,7 @@ mod organisation;
 mod platform;
 mod reception;
 mod recovery;
+mod registration;
 #[cfg(feature = "native")]
 mod reports;
 #[cfg(feature = "native")]
@@ -42,6 +44,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
+use medipeps_core::Address;
 use medipeps_core::kind::Settings;
 use medipeps_core::wire::client_records::Revocation;
 use medipeps_core::wire::transport::ErrorCode;
@@ -59,8 +62,8 @@ use super::transfer::download::DownloadError;
 use super::transfer::{FetchError, SealedCopyError, SourceError};
 use crate::account_store::{AccountStore, HandleError};
 use crate::engine::{
-    AccountSummary, ContactSummary, Credentials, DomainProblem, EngineError, Event, Input, LocalId, MessageDetail,
-    MessageSummary, PendingUpload, SendMail,
+    AccountSummary, ContactProblem, ContactSummary, Credentials, DomainProblem, EngineError, Event, Input, LinkProblem,
+    LocalId, MessageDetail, MessageSummary, PendingUpload, SendMail,
 };
 use crate::limits::OUTBOX_ROUNDS_MAX;
 use crate::store::StoreError;
@@ -76,6 +79,7 @@ pub use departure::OwnData;
 #[cfg(feature = "native")]
 pub use document_place::{Document, DocumentPlace};
 pub use domains::FoundServer;
+pub use groups::GroupOutcome;
 #[cfg(feature = "native")]
 pub use machine::{Machine, now, random};
 #[cfg(feature = "native")]
@@ -169,6 +173,17 @@ pub enum AgentError {
     /// The server refuses, with this code.
     #[error("the server refused ({0})")]
     Refused(String),
+    /// Somebody's keys are not taken.
+    #[error("{address} was not accepted: {problem}")]
+    Contact {
+        /// Whose.
+        address: Address,
+        /// Why.
+        problem: ContactProblem,
+    },
+    /// A linking is over.
+    #[error(transparent)]
+    Linking(LinkProblem),
     /// The text of a message is not here and never will be, or a document lies where it must not be fetched from.
     #[error("the document cannot be had ({0})")]
     NoBody(String),
@@ -195,6 +210,9 @@ pub enum NetworkError {
     /// DNS does not say where the server of a domain is.
     #[error(transparent)]
     Lookup(#[from] LookupError),
+    /// It was asked, and nothing came of it.
+    #[error("the server gave no answer")]
+    NoAnswer,
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,

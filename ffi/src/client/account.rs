@@ -1,7 +1,7 @@
 //! The account itself.
 
-use medipeps_client::engine::{CreateAccount, EngineError, Event, Input};
-use medipeps_client::shell::agent::{Agent, Recovered};
+use medipeps_client::engine::{CreateAccount, EngineError, Event};
+use medipeps_client::shell::agent::{Agent, AgentError, Recovered};
 use medipeps_core::invitation::Invitation;
 use zeroize::Zeroizing;
 
@@ -33,28 +33,19 @@ impl Client {
         let kept = self.recovery_key.clone();
         self.worker
             .call(async move |agent| {
-                let mut refusal = None;
-                let mut show = |event: &Event| match event {
-                    Event::AccountPrepared { recovery_key, .. } => kept.keep(recovery_key),
-                    Event::RegistrationRefused { code } => refusal = Some(code.clone()),
-                    _ => {}
+                let mut show = |event: &Event| {
+                    if let Event::AccountPrepared { recovery_key, .. } = event {
+                        kept.keep(recovery_key);
+                    }
                 };
-                let failure = agent.run(Input::CreateAccount(command), &mut show).await?;
-                if let Some(word) = refusal {
-                    return Err(MedipepsError::new(
-                        Code::RegistrationRefused,
-                        &word,
-                        format!("the server refused: {word}"),
-                    ));
-                }
-                let account = agent.status()?.account.map(Account::from);
-                match account.filter(|account| account.registered) {
-                    Some(account) => Ok(AccountCreated { account, recovery_key: kept.take() }),
-                    None => Err(failure.map_or_else(
-                        || MedipepsError::new(Code::Network, "no_answer", "the server gave no answer"),
-                        MedipepsError::from,
-                    )),
-                }
+                agent.create_account(command, &mut show).await.map_err(|error| match error {
+                    AgentError::Refused(word) => {
+                        MedipepsError::new(Code::RegistrationRefused, &word, format!("the server refused: {word}"))
+                    }
+                    error => error.into(),
+                })?;
+                let account = agent.status()?.account.map(Account::from).ok_or(EngineError::NoAccount)?;
+                Ok(AccountCreated { account, recovery_key: kept.take() })
             })
             .await
     }

@@ -1,6 +1,6 @@
 //! Other accounts.
 
-use medipeps_client::engine::{Event, Evidence, Input};
+use medipeps_client::engine::{Evidence, Input};
 use medipeps_client::shell::agent::{Agent, now};
 use medipeps_core::Address;
 use medipeps_core::identity::Verification;
@@ -22,26 +22,7 @@ impl Client {
         let contact = address(&contact)?;
         self.worker
             .call(async move |agent| {
-                let (mut pinned, mut problem) = (false, None);
-                let mut show = |event: &Event| match event {
-                    Event::ContactPinned { address, .. } if *address == contact => pinned = true,
-                    Event::ContactRefused { address, problem: why } if *address == contact => {
-                        problem = Some(why.clone())
-                    }
-                    _ => {}
-                };
-                let input = Input::AddContact { address: contact.clone(), accept_new_key };
-                let failure = agent.run(input, &mut show).await?;
-                if let Some(problem) = problem {
-                    return Err(refused(&contact, &problem));
-                }
-                if !pinned {
-                    return Err(failure.map_or_else(
-                        || MedipepsError::new(Code::Network, "no_answer", "the server gave no answer"),
-                        MedipepsError::from,
-                    ));
-                }
-                agent.send_due(&mut |_| {}).await?;
+                agent.add_contact(&contact, accept_new_key, &mut |_| {}).await?;
                 find(agent, &contact)
             })
             .await
@@ -82,18 +63,7 @@ impl Client {
     /// `Argument`, `NotFound`.
     pub async fn forget_verification(&self, contact: String) -> Result<bool, MedipepsError> {
         let contact = address(&contact)?;
-        self.worker
-            .call(async move |agent| {
-                let mut marked = false;
-                let mut show = |event: &Event| {
-                    if let Event::VerificationForgotten { was_verified, .. } = event {
-                        marked = *was_verified;
-                    }
-                };
-                agent.run(Input::ForgetVerification(contact), &mut show).await?;
-                Ok(marked)
-            })
-            .await
+        self.worker.call(async move |agent| Ok(agent.forget_verification(&contact).await?)).await
     }
 
     /// Shows nothing more of what an account writes, or shows it again. It is not told.
@@ -114,29 +84,9 @@ impl Client {
 impl Client {
     async fn verify(&self, contact: Address, evidence: Evidence) -> Result<bool, MedipepsError> {
         self.worker
-            .call(async move |agent| {
-                let mut matched = false;
-                let mut show = |event: &Event| {
-                    if let Event::ContactVerified { result, .. } = event {
-                        matched = *result == Verification::Match;
-                    }
-                };
-                agent.run(Input::VerifyContact { address: contact, evidence }, &mut show).await?;
-                Ok(matched)
-            })
+            .call(async move |agent| Ok(agent.verify_contact(&contact, evidence).await? == Verification::Match))
             .await
     }
-}
-
-fn refused(contact: &Address, problem: &medipeps_client::engine::ContactProblem) -> MedipepsError {
-    use medipeps_client::engine::ContactProblem;
-    let reason = match problem {
-        ContactProblem::KeyChanged => "key_changed",
-        ContactProblem::Statement(_) => "statement",
-        ContactProblem::UnknownAccount => "unknown_account",
-        ContactProblem::Server(word) => word,
-    };
-    MedipepsError::new(Code::ContactRefused, reason, format!("{contact} was not accepted: {problem}"))
 }
 
 fn list(agent: &mut Agent) -> Result<Vec<Contact>, MedipepsError> {

@@ -1,7 +1,6 @@
 //! The devices of the account, and the linking of a further one.
 
-use medipeps_client::engine::{Event, Input, LinkDevice, LinkProblem};
-use medipeps_client::shell::agent::Agent;
+use medipeps_client::engine::{Input, LinkDevice};
 use medipeps_core::linking::LinkingCode;
 
 use super::Client;
@@ -34,13 +33,7 @@ impl Client {
     ) -> Result<LinkState, MedipepsError> {
         let (account, server) = (address(&account)?, server_address(&server)?);
         self.worker
-            .call(async move |agent| {
-                let mut told = Told::default();
-                let hear = &mut |event: &Event| told.hear(event);
-                let failure = agent.become_device(&account, &server, name.trim(), anew, hear).await?;
-                told.state(agent)?
-                    .ok_or_else(|| failure.map_or_else(|| no_linking("the server gave no answer"), MedipepsError::from))
-            })
+            .call(async move |agent| Ok(agent.begin_linking(&account, &server, name.trim(), anew).await?.into()))
             .await
     }
 
@@ -74,29 +67,7 @@ impl Client {
     /// `Rejected`; `Refused` where the server does not take the new list of devices: sync, and try again; `Network`: the list
     /// is signed and kept, and goes with the next sync.
     pub async fn revoke_device(&self, id: u32) -> Result<(), MedipepsError> {
-        self.worker
-            .call(async move |agent| {
-                let (mut changed, mut refusal) = (false, None);
-                let mut hear = |event: &Event| match event {
-                    Event::OwnStatementChanged { .. } => changed = true,
-                    Event::OwnStatementRefused { code } => refusal = Some(code.clone()),
-                    _ => {}
-                };
-                let failure = agent.run(Input::RevokeDevice(id), &mut hear).await?;
-                // Whoever receives may have been quicker with the answer.
-                let is_gone = changed || agent.devices()?.iter().all(|device| device.device_id != id);
-                match (is_gone, refusal) {
-                    (true, _) => Ok(()),
-                    (false, Some(word)) => {
-                        Err(MedipepsError::new(Code::Refused, &word, format!("the server refused: {word}")))
-                    }
-                    (false, None) => Err(failure.map_or_else(
-                        || MedipepsError::new(Code::Network, "no_answer", "the server gave no answer"),
-                        MedipepsError::from,
-                    )),
-                }
-            })
-            .await
+        self.worker.call(async move |agent| Ok(agent.revoke_device(id).await?)).await
     }
 
     /// Calls a device by another name, on all devices of the account; the server does not learn it. An empty one takes its name
@@ -121,44 +92,11 @@ impl Client {
     async fn step(&self, input: Input) -> Result<LinkState, MedipepsError> {
         self.worker
             .call(async move |agent| {
-                let mut told = Told::default();
-                let failure = agent.run(input, &mut |event| told.hear(event)).await?;
-                match (told.state(agent)?, failure) {
-                    (_, Some(failure)) => Err(failure.into()),
-                    (Some(state), None) => Ok(state),
-                    (None, None) => Err(no_linking("no linking was begun")),
-                }
+                let progress = agent.link_step(input).await?;
+                progress
+                    .map(LinkState::from)
+                    .ok_or_else(|| MedipepsError::new(Code::NotFound, "linking", "no linking was begun"))
             })
             .await
     }
-}
-
-/// What the engine said of a linking.
-#[derive(Debug, Default)]
-struct Told {
-    problem: Option<LinkProblem>,
-    finished: bool,
-}
-
-impl Told {
-    fn hear(&mut self, event: &Event) {
-        match event {
-            Event::LinkFailed(problem) => self.problem = Some(problem.clone()),
-            Event::LinkFinished | Event::Linked { .. } => self.finished = true,
-            _ => {}
-        }
-    }
-
-    /// How far it has come; `None` if there is none.
-    fn state(self, agent: &mut Agent) -> Result<Option<LinkState>, MedipepsError> {
-        if let Some(problem) = self.problem {
-            return Err(MedipepsError::new(Code::Linking, problem.code(), problem));
-        }
-        let progress = agent.link_progress()?.map(LinkState::from);
-        Ok(progress.or(self.finished.then_some(LinkState::Linked)))
-    }
-}
-
-fn no_linking(why: &str) -> MedipepsError {
-    MedipepsError::new(Code::NotFound, "linking", why)
 }

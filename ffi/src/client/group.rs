@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use medipeps_client::engine::{CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, Input, SendToGroup};
+use medipeps_client::engine::{CreateGroup, Event, GroupEvent, GroupId, GroupInput, Input, SendToGroup};
 use medipeps_client::shell::agent::Agent;
 use medipeps_core::kind::{Body, MessageId, Urgency};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord};
@@ -33,15 +33,7 @@ impl Client {
         };
         self.worker
             .call(async move |agent| {
-                let mut made = None;
-                let mut see = |event: &Event| {
-                    if let Event::Group { group, event: GroupEvent::Prepared } = event {
-                        made = Some(*group);
-                    }
-                };
-                agent.run(Input::Group(GroupInput::Create(command)), &mut see).await?;
-                agent.send_due(&mut see).await?;
-                let made = made.ok_or_else(not_made)?;
+                let made = agent.create_group(command, &mut |_| {}).await?;
                 find(agent, &made)
             })
             .await
@@ -258,20 +250,8 @@ impl Client {
         self.worker
             .call(async move |agent| {
                 find(agent, &group)?;
-                let mut failed = None;
-                let mut see = |event: &Event| {
-                    if let Event::Group { event: GroupEvent::ChangeFailed { code, .. }, .. } = event {
-                        failed = Some(code.clone());
-                    }
-                };
-                // What somebody else has done meanwhile is read first, so that it is not refused afterwards.
-                agent.run(Input::Group(GroupInput::ReadAll), &mut see).await?;
-                agent.send_due(&mut see).await?;
-                for what in what {
-                    agent.run(Input::Group(GroupInput::Change(GroupChange { group, what })), &mut see).await?;
-                }
-                agent.settle_group(&group, &mut see).await?;
-                match failed {
+                let outcome = agent.change_group(&group, what, &mut |_| {}).await?;
+                match outcome.failed {
                     Some(word) => Err(MedipepsError::new(Code::Rejected, &word, format!("it cannot be done: {word}"))),
                     None => find(agent, &group),
                 }

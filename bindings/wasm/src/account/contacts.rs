@@ -1,7 +1,6 @@
 //! Other accounts.
 
-use medipeps_client::engine::{ContactProblem, Event, Evidence, Input};
-use medipeps_core::Address;
+use medipeps_client::engine::{Evidence, Input};
 use medipeps_core::identity::Verification;
 use wasm_bindgen::prelude::*;
 
@@ -32,20 +31,7 @@ impl Account {
     pub async fn add_contact(&self, contact: String, accept_new_key: bool) -> Result<JsValue, JsValue> {
         let contact = address(&contact)?;
         let added = async |agent: &mut Agent| {
-            let (mut pinned, mut problem) = (false, None);
-            let mut show = |event: &Event| match event {
-                Event::ContactPinned { address, .. } if *address == contact => pinned = true,
-                Event::ContactRefused { address, problem: why } if *address == contact => problem = Some(why.clone()),
-                _ => {}
-            };
-            let failure = agent.run(Input::AddContact { address: contact.clone(), accept_new_key }, &mut show).await?;
-            match (problem, pinned, failure) {
-                (Some(problem), _, _) => return Err(refused(&contact, &problem)),
-                (None, false, Some(failure)) => return Err(failure.into()),
-                (None, false, None) => return Err(PageError::network("the server gave no answer")),
-                (None, true, _) => {}
-            }
-            agent.send_due(&mut self.hear()).await?;
+            agent.add_contact(&contact, accept_new_key, &mut self.hear()).await?;
             let address = contact.to_string();
             let found = listed(agent)?.into_iter().find(|contact| contact.address == address);
             found.ok_or_else(|| PageError::not_found("the contact was not stored"))
@@ -66,16 +52,8 @@ impl Account {
             true => Evidence::Code(text.parse().map_err(|error| PageError::argument(format!("{error}")))?),
             false => Evidence::Number(text.to_owned()),
         };
-        let compared = async |agent: &mut Agent| {
-            let mut matched = false;
-            let mut show = |event: &Event| {
-                if let Event::ContactVerified { result, .. } = event {
-                    matched = *result == Verification::Match;
-                }
-            };
-            agent.run(Input::VerifyContact { address, evidence }, &mut show).await?;
-            Ok(matched)
-        };
+        let compared =
+            async |agent: &mut Agent| Ok(agent.verify_contact(&address, evidence).await? == Verification::Match);
         Ok(self.with(compared).await?)
     }
 
@@ -86,16 +64,7 @@ impl Account {
     #[wasm_bindgen(js_name = forgetVerification)]
     pub async fn forget_verification(&self, contact: String) -> Result<bool, JsValue> {
         let contact = address(&contact)?;
-        let forgotten = async |agent: &mut Agent| {
-            let mut marked = false;
-            let mut show = |event: &Event| {
-                if let Event::VerificationForgotten { was_verified, .. } = event {
-                    marked = *was_verified;
-                }
-            };
-            agent.run(Input::ForgetVerification(contact), &mut show).await?;
-            Ok(marked)
-        };
+        let forgotten = async |agent: &mut Agent| Ok(agent.forget_verification(&contact).await?);
         Ok(self.with(forgotten).await?)
     }
 
@@ -132,14 +101,4 @@ impl Account {
 fn listed(agent: &mut Agent) -> Result<Vec<Contact>, PageError> {
     let (contacts, settings) = (agent.contacts()?, agent.settings()?);
     Ok(contacts.iter().map(|contact| Contact::of(contact, &settings)).collect())
-}
-
-fn refused(contact: &Address, problem: &ContactProblem) -> PageError {
-    let reason = match problem {
-        ContactProblem::KeyChanged => "key_changed",
-        ContactProblem::Statement(_) => "statement",
-        ContactProblem::UnknownAccount => "unknown_account",
-        ContactProblem::Server(word) => word,
-    };
-    PageError::contact(reason, format!("{contact} was not accepted: {problem}"))
 }

@@ -1,6 +1,6 @@
 //! The devices of the account, and the linking of a further one.
 
-use medipeps_client::engine::{Event, Input, LinkDevice, LinkProblem};
+use medipeps_client::engine::{Input, LinkDevice};
 use medipeps_client::shell::address::ServerAddress;
 use medipeps_core::linking::LinkingCode;
 use wasm_bindgen::prelude::*;
@@ -36,11 +36,7 @@ impl Account {
         let account = address(&account)?;
         let server: ServerAddress = server.trim().parse().map_err(|error| PageError::argument(format!("{error}")))?;
         let begun = async |agent: &mut Agent| {
-            let mut told = Told::default();
-            let hear = &mut |event: &Event| told.hear(event);
-            let failure = agent.become_device(&account, &server, name.trim(), anew, hear).await?;
-            let none = || failure.map_or_else(|| PageError::network("the server gave no answer"), PageError::from);
-            told.state(agent)?.ok_or_else(none)
+            Ok(LinkState::from(agent.begin_linking(&account, &server, name.trim(), anew).await?))
         };
         given(&self.with(begun).await?)
     }
@@ -70,23 +66,7 @@ impl Account {
     /// `engine`, `refused`; `network`: the list is signed and kept, and goes with the next sync.
     #[wasm_bindgen(js_name = revokeDevice)]
     pub async fn revoke_device(&self, id: u32) -> Result<(), JsValue> {
-        let revoked = async |agent: &mut Agent| {
-            let (mut changed, mut refusal) = (false, None);
-            let mut hear = |event: &Event| match event {
-                Event::OwnStatementChanged { .. } => changed = true,
-                Event::OwnStatementRefused { code } => refusal = Some(code.clone()),
-                _ => {}
-            };
-            let failure = agent.run(Input::RevokeDevice(id), &mut hear).await?;
-            // Whoever receives may have been quicker with the answer.
-            let is_gone = changed || agent.devices()?.iter().all(|device| device.device_id != id);
-            match (is_gone, refusal, failure) {
-                (true, _, _) => Ok(()),
-                (false, Some(word), _) => Err(PageError::refused(&word)),
-                (false, None, Some(failure)) => Err(failure.into()),
-                (false, None, None) => Err(PageError::network("the server gave no answer")),
-            }
-        };
+        let revoked = async |agent: &mut Agent| Ok(agent.revoke_device(id).await?);
         Ok(self.with(revoked).await?)
     }
 
@@ -103,40 +83,9 @@ impl Account {
 impl Account {
     async fn step(&self, input: Input) -> Result<JsValue, JsValue> {
         let stepped = async |agent: &mut Agent| {
-            let mut told = Told::default();
-            let failure = agent.run(input, &mut |event| told.hear(event)).await?;
-            match (told.state(agent)?, failure) {
-                (_, Some(failure)) => Err(failure.into()),
-                (Some(state), None) => Ok(state),
-                (None, None) => Err(PageError::not_found("no linking was begun")),
-            }
+            let progress = agent.link_step(input).await?;
+            progress.map(LinkState::from).ok_or_else(|| PageError::not_found("no linking was begun"))
         };
         given(&self.with(stepped).await?)
-    }
-}
-
-/// What the engine said of a linking.
-#[derive(Debug, Default)]
-struct Told {
-    problem: Option<LinkProblem>,
-    finished: bool,
-}
-
-impl Told {
-    fn hear(&mut self, event: &Event) {
-        match event {
-            Event::LinkFailed(problem) => self.problem = Some(problem.clone()),
-            Event::LinkFinished | Event::Linked { .. } => self.finished = true,
-            _ => {}
-        }
-    }
-
-    /// How far it has come; `None` if there is none.
-    fn state(self, agent: &mut Agent) -> Result<Option<LinkState>, PageError> {
-        if let Some(problem) = self.problem {
-            return Err(PageError::linking(problem.code(), problem.to_string()));
-        }
-        let progress = agent.link_progress()?.map(LinkState::from);
-        Ok(progress.or(self.finished.then_some(LinkState::Linked)))
     }
 }

@@ -1,9 +1,7 @@
 //! Groups: make and change them, say and read what is said.
 
 use js_sys::Array;
-use medipeps_client::engine::{
-    CreateGroup, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupSummary, Input, SendToGroup,
-};
+use medipeps_client::engine::{CreateGroup, GroupId, GroupInput, GroupSummary, Input, SendToGroup};
 use medipeps_client::shell::agent::OutgoingDocument;
 use medipeps_core::kind::{Body, Chat, Conversation, MUTED_FOR_EVER, Settings, Urgency};
 use medipeps_core::wire::client_records::{GroupChangeKind, GroupRoleRecord};
@@ -46,15 +44,7 @@ impl Account {
             organisation: None,
         };
         let made = async |agent: &mut Agent| {
-            let mut made = None;
-            let mut see = |event: &Event| {
-                if let Event::Group { group, event: GroupEvent::Prepared } = event {
-                    made = Some(*group);
-                }
-            };
-            agent.run(Input::Group(GroupInput::Create(command)), &mut see).await?;
-            agent.send_due(&mut see).await?;
-            let made = made.ok_or_else(|| PageError::engine("the group was not made"))?;
+            let made = agent.create_group(command, &mut self.hear()).await?;
             found(agent, &made)
         };
         given(&self.with(made).await?)
@@ -202,20 +192,8 @@ impl Account {
         let group = group_id(group)?;
         let changed = async |agent: &mut Agent| {
             found(agent, &group)?;
-            let mut failed = None;
-            let mut see = |event: &Event| {
-                if let Event::Group { event: GroupEvent::ChangeFailed { code, .. }, .. } = event {
-                    failed = Some(code.clone());
-                }
-            };
-            // What somebody else has done meanwhile is read first, so that it is not refused afterwards.
-            agent.run(Input::Group(GroupInput::ReadAll), &mut see).await?;
-            agent.send_due(&mut see).await?;
-            for what in what {
-                agent.run(Input::Group(GroupInput::Change(GroupChange { group, what })), &mut see).await?;
-            }
-            agent.settle_group(&group, &mut see).await?;
-            match failed {
+            let outcome = agent.change_group(&group, what, &mut self.hear()).await?;
+            match outcome.failed {
                 Some(word) => Err(PageError::engine(format!("it cannot be done: {word}")).because(&word)),
                 None => found(agent, &group),
             }

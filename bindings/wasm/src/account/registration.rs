@@ -1,7 +1,7 @@
 //! The account itself.
 
 use data_encoding::BASE32_NOPAD;
-use medipeps_client::engine::{CreateAccount, Event, Input};
+use medipeps_client::engine::{CreateAccount, Event};
 use medipeps_client::shell::address::ServerAddress;
 use medipeps_client::shell::agent::{Recovered, Recovery};
 use medipeps_core::Address;
@@ -38,19 +38,7 @@ impl Account {
             invitation,
         };
         let made = async |agent: &mut Agent| {
-            let (mut registered, mut refusal) = (false, None);
-            let mut show = |event: &Event| match event {
-                Event::Registered => registered = true,
-                Event::RegistrationRefused { code } => refusal = Some(code.clone()),
-                event => self.keep_recovery_key(event),
-            };
-            let failure = agent.run(Input::CreateAccount(command), &mut show).await?;
-            match (registered, refusal, failure) {
-                (true, _, _) => Ok(()),
-                (false, Some(code), _) => Err(PageError::refused(&code)),
-                (false, None, Some(failure)) => Err(failure.into()),
-                (false, None, None) => Err(PageError::network("the server gave no answer")),
-            }
+            Ok(agent.create_account(command, &mut |event| self.keep_recovery_key(event)).await?)
         };
         self.with(made).await?;
         self.created(&address)

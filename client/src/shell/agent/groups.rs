@@ -1,11 +1,23 @@
 //! Groups: read and written over a connection of their own, and watched while the program stays.
 
-use medipeps_core::wire::client_records::{GroupMessageState, GroupStanding};
+use medipeps_core::wire::client_records::{GroupChangeKind, GroupMessageState, GroupStanding};
 
 use super::{AccountAgent, AgentError, Platform, Show};
-use crate::engine::{GroupId, GroupMessage, GroupSummary, Wakes};
+use crate::engine::{
+    CreateGroup, EngineError, Event, GroupChange, GroupEvent, GroupId, GroupInput, GroupMessage, GroupSummary, Input,
+    Wakes,
+};
 use crate::limits::{GROUP_SETTLE_PAUSE, GROUP_SETTLE_WAIT};
 use crate::shell::runtime::{Instant, sleep};
+
+/// What came of changes to a group while somebody waited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupOutcome {
+    /// Why one of them cannot be made, as a word.
+    pub failed: Option<String>,
+    /// What they wait for.
+    pub problem: Option<String>,
+}
 
 impl<P: Platform> AccountAgent<P> {
     /// All groups of the account, oldest first.
@@ -30,6 +42,50 @@ impl<P: Platform> AccountAgent<P> {
     /// [`AgentError::Handle`]
     pub fn group_messages(&mut self, group: &GroupId, limit: u64) -> Result<Vec<GroupMessage>, AgentError> {
         Ok(self.store.group_messages(group, limit, P::now(), &mut self.rng)?)
+    }
+
+    /// Makes a group, with this account as its owner, and invites the members.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub async fn create_group(&mut self, command: CreateGroup, show: Show<'_>) -> Result<GroupId, AgentError> {
+        let mut made = None;
+        let mut see = |event: &Event| {
+            if let Event::Group { group, event: GroupEvent::Prepared } = event {
+                made = Some(*group);
+            }
+            show(event);
+        };
+        self.run(Input::Group(GroupInput::Create(command)), &mut see).await?;
+        self.send_due(&mut see).await?;
+        Ok(made.ok_or(EngineError::NoProgress)?)
+    }
+
+    /// Changes a group, one thing after the other, and waits as [`Self::settle_group`] does.
+    ///
+    /// # Errors
+    /// [`AgentError::Handle`]
+    pub async fn change_group(
+        &mut self,
+        group: &GroupId,
+        what: Vec<GroupChangeKind>,
+        show: Show<'_>,
+    ) -> Result<GroupOutcome, AgentError> {
+        let mut failed = None;
+        let mut see = |event: &Event| {
+            if let Event::Group { event: GroupEvent::ChangeFailed { code, .. }, .. } = event {
+                failed = Some(code.clone());
+            }
+            show(event);
+        };
+        // What somebody else has done meanwhile is read first, so that it is not refused afterwards.
+        self.run(Input::Group(GroupInput::ReadAll), &mut see).await?;
+        self.send_due(&mut see).await?;
+        for what in what {
+            self.run(Input::Group(GroupInput::Change(GroupChange { group: *group, what })), &mut see).await?;
+        }
+        let problem = self.settle_group(group, &mut see).await?;
+        Ok(GroupOutcome { failed, problem })
     }
 
     /// Where this device is woken, and what servers were told of it.

@@ -4,7 +4,7 @@ use medipeps_core::Address;
 use medipeps_core::wire::client_records::LinkRecord;
 
 use super::{AccountAgent, AgentError, ConnectionOf, NetworkError, Platform, Show};
-use crate::engine::{BecomeDevice, DeviceSummary, EngineError, Input, LinkProgress};
+use crate::engine::{BecomeDevice, DeviceSummary, EngineError, Event, Input, LinkProblem, LinkProgress};
 use crate::shell::address::ServerAddress;
 use crate::shell::connection::{ServerExpectation, ServerTrust};
 
@@ -40,6 +40,64 @@ impl<P: Platform> AccountAgent<P> {
             anew,
         };
         self.run(Input::BecomeDevice(command), show).await
+    }
+
+    /// [`Self::become_device`] for whoever waits for what comes of it.
+    ///
+    /// # Errors
+    /// The same, and [`AgentError::Linking`] where it is over.
+    pub async fn begin_linking(
+        &mut self,
+        address: &Address,
+        server: &ServerAddress,
+        name: &str,
+        anew: bool,
+    ) -> Result<LinkProgress, AgentError> {
+        let mut told = Told::default();
+        let failure = self.become_device(address, server, name, anew, &mut |event| told.hear(event)).await?;
+        let progress = self.linked_so_far(told)?;
+        progress.ok_or_else(|| failure.unwrap_or(NetworkError::NoAnswer).into())
+    }
+
+    /// Takes one step of a linking, and tells how far it has come then; `None` if none was begun.
+    ///
+    /// # Errors
+    /// [`AgentError::Linking`] where it is over; [`AgentError::Network`] where it is to be tried again; [`AgentError::Handle`].
+    pub async fn link_step(&mut self, step: Input) -> Result<Option<LinkProgress>, AgentError> {
+        let mut told = Told::default();
+        let failure = self.run(step, &mut |event| told.hear(event)).await?;
+        let progress = self.linked_so_far(told)?;
+        failure.map_or(Ok(progress), |failure| Err(failure.into()))
+    }
+
+    fn linked_so_far(&mut self, told: Told) -> Result<Option<LinkProgress>, AgentError> {
+        if let Some(problem) = told.problem {
+            return Err(AgentError::Linking(problem));
+        }
+        Ok(self.link_progress()?.or(told.finished.then_some(LinkProgress::Linked)))
+    }
+
+    /// Takes another device off the account, on a primary one.
+    ///
+    /// # Errors
+    /// [`AgentError::Refused`] where the server does not take the new list of devices; [`AgentError::Network`]: it is signed and
+    /// kept, and goes with the next sync; [`AgentError::Handle`].
+    pub async fn revoke_device(&mut self, id: u32) -> Result<(), AgentError> {
+        let (mut changed, mut refusal) = (false, None);
+        let mut see = |event: &Event| match event {
+            Event::OwnStatementChanged { .. } => changed = true,
+            Event::OwnStatementRefused { code } => refusal = Some(code.clone()),
+            _ => {}
+        };
+        let failure = self.run(Input::RevokeDevice(id), &mut see).await?;
+        // Another agent on the same store may have been quicker with the answer.
+        let is_gone = changed || self.devices()?.iter().all(|device| device.device_id != id);
+        match (is_gone, refusal, failure) {
+            (true, _, _) => Ok(()),
+            (false, Some(word), _) => Err(AgentError::Refused(word)),
+            (false, None, Some(failure)) => Err(failure.into()),
+            (false, None, None) => Err(NetworkError::NoAnswer.into()),
+        }
     }
 
     /// How far the linking has come; `None` if there is none.
@@ -79,5 +137,22 @@ impl<P: Platform> AccountAgent<P> {
         let connection = ConnectionOf::<P>::anonymous(&expectation).await.map_err(NetworkError::from)?;
         self.linking = Some(connection.clone());
         Ok((connection, true))
+    }
+}
+
+/// What the engine says of a linking.
+#[derive(Debug, Default)]
+struct Told {
+    problem: Option<LinkProblem>,
+    finished: bool,
+}
+
+impl Told {
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::LinkFailed(problem) => self.problem = Some(problem.clone()),
+            Event::LinkFinished | Event::Linked { .. } => self.finished = true,
+            _ => {}
+        }
     }
 }
