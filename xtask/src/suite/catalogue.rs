@@ -14,7 +14,9 @@ use crate::suite::need::{
     PYTHON, RUSTFMT, STRACE, SWIFT, SYSTEMD, TINYPROXY, VECTORS, VERIFPAL, WASM, XMLLINT,
 };
 use crate::suite::report::Ended;
-use crate::suite::{Run, Suite, Work, deny, fuzz, installation, languages, model, node, public_api, published, wasm};
+use crate::suite::{
+    Run, Suite, Work, deny, fuzz, installation, languages, model, node, public_api, published, wasm, workspace,
+};
 
 /// Property-test cases in a nightly run; proptest's default is 256.
 const PROPTEST_CASES_NIGHTLY: &str = "2560";
@@ -56,22 +58,23 @@ pub(super) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "unit",
-        checks: "unit, property and documentation tests of every crate but the server, and the fuzz corpora replayed",
+        checks: "unit, property and documentation tests of every crate, and the fuzz corpora replayed",
         needs: &[],
         minutes: 7.0,
         ahead: None,
         work: Work::Commands(|run| {
-            let elsewhere = ["medipeps-tests", "medipeps-server"].map(|name| ["--exclude", name]);
-            vec![tests(run, &[&["--workspace"], elsewhere.as_flattened()].concat())]
+            let mut units = tests(run, &["--lib", "--bins"]);
+            units.args(workspace::integration_tests(run.project).iter().flat_map(|name| ["--test", name]));
+            vec![units, tests(run, &["--doc"])]
         }),
     },
     Suite {
         name: "server",
-        checks: "unit tests of the server, and its wire protocol spoken to it over every transport",
+        checks: "the server's wire protocol, spoken to it over every transport",
         needs: &[],
         minutes: 4.0,
         ahead: None,
-        work: Work::Commands(|run| vec![tests(run, &["--package", "medipeps-server"])]),
+        work: Work::Commands(|run| vec![tests(run, &["--test", workspace::WIRE])]),
     },
     Suite {
         name: "end-to-end",
@@ -334,17 +337,14 @@ fn patient(mut commands: Vec<Command>) -> Vec<Command> {
 
 /// Builds the commands, then runs those tests across crates that the words choose.
 fn across_crates(run: &Run, words: &[&str]) -> Vec<Command> {
-    let packages = ["medipeps-server", "medipeps-client", "medipeps-load"].map(|name| ["--package", name]);
-    let commands = run.project.cargo(["build"].into_iter().chain(packages.into_iter().flatten()));
-    let mut chosen = tests(run, &["--package", "medipeps-tests", "--"]);
+    let mut chosen = tests(run, &["--test", workspace::ACROSS_CRATES, "--"]);
     chosen.args(words);
-    vec![commands, chosen]
+    vec![workspace::programs(run.project), chosen]
 }
 
-/// `cargo test`, all of it whatever fails; in a nightly run with more property-test cases, and what asks for [`NIGHTLY`].
+/// Tests of the workspace, all of them whatever fails; in a nightly run with more property-test cases, and what asks for [`NIGHTLY`].
 fn tests(run: &Run, words: &[&str]) -> Command {
-    let mut command = run.project.cargo(["test", "--no-fail-fast"]);
-    command.args(words);
+    let mut command = workspace::tests(run.project, words);
     if run.nightly {
         command.env("PROPTEST_CASES", PROPTEST_CASES_NIGHTLY).env(NIGHTLY, "1");
         // Ten thousand clients in one program: each socket's buffer of 3 MB is mostly never touched, and must stay so when memory

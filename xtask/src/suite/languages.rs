@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::bindings::{self, Build, LIBRARY, Language, swift};
 use crate::package;
 use crate::process::{self, ProcessError};
-use crate::suite::Run;
 use crate::suite::count::Counts;
 use crate::suite::report::Ended;
+use crate::suite::{Run, workspace};
 
 /// Names the server's program for the tests.
 const SERVER: &str = "MEDIPEPS_SERVER";
@@ -118,7 +118,7 @@ fn prepare(run: &Run, language: Language) -> Result<Option<PathBuf>, ProcessErro
     if !bindings::generate(run.project, language, Build::Debug, &out)? {
         return Ok(None);
     }
-    let mut server = run.project.cargo(["build", "--package", "medipeps-server"]);
+    let mut server = workspace::server(run.project);
     println!("$ {}", process::as_typed(&server));
     Ok(process::stream(&mut server, |_| {})?.then_some(out))
 }

@@ -17,9 +17,9 @@ use crate::bindings::{self, Build};
 use crate::package;
 use crate::process::{self, ProcessError};
 use crate::project::Project;
-use crate::suite::Run;
 use crate::suite::count::Counts;
 use crate::suite::report::Ended;
+use crate::suite::{Run, workspace};
 
 /// What is made rather than written, and so not copied.
 const MADE: &[&str] = &["node_modules", "dist", "dist-strict"];
@@ -79,7 +79,7 @@ impl Tests {
 
     /// Builds server and package, installs the modules and runs the scripts. What fails is shown.
     fn made(&self, project: &Project, modules: &Path) -> Result<bool, ProcessError> {
-        let server = project.cargo(["build", "--package", "medipeps-server"]);
+        let server = workspace::server(project);
         if !shown(server)? || !self.package(project)? {
             return Ok(false);
         }
