@@ -106,7 +106,7 @@ export class Place {
     const context = profile
       ? await chromium.launchPersistentContext(join(this.folder, local), { ...LAUNCH, viewport: PANE })
       : await this.browser.newContext({ viewport: PANE });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(60_000);
     const person = new Person(this, address, context, `Dr ${local}`);
     await person.open();
     this.people.push(person);

@@ -23,6 +23,9 @@ export function networkModule() {
   return `/snippets/${folder}/js/network.js`;
 }
 
+/** How long anything is waited for, in milliseconds. Longer than a connection takes to be given up, and than a machine that builds something else. */
+const PATIENCE = 120_000;
+
 /** The domain of the server's accounts. */
 export const DOMAIN = "clinic.example";
 
@@ -135,7 +138,9 @@ export class Place {
 
   /** Somebody with a browser profile of his own, whose page opens the account with these options. */
   async person(options) {
-    return new Person(this, await this.browser.newContext(), options);
+    const context = await this.browser.newContext();
+    context.setDefaultTimeout(PATIENCE);
+    return new Person(this, context, options);
   }
 
   async close() {
@@ -223,7 +228,7 @@ class Person {
         return place < 0 ? undefined : window.events.splice(place, 1)[0];
       },
       wanted,
-      { timeout: 30_000, polling: 50 },
+      { timeout: PATIENCE, polling: 50 },
     );
     return found.jsonValue();
   }

@@ -115,6 +115,24 @@ test("the server is killed and comes back", async () => {
   assert.equal((await hana.call("messages")).length, 1);
 });
 
+test("a server that falls silent is given up over either transport, and found again", async () => {
+  const [ines, jon] = [await member(place, "ines", { transports: ["webtransport"] }), await member(place, "jon", { transports: ["websocket"] })];
+  const both = (what) => Promise.all([ines, jon].map(what));
+  await both((person) => person.call("startReceiving"));
+  await both((person) => person.event("ready"));
+  // It runs no more, and nothing says so: connections are as they were.
+  place.process.kill("SIGSTOP");
+  try {
+    const told = await both((person) => person.event("offline"));
+    assert.ok(told.every(({ message }) => message.length > 0));
+  } finally {
+    place.process.kill("SIGCONT");
+  }
+  await both((person) => person.event("ready"));
+  await ines.call("send", { to: [jon.address], subject: "Potassium", text: "6.1 mmol/l" });
+  await jon.event("message");
+});
+
 test("where UDP is blocked WebSocket wins, and has the head start for an hour", async () => {
   // Nobody answers here, and nobody says so either.
   const silence = createSocket("udp4");
