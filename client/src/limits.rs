@@ -15,6 +15,9 @@ pub const ONE_TIME_PREKEYS_PER_UPLOAD: usize = medipeps_core::limits::ONE_TIME_P
 pub const ONE_TIME_PREKEYS_LOW: u32 = 20;
 /// Seconds for which a signed, a seal and a last-resort prekey are handed out: a week, so that a stolen one opens little.
 pub const PREKEY_ROTATION_S: u64 = 7 * 24 * 3600;
+/// Seconds that a device's clock may be ahead of what it was before, and no key that it has made is too new: as much as key packages
+/// leave to clocks that differ.
+pub const CLOCK_SKEW_MAX_S: u64 = medipeps_core::limits::KEY_PACKAGE_SKEW_DAYS * 24 * 3600;
 /// Milliseconds for which replaced prekeys are kept: 30 days, as long as a first flight may lie in a queue.
 pub const RETIRED_PREKEYS_KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
 /// Sessions with one device beside the active one; the oldest go first.
@@ -269,6 +272,9 @@ pub const GROUP_INVITATION_INLINE_MAX: usize = 40 << 10;
 pub const UNCHECKED_INVITATIONS_MAX: usize = 32;
 /// One-time key packages that one upload carries: with the last-resort one some 120 KiB.
 pub const KEY_PACKAGES_PER_UPLOAD: usize = 30;
+/// Replaced key packages whose private halves are kept, the newest: some twelve uploads of which none was used. A server that asks for
+/// more and more of them does not fill the store.
+pub const RETIRED_KEY_PACKAGES_MAX: usize = 400;
 /// One-time key packages at the server below which the device uploads more.
 pub const KEY_PACKAGES_LOW: u32 = 10;
 /// How long a command waits until what it has put into a group is in its log.

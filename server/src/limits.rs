@@ -141,8 +141,6 @@ pub const APNS_TOKEN_SECONDS: u64 = 40 * 60;
 pub const FCM_TOKEN_MARGIN_SECONDS: u64 = 60;
 /// Group logs that one page of an inspection returns at most.
 pub const INSPECT_GROUP_LOGS_MAX: usize = 1000;
-/// Unused one-time key packages that one device may have at the server: two full uploads.
-pub const KEY_PACKAGES_STORED_MAX: usize = 100;
 /// Bytes of free disk space below which the store takes nothing new unless the configuration says otherwise: 256 MB, several
 /// seconds of mail at the fastest.
 pub const FREE_SPACE_FLOOR: u64 = 256_000_000;

@@ -12,7 +12,9 @@ use super::account::OwnDevice;
 use super::outcome::{Connection, EngineError};
 use super::records::{Bytes, class, key};
 use super::transaction::{Stop, Transaction};
-use crate::limits::{ONE_TIME_PREKEYS_LOW, ONE_TIME_PREKEYS_PER_UPLOAD, PREKEY_ROTATION_S, RETIRED_PREKEYS_KEPT_MS};
+use crate::limits::{
+    CLOCK_SKEW_MAX_S, ONE_TIME_PREKEYS_LOW, ONE_TIME_PREKEYS_PER_UPLOAD, PREKEY_ROTATION_S, RETIRED_PREKEYS_KEPT_MS,
+};
 
 /// More ids than one upload uses.
 const IDS_PER_UPLOAD: u32 = 3 + 2 * ONE_TIME_PREKEYS_PER_UPLOAD as u32;
@@ -55,7 +57,7 @@ pub(super) fn maintain(transaction: &mut Transaction<'_>, status: &PrekeyStatusR
     }
     let low = status.one_time_prekeys.min(status.one_time_kem_prekeys) < ONE_TIME_PREKEYS_LOW;
     let one_time = if low { ONE_TIME_PREKEYS_PER_UPLOAD } else { 0 };
-    let old = transaction.now.0 / 1000 >= record.current.created.saturating_add(PREKEY_ROTATION_S);
+    let old = is_due(record.current.created, transaction.now.0 / 1000);
     let upload = match (old, low) {
         (true, _) => draw(transaction, &own.record, &own.keys, Some(record), one_time)?,
         (false, true) => refill(transaction, &own, record)?,
@@ -64,6 +66,12 @@ pub(super) fn maintain(transaction: &mut Transaction<'_>, status: &PrekeyStatusR
     let sequence = transaction.load(&key::prekeys())?.map_or(0, |record| record.sequence);
     publish(transaction, sequence, upload);
     Ok(())
+}
+
+/// Whether keys that were made at `created` are replaced, in seconds since 1970: a week is over, or the clock was ahead when they were
+/// made, and nobody knows how old they are.
+pub(super) const fn is_due(created: u64, now: u64) -> bool {
+    now >= created.saturating_add(PREKEY_ROTATION_S) || created > now.saturating_add(CLOCK_SKEW_MAX_S)
 }
 
 /// The server has the upload.

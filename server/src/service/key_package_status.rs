@@ -15,6 +15,7 @@ impl Service {
             _ => refuse(ErrorCode::UnknownDevice),
         })?;
         let one_time = u32::try_from(status.one_time).unwrap_or(u32::MAX);
-        Ok(Response::KeyPackageStatus(KeyPackageStatusReply { one_time, sequence: status.sequence }))
+        let now = self.environment.now_ms();
+        Ok(Response::KeyPackageStatus(KeyPackageStatusReply { one_time, sequence: status.sequence, now }))
     }
 }

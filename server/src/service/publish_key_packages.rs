@@ -27,7 +27,6 @@ impl Service {
         stored.map_err(|error| match error {
             KeyPackageError::UnknownDevice => refuse(ErrorCode::UnknownDevice),
             KeyPackageError::OldSequence { .. } => ErrorReply::new(ErrorCode::KeyPackageSequence, error.to_string()),
-            KeyPackageError::TooMany => ErrorReply::new(ErrorCode::KeyPackagesRefused, error.to_string()),
             KeyPackageError::Payment(_) => internal("an upload is not paid for"),
             KeyPackageError::Storage(error) => storage_failed(error),
         })?;

@@ -1,11 +1,10 @@
 //! What the store keeps of key packages, and how an operation on them can fail.
 
-use medipeps_core::limits::KEY_PACKAGE_LENGTH_MAX;
+use medipeps_core::limits::{KEY_PACKAGE_LENGTH_MAX, KEY_PACKAGES_PER_UPLOAD_MAX};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{SpendError, StorageError};
-use crate::limits::KEY_PACKAGES_STORED_MAX;
 
 /// The key packages of one upload, at most `KEY_PACKAGE_LENGTH_MAX` bytes each. The store need not understand them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +47,6 @@ pub enum KeyPackageError {
         /// The sequence of the stored upload.
         current: u64,
     },
-    /// The device would have more than `KEY_PACKAGES_STORED_MAX`.
-    #[error("the device has too many key packages")]
-    TooMany,
     /// The tokens do not pay for it.
     #[error(transparent)]
     Payment(#[from] SpendError),
@@ -66,7 +62,7 @@ impl KeyPackageSet {
         for package in packages {
             StorageError::check_length("a key package", package.len(), KEY_PACKAGE_LENGTH_MAX)?;
         }
-        StorageError::check_length("the list of key packages", self.one_time.len(), KEY_PACKAGES_STORED_MAX)
+        StorageError::check_length("the list of key packages", self.one_time.len(), KEY_PACKAGES_PER_UPLOAD_MAX)
     }
 
     /// Tells a repeated upload from another one with the same sequence.

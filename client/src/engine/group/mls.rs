@@ -374,8 +374,8 @@ impl OpenGroup {
 pub(super) fn generate_key_package(
     transaction: &mut Transaction<'_>,
     own: &OwnDevice,
+    now: u64,
 ) -> Result<(Vec<u8>, KeyPackageSecret), Stop> {
-    let now = transaction.now.0 / 1000;
     let generated = engine(own)?.key_package(SUITE, now, &mut transaction.rng).map_err(GroupProblem::from)?;
     Ok((generated.key_package, generated.secret))
 }

@@ -32,7 +32,7 @@ pub(super) struct GroupLog {
 pub(super) struct KeyPackages {
     sequence: u64,
     last_resort: Vec<u8>,
-    one_time: Vec<(u32, Vec<u8>)>,
+    pub(super) one_time: Vec<(u32, Vec<u8>)>,
 }
 
 /// A blob of a group's invitation.
@@ -61,6 +61,8 @@ pub(super) struct Groups {
     pub(super) wake_refused: Option<ErrorCode>,
     /// How often it was told.
     pub(super) told: usize,
+    /// Whether it does not say what time it is, as servers once did.
+    pub(super) silent_clock: bool,
 }
 
 impl Server {
@@ -156,6 +158,7 @@ impl Server {
             Request::KeyPackageStatus => Ok(Response::KeyPackageStatus(KeyPackageStatusReply {
                 one_time: u32::try_from(kept.one_time.len()).unwrap(),
                 sequence: kept.sequence,
+                now: if self.groups.silent_clock { 0 } else { self.now },
             })),
             Request::PublishKeyPackages(encoded) => {
                 let upload = KeyPackageUpload::verify(encoded, &keys.signing_key).unwrap();
@@ -163,7 +166,7 @@ impl Server {
                     return refuse(ErrorCode::KeyPackageSequence);
                 }
                 (kept.sequence, kept.last_resort) = (upload.sequence, upload.last_resort);
-                kept.one_time.extend(upload.one_time);
+                kept.one_time = upload.one_time;
                 Ok(Response::Done)
             }
             other => panic!("{other:?} is not about key packages"),

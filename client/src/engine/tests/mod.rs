@@ -28,6 +28,7 @@ mod identity_change;
 mod issuers;
 mod kept_envelopes;
 mod key_change;
+mod key_packages;
 mod key_reuse;
 mod large_bodies;
 mod linking;

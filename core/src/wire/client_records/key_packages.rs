@@ -18,6 +18,8 @@ pub struct KeyPackagesRecord {
     pub created: u64,
     /// KeyPackageRef of the last-resort one.
     pub last_resort: [u8; 32],
+    /// KeyPackageRefs of the one-time ones of the last upload.
+    pub one_time: Vec<[u8; 32]>,
     /// Those that were replaced, by KeyPackageRef, and when, in seconds since 1970: an invitation may be under way.
     pub retired: Vec<([u8; 32], u64)>,
 }
@@ -37,6 +39,7 @@ impl KeyPackagesRecord {
                 .iter()
                 .map(|(reference, at)| proto::ClientRetiredKeyPackage { reference: reference.to_vec(), at: *at })
                 .collect(),
+            one_time: self.one_time.iter().map(|reference| reference.to_vec()).collect(),
         }
         .encode_to_vec()
     }
@@ -58,6 +61,11 @@ impl KeyPackagesRecord {
                 .iter()
                 .map(|one| Ok((fixed(&one.reference, "reference")?, one.at)))
                 .collect::<Result<_, WireError>>()?,
+            one_time: record
+                .one_time
+                .iter()
+                .map(|reference| fixed(reference, "one_time"))
+                .collect::<Result<_, WireError>>()?,
         })
     }
 }
@@ -74,6 +82,7 @@ mod tests {
             pending_upload: Some(vec![3]),
             created: 4,
             last_resort: [5; 32],
+            one_time: vec![[8; 32], [9; 32]],
             retired: vec![([6; 32], 7)],
         };
         assert_eq!(KeyPackagesRecord::decode(&published.encode()), Ok(published));

@@ -11,6 +11,8 @@ pub struct KeyPackageStatusReply {
     pub one_time: u32,
     /// Of the last upload; 0 when there was none.
     pub sequence: u64,
+    /// The server's time, in milliseconds since 1970: key packages are dated by it. 0 if it does not say.
+    pub now: u64,
 }
 
 /// An account's statement, and a key package of each device that has any.
@@ -35,11 +37,11 @@ pub struct DeviceKeyPackage {
 
 impl KeyPackageStatusReply {
     pub(super) const fn to_proto(self) -> proto::KeyPackageStatusReply {
-        proto::KeyPackageStatusReply { one_time: self.one_time, sequence: self.sequence }
+        proto::KeyPackageStatusReply { one_time: self.one_time, sequence: self.sequence, now: self.now }
     }
 
     pub(super) const fn from_proto(message: &proto::KeyPackageStatusReply) -> Self {
-        Self { one_time: message.one_time, sequence: message.sequence }
+        Self { one_time: message.one_time, sequence: message.sequence, now: message.now }
     }
 }
 
@@ -94,7 +96,7 @@ mod tests {
         ] {
             assert_eq!(Request::decode(&request.encode()), Ok(request));
         }
-        let status = Response::KeyPackageStatus(KeyPackageStatusReply { one_time: 1, sequence: 2 });
+        let status = Response::KeyPackageStatus(KeyPackageStatusReply { one_time: 1, sequence: 2, now: 3 });
         for response in [status, reply(1, 1), reply(2, KEY_PACKAGE_LENGTH_MAX)] {
             assert_eq!(Response::decode(&response.encode()), Ok(response));
         }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use medipeps_core::limits::KEY_PACKAGE_LENGTH_MAX;
+use medipeps_core::limits::{KEY_PACKAGE_LENGTH_MAX, KEY_PACKAGES_PER_UPLOAD_MAX};
 
 use super::*;
-use crate::limits::KEY_PACKAGES_STORED_MAX;
 
 /// Packages whose bytes tell which they are.
 fn packages(tag: u8, ids: std::ops::Range<u32>, length: usize) -> KeyPackageSet {
@@ -22,7 +21,7 @@ async fn take(storage: &dyn Storage, who: &Address) -> TakenKeyPackage {
     storage.take_key_packages(who, Taking::default()).await.unwrap().remove(0)
 }
 
-pub(in crate::storage) async fn key_packages_are_replaced_and_added<E: Engine>() {
+pub(in crate::storage) async fn key_packages_are_replaced<E: Engine>() {
     let engine = E::create(ROOMY);
     let storage = engine.storage();
     let who = register(&*storage, "a@x", &[1]).await;
@@ -47,29 +46,38 @@ pub(in crate::storage) async fn key_packages_are_replaced_and_added<E: Engine>()
     assert_eq!(first.key_package, packages(1, 0..1, KEY_PACKAGE_LENGTH_MAX).one_time[0].1);
     assert!(!first.last_resort);
 
-    // 0 was given away, 1 and 2 are there, 3 is new.
-    storage.put_key_packages(&who, 1, 4, packages(6, 0..4, 5000)).await.unwrap();
-    assert_eq!(storage.key_package_status(&who, 1).await, status(3, 4));
+    // 0 was given away, 1 is replaced by a shorter one, 2 goes, 3 is new.
+    let second = KeyPackageSet {
+        one_time: packages(6, 0..4, 5000).one_time.into_iter().filter(|(id, _)| *id != 2).collect(),
+        ..packages(6, 0..0, 5000)
+    };
+    storage.put_key_packages(&who, 1, 4, second.clone()).await.unwrap();
+    assert_eq!(storage.key_package_status(&who, 1).await, status(2, 4));
     let mut given = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..2 {
         given.push(take(&*storage, &who).await.key_package);
     }
-    let kept = packages(1, 1..3, KEY_PACKAGE_LENGTH_MAX).one_time;
-    let expected = [kept[0].1.clone(), kept[1].1.clone(), packages(6, 3..4, 5000).one_time[0].1.clone()];
-    assert_eq!(given, expected, "kept, kept, added");
+    let expected = [1, 2].map(|place| second.one_time[place].1.clone());
+    assert_eq!(given, expected, "those of the last upload alone");
     for _ in 0..2 {
         let last = take(&*storage, &who).await;
         assert_eq!((last.key_package, last.last_resort), (vec![6; 5000], true), "replaced whole, by a shorter one");
     }
-    let many = KEY_PACKAGES_STORED_MAX as u32;
-    storage.put_key_packages(&who, 1, 5, packages(1, 100..100 + many, 9)).await.unwrap();
-    let more = storage.put_key_packages(&who, 1, 6, packages(1, 900..901, 9)).await;
-    assert_eq!(more, Err(KeyPackageError::TooMany));
-    assert_eq!(storage.key_package_status(&who, 1).await, status(many as usize, 5));
-    let huge = storage.put_key_packages(&who, 1, 7, packages(1, 0..1, KEY_PACKAGE_LENGTH_MAX + 1)).await;
-    assert!(matches!(huge, Err(KeyPackageError::Storage(StorageError::Oversize { .. }))), "{huge:?}");
+    let many = KEY_PACKAGES_PER_UPLOAD_MAX as u32;
+    for sequence in 5..9 {
+        storage.put_key_packages(&who, 1, sequence, packages(1, 100..100 + many, 9)).await.unwrap();
+        assert_eq!(
+            storage.key_package_status(&who, 1).await,
+            status(many as usize, sequence),
+            "never more than of one upload"
+        );
+    }
+    for refused in [packages(1, 0..1, KEY_PACKAGE_LENGTH_MAX + 1), packages(1, 0..many + 1, 9)] {
+        let huge = storage.put_key_packages(&who, 1, 9, refused).await;
+        assert!(matches!(huge, Err(KeyPackageError::Storage(StorageError::Oversize { .. }))), "{huge:?}");
+    }
     engine.set_low_space(true);
-    let low = storage.put_key_packages(&who, 1, 7, packages(1, 0..1, 9)).await;
+    let low = storage.put_key_packages(&who, 1, 9, packages(1, 0..1, 9)).await;
     assert!(matches!(low, Err(KeyPackageError::Storage(StorageError::LowSpace { .. }))), "{low:?}");
     assert!(!take(&*storage, &who).await.last_resort, "they are given all the same");
 }

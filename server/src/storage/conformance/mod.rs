@@ -98,7 +98,7 @@ macro_rules! conformance_suite {
             wakes_run_out_and_go_with_their_log,
             wakes_survive_a_restart_and_are_in_no_export,
             whom_nobody_may_have_woken_is_found,
-            key_packages_are_replaced_and_added,
+            key_packages_are_replaced,
             every_key_package_goes_to_one_taker,
             key_packages_go_with_their_device,
             used_key_packages_survive_an_export,

@@ -15,10 +15,7 @@ use tokio::sync::watch;
 use super::blobs::MemoryBlob;
 use super::group_logs::MemoryGroupLog;
 use super::tenants::MemoryTenants;
-use crate::limits::{
-    INVITATION_RECORD_RETENTION_MS, KEY_PACKAGES_STORED_MAX, ONE_TIME_PREKEYS_STORED_MAX,
-    SUBMISSION_RECORD_RETENTION_MS,
-};
+use crate::limits::{INVITATION_RECORD_RETENTION_MS, ONE_TIME_PREKEYS_STORED_MAX, SUBMISSION_RECORD_RETENTION_MS};
 use crate::storage::account::distinct_devices;
 use crate::storage::tenant::{check_room, check_seat};
 use crate::storage::{
@@ -263,14 +260,8 @@ impl MemoryDevice {
         if KeyPackageSet::check_sequence(sequence, &digest, stored)? {
             return Ok(());
         }
-        for (id, package) in packages.one_time {
-            if !self.used_packages.contains(&id) {
-                self.one_time_packages.entry(id).or_insert(package);
-            }
-        }
-        if self.one_time_packages.len() > KEY_PACKAGES_STORED_MAX {
-            return Err(KeyPackageError::TooMany);
-        }
+        let unused = packages.one_time.into_iter().filter(|(id, _)| !self.used_packages.contains(id));
+        self.one_time_packages = unused.collect();
         self.key_packages = Some((KeyPackagesRecord { sequence, digest }, packages.last_resort));
         Ok(())
     }

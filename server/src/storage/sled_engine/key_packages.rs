@@ -2,15 +2,13 @@
 //!
 //! A package may be larger than a value of sled should be, so each is cut into pieces, as statements are.
 
-use std::collections::HashSet;
-
 use medipeps_core::Address;
 use medipeps_core::wire::server_storage::KeyPackagesRecord;
 
 use super::layout::{self, OneTimeKind, QueueKey};
 use super::records::{Changes, Records};
 use super::tokens;
-use crate::limits::{KEY_PACKAGES_STORED_MAX, SLED_VALUE_LENGTH_MAX};
+use crate::limits::SLED_VALUE_LENGTH_MAX;
 use crate::storage::{KeyPackageError, KeyPackageSet, KeyPackageStatus, StorageError, TakenKeyPackage, Taking};
 
 /// See [`Storage::put_key_packages`](crate::storage::Storage::put_key_packages).
@@ -26,19 +24,15 @@ pub(super) fn put_key_packages(
     if KeyPackageSet::check_sequence(sequence, &digest, stored)? {
         return Ok(());
     }
-    let mut ids: HashSet<u32> = records.key_package_ids(queue)?.into_iter().collect();
+    let last_resort = layout::last_resort_package(queue);
+    for item in records.scan(&layout::key_packages_of(queue)).chain(records.scan(&last_resort)) {
+        changes.remove(item?.0);
+    }
     for (id, package) in &packages.one_time {
         let used = records.get(&layout::with_id(layout::used(queue, OneTimeKind::KeyPackage), *id))?.is_some();
-        if !used && ids.insert(*id) {
+        if !used {
             put_pieces(changes, &layout::key_package(queue, *id), package);
         }
-    }
-    if ids.len() > KEY_PACKAGES_STORED_MAX {
-        return Err(KeyPackageError::TooMany);
-    }
-    let last_resort = layout::last_resort_package(queue);
-    for item in records.scan(&last_resort) {
-        changes.remove(item?.0);
     }
     put_pieces(changes, &last_resort, &packages.last_resort);
     changes.put(layout::key_packages(queue), KeyPackagesRecord { sequence, digest }.encode());
