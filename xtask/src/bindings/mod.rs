@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::process::{self, ProcessError};
 use crate::project::Project;
+use crate::suite::workspace;
 
 /// The library that all languages share.
 pub(crate) const LIBRARY: &str = if cfg!(target_os = "macos") { "libmedipeps_ffi.dylib" } else { "libmedipeps_ffi.so" };
@@ -105,16 +106,20 @@ pub(crate) fn folder(project: &Project, language: Language) -> PathBuf {
 /// Builds the library and generates the code for a language beside a copy of it. False if something failed, which has been
 /// shown.
 pub(crate) fn generate(project: &Project, language: Language, build: Build, out: &Path) -> Result<bool, ProcessError> {
-    let mut generator = project.cargo(["build", "--package", "medipeps-bindgen"]);
-    let mut library = project.cargo(["build", "--package", "medipeps-ffi"]);
-    library.args(["--profile", build.profile()]);
-    for command in [&mut generator, &mut library] {
-        println!("$ {}", process::as_typed(command));
-        if !process::stream(command, |_| {})? {
+    let (library, folder) = match build {
+        Build::Debug => (workspace::app_library(project), workspace::app_library_folder(project)),
+        Build::Release | Build::App => {
+            let library = project.cargo(["build", "--package", "medipeps-ffi", "--profile", build.profile()]);
+            (library, project.target().join(build.folder()))
+        }
+    };
+    for mut command in [workspace::uniffi_generator(project), library] {
+        println!("$ {}", process::as_typed(&command));
+        if !process::stream(&mut command, |_| {})? {
             return Ok(false);
         }
     }
-    let library = project.target().join(build.folder()).join(LIBRARY);
+    let library = folder.join(LIBRARY);
     let mut generate = project.command(project.target().join("debug/uniffi-bindgen"));
     generate.arg("generate").arg(&library).args(["--no-format", "--language", language.name(), "--out-dir"]);
     generate.arg(out);

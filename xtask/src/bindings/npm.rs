@@ -8,7 +8,7 @@ use std::process::Command;
 use super::Build;
 use crate::process::{self, ProcessError};
 use crate::project::Project;
-use crate::suite::wasm;
+use crate::suite::{wasm, workspace};
 
 /// The package's own files, beside what is generated.
 const WRITTEN: &[&str] = &["README.md", "package.json", "js/client.js", "js/client.d.ts", "js/worker.js"];
@@ -25,12 +25,12 @@ pub(crate) fn generate(project: &Project, build: Build, out: &Path) -> Result<bo
         return Ok(false);
     }
     let built = wasm::folder(project).join(wasm::TARGET).join(build.folder()).join("medipeps_wasm.wasm");
-    let mut bind = project.cargo(["run", "--quiet", "--package", "medipeps-wasm-bindgen", "--"]);
+    let mut bind = project.command(project.target().join("debug/medipeps-wasm-bindgen"));
     if build == Build::App {
         bind.arg("--without-names");
     }
     bind.args([&built, out]);
-    for mut command in [compile(project, build), bind] {
+    for mut command in [compile(project, build), workspace::wasm_generator(project), bind] {
         println!("$ {}", process::as_typed(&command));
         if !process::stream(&mut command, |_| {})? {
             return Ok(false);

@@ -14,7 +14,7 @@ pub(crate) mod public_api;
 mod published;
 mod report;
 pub(crate) mod wasm;
-mod workspace;
+pub(crate) mod workspace;
 
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};

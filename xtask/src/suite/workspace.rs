@@ -4,6 +4,7 @@
 //! Features that only tests have, such as fail points, are in what is built here too. Nothing calls on them there but the programs of
 //! the tests themselves; `cargo demo` and the server's package have the released programs, without.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -17,6 +18,12 @@ pub(super) const ACROSS_CRATES: &str = "suite";
 pub(super) const WIRE: &str = "wire";
 /// Whoever builds a package's integration test builds its programs: this one's are the server's.
 const SERVER: &[&str] = &[WIRE];
+/// UniFFI's generator.
+const UNIFFI_GENERATOR: &str = "uniffi_generator";
+/// wasm-bindgen's.
+const WASM_GENERATOR: &str = "wasm_generator";
+/// What uses the library for apps as another crate does, and so has it built.
+const APP_LIBRARY: &str = "store";
 /// The programs that tests across crates start: the server's, the client's, the load generator's.
 const PROGRAMS: &[&str] = &[WIRE, "command", "wrong_use", ACROSS_CRATES];
 
@@ -35,6 +42,26 @@ pub(super) fn server(project: &Project) -> Command {
 /// Builds every program that a test across crates starts, in the folder `debug`.
 pub(super) fn programs(project: &Project) -> Command {
     build(project, PROGRAMS)
+}
+
+/// Builds UniFFI's generator, `debug/uniffi-bindgen`.
+pub(crate) fn uniffi_generator(project: &Project) -> Command {
+    build(project, &[UNIFFI_GENERATOR])
+}
+
+/// Builds the generator of the npm package, `debug/medipeps-wasm-bindgen`.
+pub(crate) fn wasm_generator(project: &Project) -> Command {
+    build(project, &[WASM_GENERATOR])
+}
+
+/// Builds the library for apps, for tests: in [`app_library_folder`].
+pub(crate) fn app_library(project: &Project) -> Command {
+    build(project, &[APP_LIBRARY])
+}
+
+/// Where cargo puts a library that is built for what uses it.
+pub(crate) fn app_library_folder(project: &Project) -> PathBuf {
+    project.target().join("debug/deps")
 }
 
 fn build(project: &Project, targets: &[&str]) -> Command {
@@ -87,7 +114,7 @@ mod tests {
         let project = Project::find().unwrap();
         let mut all = integration_tests(&project);
         all.extend([ACROSS_CRATES, WIRE].map(str::to_owned));
-        for name in PROGRAMS {
+        for name in PROGRAMS.iter().chain(&[UNIFFI_GENERATOR, WASM_GENERATOR, APP_LIBRARY]) {
             assert!(all.iter().any(|known| known == name), "{name}");
         }
     }
