@@ -83,7 +83,7 @@ pub(super) fn print_plan(run: &Run, suites: &[&Suite]) {
         }
     }
     println!(
-        "In all about {minutes:.0} min with dependencies built (10 more from nothing) and {megabytes} MB of tools."
+        "In all about {minutes:.0} min with dependencies built (25 more from nothing) and {megabytes} MB of tools."
     );
     println!("Tools go to {}, nothing into the tree but target/.", run.project.tools().display());
 }
